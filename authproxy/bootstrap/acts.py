@@ -23,8 +23,8 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.bootstrap.auditing import Writing, person_key
 from authproxy.bootstrap.clock import utc_now
 from authproxy.settings.schema import Settings
+from authproxy.storage.redis.audit_queue import RedisAuditQueue
 from authproxy.storage.redis.open_sessions import EndedByTime, RedisOpenSessions
-from authproxy.storage.redis.operator_acts import RedisActs
 from authproxy.telemetry.audit import Audit, Event, EventFields
 from authproxy.telemetry.logging import logger
 
@@ -76,7 +76,7 @@ class Act:
 
 @asynccontextmanager
 async def act(
-    settings: Settings, acts: RedisActs | None, command: str | None, **concerned: Unpack[EventFields]
+    settings: Settings, acts: RedisAuditQueue | None, command: str | None, **concerned: Unpack[EventFields]
 ) -> AsyncIterator[Act]:
     """The act of a command, announced if it has a name (one that only reads has none). Raises CannotAsk, and
     the block is not entered, if it cannot be written down."""
@@ -95,7 +95,7 @@ async def act(
         await begun.abandon("nothing was changed")
 
 
-def audit_of_commands(settings: Settings, acts: RedisActs | None) -> Audit:
+def audit_of_commands(settings: Settings, acts: RedisAuditQueue | None) -> Audit:
     """The audit trail of commands: its events wait in the store until a gateway takes them over."""
 
     async def written(line: str) -> bool:
@@ -129,7 +129,7 @@ def operator() -> str:
     return f"{caller} as {user} at {socket.gethostname()}" if is_name else f"{user} at {socket.gethostname()}"
 
 
-async def take_over(acts: RedisActs, writing: Writing) -> None:
+async def take_over(acts: RedisAuditQueue, writing: Writing) -> None:
     """Writes what waits in the store into the trail, for ever. An entry leaves the store when it has been
     written."""
     taker = secrets.token_hex(16)
@@ -146,7 +146,7 @@ async def take_over(acts: RedisActs, writing: Writing) -> None:
             is_away = True
 
 
-async def _taken_over(acts: RedisActs, writing: Writing, taker: str) -> None:
+async def _taken_over(acts: RedisAuditQueue, writing: Writing, taker: str) -> None:
     entries = await acts.claim(taker)
     written = 0
     for entry in entries:
@@ -164,7 +164,7 @@ async def tell_of_ended(opened: RedisOpenSessions, audit: Audit, clock: Callable
     taker = secrets.token_hex(16)
     while True:
         await asyncio.sleep(_LOOKED_EVERY)
-        with suppress(CannotAsk):  # the pulse of the store tells of outages
+        with suppress(CannotAsk):  # the heartbeat of the store tells of outages
             ended = await opened.ended(taker, now=clock())
             told = [each for each in ended if await _is_told(audit, each)]
             if ended:

@@ -159,10 +159,10 @@ async def certificate_parts(  # noqa: PLR0913  (what is needed is handed over, n
 ) -> CertificateParts:
     """Raises OSError or ValueError for files and addresses that cannot be used."""
     profile = profile_of(acnlb)
-    sources = await _sources(acnlb, stores.kept, profile, clock, resources, names)
+    sources = await _sources(acnlb, stores.shared_octets, profile, clock, resources, names)
     validator = CertificateValidator(profile, sources)
     resources.callback(validator.close)
-    kept = KeptCertificates(stores.kept)
+    kept = KeptCertificates(stores.shared_octets)
     login = CertificateSignIn(
         rules=CertificateRules(
             url=acnlb.url.rstrip("/"),

@@ -215,7 +215,7 @@ async def desk(
     async with AsyncExitStack() as resources:
         names = await resources.enter_async_context(resolver(settings))
         opened = await resources.enter_async_context(stores(settings, names=names))
-        own = await resources.enter_async_context(act(settings, opened.acts, command, **concerned))
+        own = await resources.enter_async_context(act(settings, opened.audit_queue, command, **concerned))
         people = People(
             store=opened.people,
             sessions=opened.sessions,
@@ -223,4 +223,4 @@ async def desk(
             enrolments=opened.enrolments,
             clock=utc_now,
         )
-        yield Desk(people, own, issuer, KeptCertificates(opened.kept))
+        yield Desk(people, own, issuer, KeptCertificates(opened.shared_octets))

@@ -284,11 +284,11 @@ def _keep(parts: Parts, listener: Listener, gate: Gate) -> None:
     if stores.connection is not None:
         connection = stores.connection
         keep("invalidation", lambda: invalidation.listen(connection, stores.near_cache, clock=parts.clock))
-    if stores.pulse is not None:
-        pulse = stores.pulse
-        keep("store_pulse", lambda: pulse.run(parts.clock))
-    if stores.acts is not None:
-        acts = stores.acts
+    if stores.heartbeat is not None:
+        heartbeat = stores.heartbeat
+        keep("store_pulse", lambda: heartbeat.run(parts.clock))
+    if stores.audit_queue is not None:
+        acts = stores.audit_queue
         keep("operators_acts", lambda: take_over(acts, parts.writing))
     if stores.open_sessions is not None:
         opened = stores.open_sessions
@@ -309,7 +309,10 @@ def _desk(parts: Parts) -> Desk:
         clock=parts.clock,
     )
     return Desk(
-        people, Act(parts.audit), Issuer(parts.settings.assertions.issuer), KeptCertificates(kept.kept)
+        people,
+        Act(parts.audit),
+        Issuer(parts.settings.assertions.issuer),
+        KeptCertificates(kept.shared_octets),
     )
 
 

@@ -33,7 +33,7 @@ from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.session import SessionId, SessionSummary
 from authproxy.settings.certificates import Acnlb
 from authproxy.settings.schema import Settings
-from authproxy.storage.memory import MemoryKept
+from authproxy.storage.memory import MemorySharedOctets
 from authproxy.telemetry.audit import Event
 
 
@@ -66,11 +66,11 @@ async def list_sessions(
 
 
 async def _open_sessions(settings: Settings, opened: Stores) -> list[OpenSession]:
-    if opened.pulse is not None:
+    if opened.heartbeat is not None:
         # Sessions are judged as the instances judge them. This also works while the store takes no writes.
         with suppress(CannotAsk):
-            await opened.pulse.beat(utc_now())
-    audit = audit_of_commands(settings, opened.acts)
+            await opened.heartbeat.beat(utc_now())
+    audit = audit_of_commands(settings, opened.audit_queue)
     found = [
         OpenSession(summary, "" if summary.person is None else audit.name_of(summary.person))
         async for summary in opened.sessions.all_summaries(now=utc_now())
@@ -93,7 +93,7 @@ async def revoke_sessions_of(settings: Settings, person: str) -> int:
         [whose] = people.values() or [None]
         if whose is None:
             return 0
-        async with act(settings, opened.acts, "sessions revoke --person", person=whose) as own:
+        async with act(settings, opened.audit_queue, "sessions revoke --person", person=whose) as own:
             ended = len(await opened.sessions.revoke_all([each.summary.session_id for each in found]))
             if ended:
                 await own.tell(Event.SESSION_REVOKED, person=whose, detail=f"{ended} sessions of this person")
@@ -111,13 +111,13 @@ async def revoke_sessions(
     cannot be written down."""
     async with resolver(settings) as names, stores(settings, names=names) as opened:
         if session_id is not None:
-            async with act(settings, opened.acts, "sessions revoke", session_id=session_id) as own:
+            async with act(settings, opened.audit_queue, "sessions revoke", session_id=session_id) as own:
                 ended = int(await opened.sessions.revoke(SessionId(session_id)))
                 if ended:
                     await own.tell(Event.SESSION_REVOKED, session_id=session_id)
             return ended
         person = Person(issuer=Issuer(issuer or settings.rekono.issuer), subject=Subject(subject or ""))
-        async with act(settings, opened.acts, "sessions revoke --subject", person=person) as own:
+        async with act(settings, opened.audit_queue, "sessions revoke --subject", person=person) as own:
             ended = await opened.sessions.revoke_subject(person.issuer, person.subject)
             if ended:
                 await own.tell(
@@ -134,7 +134,7 @@ async def rotate_keys(settings: Settings) -> SigningKeyRing:
         files, settings.assertions.algorithm
     )  # what cannot work is refused before anybody announces it
     async with resolver(settings) as names, stores(settings, names=names) as opened:
-        async with act(settings, opened.acts, "keys rotate") as own:
+        async with act(settings, opened.audit_queue, "keys rotate") as own:
             ring = rotate(files, settings.assertions.algorithm)
             await own.tell(Event.KEY_ROTATED, detail=ring.current.key_id)
         return ring
@@ -182,7 +182,7 @@ async def explain_certificate(settings: Settings, octets: bytes) -> ExplainedCer
         names = await resources.enter_async_context(resolver(settings))
         opened = await resources.enter_async_context(stores(settings, names=names))
         validator = await validator_of(
-            settings.acnlb, MemoryKept(clock=utc_now), clock=utc_now, resources=resources, names=names
+            settings.acnlb, MemorySharedOctets(clock=utc_now), clock=utc_now, resources=resources, names=names
         )
         # Mode `alarm` tells everything that can be found out; what follows from what cannot, each portal
         # decides.

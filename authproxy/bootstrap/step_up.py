@@ -33,7 +33,7 @@ def held_requests(parts: Parts) -> HeldRequests:
     """Forms that wait for a proof: the edge keeps and sends them, the pages show them."""
     settings = parts.settings
     return HeldRequests(
-        kept=parts.stores.kept,
+        kept=parts.stores.shared_octets,
         limits=parts.stores.limits,
         fresh=secrets.token_urlsafe,
         lives_for=settings.sessions.attempt,
@@ -103,7 +103,7 @@ def _enrolling(parts: Parts, numbers: PhoneNumbers, hashes: CodeHashes, changes:
     return Enrolling(
         sessions=parts.stores.sessions,
         store=parts.stores.enrolments,
-        begun=parts.stores.kept,
+        begun=parts.stores.shared_octets,
         limits=parts.stores.limits,
         push=push,
         numbers=numbers,

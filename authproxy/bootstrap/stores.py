@@ -19,32 +19,33 @@ from authproxy.storage.memory import (
     MemoryChallenges,
     MemoryEnrolments,
     MemoryGrants,
-    MemoryKept,
     MemoryLimits,
     MemoryLogoutTokens,
     MemoryNotices,
     MemoryPeople,
     MemorySessions,
+    MemorySharedOctets,
     MemoryUsedProofs,
 )
 from authproxy.storage.near_cache import NearCache
 from authproxy.storage.records.sealed_texts import Seals
 from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis.attempts import RedisAttempts
+from authproxy.storage.redis.audit_queue import RedisAuditQueue
 from authproxy.storage.redis.challenges import RedisChallenges
 from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.enrolments import RedisEnrolments
 from authproxy.storage.redis.grants import RedisGrants
-from authproxy.storage.redis.kept import RedisKept
-from authproxy.storage.redis.limits import BlockRules, RedisLimits
+from authproxy.storage.redis.heartbeat import Heartbeat
+from authproxy.storage.redis.limits import RedisLimits
 from authproxy.storage.redis.logout_tokens import RedisLogoutTokens
 from authproxy.storage.redis.notices import RedisNotices
 from authproxy.storage.redis.open_sessions import RedisOpenSessions
-from authproxy.storage.redis.operator_acts import RedisActs
 from authproxy.storage.redis.people import RedisPeople
-from authproxy.storage.redis.pulse import Pulse
 from authproxy.storage.redis.sessions import RedisSessions
+from authproxy.storage.redis.shared_octets import RedisSharedOctets
 from authproxy.storage.redis.used_proofs import RedisUsedProofs
+from authproxy.storage.retention import BlockRules
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.web.management import Check
 
@@ -61,7 +62,7 @@ class Stores:
     seals: Seals
     logout_tokens: RedisLogoutTokens | MemoryLogoutTokens
     people: RedisPeople | MemoryPeople
-    kept: RedisKept | MemoryKept
+    shared_octets: RedisSharedOctets | MemorySharedOctets
     challenges: RedisChallenges | MemoryChallenges
     limits: RedisLimits | MemoryLimits
     enrolments: RedisEnrolments | MemoryEnrolments
@@ -70,12 +71,12 @@ class Stores:
     used_proofs: RedisUsedProofs | MemoryUsedProofs
     near_cache: NearCache
     connection: RedisConnection | None
-    pulse: Pulse | None
+    heartbeat: Heartbeat | None
     clock: Callable[[], datetime]
     open_sessions: RedisOpenSessions | None = None
     members_of: tuple[str, ...] = ()
     """Portals that let in only who is in the register."""
-    acts: RedisActs | None = None
+    audit_queue: RedisAuditQueue | None = None
     """Operators' acts that wait for a trail; None where no command can reach the store."""
 
     @property
@@ -88,10 +89,10 @@ class Stores:
     async def check(self) -> Check:
         """Whether the store takes writes and has a whole register, and what an operator should mend. Raises
         CannotAsk."""
-        if self.pulse is None:
+        if self.heartbeat is None:
             return Check(status="warning", detail="in this process: sessions are lost at its end")
-        await self.pulse.beat(self.clock())
-        warnings = await self.pulse.warnings()
+        await self.heartbeat.beat(self.clock())
+        warnings = await self.heartbeat.warnings()
         if await self.people.revision() == 0 and self.members_of:
             warnings.append(
                 f"there is no register of people, so that nobody may enter {', '.join(self.members_of)}"
@@ -118,8 +119,8 @@ async def stores(
         _block_rules(blocks, after=blocks.after),
         _block_rules(blocks, after=blocks.after_from_address),
     )
-    keys = KeyRing(meanings.record_keys(settings))
-    seals = Seals(keys, fresh=secrets.token_bytes)
+    keys = KeyRing(meanings.record_keys(settings), random_bytes=secrets.token_bytes)
+    seals = Seals(keys)
     if store.url == MEMORY:
         near_cache = NearCache(keeps_for=store.near_cache_for, silence=None)
         yield Stores(
@@ -128,7 +129,7 @@ async def stores(
             seals=seals,
             logout_tokens=MemoryLogoutTokens(),
             people=MemoryPeople(),
-            kept=MemoryKept(clock=clock),
+            shared_octets=MemorySharedOctets(clock=clock),
             challenges=MemoryChallenges(),
             limits=MemoryLimits(people=people, addresses=addresses),
             enrolments=MemoryEnrolments(),
@@ -137,7 +138,7 @@ async def stores(
             used_proofs=MemoryUsedProofs(clock=clock),
             near_cache=near_cache,
             connection=None,
-            pulse=None,
+            heartbeat=None,
             clock=clock,
         )
         return
@@ -149,54 +150,51 @@ async def stores(
         deadline=store.deadline,
         names=names,
     )
-    pulse = Pulse(connection, forgives=store.forgives, remembers=settings.sessions.absolute)
-    opened = None
+    heartbeat = Heartbeat(connection, forgives=store.forgives, remembers=settings.sessions.absolute)
+    open_sessions = None
     if audit is not None:
-        opened = RedisOpenSessions(
-            connection, keys=keys, fresh=secrets.token_bytes, pulse=pulse, name_of=audit.name_of
-        )
+        open_sessions = RedisOpenSessions(connection, keys=keys, heartbeat=heartbeat, name_of=audit.name_of)
     sessions = RedisSessions(
         connection,
         keys=keys,
-        fresh=secrets.token_bytes,
-        pulse=pulse,
-        opened=opened,
-        alarm=None
+        heartbeat=heartbeat,
+        open_sessions=open_sessions,
+        on_unreadable=None
         if audit is None
         else lambda session_id: audit.record(Event.SESSION_UNREADABLE, session_id=session_id),
-        idle_ended=None
+        on_idle_end=None
         if audit is None
         else lambda session: audit.record(Event.SESSION_ENDED, session=session, by="time", detail="idle"),
     )
     try:
         yield Stores(
             sessions=sessions,
-            open_sessions=opened,
+            open_sessions=open_sessions,
             attempts=RedisAttempts(connection),
             seals=seals,
             logout_tokens=RedisLogoutTokens(connection),
-            people=RedisPeople(connection, keys=keys, fresh=secrets.token_bytes, pulse=pulse),
-            kept=RedisKept(connection, keys=keys, fresh=secrets.token_bytes),
-            challenges=RedisChallenges(connection, keys=keys, fresh=secrets.token_bytes),
+            people=RedisPeople(connection, keys=keys, heartbeat=heartbeat),
+            shared_octets=RedisSharedOctets(connection, keys=keys),
+            challenges=RedisChallenges(connection, keys=keys),
             limits=RedisLimits(connection, keys=keys, people=people, addresses=addresses),
-            enrolments=RedisEnrolments(connection, keys=keys, fresh=secrets.token_bytes),
-            notices=RedisNotices(connection, keys=keys, fresh=secrets.token_bytes),
-            grants=RedisGrants(connection, keys=keys, fresh=secrets.token_bytes),
+            enrolments=RedisEnrolments(connection, keys=keys),
+            notices=RedisNotices(connection, keys=keys),
+            grants=RedisGrants(connection, keys=keys),
             used_proofs=RedisUsedProofs(connection),
-            acts=RedisActs(connection, keys=keys, fresh=secrets.token_bytes),
+            audit_queue=RedisAuditQueue(connection, keys=keys),
             near_cache=NearCache(keeps_for=store.near_cache_for),
             connection=connection,
-            pulse=pulse,
+            heartbeat=heartbeat,
             clock=clock,
             members_of=tuple(
                 portal_id for portal_id, portal in settings.portals.items() if portal.members == "register"
             ),
         )
-        if pulse.endings.untold:
+        if heartbeat.endings.untold:
             # A command ends before the next beat, so it tells the instances here which sessions it has ended.
             # They need to know that in case the store goes back in time.
             with suppress(CannotAsk):
-                await pulse.tell_endings(clock())
+                await heartbeat.tell_endings(clock())
     finally:
         await connection.aclose()
 

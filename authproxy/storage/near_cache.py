@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from authproxy.identity.session import Session, SessionId
-from authproxy.storage.records.sealing import StoredSession
+from authproxy.storage.records.sessions import StoredSession
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _FOREVER: Final = datetime.max.replace(tzinfo=UTC)

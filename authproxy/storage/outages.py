@@ -3,7 +3,7 @@
 A session ends when its person has done nothing for its idle time. While the store takes no writes nobody can
 tell whether they did, so that time does not count, up to `forgives` for each spell of idleness. Idle time
 never shrinks as time goes on, so whoever was idle before an outage began stays signed out. Every instance
-learns of every outage (`storage/pulse.py`), so all of them judge alike.
+learns of every outage (`storage/redis/heartbeat.py`), so all of them judge alike.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from authproxy.identity.session import SessionId
-from authproxy.storage.records import sessions as records
+from authproxy.storage.records import values
 
 NOTICED_WITHIN: Final = timedelta(seconds=5)
 """An outage began at the last write that was taken, but at most so long before it was noticed."""
@@ -101,7 +101,7 @@ class Outages:
         """For scripts: beginning and end of each outage in milliseconds, none of them overlapping; nothing
         where none matters."""
         every = self._until(now) if self.forgives else ()
-        return [records.milliseconds(moment) for each in every for moment in (each.began_at, each.ended_at)]
+        return [values.milliseconds(moment) for each in every for moment in (each.began_at, each.ended_at)]
 
     def _until(self, now: datetime) -> tuple[Outage, ...]:
         current = self.current(now)

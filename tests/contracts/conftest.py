@@ -11,10 +11,10 @@ from authproxy.storage.memory import (
     MemoryAttempts,
     MemoryChallenges,
     MemoryEnrolments,
-    MemoryKept,
     MemoryLimits,
     MemoryNotices,
     MemorySessions,
+    MemorySharedOctets,
     MemoryUsedProofs,
 )
 from authproxy.storage.records.sealing import KeyRing
@@ -22,11 +22,12 @@ from authproxy.storage.redis.attempts import RedisAttempts
 from authproxy.storage.redis.challenges import RedisChallenges
 from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.enrolments import RedisEnrolments
-from authproxy.storage.redis.kept import RedisKept
-from authproxy.storage.redis.limits import BlockRules, RedisLimits
+from authproxy.storage.redis.limits import RedisLimits
 from authproxy.storage.redis.notices import RedisNotices
 from authproxy.storage.redis.sessions import RedisSessions
+from authproxy.storage.redis.shared_octets import RedisSharedOctets
 from authproxy.storage.redis.used_proofs import RedisUsedProofs
+from authproxy.storage.retention import BlockRules
 from tests.support.redis_server import RedisServer
 
 GENEROUS = timedelta(seconds=20)
@@ -52,14 +53,14 @@ async def redis(redis_server):
 
 @pytest.fixture
 def keys():
-    return KeyRing((secrets.token_bytes(32),))
+    return KeyRing((secrets.token_bytes(32),), random_bytes=secrets.token_bytes)
 
 
 @pytest.fixture(params=STORES)
 def sessions(request, keys):
     if request.param == "memory":
         return MemorySessions()
-    return RedisSessions(request.getfixturevalue("redis"), keys=keys, fresh=secrets.token_bytes)
+    return RedisSessions(request.getfixturevalue("redis"), keys=keys)
 
 
 @pytest.fixture(params=STORES)
@@ -72,15 +73,15 @@ def attempts(request):
 @pytest.fixture(params=STORES)
 def kept(request, keys):
     if request.param == "memory":
-        return MemoryKept(clock=lambda: datetime.now(UTC))
-    return RedisKept(request.getfixturevalue("redis"), keys=keys, fresh=secrets.token_bytes)
+        return MemorySharedOctets(clock=lambda: datetime.now(UTC))
+    return RedisSharedOctets(request.getfixturevalue("redis"), keys=keys)
 
 
 @pytest.fixture(params=STORES)
 def challenges(request, keys):
     if request.param == "memory":
         return MemoryChallenges()
-    return RedisChallenges(request.getfixturevalue("redis"), keys=keys, fresh=secrets.token_bytes)
+    return RedisChallenges(request.getfixturevalue("redis"), keys=keys)
 
 
 @pytest.fixture(params=STORES)
@@ -94,14 +95,14 @@ def limits(request, keys):
 def enrolments(request, keys):
     if request.param == "memory":
         return MemoryEnrolments()
-    return RedisEnrolments(request.getfixturevalue("redis"), keys=keys, fresh=secrets.token_bytes)
+    return RedisEnrolments(request.getfixturevalue("redis"), keys=keys)
 
 
 @pytest.fixture(params=STORES)
 def notices(request, keys):
     if request.param == "memory":
         return MemoryNotices()
-    return RedisNotices(request.getfixturevalue("redis"), keys=keys, fresh=secrets.token_bytes)
+    return RedisNotices(request.getfixturevalue("redis"), keys=keys)
 
 
 @pytest.fixture(params=STORES)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import timedelta
 
 import pytest
 
 from authproxy.storage.memory import MemorySessions
 from authproxy.storage.outages import Outage, Outages
-from authproxy.storage.redis.pulse import Pulse
+from authproxy.storage.redis.heartbeat import Heartbeat
 from authproxy.storage.redis.sessions import RedisSessions
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, new_ticket, session_for
 
@@ -25,8 +24,8 @@ def forgiving(request, keys):
         outages = Outages(forgives=FORGIVES)
         return MemorySessions(outages=outages), outages
     redis = request.getfixturevalue("redis")
-    pulse = Pulse(redis, forgives=FORGIVES)
-    return RedisSessions(redis, keys=keys, fresh=secrets.token_bytes, pulse=pulse), pulse.outages
+    heartbeat = Heartbeat(redis, forgives=FORGIVES)
+    return RedisSessions(redis, keys=keys, heartbeat=heartbeat), heartbeat.outages
 
 
 async def started(sessions, **changes):

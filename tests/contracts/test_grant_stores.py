@@ -22,7 +22,7 @@ FIRST, SECOND = Grant(refresh_token="first"), Grant(refresh_token="second")
 def grants(request, keys):
     if request.param == "memory":
         return MemoryGrants()
-    return RedisGrants(request.getfixturevalue("redis"), keys=keys, fresh=secrets.token_bytes)
+    return RedisGrants(request.getfixturevalue("redis"), keys=keys)
 
 
 @pytest.fixture
@@ -93,12 +93,8 @@ async def test_an_access_token_keeps_its_end(grants):
 
 @pytest.mark.needs("redis-server")
 async def test_nothing_of_a_token_or_its_secret_is_in_redis(redis, keys):
-    await RedisGrants(redis, keys=keys, fresh=secrets.token_bytes).keep(
-        "the-secret", FIRST, due_at=NOW, lives_for=HOUR, now=NOW
-    )
-    assert await RedisGrants(redis, keys=keys, fresh=secrets.token_bytes).turn(
-        "the-secret", every=EVERY, lives_for=2 * HOUR, now=NOW
-    )
+    await RedisGrants(redis, keys=keys).keep("the-secret", FIRST, due_at=NOW, lives_for=HOUR, now=NOW)
+    assert await RedisGrants(redis, keys=keys).turn("the-secret", every=EVERY, lives_for=2 * HOUR, now=NOW)
     [name] = (await redis.ask("SCAN", 0))[1]
     assert await redis.ask("PTTL", name) > HOUR / timedelta(milliseconds=1)
     stored = repr(name) + repr(await redis.ask("HGETALL", name))

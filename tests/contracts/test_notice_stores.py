@@ -9,7 +9,6 @@ from datetime import timedelta
 
 import pytest
 
-from authproxy.storage.records import sealing as codec
 from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis.notices import RedisNotices
 from tests.support.session_builders import NOW
@@ -77,14 +76,14 @@ async def test_the_store_alone_tells_no_number_and_no_note_and_a_number_outlives
     redis, redis_server
 ):
     old, new = secrets.token_bytes(32), secrets.token_bytes(32)
-    before = RedisNotices(redis, keys=KeyRing((old,)), fresh=secrets.token_bytes)
+    before = RedisNotices(redis, keys=KeyRing((old,), random_bytes=secrets.token_bytes))
     await before.swap_number(ANA, "+38640123456")
     await before.add(ANA, b"told to +38640123456", now=NOW)
     for key in redis_server.command("KEYS", "*").split()[1::2]:
         dump = redis_server.command("DUMP", key.decode())
         assert b"40123456" not in dump
         assert b"ana" not in key
-    after = RedisNotices(redis, keys=KeyRing((new, old)), fresh=secrets.token_bytes)
+    after = RedisNotices(redis, keys=KeyRing((new, old), random_bytes=secrets.token_bytes))
     assert await after.swap_number(ANA, "+38640111222") == "+38640123456"
     assert await after.swap_number(ANA, "+38640111222") == "+38640111222"
     assert [batch.notes for batch in await after.take_due(now=NOW, pause=PAUSE)] == [
@@ -92,6 +91,5 @@ async def test_the_store_alone_tells_no_number_and_no_note_and_a_number_outlives
     ]
     # What no key opens any more is left out, and stops nobody.
     await before.add(ANA, b"unreadable", now=NOW)
-    strange = RedisNotices(redis, keys=KeyRing((new,)), fresh=secrets.token_bytes)
+    strange = RedisNotices(redis, keys=KeyRing((new,), random_bytes=secrets.token_bytes))
     assert await strange.take_due(now=NOW + PAUSE, pause=PAUSE) == []
-    assert codec.open_notice(b"", ring=KeyRing((new,)), name="") is None

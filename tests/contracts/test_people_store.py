@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from dataclasses import replace
 
 import pytest
@@ -23,7 +22,7 @@ EVERY_KEY_OF_ANA = sorted(ANA.with_account(account()).keys)
 def people(request, keys):
     if request.param == "memory":
         return MemoryPeople()
-    return RedisPeople(request.getfixturevalue("redis"), keys=keys, fresh=secrets.token_bytes)
+    return RedisPeople(request.getfixturevalue("redis"), keys=keys)
 
 
 async def filled(people, *members):

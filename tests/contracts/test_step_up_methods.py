@@ -25,7 +25,7 @@ from authproxy.flows.register.phone_numbers import PhoneNumbers
 from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.session import SessionId
 from authproxy.storage.memory import MemoryChallenges, MemoryEnrolments, MemoryLimits, MemoryPeople
-from authproxy.storage.redis.limits import BlockRules
+from authproxy.storage.retention import BlockRules
 from tests.support.push_service import CarryingService, PhoneKey
 from tests.support.recovery_sheets import QUICK, sheet_of
 

@@ -20,7 +20,7 @@ import pytest
 from authproxy.access.unavailable import CannotAsk
 from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis.connection import RedisConnection
-from authproxy.storage.redis.pulse import Pulse
+from authproxy.storage.redis.heartbeat import Heartbeat
 from authproxy.storage.redis.sessions import RedisSessions
 from tests.support.redis_server import RedisServer, eventually, fault_proxy
 from tests.support.session_builders import new_ticket, session_for
@@ -32,7 +32,7 @@ SESSIONS, ENDED, TIMES = (200, 20, 4) if IS_LONG else (8, 2, 1)
 PROMPTLY = 3.0
 """Seconds. The promise is one; the rest is for a busy machine. Each measured value is printed in the long
 form."""
-KEYS = KeyRing((bytes(32),))
+KEYS = KeyRing((bytes(32),), random_bytes=secrets.token_bytes)
 IDLE = timedelta(minutes=5)
 MINUTE = timedelta(minutes=1)
 
@@ -49,12 +49,12 @@ class Time:
 
 
 class Instance:
-    """One gateway's side of the store, with its pulse beating, and what it has said."""
+    """One gateway's side of the store, with its heartbeat beating, and what it has said."""
 
     def __init__(self, url, clock):
         self.connection = RedisConnection(url)
-        self.pulse = Pulse(self.connection, forgives=timedelta(minutes=10))
-        self.sessions = RedisSessions(self.connection, keys=KEYS, fresh=secrets.token_bytes, pulse=self.pulse)
+        self.heartbeat = Heartbeat(self.connection, forgives=timedelta(minutes=10))
+        self.sessions = RedisSessions(self.connection, keys=KEYS, heartbeat=self.heartbeat)
         self.clock = clock
         self.said = Counter()
         self.slowest = 0.0
@@ -86,7 +86,7 @@ class Instance:
 @contextlib.asynccontextmanager
 async def instances(url, clock):
     pair = Instance(url, clock), Instance(url, clock)
-    beating = [asyncio.ensure_future(each.pulse.run(clock)) for each in pair]
+    beating = [asyncio.ensure_future(each.heartbeat.run(clock)) for each in pair]
     try:
         yield pair
     finally:
@@ -139,14 +139,14 @@ async def the_story(fault, trouble, pair, clock):
     active = [await one.starts() for _ in range(SESSIONS)]
     revoked = [await other.starts() for _ in range(ENDED)]
     idle = [await one.starts(ago=IDLE + timedelta(seconds=1)) for _ in range(ENDED)]
-    await eventually(lambda: all(each.pulse._count > 0 for each in pair))
+    await eventually(lambda: all(each.heartbeat._count > 0 for each in pair))
     if fault.keeps == "the snapshot":
         trouble.server.command("SAVE")
     for ticket in revoked:
         assert await other.sessions.revoke(ticket.session_id)
-    await one.pulse.tell_endings(clock())
-    await other.pulse.tell_endings(clock())
-    await one.pulse.beat(clock())
+    await one.heartbeat.tell_endings(clock())
+    await other.heartbeat.tell_endings(clock())
+    await one.heartbeat.beat(clock())
     assert (await settled(pair, [*revoked, *idle]))[0] == [False] * 4 * ENDED
     for each in pair:
         each.said.clear()
@@ -164,11 +164,11 @@ async def the_story(fault, trouble, pair, clock):
     said, took = await settled(pair, active, within=PROMPTLY)
     assert said == expected * 2 * SESSIONS
     assert True not in await everybody(pair, [*revoked, *idle])
-    await eventually(lambda: not any(each.pulse.outages.is_failing for each in pair))
+    await eventually(lambda: not any(each.heartbeat.outages.is_failing for each in pair))
     clock.advance(4 * MINUTE)
     assert (await settled(pair, active))[0] == expected * 2 * SESSIONS  # what they did since was noted
     assert max(each.slowest for each in pair) < PROMPTLY
-    await eventually(lambda: not any(each.pulse.outages.is_failing for each in pair), within=10 * PROMPTLY)
+    await eventually(lambda: not any(each.heartbeat.outages.is_failing for each in pair), within=10 * PROMPTLY)
     clock.advance(IDLE + MINUTE)  # a busy machine may have made an outage of a moment of its own
     assert not fault.ends_idleness or True not in await everybody(
         pair, active

@@ -21,14 +21,15 @@ from authproxy.storage.redis.attempts import RedisAttempts
 from authproxy.storage.redis.challenges import RedisChallenges
 from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.enrolments import RedisEnrolments
-from authproxy.storage.redis.limits import BlockRules, RedisLimits
+from authproxy.storage.redis.limits import RedisLimits
 from authproxy.storage.redis.sessions import RedisSessions
+from authproxy.storage.retention import BlockRules
 from tests.support.challenge_builders import ANAS, challenge_of
 from tests.support.redis_server import RedisServer, eventually, fault_proxy, free_port
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for
 
 pytestmark = pytest.mark.needs("redis-server")
-KEYS = KeyRing((bytes(32),))
+KEYS = KeyRing((bytes(32),), random_bytes=secrets.token_bytes)
 RULES = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
 PROMPTLY = 3.0
 """Seconds. The promise is one, of which the deadline takes 0.8; the rest is for a busy machine. Without our
@@ -56,7 +57,7 @@ async def redis(proxy):
 
 
 def sessions_on(redis):
-    return RedisSessions(redis, keys=KEYS, fresh=secrets.token_bytes)
+    return RedisSessions(redis, keys=KEYS)
 
 
 async def started(sessions, subject=SUBJECT):
@@ -80,7 +81,7 @@ def every_question(redis, ticket):
     """About a person of their own: a question whose answer was lost may have been carried out."""
     sessions = sessions_on(redis)
     challenges, enrolments = (
-        made(redis, keys=KEYS, fresh=secrets.token_bytes) for made in (RedisChallenges, RedisEnrolments)
+        made(redis, keys=KEYS) for made in (RedisChallenges, RedisEnrolments)
     )
     attempts = RedisAttempts(redis)
     limits = RedisLimits(redis, keys=KEYS, people=RULES, addresses=RULES)

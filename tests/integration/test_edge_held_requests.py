@@ -17,8 +17,8 @@ from authproxy.edge.rules.shares import Shares
 from authproxy.edge.site import Holding, Limits
 from authproxy.flows.held.requests import HeldRequests
 from authproxy.identity.person import Subject
-from authproxy.storage.memory import MemoryKept, MemoryLimits
-from authproxy.storage.redis.limits import BlockRules
+from authproxy.storage.memory import MemoryLimits, MemorySharedOctets
+from authproxy.storage.retention import BlockRules
 from tests.support.edge import GOOD, HOST, NOW, SESSION, Conversation, Edge, request, running_edge
 
 ORIGIN = f"http://{HOST}"
@@ -34,7 +34,7 @@ CAP = 4096
 STRANGER = "1.stranger"
 
 
-class Kept(MemoryKept):
+class Kept(MemorySharedOctets):
     """The in-process store, with a plug to pull and a moment to wait in."""
 
     def __init__(self):

@@ -25,11 +25,12 @@ from authproxy.storage.redis.challenges import RedisChallenges
 from authproxy.storage.redis.connection import RedisConnection, StoreTls
 from authproxy.storage.redis.enrolments import RedisEnrolments
 from authproxy.storage.redis.invalidation import listen
-from authproxy.storage.redis.kept import RedisKept
-from authproxy.storage.redis.limits import BlockRules, RedisLimits
+from authproxy.storage.redis.limits import RedisLimits
 from authproxy.storage.redis.logout_tokens import RedisLogoutTokens
 from authproxy.storage.redis.people import RedisPeople
 from authproxy.storage.redis.sessions import RedisSessions
+from authproxy.storage.redis.shared_octets import RedisSharedOctets
+from authproxy.storage.retention import BlockRules
 from tests.support.challenge_builders import ANAS, challenge_of, enrolment_of
 from tests.support.people_builders import ANA
 from tests.support.redis_server import RedisServer, eventually
@@ -181,7 +182,7 @@ async def test_the_rights_in_the_readme_are_enough_for_everything(server):
     password = secrets.token_urlsafe(16)
     server.command("ACL", "SETUSER", "gateway", "reset", *ACL.format(password=password).split())
     redis = RedisConnection(server.url, username="gateway", password=password)
-    sessions = RedisSessions(redis, keys=KeyRing((bytes(32),)), fresh=secrets.token_bytes)
+    sessions = RedisSessions(redis, keys=KeyRing((bytes(32),), random_bytes=secrets.token_bytes))
     attempts = RedisAttempts(redis)
     logout_tokens = RedisLogoutTokens(redis)
     cache = near_cache.NearCache(keeps_for=timedelta(seconds=5))
@@ -201,7 +202,7 @@ async def test_the_rights_in_the_readme_are_enough_for_everything(server):
         == await attempts.recent_sign_ins("browser", now=NOW)
         == 1
     )
-    people = RedisPeople(redis, keys=KeyRing((bytes(32),)), fresh=secrets.token_bytes)
+    people = RedisPeople(redis, keys=KeyRing((bytes(32),), random_bytes=secrets.token_bytes))
     assert await people.take_over([ANA], revision=0, departures=[ANA])
     [found] = await people.find([RegisterKey("id", "ana")])
     assert await people.change(found, ANA.blocked(NOW, None), departs=True)
@@ -210,7 +211,7 @@ async def test_the_rights_in_the_readme_are_enough_for_everything(server):
     assert await people.is_under_first_key()
     new = new_ticket()
     assert await sessions.rotate(ticket, new, session_for(new), browser=None, now=NOW + timedelta(minutes=1))
-    await asks_for_proofs(redis, KeyRing((bytes(32),)))
+    await asks_for_proofs(redis, KeyRing((bytes(32),), random_bytes=secrets.token_bytes))
     listener = asyncio.ensure_future(listen(redis, cache, clock=lambda: datetime.now(UTC)))
     await eventually(lambda: cache.is_heard(datetime.now(UTC)))
     listener.cancel()
@@ -219,10 +220,10 @@ async def test_the_rights_in_the_readme_are_enough_for_everything(server):
 
 
 async def asks_for_proofs(redis, keys):
-    kept = RedisKept(redis, keys=keys, fresh=secrets.token_bytes)
+    kept = RedisSharedOctets(redis, keys=keys)
     await kept.put("name", b"octets", timedelta(minutes=1))
     assert [await kept.get("name"), await kept.take("name")] == [b"octets"] * 2
-    challenges = RedisChallenges(redis, keys=keys, fresh=secrets.token_bytes)
+    challenges = RedisChallenges(redis, keys=keys)
     for number in range(9):
         await challenges.open(challenge_of(f"challenge-{number}"), tries=5, now=NOW)
     newest, *_ = await challenges.current(SessionId("a-session"), now=NOW)
@@ -234,7 +235,7 @@ async def asks_for_proofs(redis, keys):
     assert await limits.try_answer(["person:ana"], now=NOW) is None
     assert await limits.reserve("person:ana", pause=timedelta(minutes=1), per_hour=3, now=NOW) is None
     assert await limits.lift(["person:ana"]) is True
-    enrolments = RedisEnrolments(redis, keys=keys, fresh=secrets.token_bytes)
+    enrolments = RedisEnrolments(redis, keys=keys)
     assert await enrolments.add(ANAS, enrolment_of())
     await enrolments.put_recovery(ANAS, ["hash"])
     assert (await enrolments.recovery_left(ANAS), await enrolments.spend_recovery(ANAS, "hash")) == (1, True)

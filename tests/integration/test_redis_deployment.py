@@ -15,7 +15,7 @@ import authproxy.storage
 from authproxy.access.unavailable import CannotAsk
 from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis.connection import RedisConnection
-from authproxy.storage.redis.pulse import Pulse
+from authproxy.storage.redis.heartbeat import Heartbeat
 from authproxy.storage.redis.sessions import RedisSessions
 from tests.support.redis_server import RedisServer
 from tests.support.session_builders import NOW, new_ticket, session_for
@@ -46,11 +46,13 @@ async def test_a_server_with_the_files_for_operators_is_nothing_to_warn_of(tmp_p
     # What was written in the last second may be lost with a killed server; here nothing may.
     with RedisServer(*options, "--appendfsync", "always", "--aclfile", str(tmp_path / "users.acl")) as server:
         redis = RedisConnection(server.url, username="gateway", password=password)
-        pulse = Pulse(redis)
-        await pulse.beat(NOW)
-        assert await pulse.warnings() == []
+        heartbeat = Heartbeat(redis)
+        await heartbeat.beat(NOW)
+        assert await heartbeat.warnings() == []
         sessions, ticket = (
-            RedisSessions(redis, keys=KeyRing((bytes(32),)), fresh=secrets.token_bytes, pulse=pulse),
+            RedisSessions(
+                redis, keys=KeyRing((bytes(32),), random_bytes=secrets.token_bytes), heartbeat=heartbeat
+            ),
             new_ticket(),
         )
         await sessions.create(ticket, session_for(ticket), browser="", now=NOW)
@@ -58,7 +60,7 @@ async def test_a_server_with_the_files_for_operators_is_nothing_to_warn_of(tmp_p
         server.kill()
         server.start()
         redis = RedisConnection(server.url, username="gateway", password=password)
-        sessions = RedisSessions(redis, keys=KeyRing((bytes(32),)), fresh=secrets.token_bytes)
+        sessions = RedisSessions(redis, keys=KeyRing((bytes(32),), random_bytes=secrets.token_bytes))
         assert await found(sessions, ticket) is not None
         await redis.aclose()
 

@@ -23,7 +23,7 @@ from tests.support.redis_server import RedisServer, eventually, fault_proxy
 from tests.support.session_builders import ISSUER, SUBJECT, new_ticket, session_for
 
 pytestmark = pytest.mark.needs("redis-server")
-KEYS = KeyRing((bytes(32),))
+KEYS = KeyRing((bytes(32),), random_bytes=secrets.token_bytes)
 LONG = timedelta(minutes=5)
 """So long that only an invalidation can end it within a test."""
 
@@ -57,7 +57,7 @@ class Instance:
 
     def __init__(self, redis: RedisConnection) -> None:
         self.redis = redis
-        self.sessions = RedisSessions(redis, keys=KEYS, fresh=secrets.token_bytes)
+        self.sessions = RedisSessions(redis, keys=KEYS)
         self.cache = NearCache(keeps_for=LONG)
 
     async def read(self, ticket):

@@ -12,8 +12,8 @@ import pytest
 from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.heartbeat import Heartbeat
 from authproxy.storage.redis.open_sessions import RedisOpenSessions
-from authproxy.storage.redis.pulse import Pulse
 from authproxy.storage.redis.sessions import RedisSessions
 from tests.support.gateway import DAVID, open_house, until
 from tests.support.redis_server import RedisServer
@@ -33,18 +33,15 @@ def redis_server():
 class Store:
     def __init__(self, connection, server):
         self.server = server
-        keys = KeyRing((secrets.token_bytes(32),))
-        pulse = Pulse(connection)
+        keys = KeyRing((secrets.token_bytes(32),), random_bytes=secrets.token_bytes)
+        heartbeat = Heartbeat(connection)
         self.opened = RedisOpenSessions(
             connection,
             keys=keys,
-            fresh=secrets.token_bytes,
-            pulse=pulse,
+            heartbeat=heartbeat,
             name_of=lambda _: "name of a person",
         )
-        self.sessions = RedisSessions(
-            connection, keys=keys, fresh=secrets.token_bytes, pulse=pulse, opened=self.opened
-        )
+        self.sessions = RedisSessions(connection, keys=keys, heartbeat=heartbeat, open_sessions=self.opened)
 
     async def begun(self, **changes):
         ticket = new_ticket()

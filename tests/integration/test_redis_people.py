@@ -13,8 +13,8 @@ from authproxy.identity.member import BlockedAccount, RegisterKey
 from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.heartbeat import Heartbeat
 from authproxy.storage.redis.people import RedisPeople, RegisterLost
-from authproxy.storage.redis.pulse import Pulse
 from tests.support.people_builders import ANA, CVETKA, SUBCA, account
 from tests.support.session_builders import NOW
 
@@ -24,7 +24,7 @@ BY_ANAS_ID, BY_CVETKAS_ID = RegisterKey("id", "ana"), RegisterKey("id", "cvetka"
 
 
 def people_with(redis, *keys):
-    return RedisPeople(redis, keys=KeyRing(keys or (KEY,)), fresh=secrets.token_bytes)
+    return RedisPeople(redis, keys=KeyRing(keys or (KEY,), random_bytes=secrets.token_bytes))
 
 
 async def filled(redis, *keys):
@@ -97,7 +97,7 @@ async def test_what_was_made_ready_and_is_gone_takes_no_place(redis, server):
                 server.command("DEL", key)
 
     await filled(redis)
-    losing = Losing(redis, keys=KeyRing((KEY,)), fresh=secrets.token_bytes)
+    losing = Losing(redis, keys=KeyRing((KEY,), random_bytes=secrets.token_bytes))
     with pytest.raises(CannotAsk, match="made ready"):
         await losing.take_over([CVETKA], revision=1, departures=())
     assert len((await people_with(redis).every()).members) == 2
@@ -134,7 +134,7 @@ async def test_a_new_key_in_front_finds_changes_and_in_the_end_takes_over_the_ol
 
 async def test_whoever_writes_into_the_store_turns_nobody_into_somebody_else(redis):
     people = await filled(redis)
-    ring = KeyRing((KEY,))
+    ring = KeyRing((KEY,), random_bytes=secrets.token_bytes)
     ana, cvetka = ring.register_names([BY_ANAS_ID, BY_CVETKAS_ID], ring.key_ids[0])
     await redis.ask("HSET", keyspace.REGISTER_NAMES, cvetka, ana)
     with pytest.raises(CannotAsk):
@@ -226,24 +226,24 @@ async def test_a_change_of_what_was_read_before_the_loss_is_refused_too(redis):
 
 async def test_a_register_that_is_lost_as_a_whole_is_known_from_outside_of_it(redis):
     await with_a_blocked_account(redis)
-    pulse = Pulse(redis)
+    heartbeat = Heartbeat(redis)
     for _ in range(2):
-        await pulse.beat(NOW)
+        await heartbeat.beat(NOW)
     await redis.ask("DEL", *PARTS, keyspace.REGISTER_DEPARTURES)
     await is_refused_everywhere(people_with(redis))
 
 
 async def test_an_emptied_store_is_noticed_by_the_instance_that_kept_running_and_it_tells_the_others(redis):
     await filled(redis)
-    pulse = Pulse(redis)
-    await pulse.beat(NOW)
+    heartbeat = Heartbeat(redis)
+    await heartbeat.beat(NOW)
     await redis.ask("FLUSHALL")
     with pytest.raises(RegisterLost):
-        await RedisPeople(redis, keys=KeyRing((KEY,)), fresh=secrets.token_bytes, pulse=pulse).find(
-            [BY_ANAS_ID]
-        )
+        await RedisPeople(
+            redis, keys=KeyRing((KEY,), random_bytes=secrets.token_bytes), heartbeat=heartbeat
+        ).find([BY_ANAS_ID])
     assert await people_with(redis).find([BY_ANAS_ID]) == (None,)
-    await pulse.beat(NOW)
+    await heartbeat.beat(NOW)
     with pytest.raises(RegisterLost):
         await people_with(redis).find([BY_ANAS_ID])
 
@@ -251,31 +251,31 @@ async def test_an_emptied_store_is_noticed_by_the_instance_that_kept_running_and
 async def test_an_emptied_register_is_not_a_lost_one(redis):
     people = await filled(redis)
     assert await people.take_over([], revision=1, departures=())
-    await Pulse(redis).beat(NOW)
+    await Heartbeat(redis).beat(NOW)
     assert (await people.find([BY_ANAS_ID]), await people.revision()) == ((None,), 2)
 
 
 async def test_a_new_register_takes_the_place_of_a_lost_one_at_a_later_revision(redis):
     people = await with_a_blocked_account(redis)
-    pulse = Pulse(redis)
+    heartbeat = Heartbeat(redis)
     for _ in range(2):
-        await pulse.beat(NOW)
+        await heartbeat.beat(NOW)
     await redis.ask("DEL", *PARTS)
     assert await people.begin_anew([CVETKA]) == 0
     assert [await people.revision(), (await people.every()).members] == [3, (CVETKA,)]
-    await pulse.beat(NOW)
-    assert not any("went back" in warning for warning in await pulse.warnings())
+    await heartbeat.beat(NOW)
+    assert not any("went back" in warning for warning in await heartbeat.warnings())
 
 
 @pytest.mark.parametrize("meddled", [("SET", "soon"), ("SET", "9" * 400), ("LPUSH", "x")])
 async def test_what_is_no_revision_outside_of_the_register_is_put_right_by_the_next_beat(redis, meddled):
     people = await filled(redis)
-    pulse = Pulse(redis)
-    await pulse.beat(NOW)
+    heartbeat = Heartbeat(redis)
+    await heartbeat.beat(NOW)
     command, value = meddled
     await redis.ask(command, keyspace.REGISTER_SEEN, value)
     assert (await people.find([BY_CVETKAS_ID]))[0].member == CVETKA
-    await pulse.beat(NOW)
+    await heartbeat.beat(NOW)
     assert await redis.ask("GET", keyspace.REGISTER_SEEN) == b"1"
 
 
@@ -311,10 +311,14 @@ async def test_a_part_that_is_lost_while_nobody_counts_is_noticed_all_the_same(r
 async def test_a_list_that_an_older_version_takes_over_leaves_blocked_accounts_blocked(redis):
     await with_a_blocked_account(redis)
     both = people_with(redis, NEW_KEY, KEY)
-    names = KeyRing((NEW_KEY, KEY)).register_names(ANA.keys, KeyRing((NEW_KEY,)).key_ids[0])
+    names = KeyRing((NEW_KEY, KEY), random_bytes=secrets.token_bytes).register_names(
+        ANA.keys, KeyRing((NEW_KEY,), random_bytes=secrets.token_bytes).key_ids[0]
+    )
     await as_the_older_version(redis)
     await redis.ask("DEL", keyspace.REGISTER_NAMES, keyspace.REGISTER_PEOPLE)
-    await redis.ask("HSET", keyspace.REGISTER, "key", KeyRing((NEW_KEY,)).key_ids[0])
+    await redis.ask(
+        "HSET", keyspace.REGISTER, "key", KeyRing((NEW_KEY,), random_bytes=secrets.token_bytes).key_ids[0]
+    )
     for name in names:
         await redis.ask("HSET", keyspace.REGISTER_NAMES, name, names[0])
     await redis.ask("HSET", keyspace.REGISTER_PEOPLE, names[0], "sealed by the older version")
@@ -328,7 +332,9 @@ async def test_nobody_becomes_unblocked_because_a_key_was_dropped(redis):
     people = people_with(redis)
     assert await people.block_account(THIEF, revision=0)
     await redis.ask("HDEL", keyspace.REGISTER, "key")
-    await redis.ask("HSET", keyspace.REGISTER, "key", KeyRing((NEW_KEY,)).key_ids[0])
+    await redis.ask(
+        "HSET", keyspace.REGISTER, "key", KeyRing((NEW_KEY,), random_bytes=secrets.token_bytes).key_ids[0]
+    )
     with pytest.raises(CannotAsk, match="does not open"):
         await people_with(redis, NEW_KEY).look_up([THIEF.account.key])
 
@@ -348,7 +354,7 @@ async def test_blocked_accounts_go_over_to_the_first_key_with_the_register(redis
 async def test_whoever_moves_a_block_to_another_account_unblocks_nobody(redis):
     people = await with_a_blocked_account(redis)
     [sealed] = (await redis.ask("HGETALL", keyspace.REGISTER_ACCOUNTS))[1::2]
-    ring = KeyRing((KEY,))
+    ring = KeyRing((KEY,), random_bytes=secrets.token_bytes)
     [honest] = ring.register_names([account("honest").key], ring.key_ids[0])
     await redis.ask("HSET", keyspace.REGISTER_ACCOUNTS, honest, sealed)
     await redis.ask("HSET", keyspace.REGISTER, "accounts", 2)

@@ -20,7 +20,8 @@ from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.challenges import RedisChallenges
 from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.enrolments import RedisEnrolments
-from authproxy.storage.redis.limits import BlockRules, RedisLimits
+from authproxy.storage.redis.limits import RedisLimits
+from authproxy.storage.retention import BlockRules
 from tests.support.challenge_builders import ANAS, BORS, challenge_of, enrolment_of
 from tests.support.session_builders import NOW
 from tests.support.stepped_redis import DyingConnection, orders
@@ -41,15 +42,17 @@ PHONE = enrolment_of(
 
 
 def challenges_on(redis, *keys):
-    return RedisChallenges(redis, keys=KeyRing(keys or (KEY,)), fresh=secrets.token_bytes)
+    return RedisChallenges(redis, keys=KeyRing(keys or (KEY,), random_bytes=secrets.token_bytes))
 
 
 def limits_on(redis, *keys):
-    return RedisLimits(redis, keys=KeyRing(keys or (KEY,)), people=RULES, addresses=RULES)
+    return RedisLimits(
+        redis, keys=KeyRing(keys or (KEY,), random_bytes=secrets.token_bytes), people=RULES, addresses=RULES
+    )
 
 
 def enrolments_on(redis, *keys):
-    return RedisEnrolments(redis, keys=KeyRing(keys or (KEY,)), fresh=secrets.token_bytes)
+    return RedisEnrolments(redis, keys=KeyRing(keys or (KEY,), random_bytes=secrets.token_bytes))
 
 
 @pytest.fixture
@@ -215,7 +218,10 @@ async def test_an_enrolment_moved_to_somebody_else_or_into_another_place_is_none
     enrolments = enrolments_on(redis)
     await enrolments.add(ANAS, enrolment_of())
     await enrolments.put_recovery(ANAS, CODES)
-    [hers, his] = [KeyRing((KEY,)).owner_names("enrolments", owner)[0] for owner in (ANAS, BORS)]
+    [hers, his] = [
+        KeyRing((KEY,), random_bytes=secrets.token_bytes).owner_names("enrolments", owner)[0]
+        for owner in (ANAS, BORS)
+    ]
     field = keyspace.enrolment_name("enrolment-1")
     sealed = await redis.ask("HGET", keyspace.enrolments(hers), field)
     await redis.ask("HSET", keyspace.enrolments(his), field, sealed)
@@ -248,7 +254,7 @@ SHEET = enrolment_of("sheet", method="recovery", secret="")
 
 
 async def test_a_record_of_recovery_codes_that_does_not_open_is_replaced_by_new_ones(redis):
-    [name] = KeyRing((KEY,)).owner_names("enrolments", ANAS)
+    [name] = KeyRing((KEY,), random_bytes=secrets.token_bytes).owner_names("enrolments", ANAS)
     await redis.ask("SET", keyspace.recovery(name), b"not ours")
     enrolments = enrolments_on(redis)
     assert await enrolments.make_recovery(ANAS, CODES, SHEET, instead_of=None) is True

@@ -28,7 +28,7 @@ STEPS_OF_A_ROTATION, STEPS_UNTIL_IT_COUNTS, STEPS_OF_AN_END = 6, 5, 4
 
 
 def sessions_on(redis, *keys):
-    return RedisSessions(redis, keys=KeyRing(keys or (KEY,)), fresh=secrets.token_bytes)
+    return RedisSessions(redis, keys=KeyRing(keys or (KEY,), random_bytes=secrets.token_bytes))
 
 
 async def started(sessions, number=0):

@@ -25,7 +25,7 @@ KEY, NEW_KEY = secrets.token_bytes(32), secrets.token_bytes(32)
 
 
 def sessions_with(redis, *keys):
-    return RedisSessions(redis, keys=KeyRing(keys or (KEY,)), fresh=secrets.token_bytes)
+    return RedisSessions(redis, keys=KeyRing(keys or (KEY,), random_bytes=secrets.token_bytes))
 
 
 async def started(sessions, **changes):

@@ -25,7 +25,7 @@ from authproxy.sandbox.identity_provider.onepass.relying_parties import ROOT, SA
 from authproxy.sandbox.installation import RELYING_PARTY, to_be_enrolled
 from authproxy.sandbox.phone.application import PHONE
 from authproxy.storage.memory import MemoryChallenges, MemoryEnrolments, MemoryLimits
-from authproxy.storage.redis.limits import BlockRules
+from authproxy.storage.retention import BlockRules
 from tests.support.http_client import Browser
 from tests.support.onepass_house import ANA, CVETKA, DAVID, onepass_house, pressed, title
 

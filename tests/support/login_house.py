@@ -112,7 +112,7 @@ class LoginHouse:
         self.step_up_by = step_up_by
         self.provider = Provider()
         self.attempts = Attempts()
-        self.seals = Seals(KeyRing((bytes(32),)), fresh=secrets.token_bytes)
+        self.seals = Seals(KeyRing((bytes(32),), random_bytes=secrets.token_bytes))
         self.sessions = Sessions(NearCache(keeps_for=timedelta(), silence=None))
         self.elevations = Elevations(sessions=self.sessions, random_bytes=secrets.token_bytes)
         self.people = MemoryPeople()

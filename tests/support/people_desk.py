@@ -44,7 +44,7 @@ class Desk:
 
     def every_event(self):
         """What waits in the store for a gateway to take it over."""
-        return [json.loads(entry) for entry in self.in_store(lambda opened: opened.acts.claim("test"))]
+        return [json.loads(entry) for entry in self.in_store(lambda opened: opened.audit_queue.claim("test"))]
 
     def events(self):
         return [event for event in self.every_event() if event["event"] != "act.announced"]

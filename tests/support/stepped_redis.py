@@ -10,7 +10,7 @@ from typing import Any
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.storage.redis.answers import Command
+from authproxy.storage.redis.answer_shapes import Command
 from authproxy.storage.redis.connection import RedisConnection
 
 

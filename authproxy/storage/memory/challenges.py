@@ -1,71 +1,59 @@
-"""Challenges in this process: the twin of `storage/challenges.py`."""
+"""Challenges, in memory."""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import datetime, timedelta
 
 from authproxy.challenges.challenge import Challenge, ChallengeId, Standing, State
 from authproxy.identity.session import SessionId
 from authproxy.storage import retention
-
-_SWEPT_EVERY: Final = timedelta(minutes=1)
-_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+from authproxy.storage.expiring import Expiring
 
 
 class MemoryChallenges:
-    """`claim_push` forgets nothing by time: one name for each person, claimed before there is a challenge of
-    it."""
-
     def __init__(self) -> None:
-        self._standings: dict[ChallengeId, Standing] = {}
-        self._of_session: dict[SessionId, deque[ChallengeId]] = {}
+        self._standings: Expiring[ChallengeId, Standing] = Expiring()
+        self._of_session: Expiring[SessionId, deque[ChallengeId]] = Expiring()
         self._pushes: dict[tuple[str, ...], ChallengeId] = {}
-        self._swept_at = _LONG_AGO
+        """The last push challenge of each person: one entry for each, so that nothing needs to expire."""
 
     async def open(self, challenge: Challenge, *, tries: int, now: datetime) -> None:
-        self._sweep(now)
-        if challenge.challenge_id in self._standings:
+        if self._standings.get(challenge.challenge_id, now) is not None:
             raise ValueError("there is a challenge of this id")
-        self._standings[challenge.challenge_id] = Standing(
-            challenge=challenge, state=State.PENDING, tries_left=tries
-        )
-        theirs = self._of_session.setdefault(challenge.session_id, deque())
-        theirs.append(challenge.challenge_id)
-        if len(theirs) > retention.CHALLENGES_PER_SESSION:
-            self._standings.pop(theirs.popleft(), None)
+        standing = Standing(challenge=challenge, state=State.PENDING, tries_left=tries)
+        self._put(standing, now)
+        listed = self._of_session.get(challenge.session_id, now) or deque()
+        listed.append(challenge.challenge_id)
+        self._of_session.put(challenge.session_id, listed, until=_kept_until(standing), now=now)
+        if len(listed) > retention.CHALLENGES_PER_SESSION:
+            self._standings.discard(listed.popleft())
 
     async def find(self, challenge_id: ChallengeId, *, now: datetime) -> Standing | None:
-        standing = self._standings.get(challenge_id)
-        return standing if standing is not None and _is_kept(standing, now) else None
+        return self._standings.get(challenge_id, now)
 
     async def count_try(self, challenge_id: ChallengeId, *, now: datetime) -> Standing | None:
-        standing = await self.find(challenge_id, now=now)
+        standing = self._standings.get(challenge_id, now)
         if standing is None or standing.state_at(now) is not State.PENDING:
             return standing
         if standing.tries_left < 1:
             return replace(standing, state=State.EXHAUSTED)
-        counted = replace(standing, tries_left=standing.tries_left - 1)
-        self._standings[challenge_id] = counted
-        return counted
+        return self._put(replace(standing, tries_left=standing.tries_left - 1), now)
 
     async def resolve(self, challenge_id: ChallengeId, state: State, *, now: datetime) -> bool:
-        standing = self._standings.get(challenge_id)
+        standing = self._standings.get(challenge_id, now)
         if standing is None or standing.state_at(now) is not State.PENDING:
             return False
-        self._standings[challenge_id] = replace(standing, state=state)
+        self._put(replace(standing, state=state), now)
         return True
 
     async def current(self, session_id: SessionId, *, now: datetime) -> tuple[ChallengeId, ...]:
-        found = [
-            self._standings.get(challenge_id)
-            for challenge_id in reversed(self._of_session.get(session_id, ()))
-        ]
+        listed = reversed(self._of_session.get(session_id, now) or ())
+        standings = [self._standings.get(challenge_id, now) for challenge_id in listed]
         return tuple(
             standing.challenge.challenge_id
-            for standing in found
+            for standing in standings
             if standing is not None and standing.state_at(now) is State.PENDING
         )
 
@@ -73,25 +61,16 @@ class MemoryChallenges:
         self,
         owner: tuple[str, ...],
         challenge_id: ChallengeId,
-        lives_for: timedelta,  # noqa: ARG002
+        lives_for: timedelta,  # noqa: ARG002  (see `_pushes`)
     ) -> ChallengeId | None:
         earlier = self._pushes.get(owner)
         self._pushes[owner] = challenge_id
         return earlier if earlier != challenge_id and earlier in self._standings else None
 
-    def _sweep(self, now: datetime) -> None:
-        if now - self._swept_at < _SWEPT_EVERY:
-            return
-        self._swept_at = now
-        self._standings = {
-            name: standing for name, standing in self._standings.items() if _is_kept(standing, now)
-        }
-        self._of_session = {
-            session_id: kept
-            for session_id, theirs in self._of_session.items()
-            if (kept := deque(name for name in theirs if name in self._standings))
-        }
+    def _put(self, standing: Standing, now: datetime) -> Standing:
+        self._standings.put(standing.challenge.challenge_id, standing, until=_kept_until(standing), now=now)
+        return standing
 
 
-def _is_kept(standing: Standing, now: datetime) -> bool:
-    return now < standing.challenge.expires_at + retention.CHALLENGE_KEPT_AFTERWARDS
+def _kept_until(standing: Standing) -> datetime:
+    return standing.challenge.expires_at + retention.CHALLENGE_KEPT_AFTERWARDS

@@ -1,11 +1,11 @@
-"""Enrolments in this process: the twin of `storage/enrolments.py`."""
+"""Enrolments and recovery codes, in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from authproxy.challenges.enrolment import Enrolment
-from authproxy.storage.redis.enrolments import MOST, UNKNOWN
+from authproxy.storage import retention
 
 _Owner = tuple[str, ...]
 
@@ -18,7 +18,9 @@ class MemoryEnrolments:
         self._steps: dict[str, int] = {}
 
     async def of(self, owner: _Owner) -> tuple[Enrolment, ...]:
-        return tuple(each for each in await self.every(owner) if each.enrolled_at > UNKNOWN)
+        return tuple(
+            each for each in await self.every(owner) if each.enrolled_at > retention.ENROLLED_AT_UNKNOWN
+        )
 
     async def every(self, owner: _Owner) -> tuple[Enrolment, ...]:
         theirs = [
@@ -27,7 +29,9 @@ class MemoryEnrolments:
         ]
         return tuple(sorted(theirs, key=lambda enrolment: (enrolment.enrolled_at, enrolment.enrolment_id)))
 
-    async def add(self, owner: _Owner, enrolment: Enrolment, *, most: int = MOST) -> bool:
+    async def add(
+        self, owner: _Owner, enrolment: Enrolment, *, most: int = retention.ENROLMENTS_PER_PERSON
+    ) -> bool:
         theirs = self._enrolments.setdefault(owner, {})
         if len(theirs) >= most or enrolment.enrolment_id in theirs:
             return False
@@ -66,7 +70,10 @@ class MemoryEnrolments:
         self._listings.pop(owner, None)
         if hashes:
             self._listings[owner] = Enrolment(
-                enrolment_id="recovery", method="recovery", label="", enrolled_at=UNKNOWN
+                enrolment_id="recovery",
+                method="recovery",
+                label="",
+                enrolled_at=retention.ENROLLED_AT_UNKNOWN,
             )
 
     async def spend_recovery(self, owner: _Owner, code_hash: str) -> bool:

@@ -1,4 +1,4 @@
-"""The provider's tokens of sessions in this process: the twin of `storage/grants.py`."""
+"""The provider's tokens of sessions, in memory."""
 
 from __future__ import annotations
 
@@ -6,46 +6,47 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from authproxy.identity.grant import Grant, GrantTurn
+from authproxy.storage.expiring import Expiring
 
 
 @dataclass(slots=True, kw_only=True)
-class _Kept:
+class _StoredGrant:
     grant: Grant
     due_at: datetime
-    ends_at: datetime
     is_asked: bool = False
 
 
 class MemoryGrants:
     def __init__(self) -> None:
-        self._kept: dict[str, _Kept] = {}
+        self._grants: Expiring[str, _StoredGrant] = Expiring()
 
     async def keep(
         self, secret: str, grant: Grant, *, due_at: datetime, lives_for: timedelta, now: datetime
     ) -> None:
-        self._kept = {name: kept for name, kept in self._kept.items() if now < kept.ends_at}
-        self._kept[secret] = _Kept(grant=grant, due_at=due_at, ends_at=now + lives_for)
+        stored = _StoredGrant(grant=grant, due_at=due_at)
+        self._grants.put(secret, stored, until=now + lives_for, now=now)
 
     async def turn(
         self, secret: str, *, every: timedelta, lives_for: timedelta, now: datetime
     ) -> GrantTurn | None:
-        kept = self._kept.get(secret)
-        if kept is None or now >= kept.ends_at:
+        stored = self._grants.get(secret, now)
+        if stored is None:
             return None
-        kept.ends_at = now + lives_for
-        if now < kept.due_at <= now + every:
+        self._grants.put(secret, stored, until=now + lives_for, now=now)
+        if now < stored.due_at <= now + every:
             return None
-        turn = GrantTurn(grant=kept.grant, is_doubtful=kept.is_asked)
-        kept.due_at, kept.is_asked = now + every, True
+        turn = GrantTurn(grant=stored.grant, is_doubtful=stored.is_asked)
+        stored.due_at, stored.is_asked = now + every, True
         return turn
 
     async def settle(self, secret: str, grant: Grant | None = None) -> bool:
-        kept = self._kept.get(secret)
-        if kept is None:
+        stored = self._grants.peek(secret)
+        if stored is None:
             return False
-        kept.is_asked, kept.grant = False, grant or kept.grant
+        stored.is_asked, stored.grant = False, grant or stored.grant
         return True
 
     async def take(self, secret: str) -> Grant | None:
-        kept = self._kept.pop(secret, None)
-        return None if kept is None else kept.grant
+        stored = self._grants.peek(secret)
+        self._grants.discard(secret)
+        return None if stored is None else stored.grant

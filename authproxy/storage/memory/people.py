@@ -1,4 +1,4 @@
-"""The register of people in this process: the twin of `storage/redis/people.py`."""
+"""The register of people, in memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from authproxy.identity.member import Account, BlockedAccount, Member, RegisterKey
 from authproxy.identity.person import MemberId
 from authproxy.identity.register import leaves
-from authproxy.storage.redis.people import Departure, LookedUp, Snapshot, StoredMember
+from authproxy.identity.stored_register import Departure, LookedUp, RegisterSnapshot, StoredMember
 
 
 class MemoryPeople:
@@ -25,8 +25,8 @@ class MemoryPeople:
         blocked = {account.key: blocked for account, blocked in self._accounts.items()}
         return LookedUp(await self.find(wanted), {key: blocked[key] for key in wanted if key in blocked})
 
-    async def every(self) -> Snapshot:
-        return Snapshot(self._revision, tuple(self._members.values()), tuple(self._accounts.values()))
+    async def every(self) -> RegisterSnapshot:
+        return RegisterSnapshot(self._revision, tuple(self._members.values()), tuple(self._accounts.values()))
 
     async def revision(self) -> int:
         return self._revision
@@ -84,8 +84,8 @@ class MemoryPeople:
         return tuple(self._departures.values())
 
     async def settle(self, departures: Sequence[Departure]) -> None:
-        for each in departures:
-            self._departures.pop(each.version, None)
+        for departure in departures:
+            self._departures.pop(departure.version, None)
 
     async def is_under_first_key(self) -> bool:
         return True

@@ -1,28 +1,25 @@
-"""Sessions in this process: the twin of `storage/sessions.py`."""
+"""Sessions, in memory."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import datetime, timedelta
 
 from authproxy.identity.member import Member, masked
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session, SessionId, SessionSummary
 from authproxy.identity.ticket import SessionTicket
+from authproxy.storage.expiring import Expiring
 from authproxy.storage.near_cache import NearCache
 from authproxy.storage.outages import Outages
-from authproxy.storage.records.sealing import StoredSession
-
-_SWEPT_EVERY: Final = timedelta(minutes=1)
-_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+from authproxy.storage.records.sessions import StoredSession
 
 
 @dataclass(slots=True, kw_only=True)
-class _KeptSession:
+class _OpenSession:
     session: Session
     secret_hash: bytes = field(repr=False)
     browser: str
@@ -34,6 +31,12 @@ class _KeptSession:
 
     def is_over(self, now: datetime) -> bool:
         return self.session.is_over(last_active_at=self.last_active_at, now=now, forgiven=self.forgiven(now))
+
+    @property
+    def ends_at_the_latest(self) -> datetime:
+        """If its person does nothing more and everything that may be forgiven is."""
+        idle_end = self.last_active_at + self.session.idle_for + self.outages.forgives
+        return min(idle_end, self.session.expires_at)
 
     def summary(self) -> SessionSummary:
         person = self.session.person
@@ -56,148 +59,142 @@ class _KeptSession:
 
 
 class MemorySessions:
-    """Tells the near cache itself what has changed: build that with `silence=None`."""
+    """It tells the near cache itself what has changed. That near cache must be built with `silence=None`."""
 
     def __init__(self, near_cache: NearCache | None = None, *, outages: Outages | None = None) -> None:
-        """An in-process store has no outages; whoever knows of one says so."""
+        """A store in memory has no outages of its own; tests hand some in."""
         self._near_cache = near_cache
         self._outages = outages or Outages()
-        self._kept: dict[SessionId, _KeptSession] = {}
-        self._successors: dict[SessionId, tuple[SessionId, datetime]] = {}
-        self._swept_at = _LONG_AGO
+        self._sessions: Expiring[SessionId, _OpenSession] = Expiring()
+        self._successors: Expiring[SessionId, SessionId] = Expiring()
 
     async def create(self, ticket: SessionTicket, session: Session, *, browser: str, now: datetime) -> None:
         if session.session_id != ticket.session_id:
             raise ValueError("the session is not the ticket's")
-        self._sweep(now)
-        self._kept[session.session_id] = _KeptSession(
+        opened = _OpenSession(
             session=session,
             secret_hash=hashlib.sha256(ticket.secret).digest(),
             browser=browser,
             last_active_at=now,
             outages=self._outages,
         )
+        self._sessions.put(session.session_id, opened, until=opened.ends_at_the_latest, now=now)
 
     async def rotate(
         self, old: SessionTicket, new: SessionTicket, session: Session, *, browser: str | None, now: datetime
     ) -> bool:
-        kept = self._kept.get(old.session_id)
-        words = browser if browser is not None or kept is None else kept.browser
-        await self.create(new, session, browser=words or "", now=now)
-        if kept is None or kept.is_over(now):
+        replaced = self._open(old.session_id, now)
+        if browser is None:
+            browser = "" if replaced is None else replaced.browser
+        await self.create(new, session, browser=browser, now=now)
+        if replaced is None:
             await self.revoke(new.session_id)
             return False
         await self.revoke(old.session_id)
-        self._successors[old.session_id] = new.session_id, session.expires_at
+        self._successors.put(old.session_id, new.session_id, until=session.expires_at, now=now)
         return True
 
     async def load(self, ticket: SessionTicket, *, now: datetime) -> StoredSession | None:
-        kept = self._kept.get(ticket.session_id)
-        if kept is None or not hmac.compare_digest(kept.secret_hash, hashlib.sha256(ticket.secret).digest()):
+        found = self._sessions.peek(ticket.session_id)
+        if found is None or not hmac.compare_digest(
+            found.secret_hash, hashlib.sha256(ticket.secret).digest()
+        ):
             return None
-        if kept.is_over(now):
+        if found.is_over(now):
             if self._outages.forgives:
-                await self.revoke(ticket.session_id)  # an outage that becomes known later must not wake it
+                # Otherwise an outage that becomes known later would revive it.
+                await self.revoke(ticket.session_id)
             return None
         return StoredSession(
-            session=kept.session, last_active_at=kept.last_active_at, forgiven=kept.forgiven(now)
+            session=found.session, last_active_at=found.last_active_at, forgiven=found.forgiven(now)
         )
 
     async def touch(self, ticket: SessionTicket, *, now: datetime) -> None:
-        kept = self._kept.get(ticket.session_id)
-        if kept is not None and not kept.is_over(now) and now > kept.last_active_at:
-            kept.last_active_at = now
+        found = self._open(ticket.session_id, now)
+        if found is not None and now > found.last_active_at:
+            found.last_active_at = now
+            self._sessions.put(ticket.session_id, found, until=found.ends_at_the_latest, now=now)
             self._forget(ticket.session_id)
 
     def note_missed(self, ticket: SessionTicket, *, now: datetime) -> None:
-        """Nothing is ever missed here."""
+        """Does nothing: every touch is written."""
 
     async def revoke(self, session_id: SessionId) -> bool:
-        """With the one that has taken its place, however often that has happened."""
-        while session_id not in self._kept and session_id in self._successors:
-            session_id, _ = self._successors[session_id]
+        """Ends the session, or the one that has replaced it under a new ticket, however often."""
+        successor = self._successors.peek(session_id)
+        while session_id not in self._sessions and successor is not None:
+            session_id, successor = successor, self._successors.peek(successor)
         self._forget(session_id)
-        return self._kept.pop(session_id, None) is not None
+        is_there = session_id in self._sessions
+        self._sessions.discard(session_id)
+        return is_there
 
     async def revoke_all(self, session_ids: Sequence[SessionId]) -> frozenset[SessionId]:
         return frozenset([session_id for session_id in session_ids if await self.revoke(session_id)])
 
     async def revoke_subject(self, issuer: str, subject: str) -> int:
-        return len(await self.revoke_all([kept.session.session_id for kept in self._of(issuer, subject)]))
+        return await self._revoke_where(lambda session: _is_of(session, issuer, subject))
 
     async def revoke_member(self, member: Member) -> int:
         accounts = {(account.issuer, account.subject) for account in member.accounts}
-        return len(
-            await self.revoke_all(
-                [
-                    session.session_id
-                    for session in (kept.session for kept in self._kept.values())
-                    if session.person.member == member.member_id
-                    or (session.person.issuer, session.person.subject) in accounts
-                    or (
-                        session.person.member is None
-                        and member.tax_number is not None
-                        and session.person.tax_number == member.tax_number
-                    )
-                ]
+        return await self._revoke_where(
+            lambda session: (
+                session.person.member == member.member_id
+                or (session.person.issuer, session.person.subject) in accounts
+                or (
+                    session.person.member is None
+                    and member.tax_number is not None
+                    and session.person.tax_number == member.tax_number
+                )
             )
         )
 
     async def summaries(self, issuer: str, subject: str, *, now: datetime) -> tuple[SessionSummary, ...]:
-        return _live(self._of(issuer, subject), now)
+        return self._summaries(now, lambda session: _is_of(session, issuer, subject))
 
     async def of_person(self, person: Person, *, now: datetime) -> tuple[SessionSummary, ...]:
-        return _live(
-            [
-                kept
-                for kept in self._kept.values()
-                if (kept.session.person.issuer, kept.session.person.subject)
-                == (person.issuer, person.subject)
-                or (person.member is not None and kept.session.person.member == person.member)
-            ],
+        return self._summaries(
             now,
+            lambda session: (
+                _is_of(session, person.issuer, person.subject)
+                or (person.member is not None and session.person.member == person.member)
+            ),
         )
 
     async def of_provider_session(
         self, issuer: str, provider_session: str, *, now: datetime
     ) -> tuple[SessionSummary, ...]:
-        wanted = (issuer, provider_session)
-        found = [
-            kept
-            for kept in self._kept.values()
-            if (kept.session.person.issuer, kept.session.provider_session) == wanted
-        ]
-        return _live(found, now)
+        return self._summaries(
+            now,
+            lambda session: (session.person.issuer, session.provider_session) == (issuer, provider_session),
+        )
 
     async def all_summaries(self, *, now: datetime) -> AsyncIterator[SessionSummary]:
-        for kept in list(self._kept.values()):
-            if not kept.is_over(now):
-                yield kept.summary()
+        for opened in self._sessions.all():
+            if not opened.is_over(now):
+                yield opened.summary()
 
-    def _of(self, issuer: str, subject: str) -> list[_KeptSession]:
-        return [
-            kept
-            for kept in self._kept.values()
-            if (kept.session.person.issuer, kept.session.person.subject) == (issuer, subject)
+    async def _revoke_where(self, is_meant: Callable[[Session], bool]) -> int:
+        meant = [opened.session for opened in self._sessions.all() if is_meant(opened.session)]
+        return len(await self.revoke_all([session.session_id for session in meant]))
+
+    def _summaries(self, now: datetime, is_meant: Callable[[Session], bool]) -> tuple[SessionSummary, ...]:
+        """Of the sessions that are not over, the newest first."""
+        summaries = [
+            opened.summary()
+            for opened in self._sessions.all()
+            if is_meant(opened.session) and not opened.is_over(now)
         ]
+        return tuple(sorted(summaries, key=lambda summary: summary.started_at, reverse=True))
+
+    def _open(self, session_id: SessionId, now: datetime) -> _OpenSession | None:
+        found = self._sessions.peek(session_id)
+        return None if found is None or found.is_over(now) else found
 
     def _forget(self, session_id: SessionId) -> None:
         if self._near_cache is not None:
             self._near_cache.forget(session_id)
 
-    def _sweep(self, now: datetime) -> None:
-        """Drops what is over. Redis does this by time to live; here sign-ins pay for it, at most once a
-        minute."""
-        if now - self._swept_at >= _SWEPT_EVERY:
-            self._swept_at = now
-            self._kept = {
-                session_id: kept for session_id, kept in self._kept.items() if not kept.is_over(now)
-            }
-            self._successors = {
-                old: (new, until) for old, (new, until) in self._successors.items() if now < until
-            }
 
-
-def _live(every: Sequence[_KeptSession], now: datetime) -> tuple[SessionSummary, ...]:
-    found = [kept.summary() for kept in every if not kept.is_over(now)]
-    return tuple(sorted(found, key=lambda summary: summary.started_at, reverse=True))
+def _is_of(session: Session, issuer: str, subject: str) -> bool:
+    return (session.person.issuer, session.person.subject) == (issuer, subject)

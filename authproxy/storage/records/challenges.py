@@ -9,7 +9,14 @@ from authproxy.challenges.challenge import Challenge, ChallengeId
 from authproxy.challenges.enrolment import EnrolledMethod, Enrolment
 from authproxy.identity.assurance import STEP_UP_METHODS, Level
 from authproxy.identity.session import SessionId
-from authproxy.storage.records.sessions import UNREADABLE, octets_of, time_in, time_text
+from authproxy.storage.records.values import (
+    UNREADABLE,
+    octets_of,
+    optional_time_in,
+    optional_time_text,
+    time_in,
+    time_text,
+)
 
 _ENROLLED: Final[tuple[EnrolledMethod, ...]] = ("totp", "push", "recovery")
 _Word = TypeVar("_Word", bound=str)
@@ -51,7 +58,7 @@ def challenge_octets(challenge: Challenge) -> bytes:
             "destination": challenge.destination,
             "issued_at": time_text(challenge.issued_at),
             "expires_at": time_text(challenge.expires_at),
-            "again_at": None if challenge.again_at is None else time_text(challenge.again_at),
+            "again_at": optional_time_text(challenge.again_at),
             "level": challenge.level,
         }
     )
@@ -60,7 +67,6 @@ def challenge_octets(challenge: Challenge) -> bytes:
 def challenge_in(octets: bytes) -> Challenge | None:
     try:
         fields = json.loads(octets)
-        again_at = fields.get("again_at")
         return Challenge(
             challenge_id=ChallengeId(fields["id"]),
             method=_one_of(STEP_UP_METHODS, fields["method"]),
@@ -79,7 +85,7 @@ def challenge_in(octets: bytes) -> Challenge | None:
             destination=fields.get("destination", ""),
             issued_at=time_in(fields["issued_at"]),
             expires_at=time_in(fields["expires_at"]),
-            again_at=None if again_at is None else time_in(again_at),
+            again_at=optional_time_in(fields.get("again_at")),
             level=_level(fields),
         )
     except UNREADABLE:

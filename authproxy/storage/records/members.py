@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 from authproxy.identity.member import Account, BlockedAccount, CertificateName, Member
 from authproxy.identity.person import Issuer, MemberId, Subject, TaxNumber
+from authproxy.storage.records.values import (
+    UNREADABLE,
+    octets_of,
+    optional_time_in,
+    optional_time_text,
+    time_in,
+    time_text,
+)
 
 
 def member_octets(member: Member) -> bytes:
-    return _octets(_fields(member))
+    return octets_of(_fields(member))
 
 
 def departure_octets(member: Member, *, is_leaving: bool) -> bytes:
     """A person whose sessions must end. `is_leaving`: what they have enrolled must go, too."""
-    return _octets(_fields(member) | {"leaves": is_leaving})
+    return octets_of(_fields(member) | {"leaves": is_leaving})
 
 
 def is_leaving_in(octets: bytes) -> bool:
@@ -26,11 +33,11 @@ def is_leaving_in(octets: bytes) -> bool:
 
 
 def account_octets(blocked: BlockedAccount) -> bytes:
-    return _octets(
+    return octets_of(
         {
             "issuer": blocked.account.issuer,
             "subject": blocked.account.subject,
-            "blocked_at": _time_text(blocked.blocked_at),
+            "blocked_at": time_text(blocked.blocked_at),
             "block_reason": blocked.reason,
         }
     )
@@ -40,9 +47,9 @@ def account_in(octets: bytes) -> BlockedAccount | None:
     try:
         fields = json.loads(octets)
         account = Account(issuer=Issuer(fields["issuer"]), subject=Subject(fields["subject"]))
-        blocked_at = datetime.fromisoformat(fields["blocked_at"]).astimezone(UTC)
+        blocked_at = time_in(fields["blocked_at"])
         return BlockedAccount(account=account, blocked_at=blocked_at, reason=fields.get("block_reason"))
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except UNREADABLE:
         return None
 
 
@@ -56,7 +63,7 @@ def _fields(member: Member) -> dict[str, Any]:
         "portals": member.portals,
         "certificates": [[each.fingerprint, each.issuer, each.serial] for each in member.certificates],
         "accounts": [[account.issuer, account.subject] for account in member.accounts],
-        "blocked_at": None if member.blocked_at is None else _time_text(member.blocked_at),
+        "blocked_at": optional_time_text(member.blocked_at),
         "block_reason": member.block_reason,
     }
 
@@ -77,19 +84,11 @@ def member_in(octets: bytes) -> Member | None:
                 for issuer, subject in fields.get("accounts", ())
             ),
             # Not by default: a record that no longer says whether its person is blocked lets nobody in.
-            blocked_at=_time(fields["blocked_at"]),
+            blocked_at=optional_time_in(fields["blocked_at"]),
             block_reason=fields.get("block_reason"),
         )
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except UNREADABLE:
         return None
-
-
-def _octets(fields: dict[str, Any]) -> bytes:
-    return json.dumps(fields, separators=(",", ":")).encode()
-
-
-def _time_text(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat()
 
 
 def _tax_number(text: str | None) -> TaxNumber | None:
@@ -99,7 +98,3 @@ def _tax_number(text: str | None) -> TaxNumber | None:
 def _certificate(fields: list[Any]) -> CertificateName:
     fingerprint, issuer, serial = fields
     return CertificateName(fingerprint=fingerprint, issuer=issuer, serial=serial)
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)

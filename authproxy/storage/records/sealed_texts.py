@@ -13,19 +13,17 @@ import base64
 import binascii
 import re
 import zlib
-from collections.abc import Callable
 from typing import Final
 
 from authproxy.identity.attempt import Attempt, Showing
-from authproxy.storage.records import sealing as codec
 from authproxy.storage.records import sessions as records
-from authproxy.storage.records.sealing import KeyRing
+from authproxy.storage.records.sealing import SEAL_SIZE, KeyRing, Purpose
 
 LONGEST: Final = 1400
 """Characters of a sealed attempt. MITREid Connect keeps `state` in a column of 2,048 characters, and front
 proxies read the head of an answer into a buffer of 4 KiB as they are delivered: the address of the provider
 with all its parameters has to fit there with our other headers."""
-_LARGEST: Final = LONGEST // 4 * 3 - codec.SEAL_SIZE
+_LARGEST: Final = LONGEST // 4 * 3 - SEAL_SIZE
 _TEXT: Final = re.compile(r"[A-Za-z0-9_-]{64,4096}", re.ASCII)
 _BLOCK: Final = 32
 """The length of a text tells the length of the place to this many bytes only."""
@@ -36,16 +34,15 @@ _OTHER_FIELDS: Final = 256
 # Each way has a name of its own, so that a text for one way does not open as one for the other.
 _THERE: Final = "on the way to the proof"
 _BACK: Final = "on the way back with a certificate"
+_REFUSALS: Final = "refusals"
 
 
 class Seals:
     """Everything here is done without a question to the store. What cannot be opened is None, whatever the
     reason."""
 
-    def __init__(self, keys: KeyRing, *, fresh: Callable[[int], bytes]) -> None:
-        """`fresh` makes that many random bytes."""
+    def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
-        self._fresh = fresh
 
     def attempt_sealed(self, attempt: Attempt) -> str:
         """At most `LONGEST` characters. Where the place to return to is too long for that, its query is left
@@ -76,25 +73,20 @@ class Seals:
     def refusal_sealed(self, fields: bytes, return_to: str) -> str:
         """Why a sign-in was refused, and where its person wanted to go. As long as an attempt, if the fields
         have at most 900 bytes."""
-        sealed = codec.seal_refusal(
-            _fitting(fields, return_to), ring=self._keys, nonce=self._fresh(codec.NONCE_SIZE)
-        )
-        return _text(sealed)
+        return _text(self._keys.seal(Purpose.REFUSAL, _fitting(fields, return_to), bound_to=_REFUSALS))
 
     def refusal_in(self, text: str) -> tuple[bytes, str] | None:
         sealed = _octets(text)
-        octets = None if sealed is None else codec.open_refusal(sealed, ring=self._keys)
+        octets = None if sealed is None else self._keys.open(Purpose.REFUSAL, sealed, bound_to=_REFUSALS)
         read = None if octets is None else _unpacked(octets)
         return None if read is None else (read[0], read[1])
 
-    def _sealed(self, octets: bytes, name: str) -> str:
-        return _text(
-            codec.seal_attempt(octets, ring=self._keys, name=name, nonce=self._fresh(codec.NONCE_SIZE))
-        )
+    def _sealed(self, octets: bytes, way: str) -> str:
+        return _text(self._keys.seal(Purpose.ATTEMPT, octets, bound_to=way))
 
-    def _opened(self, text: str, name: str) -> tuple[Attempt, bytes] | None:
+    def _opened(self, text: str, way: str) -> tuple[Attempt, bytes] | None:
         sealed = _octets(text)
-        octets = None if sealed is None else codec.open_attempt(sealed, ring=self._keys, name=name)
+        octets = None if sealed is None else self._keys.open(Purpose.ATTEMPT, sealed, bound_to=way)
         read = None if octets is None else _unpacked(octets)
         if read is None:
             return None

@@ -8,7 +8,8 @@ them takes 1.1 µs instead of 0.1 on every request.
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from authproxy.identity.assurance import AuthenticationEvent, Level
@@ -17,33 +18,29 @@ from authproxy.identity.grant import Grant
 from authproxy.identity.member import masked
 from authproxy.identity.person import Issuer, MemberId, Person, Subject, TaxNumber
 from authproxy.identity.session import Session, SessionId, SessionSummary
+from authproxy.storage.records.values import (
+    UNREADABLE,
+    milliseconds,
+    moment_at,
+    octets_of,
+    optional_time_in,
+    optional_time_text,
+    time_in,
+    time_text,
+)
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 _NOTHING: Final = timedelta()
 _MICROSECOND: Final = timedelta(microseconds=1)
-UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
-"""What authenticated JSON of the wrong shape raises while it is read."""
 
 
-def milliseconds(at: datetime) -> int:
-    """Since 1970, rounded down: the form of moments that scripts in the store compare."""
-    return (at - _EPOCH) // _MILLISECOND
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSession:
+    """A session as the store has it, and when its person was last active (to the millisecond). `forgiven` is
+    how much of the time since then does not count as idleness."""
 
-
-def span_in_milliseconds(span: timedelta) -> int:
-    return span // _MILLISECOND
-
-
-def moment_at(milliseconds_since_1970: int) -> datetime:
-    return _EPOCH + milliseconds_since_1970 * _MILLISECOND
-
-
-def moment(octets: bytes | None) -> datetime | None:
-    try:
-        return None if octets is None else moment_at(int(octets))
-    except UNREADABLE:
-        return None
+    session: Session = field(repr=False)
+    last_active_at: datetime
+    forgiven: timedelta = _NOTHING
 
 
 def session_octets(session: Session) -> bytes:
@@ -170,7 +167,7 @@ def grant_octets(grant: Grant) -> bytes:
     fields = {
         "refresh_token": grant.refresh_token,
         "access_token": grant.access_token,
-        "ends_at": None if grant.ends_at is None else time_text(grant.ends_at),
+        "ends_at": optional_time_text(grant.ends_at),
     }
     return octets_of(fields)
 
@@ -178,11 +175,10 @@ def grant_octets(grant: Grant) -> bytes:
 def grant_in(octets: bytes) -> Grant | None:
     try:
         fields = json.loads(octets)
-        ends_at = fields.get("ends_at")
         return Grant(
             refresh_token=fields.get("refresh_token"),
             access_token=fields.get("access_token"),
-            ends_at=None if ends_at is None else time_in(ends_at),
+            ends_at=optional_time_in(fields.get("ends_at")),
         )
     except UNREADABLE:
         return None
@@ -278,17 +274,3 @@ def _event(fields: dict[str, Any]) -> AuthenticationEvent:
         asked_for=fields.get("asked_for"),
         bound_to=fields.get("bound_to"),
     )
-
-
-def octets_of(fields: dict[str, Any]) -> bytes:
-    # ASCII with escapes, not UTF-8: a lone surrogate in a claim of the provider is then no error but comes
-    # back as it was.
-    return json.dumps(fields, separators=(",", ":")).encode()
-
-
-def time_text(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat()
-
-
-def time_in(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)

@@ -11,10 +11,10 @@ from typing import Final
 
 from authproxy.identity.session import SessionId
 from authproxy.storage.outages import Outages
-from authproxy.storage.records import sessions as records
-from authproxy.storage.redis import answers
+from authproxy.storage.records import values
+from authproxy.storage.redis import answer_shapes
 from authproxy.storage.redis import keys as keyspace
-from authproxy.storage.redis.answers import Command, Script
+from authproxy.storage.redis.answer_shapes import Command, Script
 
 IDLE_TIME: Final = """
 local function idle_time(seen, now, forgives, first)
@@ -41,7 +41,7 @@ if at > seen then redis.call('HSET', KEYS[1], 'seen', ARGV[1]) end
 redis.call('PEXPIRE', KEYS[1], math.min(idle + forgives - (now - at), ends - now))
 return 1
 """,
-    answers.whole,
+    answer_shapes.whole,
 )
 # Compared with what was read: whoever has been active in between is not ended.
 _END: Final = Script(
@@ -50,7 +50,7 @@ local seen = redis.call('HGET', KEYS[1], 'seen')
 if seen ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """,
-    answers.whole,
+    answer_shapes.whole,
 )
 
 
@@ -62,7 +62,7 @@ def touch(session_id: SessionId, outages: Outages, *, at: datetime, now: datetim
         _TOUCH,
         1,
         keyspace.session(session_id),
-        records.milliseconds(at),
+        values.milliseconds(at),
         *judged_by(outages, now),
     )
 
@@ -75,4 +75,4 @@ def end(session_id: SessionId, seen: bytes) -> Command:
 
 def judged_by(outages: Outages, now: datetime) -> tuple[int, ...]:
     """The arguments of a script that judges: the moment, what is forgiven, and the outages."""
-    return (records.milliseconds(now), records.span_in_milliseconds(outages.forgives), *outages.spans(now))
+    return (values.milliseconds(now), values.span_in_milliseconds(outages.forgives), *outages.spans(now))

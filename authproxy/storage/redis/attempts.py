@@ -9,7 +9,7 @@ from typing import Final
 
 from authproxy.identity.attempt import Attempt
 from authproxy.storage import retention
-from authproxy.storage.records import sessions as records
+from authproxy.storage.records import values
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.connection import RedisConnection
 
@@ -31,7 +31,7 @@ class RedisAttempts:
     async def take(self, attempt: Attempt, *, good_until: datetime, now: datetime) -> bool:
         """Whether this is the first time: of many takers at one moment exactly one is told so. It is
         remembered until a little after `good_until`, from which on nobody may complete the attempt anyway."""
-        remembered_for = records.span_in_milliseconds(good_until - now + retention.USE_REMEMBERED_LONGER)
+        remembered_for = values.span_in_milliseconds(good_until - now + retention.USE_REMEMBERED_LONGER)
         key = keyspace.used_attempt(keyspace.attempt_name(attempt.secret))
         # A clock that is far ahead asks to remember nothing: then there is no first time.
         return (
@@ -47,9 +47,9 @@ class RedisAttempts:
             _NOTE,
             1,
             keyspace.sign_ins_of(keyspace.browser_name(browser)),
-            records.milliseconds(now),
+            values.milliseconds(now),
             retention.SIGN_INS_COUNTED,
-            records.span_in_milliseconds(retention.SIGN_INS_WITHIN),
+            values.span_in_milliseconds(retention.SIGN_INS_WITHIN),
         )
         return _recent(noted, now)
 
@@ -62,4 +62,4 @@ class RedisAttempts:
 
 
 def _recent(noted: list[bytes], now: datetime) -> int:
-    return retention.recent((at for octets in noted if (at := records.moment(octets)) is not None), now)
+    return retention.recent((at for octets in noted if (at := values.moment(octets)) is not None), now)

@@ -3,7 +3,6 @@ moment no more are judged than there are tries, and one is the first."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -11,13 +10,11 @@ from authproxy.challenges.challenge import Challenge, ChallengeId, Standing, Sta
 from authproxy.identity.session import SessionId
 from authproxy.storage import retention
 from authproxy.storage.records import challenges as challenge_records
-from authproxy.storage.records import sealing as codec
-from authproxy.storage.records import sessions as records
-from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import answers
+from authproxy.storage.records import values
+from authproxy.storage.records.sealing import KeyRing, Purpose
+from authproxy.storage.redis import answer_shapes
 from authproxy.storage.redis import keys as keyspace
-from authproxy.storage.redis import newest_names as newest
-from authproxy.storage.redis.answers import Script
+from authproxy.storage.redis.answer_shapes import Script
 from authproxy.storage.redis.connection import RedisConnection
 
 _OPEN: Final = Script(
@@ -27,7 +24,17 @@ redis.call('HSET', KEYS[1], 'sealed', ARGV[1], 'state', 'pending', 'tries', ARGV
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1
 """,
-    answers.whole,
+    answer_shapes.whole,
+)
+_LIST: Final = Script(
+    """
+redis.call('RPUSH', KEYS[1], ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+local spare = redis.call('LLEN', KEYS[1]) - ARGV[2]
+if spare <= 0 then return {} end
+return redis.call('LPOP', KEYS[1], spare)
+""",
+    answer_shapes.names,
 )
 # Where no try is left, the answer says so and the challenge stays: the last try that was counted may be
 # right, and is being judged.
@@ -43,7 +50,7 @@ if fields[2] == 'pending' and tonumber(ARGV[1]) < tonumber(fields[4]) then
 end
 return fields
 """,
-    answers.fields(4),
+    answer_shapes.fields(4),
 )
 _RESOLVE: Final = Script(
     """
@@ -52,7 +59,7 @@ if fields[1] ~= 'pending' or tonumber(ARGV[2]) >= tonumber(fields[2]) then retur
 redis.call('HSET', KEYS[1], 'state', ARGV[1])
 return 1
 """,
-    answers.whole,
+    answer_shapes.whole,
 )
 _PUT: Final = Script(
     """
@@ -60,7 +67,7 @@ local earlier = redis.call('GET', KEYS[1])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return earlier
 """,
-    answers.text,
+    answer_shapes.text,
 )
 _TAKE: Final = Script(
     """
@@ -68,7 +75,7 @@ local earlier = redis.call('GET', KEYS[1])
 redis.call('DEL', KEYS[1])
 return earlier
 """,
-    answers.text,
+    answer_shapes.text,
 )
 
 
@@ -76,11 +83,9 @@ class RedisChallenges:
     """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot
     be asked."""
 
-    def __init__(self, connection: RedisConnection, *, keys: KeyRing, fresh: Callable[[int], bytes]) -> None:
-        """`fresh` makes that many random bytes."""
+    def __init__(self, connection: RedisConnection, *, keys: KeyRing) -> None:
         self._connection = connection
         self._keys = keys
-        self._fresh = fresh
         self.unreadable = 0
         """Challenges that were there and did not open since the start. For metrics."""
 
@@ -89,11 +94,8 @@ class RedisChallenges:
         eight. Raises ValueError for an id that is in use."""
         name = keyspace.challenge_name(challenge.challenge_id)
         kept_for = challenge.expires_at + retention.CHALLENGE_KEPT_AFTERWARDS - now
-        sealed = codec.seal_challenge(
-            challenge_records.challenge_octets(challenge),
-            ring=self._keys,
-            name=name,
-            nonce=self._fresh(codec.NONCE_SIZE),
+        sealed = self._keys.seal(
+            Purpose.CHALLENGE, challenge_records.challenge_octets(challenge), bound_to=name
         )
         is_new = await self._connection.ask(
             "EVAL",
@@ -102,20 +104,22 @@ class RedisChallenges:
             keyspace.challenge(name),
             sealed,
             tries,
-            records.milliseconds(challenge.expires_at),
-            records.span_in_milliseconds(kept_for),
+            values.milliseconds(challenge.expires_at),
+            values.span_in_milliseconds(kept_for),
         )
         if not is_new:
             raise ValueError("there is a challenge of this id")
-        dropped = await newest.listed(
-            self._connection,
+        dropped = await self._connection.ask(
+            "EVAL",
+            _LIST,
+            1,
             keyspace.challenges_of(challenge.session_id),
             name,
-            most=retention.CHALLENGES_PER_SESSION,
-            lives_for=kept_for,
+            retention.CHALLENGES_PER_SESSION,
+            values.span_in_milliseconds(kept_for),
         )
         if dropped:
-            await self._connection.all([("DEL", keyspace.challenge(old)) for old in dropped])
+            await self._connection.all([("DEL", keyspace.challenge(old.decode())) for old in dropped])
 
     async def find(self, challenge_id: ChallengeId, *, now: datetime) -> Standing | None:
         """How it stands; None for one that never was, or ended more than ten minutes ago."""
@@ -131,9 +135,7 @@ class RedisChallenges:
         judged if this says PENDING, and it says EXHAUSTED to whoever finds no try left."""
         name = keyspace.challenge_name(challenge_id)
         return self._standing(
-            await self._connection.ask(
-                "EVAL", _COUNT, 1, keyspace.challenge(name), records.milliseconds(now)
-            ),
+            await self._connection.ask("EVAL", _COUNT, 1, keyspace.challenge(name), values.milliseconds(now)),
             name,
             now,
         )
@@ -142,7 +144,7 @@ class RedisChallenges:
         """Ends a challenge that is pending and not over; True to exactly one of all who try."""
         key = keyspace.challenge(keyspace.challenge_name(challenge_id))
         return bool(
-            await self._connection.ask("EVAL", _RESOLVE, 1, key, state.value, records.milliseconds(now))
+            await self._connection.ask("EVAL", _RESOLVE, 1, key, state.value, values.milliseconds(now))
         )
 
     async def current(self, session_id: SessionId, *, now: datetime) -> tuple[ChallengeId, ...]:
@@ -169,7 +171,7 @@ class RedisChallenges:
         """Makes this the person's one notification that waits for an answer; the one that was it before, if
         it is known still."""
         first, *older = [keyspace.pending_push(name) for name in self._keys.owner_names("push", owner)]
-        name, span = keyspace.challenge_name(challenge_id), records.span_in_milliseconds(lives_for)
+        name, span = keyspace.challenge_name(challenge_id), values.span_in_milliseconds(lives_for)
         earlier = await self._connection.all(
             [("EVAL", _PUT, 1, first, name, span), *(("EVAL", _TAKE, 1, key) for key in older)]
         )
@@ -192,7 +194,7 @@ class RedisChallenges:
             return None
 
     def _opened(self, sealed: bytes, name: str) -> Challenge | None:
-        plaintext = codec.open_challenge(sealed, ring=self._keys, name=name)
+        plaintext = self._keys.open(Purpose.CHALLENGE, sealed, bound_to=name)
         challenge = None if plaintext is None else challenge_records.challenge_in(plaintext)
         if challenge is None:
             self.unreadable += 1

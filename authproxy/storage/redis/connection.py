@@ -34,9 +34,8 @@ from redis.exceptions import InvalidResponse, ReadOnlyError, ResponseError
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.dns.resolver import Resolver
-from authproxy.storage.redis import answers as possible
-from authproxy.storage.redis import errors as trouble
-from authproxy.storage.redis.answers import Command
+from authproxy.storage.redis import answer_shapes, errors
+from authproxy.storage.redis.answer_shapes import Command
 
 _CLOSING_WITHIN: Final = timedelta(seconds=1)
 _SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss"}
@@ -196,7 +195,7 @@ class RedisConnection:
         async with self._borrowed() as connection:
             await connection.send_packed_command(connection.pack_commands(commands))
             answers = [await _answer(connection) for _ in commands]
-            if not possible.all_fit(commands, answers):
+            if not answer_shapes.all_fit(commands, answers):
                 raise InvalidResponse
         return answers
 
@@ -213,7 +212,7 @@ class RedisConnection:
 
     def _unavailable(self, error: Exception) -> CannotAsk:
         self.failures += 1
-        said = trouble.words(error, deadline=self._deadline)
+        said = errors.words(error, deadline=self._deadline)
         if isinstance(error, ResponseError):
             if said not in self._refusals_told:
                 self._refusals_told.add(said)
@@ -221,7 +220,7 @@ class RedisConnection:
         elif self._is_answering:
             self._is_answering = False
             _log.warning("store.unavailable", detail=said)
-        return (WrongType if trouble.code_of(error) == "WRONGTYPE" else CannotAsk)(
+        return (WrongType if errors.code_of(error) == "WRONGTYPE" else CannotAsk)(
             Reason.STORE_UNAVAILABLE, said
         )
 

@@ -7,25 +7,21 @@ with a server key; what is under an older one is found, and moved by `reseal`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from typing import Final, NamedTuple
 
 from authproxy.challenges.enrolment import Enrolment
 from authproxy.storage import retention
 from authproxy.storage.records import challenges as challenge_records
-from authproxy.storage.records import sealing as codec
-from authproxy.storage.records import sessions as records
+from authproxy.storage.records import values
 from authproxy.storage.records.challenges import Owned, RecoverySet
-from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import answers
+from authproxy.storage.records.sealing import KeyRing, Purpose
+from authproxy.storage.redis import answer_shapes
 from authproxy.storage.redis import keys as keyspace
-from authproxy.storage.redis.answers import Command, Script
+from authproxy.storage.redis.answer_shapes import Command, Script
 from authproxy.storage.redis.connection import RedisConnection
 
-MOST: Final = 10
-UNKNOWN: Final = datetime(1970, 1, 1, tzinfo=UTC)
-"""When something was enrolled of which nobody has written down when."""
 _SET_ID_SIZE: Final = 16
 _PAGE: Final = 500
 _READINGS: Final = 5
@@ -37,7 +33,7 @@ _ADD: Final = Script(
 if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[3]) or redis.call('HGET', KEYS[1], ARGV[1]) then return 0 end
 return redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 """,
-    answers.whole,
+    answer_shapes.whole,
 )
 # Compared with what was read, so that nothing is taken away that was put there meanwhile.
 _TAKE_AWAY: Final = Script(
@@ -45,7 +41,7 @@ _TAKE_AWAY: Final = Script(
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 return redis.call('HDEL', KEYS[1], ARGV[1])
 """,
-    answers.whole,
+    answer_shapes.whole,
 )
 # A set of recovery codes and the listings that an older version kept beside it go together.
 _DROP_SET: Final = Script(
@@ -54,7 +50,7 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 for at = 2, #ARGV do redis.call('HDEL', KEYS[2], ARGV[at]) end
 return redis.call('DEL', KEYS[1])
 """,
-    answers.whole,
+    answer_shapes.whole,
 )
 _SWAP: Final = Script(
     """
@@ -62,7 +58,7 @@ local earlier = redis.call('GET', KEYS[1])
 if ARGV[1] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[1]) end
 return earlier
 """,
-    answers.text,
+    answer_shapes.text,
 )
 _SET_IF: Final = Script(
     """
@@ -70,7 +66,7 @@ if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2]) end
 return 1
 """,
-    answers.whole,
+    answer_shapes.whole,
 )
 _ACCEPT: Final = Script(
     """
@@ -79,7 +75,7 @@ if last and tonumber(last) >= tonumber(ARGV[1]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """,
-    answers.whole,
+    answer_shapes.whole,
 )
 
 
@@ -141,30 +137,34 @@ class RedisEnrolments:
     """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot
     be asked. `owner` is `challenges.enrolment.owner_of` the person."""
 
-    def __init__(self, connection: RedisConnection, *, keys: KeyRing, fresh: Callable[[int], bytes]) -> None:
-        """`fresh` makes that many random bytes."""
+    def __init__(self, connection: RedisConnection, *, keys: KeyRing) -> None:
         self._connection = connection
         self._keys = keys
-        self._fresh = fresh
         self.unreadable = 0
         """Enrolments that were there and did not open since the start. For metrics."""
 
     async def of(self, owner: tuple[str, ...]) -> tuple[Enrolment, ...]:
         """What this person has enrolled, the oldest first. Recovery codes that nobody has listed are only in
         `every`."""
-        return tuple(each for each in await self.every(owner) if each.enrolled_at > UNKNOWN)
+        return tuple(
+            each for each in await self.every(owner) if each.enrolled_at > retention.ENROLLED_AT_UNKNOWN
+        )
 
     async def every(self, owner: tuple[str, ...]) -> tuple[Enrolment, ...]:
         """All that proves something for this person, the oldest first. Codes that an older version has made
-        and not listed were enrolled at `UNKNOWN`."""
+        and not listed were enrolled at `retention.ENROLLED_AT_UNKNOWN`."""
         return (await self._found(owner)).every
 
-    async def add(self, owner: tuple[str, ...], enrolment: Enrolment, *, most: int = MOST) -> bool:
+    async def add(
+        self, owner: tuple[str, ...], enrolment: Enrolment, *, most: int = retention.ENROLMENTS_PER_PERSON
+    ) -> bool:
         """False, and nothing added, for whoever has that many, or this one, already."""
         first, *older = self._names(owner)
         elsewhere = sum(await self._connection.all([("HLEN", keyspace.enrolments(name)) for name in older]))
         field = keyspace.enrolment_name(enrolment.enrolment_id)
-        sealed = self._sealed(challenge_records.owned_octets(Owned(owner, enrolment)), _place(first, field))
+        sealed = self._sealed(
+            challenge_records.owned_octets(Owned(owner, enrolment)), _bound_to(first, field)
+        )
         return bool(
             await self._connection.ask(
                 "EVAL", _ADD, 1, keyspace.enrolments(first), field, sealed, most - elsewhere
@@ -207,7 +207,7 @@ class RedisEnrolments:
         """Whether this step of time is later than every one that was accepted before; from now on it was.
         Remembered for two days."""
         key = keyspace.accepted_step(keyspace.enrolment_name(enrolment_id))
-        kept_for = records.span_in_milliseconds(retention.STEP_KEPT_FOR)
+        kept_for = values.span_in_milliseconds(retention.STEP_KEPT_FOR)
         return bool(await self._connection.ask("EVAL", _ACCEPT, 1, key, step, kept_for))
 
     async def make_recovery(
@@ -221,7 +221,7 @@ class RedisEnrolments:
         if (None if earlier is None else earlier.enrolment_id) != instead_of:
             return False
         first, *older = self._names(owner)
-        kept = RecoverySet(owner, self._fresh(_SET_ID_SIZE).hex(), listing)
+        kept = RecoverySet(owner, self._keys.random_bytes(_SET_ID_SIZE).hex(), listing)
         codes = await self._prepared(kept, hashes)
         sealed = self._sealed(challenge_records.recovery_set_octets(kept), first)
         # One write for the set and its listing: neither is ever there without the other.
@@ -247,7 +247,7 @@ class RedisEnrolments:
         first, *older = self._names(owner)
         sealed, codes = b"", ""
         if hashes:
-            kept = RecoverySet(owner, self._fresh(_SET_ID_SIZE).hex())
+            kept = RecoverySet(owner, self._keys.random_bytes(_SET_ID_SIZE).hex())
             sealed = self._sealed(challenge_records.recovery_set_octets(kept), first)
             codes = await self._prepared(kept, hashes)
         # The first name last here too: what is moved there in between must not stay.
@@ -268,7 +268,7 @@ class RedisEnrolments:
         codes = _codes(kept)
         members = [keyspace.recovery_code_name(kept.set_id, each) for each in hashes]
         await self._connection.all(
-            [("SADD", codes, *members), ("PEXPIRE", codes, records.span_in_milliseconds(_MADE_READY_FOR))]
+            [("SADD", codes, *members), ("PEXPIRE", codes, values.span_in_milliseconds(_MADE_READY_FOR))]
         )
         return codes
 
@@ -326,12 +326,18 @@ class RedisEnrolments:
             return False
         anew = stored._replace(
             name=first,
-            sealed=self._sealed(challenge_records.owned_octets(stored.owned), _place(first, stored.field)),
+            sealed=self._sealed(challenge_records.owned_octets(stored.owned), _bound_to(first, stored.field)),
         )
         # The new one first, and taken back if somebody has removed the old one in between: nothing is lost,
         # and nothing comes back.
         is_new = await self._connection.ask(
-            "EVAL", _ADD, 1, keyspace.enrolments(first), anew.field, anew.sealed, 2 * MOST
+            "EVAL",
+            _ADD,
+            1,
+            keyspace.enrolments(first),
+            anew.field,
+            anew.sealed,
+            2 * retention.ENROLMENTS_PER_PERSON,
         )
         is_gone = await self._connection.ask(*_taking_away(stored))
         if is_new and not is_gone:
@@ -387,7 +393,7 @@ class RedisEnrolments:
         found: list[_Stored] = []
         for octets, sealed in zip(flat[::2], flat[1::2], strict=True):
             field = octets.decode("ascii", "replace")
-            plaintext = codec.open_enrolment(sealed, ring=self._keys, name=_place(name, field))
+            plaintext = self._keys.open(Purpose.ENROLMENT, sealed, bound_to=_bound_to(name, field))
             owned = None if plaintext is None else challenge_records.owned_in(plaintext)
             if owned is None:
                 self.unreadable += 1
@@ -407,11 +413,11 @@ class RedisEnrolments:
         return kept
 
     def _opened_set(self, sealed: bytes | None, name: str) -> RecoverySet | None:
-        plaintext = None if sealed is None else codec.open_enrolment(sealed, ring=self._keys, name=name)
+        plaintext = None if sealed is None else self._keys.open(Purpose.ENROLMENT, sealed, bound_to=name)
         return None if plaintext is None else challenge_records.recovery_set_in(plaintext)
 
-    def _sealed(self, octets: bytes, name: str) -> bytes:
-        return codec.seal_enrolment(octets, ring=self._keys, name=name, nonce=self._fresh(codec.NONCE_SIZE))
+    def _sealed(self, octets: bytes, bound_to: str) -> bytes:
+        return self._keys.seal(Purpose.ENROLMENT, octets, bound_to=bound_to)
 
     def _names(self, owner: tuple[str, ...]) -> tuple[str, ...]:
         return self._keys.owner_names("enrolments", owner)
@@ -424,10 +430,15 @@ def _taking_away(stored: _Stored) -> Command:
 def _unlisted(kept: RecoverySet) -> Enrolment:
     """How a set is shown that nobody has listed."""
     name = keyspace.recovery_set_name(kept.set_id)[:_SET_ID_SIZE]
-    return Enrolment(enrolment_id=f"recovery-{name}", method="recovery", label="", enrolled_at=UNKNOWN)
+    return Enrolment(
+        enrolment_id=f"recovery-{name}",
+        method="recovery",
+        label="",
+        enrolled_at=retention.ENROLLED_AT_UNKNOWN,
+    )
 
 
-def _place(name: str, field: str) -> str:
+def _bound_to(name: str, field: str) -> str:
     """What an enrolment is bound to: moved to another person, or put in the place of another, it does not
     open."""
     return f"{name} {field}"

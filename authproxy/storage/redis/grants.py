@@ -7,25 +7,26 @@ provider replaces at each use must not be used by two at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
 from authproxy.identity.grant import Grant, GrantTurn
-from authproxy.storage.records import sealing as codec
 from authproxy.storage.records import sessions as records
-from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import answers
+from authproxy.storage.records import values
+from authproxy.storage.records.sealing import KeyRing, Purpose
+from authproxy.storage.redis import answer_shapes
 from authproxy.storage.redis import keys as keyspace
-from authproxy.storage.redis.answers import Script
+from authproxy.storage.redis.answer_shapes import Script
 from authproxy.storage.redis.connection import RedisConnection
 
+_BOUND_TO: Final = "grant"
+"""The secret alone makes the key of a grant its own."""
 _KEEP: Final = Script(
     """
 redis.call('HSET', KEYS[1], 'sealed', ARGV[1], 'due', ARGV[2])
 return redis.call('PEXPIRE', KEYS[1], ARGV[3])
 """,
-    answers.whole,
+    answer_shapes.whole,
 )
 # `due` that lies further ahead than one interval was written by a clock that was ahead: it holds nobody up.
 _TURN: Final = Script(
@@ -38,7 +39,7 @@ if now < due and due <= now + every then return {} end
 redis.call('HSET', KEYS[1], 'due', now + every, 'asked', '1')
 return {found[1], found[3] or ''}
 """,
-    answers.names,
+    answer_shapes.names,
 )
 _SETTLE: Final = Script(
     """
@@ -47,7 +48,7 @@ redis.call('HDEL', KEYS[1], 'asked')
 if ARGV[1] ~= '' then redis.call('HSET', KEYS[1], 'sealed', ARGV[1]) end
 return 1
 """,
-    answers.whole,
+    answer_shapes.whole,
 )
 _TAKE: Final = Script(
     """
@@ -55,7 +56,7 @@ local sealed = redis.call('HGET', KEYS[1], 'sealed')
 redis.call('DEL', KEYS[1])
 return sealed
 """,
-    answers.text,
+    answer_shapes.text,
 )
 
 
@@ -63,11 +64,9 @@ class RedisGrants:
     """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot
     be asked. What does not open is not there."""
 
-    def __init__(self, connection: RedisConnection, *, keys: KeyRing, fresh: Callable[[int], bytes]) -> None:
-        """`fresh` makes that many random bytes."""
+    def __init__(self, connection: RedisConnection, *, keys: KeyRing) -> None:
         self._connection = connection
         self._keys = keys
-        self._fresh = fresh
 
     async def keep(
         self,
@@ -79,7 +78,7 @@ class RedisGrants:
         now: datetime,  # noqa: ARG002  (time to live is a span here)
     ) -> None:
         """Keeps the grant for so long; the first turn is at `due_at`."""
-        due, lives = records.milliseconds(due_at), records.span_in_milliseconds(lives_for)
+        due, lives = values.milliseconds(due_at), values.span_in_milliseconds(lives_for)
         await self._connection.ask(
             "EVAL", _KEEP, 1, self._key(secret), self._sealed(secret, grant), due, lives
         )
@@ -91,9 +90,9 @@ class RedisGrants:
         whatever becomes of this one. `settle` must follow once the provider has answered, or has certainly
         not been asked. The grant lives so long from now on."""
         asked = (
-            records.milliseconds(now),
-            records.span_in_milliseconds(every),
-            records.span_in_milliseconds(lives_for),
+            values.milliseconds(now),
+            values.span_in_milliseconds(every),
+            values.span_in_milliseconds(lives_for),
         )
         found = await self._connection.ask("EVAL", _TURN, 1, self._key(secret), *asked)
         grant = self._opened(secret, found[0]) if found else None
@@ -115,9 +114,9 @@ class RedisGrants:
         return keyspace.grant(keyspace.grant_name(secret))
 
     def _sealed(self, secret: str, grant: Grant) -> bytes:
-        nonce = self._fresh(codec.NONCE_SIZE)
-        return codec.seal_grant(records.grant_octets(grant), ring=self._keys, secret=secret, nonce=nonce)
+        octets = records.grant_octets(grant)
+        return self._keys.seal(Purpose.GRANT, octets, bound_to=_BOUND_TO, secret=secret.encode())
 
     def _opened(self, secret: str, sealed: bytes) -> Grant | None:
-        plaintext = codec.open_grant(sealed, ring=self._keys, secret=secret)
+        plaintext = self._keys.open(Purpose.GRANT, sealed, bound_to=_BOUND_TO, secret=secret.encode())
         return None if plaintext is None else records.grant_in(plaintext)

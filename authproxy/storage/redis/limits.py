@@ -9,23 +9,18 @@ of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from authproxy.challenges.names import ADDRESS
-from authproxy.storage.records import sessions as records
+from authproxy.storage import retention
+from authproxy.storage.records import values
 from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import answers
+from authproxy.storage.redis import answer_shapes
 from authproxy.storage.redis import keys as keyspace
-from authproxy.storage.redis.answers import Command, Script
+from authproxy.storage.redis.answer_shapes import Command, Script
 from authproxy.storage.redis.connection import RedisConnection
-
-HOUR: Final = timedelta(hours=1)
-SET_OFF: Final = 2
-"""What a right answer takes off an address: itself, and one before it."""
-_DOUBLINGS: Final = 20
-"""More would be numbers that no clock has."""
+from authproxy.storage.retention import BlockRules
 
 # `count` answers since the last block; `blocks` in a row, the last one `until`; all of it worth nothing from
 # `forgotten` on. A block of which one is told is one's own time: with a clock that is ahead it ends earlier
@@ -47,7 +42,7 @@ redis.call('HSET', KEYS[1], 'count', count, 'blocks', blocks, 'until', till, 'fo
 redis.call('PEXPIRE', KEYS[1], forgotten - now)
 return 0
 """,
-    answers.moment,
+    answer_shapes.moment,
 )
 # A right answer takes itself off an address, and one wrong one: an office where people mistype now and then
 # is never blocked, and somebody with an account of their own gains a guess for each proof, no more.
@@ -68,20 +63,8 @@ redis.call('LTRIM', KEYS[1], -most, -1)
 redis.call('PEXPIRE', KEYS[1], math.max(hour, pause))
 return 0
 """,
-    answers.moment,
+    answer_shapes.moment,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlockRules:
-    """After so many answers without a right one nobody answers for `lasts`; the next block is twice as long,
-    and so on, up to `at_most`. `forgotten_after` without an answer, or after a block, everything is as at
-    first."""
-
-    after: int
-    lasts: timedelta
-    at_most: timedelta
-    forgotten_after: timedelta = timedelta(hours=24)
 
 
 class RedisLimits:
@@ -110,13 +93,13 @@ class RedisLimits:
         for question in (self._question(name, now) for name in names):
             if until is not None:
                 break
-            until = _latest([records.moment_at(await self._connection.ask(*question))], now)
+            until = _latest([values.moment_at(await self._connection.ask(*question))], now)
         return until
 
     async def blocked_until(self, names: Sequence[str], *, now: datetime) -> datetime | None:
         """The latest end of a block among the names; None if none is blocked."""
         found = await self._connection.all([("HGET", key, "until") for key in self._every(names)])
-        return _latest((records.moment(until) for until in found), now)
+        return _latest((values.moment(until) for until in found), now)
 
     async def forgive(self, names: Sequence[str]) -> None:
         """After a right answer: of a person as if none had been wrong; of an address, which many share, one
@@ -126,7 +109,13 @@ class RedisLimits:
             ("DEL", key) for key in self._every(name for name in names if name not in addresses)
         ]
         questions += [
-            ("EVAL", _SET_OFF, 1, keyspace.answers(self._keys.limit_names("answers", name)[0]), SET_OFF)
+            (
+                "EVAL",
+                _SET_OFF,
+                1,
+                keyspace.answers(self._keys.limit_names("answers", name)[0]),
+                retention.ANSWERS_SET_OFF,
+            )
             for name in addresses
         ]
         await self._connection.all(questions)
@@ -144,28 +133,32 @@ class RedisLimits:
             _RESERVE,
             1,
             key,
-            records.milliseconds(now),
-            records.span_in_milliseconds(pause),
+            values.milliseconds(now),
+            values.span_in_milliseconds(pause),
             per_hour,
-            records.span_in_milliseconds(HOUR),
+            values.span_in_milliseconds(retention.MESSAGES_COUNTED_FOR),
         )
-        return records.moment_at(free) if free else None
+        return values.moment_at(free) if free else None
 
     def _question(self, name: str, now: datetime) -> Command:
         rules = self._addresses if name.startswith(ADDRESS) else self._people
         key = keyspace.answers(self._keys.limit_names("answers", name)[0])
         spans = (
-            records.span_in_milliseconds(span) for span in (rules.lasts, rules.at_most, rules.forgotten_after)
+            values.span_in_milliseconds(span) for span in (rules.lasts, rules.at_most, rules.forgotten_after)
         )
-        return ("EVAL", _ANSWER, 1, key, records.milliseconds(now), rules.after, *spans, _DOUBLINGS)
+        return (
+            "EVAL",
+            _ANSWER,
+            1,
+            key,
+            values.milliseconds(now),
+            rules.after,
+            *spans,
+            retention.MOST_DOUBLINGS,
+        )
 
     def _every(self, names: Iterable[str]) -> list[str]:
         return [keyspace.answers(kept) for name in names for kept in self._keys.limit_names("answers", name)]
-
-
-def lasting(rules: BlockRules, blocks: int) -> timedelta:
-    """How long the block lasts that comes after so many others."""
-    return min(rules.lasts * (1 << min(blocks, _DOUBLINGS)), rules.at_most)
 
 
 def _latest(ends: Iterable[datetime | None], now: datetime) -> datetime | None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from authproxy.storage import retention
-from authproxy.storage.records import sessions as records
+from authproxy.storage.records import values
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.connection import RedisConnection
 
@@ -21,7 +21,7 @@ class RedisLogoutTokens:
     async def take(self, issuer: str, token_id: str, *, now: datetime) -> bool:  # noqa: ARG002  (time to live is a span here)
         """Whether this caller is the first to have the token. It is held for four seconds, and longer only if
         it is kept."""
-        held_for = records.span_in_milliseconds(retention.LOGOUT_TOKEN_HELD_FOR)
+        held_for = values.span_in_milliseconds(retention.LOGOUT_TOKEN_HELD_FOR)
         return (
             await self._connection.ask(
                 "SET", keyspace.logout_token(issuer, token_id), 1, "NX", "PX", held_for
@@ -31,5 +31,5 @@ class RedisLogoutTokens:
 
     async def keep(self, issuer: str, token_id: str, *, until: datetime, now: datetime) -> None:
         """Nobody has the token again before `until`, nor for the next four seconds."""
-        held_for = records.span_in_milliseconds(max(until - now, retention.LOGOUT_TOKEN_HELD_FOR))
+        held_for = values.span_in_milliseconds(max(until - now, retention.LOGOUT_TOKEN_HELD_FOR))
         await self._connection.ask("SET", keyspace.logout_token(issuer, token_id), 1, "PX", held_for)

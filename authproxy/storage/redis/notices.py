@@ -7,18 +7,16 @@ on the instance that wrote a note: when it ends, another one takes the message.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
 from authproxy.challenges.notices import Batch
 from authproxy.storage import retention
-from authproxy.storage.records import sealing as codec
-from authproxy.storage.records import sessions as records
-from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import answers
+from authproxy.storage.records import values
+from authproxy.storage.records.sealing import KeyRing, Purpose
+from authproxy.storage.redis import answer_shapes
 from authproxy.storage.redis import keys as keyspace
-from authproxy.storage.redis.answers import Command, Script
+from authproxy.storage.redis.answer_shapes import Command, Script
 from authproxy.storage.redis.connection import RedisConnection
 
 _AT_A_TIME: Final = 50
@@ -35,7 +33,7 @@ end
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1
 """,
-    answers.whole,
+    answer_shapes.whole,
 )
 _TAKE: Final = Script(
     """
@@ -47,7 +45,7 @@ redis.call('DEL', KEYS[2])
 redis.call('SET', KEYS[3], ARGV[3], 'PX', ARGV[4])
 return notes
 """,
-    answers.names,
+    answer_shapes.names,
 )
 _PUT: Final = Script(
     """
@@ -55,7 +53,7 @@ local earlier = redis.call('GET', KEYS[1])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return earlier
 """,
-    answers.text,
+    answer_shapes.text,
 )
 _MOVE: Final = Script(
     """
@@ -63,7 +61,7 @@ local earlier = redis.call('GET', KEYS[1])
 redis.call('DEL', KEYS[1])
 return earlier
 """,
-    answers.text,
+    answer_shapes.text,
 )
 
 
@@ -72,11 +70,9 @@ class RedisNotices:
     be asked. `owner` is `challenges.enrolment.owner_of` the person. Notes that do not open under our keys are
     left out."""
 
-    def __init__(self, connection: RedisConnection, *, keys: KeyRing, fresh: Callable[[int], bytes]) -> None:
-        """`fresh` makes that many random bytes."""
+    def __init__(self, connection: RedisConnection, *, keys: KeyRing) -> None:
         self._connection = connection
         self._keys = keys
-        self._fresh = fresh
 
     async def add(self, owner: tuple[str, ...], note: bytes, *, now: datetime) -> None:
         """Keeps a note for a day. It is due now, or at the end of the pause after the person's last
@@ -99,7 +95,7 @@ class RedisNotices:
         names = [
             name.decode()
             for name, due in zip(waiting[::2], waiting[1::2], strict=True)
-            if int(due) <= records.milliseconds(now)
+            if int(due) <= values.milliseconds(now)
         ]
         taken = [await self._taken(name, now, pause) for name in names[:_AT_A_TIME]]
         return [batch for batch in taken if batch is not None]
@@ -108,33 +104,28 @@ class RedisNotices:
         """Makes this the number to which the person's codes went last, and returns the one before; None if
         none is known."""
         first, *older = self._keys.owner_names("number", owner)
-        sealed = codec.seal_notice(
-            number.encode(), ring=self._keys, name=first, nonce=self._fresh(codec.NONCE_SIZE)
-        )
-        span = records.span_in_milliseconds(retention.NUMBER_KNOWN_FOR)
+        sealed = self._keys.seal(Purpose.NOTICE, number.encode(), bound_to=first)
+        span = values.span_in_milliseconds(retention.NUMBER_KNOWN_FOR)
         questions: list[Command] = [("EVAL", _PUT, 1, keyspace.last_number(first), sealed, span)]
         questions += [("EVAL", _MOVE, 1, keyspace.last_number(name)) for name in older]
         found = await self._connection.all(questions)
         for name, earlier in zip((first, *older), found, strict=True):
-            opened = None if earlier is None else codec.open_notice(earlier, ring=self._keys, name=name)
+            opened = None if earlier is None else self._keys.open(Purpose.NOTICE, earlier, bound_to=name)
             if opened is not None:
                 return opened.decode()
         return None
 
     async def _add(self, batch: Batch, *, due: datetime) -> None:
-        sealed = [
-            codec.seal_notice(note, ring=self._keys, name=batch.name, nonce=self._fresh(codec.NONCE_SIZE))
-            for note in batch.notes
-        ]
+        sealed = [self._keys.seal(Purpose.NOTICE, note, bound_to=batch.name) for note in batch.notes]
         await self._connection.ask(
             "EVAL",
             _ADD,
             3,
             *_keys_of(batch.name),
             batch.name,
-            records.milliseconds(due),
+            values.milliseconds(due),
             retention.NOTES_PER_PERSON,
-            records.span_in_milliseconds(retention.NOTES_KEPT_FOR),
+            values.span_in_milliseconds(retention.NOTES_KEPT_FOR),
             *sealed,
         )
 
@@ -145,11 +136,11 @@ class RedisNotices:
             3,
             *_keys_of(name),
             name,
-            records.milliseconds(now),
-            records.milliseconds(now + pause),
-            max(records.span_in_milliseconds(pause), 1),
+            values.milliseconds(now),
+            values.milliseconds(now + pause),
+            max(values.span_in_milliseconds(pause), 1),
         )
-        opened = [codec.open_notice(sealed, ring=self._keys, name=name) for sealed in found]
+        opened = [self._keys.open(Purpose.NOTICE, sealed, bound_to=name) for sealed in found]
         notes = tuple(note for note in opened if note is not None)
         return Batch(name, notes) if notes else None
 

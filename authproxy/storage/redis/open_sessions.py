@@ -17,14 +17,13 @@ from typing import Final
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session, SessionId
-from authproxy.storage.records import sealing as codec
-from authproxy.storage.records import sessions as records
-from authproxy.storage.records.sealing import KeyRing
-from authproxy.storage.redis import answers
+from authproxy.storage.records import values
+from authproxy.storage.records.sealing import KeyRing, Purpose
+from authproxy.storage.redis import answer_shapes
 from authproxy.storage.redis import keys as keyspace
-from authproxy.storage.redis.answers import Command, Script
+from authproxy.storage.redis.answer_shapes import Command, Script
 from authproxy.storage.redis.connection import RedisConnection, WrongType
-from authproxy.storage.redis.pulse import Pulse
+from authproxy.storage.redis.heartbeat import Heartbeat
 
 _MARGIN: Final = timedelta(seconds=5)
 """How long after its end a session is looked at: until then every instance has heard of sessions that
@@ -50,7 +49,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[4])
 redis.call('PEXPIRE', KEYS[2], ARGV[4])
 return 1
 """,
-    answers.whole,
+    answer_shapes.whole,
 )
 _CLAIM: Final = Script(
     """
@@ -66,7 +65,7 @@ for _, name in ipairs(due) do
 end
 return found
 """,
-    answers.names,
+    answer_shapes.names,
 )
 # A score of -1 marks what is to be removed. The gateway's user needs no right to ZREM in this way: it may use
 # ZREMRANGEBYSCORE anyway.
@@ -81,7 +80,7 @@ redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', -1)
 if ARGV[2] == '1' then redis.call('DEL', KEYS[3]) end
 return 1
 """,
-    answers.whole,
+    answer_shapes.whole,
 )
 
 
@@ -105,34 +104,30 @@ class RedisOpenSessions:
         connection: RedisConnection,
         *,
         keys: KeyRing,
-        fresh: Callable[[int], bytes],
-        pulse: Pulse,
+        heartbeat: Heartbeat,
         name_of: Callable[[Person], str],
     ) -> None:
-        """`fresh` makes that many random bytes; `name_of` tells under which name a person stands in the audit
-        trail: with the server keys alone nobody learns who has a session."""
+        """`name_of` tells under which name a person stands in the audit trail: with the server keys alone
+        nobody learns who has a session."""
         self._connection = connection
         self._keys = keys
-        self._fresh = fresh
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self._name_of = name_of
 
     def noting(self, session: Session, now: datetime) -> Command:
         """The command that notes a session which begins."""
-        details = records.octets_of(
+        details = values.octets_of(
             {
                 "portal": session.portal,
                 "method": session.method,
                 "person": self._name_of(session.person),
-                "ends": records.milliseconds(session.expires_at),
+                "ends": values.milliseconds(session.expires_at),
             }
         )
-        sealed = codec.seal_open_session(
-            details, ring=self._keys, session_id=session.session_id, nonce=self._fresh(codec.NONCE_SIZE)
-        )
+        sealed = self._keys.seal(Purpose.OPEN_SESSION, details, bound_to=session.session_id)
         # Longer than any session lives: the next one that begins must not shorten it for one that began
         # before.
-        kept = records.span_in_milliseconds(session.expires_at - now + _KEPT_LONGER)
+        kept = values.span_in_milliseconds(session.expires_at - now + _KEPT_LONGER)
         due = self._due(now + session.idle_for, session.expires_at)
         return (
             "EVAL",
@@ -155,8 +150,8 @@ class RedisOpenSessions:
             3,
             *_KEYS,
             taker,
-            records.span_in_milliseconds(_TAKEN_WITHIN),
-            records.milliseconds(now),
+            values.span_in_milliseconds(_TAKEN_WITHIN),
+            values.milliseconds(now),
             _AT_ONCE,
         )
         claimed: Sequence[bytes] = await self._connection.ask(*asked)
@@ -171,14 +166,16 @@ class RedisOpenSessions:
         for name, sealed, state in zip(names, claimed[1::2], states, strict=True):
             due: int | None
             if isinstance(state, WrongType):
-                due = records.milliseconds(
+                due = values.milliseconds(
                     now + _MARGIN
                 )  # not at once: many such values would keep all others from being looked at
             elif isinstance(state, CannotAsk):
                 continue  # looked at again at once
             else:
                 due = self._next(state, now)
-            told = None if due is not None or name in self._pulse.endings else self._told(name, sealed, now)
+            told = (
+                None if due is not None or name in self._heartbeat.endings else self._told(name, sealed, now)
+            )
             if told is not None:
                 over.append(told)
             else:
@@ -201,20 +198,20 @@ class RedisOpenSessions:
             if seen is None or idle is None or ends is None:
                 return None
             end = (
-                records.moment_at(int(seen))
+                values.moment_at(int(seen))
                 + timedelta(milliseconds=int(idle))
-                + self._pulse.outages.forgives
+                + self._heartbeat.outages.forgives
             )
-            return max(self._due(end, records.moment_at(int(ends))), records.milliseconds(now + _MARGIN))
-        except records.UNREADABLE:
-            return records.milliseconds(now + _MARGIN)
+            return max(self._due(end, values.moment_at(int(ends))), values.milliseconds(now + _MARGIN))
+        except values.UNREADABLE:
+            return values.milliseconds(now + _MARGIN)
 
     def _due(self, end: datetime, ends: datetime) -> int:
-        return records.milliseconds(min(end, ends) + _MARGIN)
+        return values.milliseconds(min(end, ends) + _MARGIN)
 
     def _told(self, session_id: SessionId, sealed: bytes, now: datetime) -> EndedByTime | None:
         """None for a session whose details are missing or do not open."""
-        octets = codec.open_open_session(sealed, ring=self._keys, session_id=session_id)
+        octets = self._keys.open(Purpose.OPEN_SESSION, sealed, bound_to=session_id)
         if octets is None:
             return None
         try:
@@ -224,9 +221,9 @@ class RedisOpenSessions:
                 portal=fields["portal"],
                 method=fields["method"],
                 person_name=fields["person"],
-                is_absolute=records.milliseconds(now) >= int(fields["ends"]),
+                is_absolute=values.milliseconds(now) >= int(fields["ends"]),
             )
-        except records.UNREADABLE:
+        except values.UNREADABLE:
             return None
 
 

@@ -9,8 +9,8 @@ instance that has seen it, and outside of its slot.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
@@ -19,15 +19,15 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.member import Account, BlockedAccount, Member, RegisterKey
 from authproxy.identity.person import MemberId
 from authproxy.identity.register import leaves
+from authproxy.identity.stored_register import Departure, LookedUp, RegisterSnapshot, StoredMember
 from authproxy.storage.records import members as member_records
-from authproxy.storage.records import sealing as codec
-from authproxy.storage.records import sessions as records
-from authproxy.storage.records.sealing import KeyRing
+from authproxy.storage.records import values
+from authproxy.storage.records.sealing import KeyRing, Purpose
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis import people_scripts as register_scripts
-from authproxy.storage.redis.answers import Command
+from authproxy.storage.redis.answer_shapes import Command
 from authproxy.storage.redis.connection import RedisConnection
-from authproxy.storage.redis.pulse import Pulse
+from authproxy.storage.redis.heartbeat import Heartbeat
 
 _PAGE: Final = 500
 _DEPARTURES: Final = 100
@@ -45,43 +45,6 @@ _LIVE: Final = (
 )
 _COUNTED: Final = 4
 """So many of them are counted, all but the departures."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredMember:
-    """A person as they were found; `version` is for changing what was found and nothing else."""
-
-    member: Member
-    version: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Departure:
-    """A person, as they were, whose sessions must end because of a change. `is_leaving`: what they have
-    enrolled must go, too, before somebody else is known by their id."""
-
-    member: Member
-    version: bytes = field(repr=False)
-    is_leaving: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class LookedUp:
-    """What was found for some keys, as of one moment: people in the order of the keys, and the blocks of
-    accounts among the keys."""
-
-    people: tuple[StoredMember | None, ...]
-    blocked: Mapping[RegisterKey, BlockedAccount] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The whole register at one moment. Every change raises the revision, which begins with 0 for a register
-    that was never filled. `blocked` are accounts of people outside of it."""
-
-    revision: int
-    members: tuple[Member, ...]
-    blocked: tuple[BlockedAccount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +70,12 @@ class RedisPeople:
         connection: RedisConnection,
         *,
         keys: KeyRing,
-        fresh: Callable[[int], bytes],
-        pulse: Pulse | None = None,
+        heartbeat: Heartbeat | None = None,
     ) -> None:
-        """`fresh` makes that many random bytes. `pulse` knows whether there was a register since this process
-        has started."""
+        """`heartbeat` knows whether there was a register since this process has started."""
         self._connection = connection
         self._keys = keys
-        self._fresh = fresh
-        self._pulse = pulse or Pulse(connection)
+        self._heartbeat = heartbeat or Heartbeat(connection)
 
     async def find(self, wanted: Sequence[RegisterKey]) -> tuple[StoredMember | None, ...]:
         """The people who have these keys, in the same order and as of one moment."""
@@ -137,7 +97,7 @@ class RedisPeople:
         }
         return LookedUp(people, blocked)
 
-    async def every(self) -> Snapshot:
+    async def every(self) -> RegisterSnapshot:
         """Everybody, as of one moment."""
         for _ in range(_READINGS):
             state = await self._look()
@@ -147,7 +107,7 @@ class RedisPeople:
                 sealed += await self._connection.ask("HMGET", keyspace.REGISTER_PEOPLE, *page)
             blocked = await self._blocked_accounts()
             if int(await self._connection.ask("HGET", keyspace.REGISTER, "revision") or 0) == state.revision:
-                return Snapshot(
+                return RegisterSnapshot(
                     state.revision,
                     tuple(self._opened(name, each) for name, each in zip(names, sealed, strict=True)),
                     tuple(blocked),
@@ -253,7 +213,7 @@ class RedisPeople:
         if revision is None:
             if isinstance(seen, CannotAsk):
                 raise seen
-            if seen is not None or self._pulse.newest_revision > 0:
+            if seen is not None or self._heartbeat.newest_revision > 0:
                 raise _lost("the register of people is lost")
         if not (revision or b"0").isdigit():
             raise _unreadable()
@@ -278,7 +238,7 @@ class RedisPeople:
         revision: str,
         departures: Sequence[Member],
     ) -> bool:
-        key_id, _ = self._keys.sealing
+        key_id = self._keys.key_ids[0]
         names: dict[str, str] = {}
         people: dict[str, bytes] = {}
         for member in members:
@@ -290,7 +250,7 @@ class RedisPeople:
         accounts = [self._sealed_account(each, key_id) for each in blocked]
         after = {member.member_id: member for member in members}
         shut_out = [self._departure(member, is_leaving=leaves(member, after)) for member in departures]
-        staged = [keyspace.staged(live, self._fresh(12).hex()) for live in _LIVE[1:]]
+        staged = [keyspace.staged(live, self._keys.random_bytes(12).hex()) for live in _LIVE[1:]]
         await self._stage("HSET", staged[0], list(names.items()))
         await self._stage("HSET", staged[1], list(people.items()))
         await self._stage("HSET", staged[2], accounts)
@@ -317,13 +277,13 @@ class RedisPeople:
     async def _seen(self) -> int:
         """The newest revision that anybody has seen."""
         seen = await self._connection.ask("GET", keyspace.REGISTER_SEEN)
-        return max(self._pulse.newest_revision, int(seen) if seen is not None and seen.isdigit() else 0)
+        return max(self._heartbeat.newest_revision, int(seen) if seen is not None and seen.isdigit() else 0)
 
     async def _set_account(
         self, account: Account, blocked: BlockedAccount | None, departure: bytes, revision: int
     ) -> bool:
         state = await self._look()
-        first, _ = self._keys.sealing
+        first = self._keys.key_ids[0]
         key_id = state.accounts_key or first
         name, sealed = self._account_name(account, key_id), b""
         if blocked is not None:
@@ -343,23 +303,21 @@ class RedisPeople:
         return self._done(changed)
 
     async def _stage(self, command: str, key: str, items: Sequence[tuple[str | bytes, ...]]) -> None:
-        kept_for = records.span_in_milliseconds(_STAGED_FOR)
+        kept_for = values.span_in_milliseconds(_STAGED_FOR)
         for page in _pages(items):
             filled: Command = (command, key, *(part for item in page for part in item))
             await self._connection.all([filled, ("PEXPIRE", key, kept_for)])
 
     def _sealed(self, member: Member, name: str) -> bytes:
         octets = member_records.member_octets(member)
-        return codec.seal_member(octets, ring=self._keys, name=name, nonce=self._fresh(codec.NONCE_SIZE))
+        return self._keys.seal(Purpose.MEMBER, octets, bound_to=name)
 
     def _departure(self, member: Member, *, is_leaving: bool = False) -> bytes:
         octets = member_records.departure_octets(member, is_leaving=is_leaving)
-        return codec.seal_member(
-            octets, ring=self._keys, name=_DEPARTURE_NAME, nonce=self._fresh(codec.NONCE_SIZE)
-        )
+        return self._keys.seal(Purpose.MEMBER, octets, bound_to=_DEPARTURE_NAME)
 
     def _departing(self, sealed: bytes) -> Departure:
-        octets = codec.open_member(sealed, ring=self._keys, name=_DEPARTURE_NAME)
+        octets = self._keys.open(Purpose.MEMBER, sealed, bound_to=_DEPARTURE_NAME)
         member = None if octets is None else member_records.member_in(octets)
         if octets is None or member is None:
             raise _unreadable()
@@ -371,16 +329,14 @@ class RedisPeople:
     def _sealed_account(self, blocked: BlockedAccount, key_id: bytes) -> tuple[str, bytes]:
         name = self._account_name(blocked.account, key_id)
         octets = member_records.account_octets(blocked)
-        return name, codec.seal_blocked_account(
-            octets, ring=self._keys, name=name, nonce=self._fresh(codec.NONCE_SIZE)
-        )
+        return name, self._keys.seal(Purpose.BLOCKED_ACCOUNT, octets, bound_to=name)
 
     async def _blocked_accounts(self) -> list[BlockedAccount]:
         found = await self._connection.ask("HGETALL", keyspace.REGISTER_ACCOUNTS)
         return [self._account(name, sealed) for name, sealed in zip(found[::2], found[1::2], strict=True)]
 
     def _account(self, name: bytes, sealed: bytes) -> BlockedAccount:
-        octets = codec.open_blocked_account(sealed, ring=self._keys, name=name.decode())
+        octets = self._keys.open(Purpose.BLOCKED_ACCOUNT, sealed, bound_to=name.decode())
         blocked = None if octets is None else member_records.account_in(octets)
         if blocked is None:
             raise _unreadable()
@@ -408,7 +364,7 @@ class RedisPeople:
         return StoredMember(member, sealed or b"")
 
     def _opened(self, name: bytes, sealed: bytes | None) -> Member:
-        octets = None if sealed is None else codec.open_member(sealed, ring=self._keys, name=name.decode())
+        octets = None if sealed is None else self._keys.open(Purpose.MEMBER, sealed, bound_to=name.decode())
         member = None if octets is None else member_records.member_in(octets)
         if member is None:
             raise _unreadable()

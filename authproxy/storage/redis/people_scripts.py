@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from authproxy.storage.redis import answers
-from authproxy.storage.redis.answers import Script
+from authproxy.storage.redis import answer_shapes
+from authproxy.storage.redis.answer_shapes import Script
 
 NOT_WHOLE: Final = -1
 """What every script here answers, alone or in front, when the parts do not belong together. Then it has
@@ -45,7 +45,7 @@ return revision
 def _state(answer: Any) -> bool:
     """Whether the register is whole; and then its revision, its key, and the key of blocked accounts."""
     return isinstance(answer, list) and (
-        answer == [NOT_WHOLE] or (len(answer) == 4 and answer[0] == 1 and answers.texts(answer[1:]))
+        answer == [NOT_WHOLE] or (len(answer) == 4 and answer[0] == 1 and answer_shapes.texts(answer[1:]))
     )
 
 
@@ -54,7 +54,7 @@ def _found(answer: Any) -> bool:
     that is blocked."""
     if not isinstance(answer, list) or not _state(answer[:4]):
         return False
-    return all(each is None or answers.fields(3)(each) for each in answer[4:])
+    return all(each is None or answer_shapes.fields(3)(each) for each in answer[4:])
 
 
 # Counting is no change that anybody waits for: a store that takes no writes at the moment still answers.
@@ -98,7 +98,7 @@ for at = 7, gone do redis.call('HDEL', KEYS[2], ARGV[at]) end
 for at = gone + 1, #ARGV do redis.call('HSET', KEYS[2], ARGV[at], ARGV[2]) end
 """
     + _ENDING,
-    answers.whole,
+    answer_shapes.whole,
 )
 # Without a revision the register begins anew, whatever is left of an earlier one, and goes on counting
 # revisions where that one was.
@@ -133,7 +133,7 @@ if begins_anew then
 end
 """
     + _ENDING,
-    answers.whole,
+    answer_shapes.whole,
 )
 # An empty record takes the account's block away.
 SET_ACCOUNT: Final = Script(
@@ -152,7 +152,7 @@ else
 end
 """
     + _ENDING,
-    answers.whole,
+    answer_shapes.whole,
 )
 GONE_MEANWHILE: Final = -2
 """What `TAKE_OVER` answers when what was made ready has vanished."""

@@ -7,7 +7,7 @@ import asyncio
 from typing import Any
 
 from authproxy.access.unavailable import CannotAsk
-from authproxy.storage.redis.answers import Command
+from authproxy.storage.redis.answer_shapes import Command
 from authproxy.storage.redis.connection import RedisConnection
 
 

@@ -16,15 +16,16 @@ from authproxy.identity.member import Member
 from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.session import Session, SessionId, SessionSummary
 from authproxy.identity.ticket import SessionTicket
-from authproxy.storage.records import sealing as codec
 from authproxy.storage.records import sessions as records
-from authproxy.storage.records.sealing import KeyRing, StoredSession
+from authproxy.storage.records import values
+from authproxy.storage.records.sealing import KeyRing, Purpose
+from authproxy.storage.records.sessions import StoredSession
 from authproxy.storage.redis import activity, succession
 from authproxy.storage.redis import keys as keyspace
-from authproxy.storage.redis.answers import Command
+from authproxy.storage.redis.answer_shapes import Command
 from authproxy.storage.redis.connection import RedisConnection, WrongType
+from authproxy.storage.redis.heartbeat import Heartbeat
 from authproxy.storage.redis.open_sessions import RedisOpenSessions
-from authproxy.storage.redis.pulse import Pulse
 from authproxy.storage.redis.reads import GatheredReads
 
 _UNADOPTED_FOR: Final = timedelta(seconds=10)
@@ -60,25 +61,22 @@ class RedisSessions:
         connection: RedisConnection,
         *,
         keys: KeyRing,
-        fresh: Callable[[int], bytes],
-        pulse: Pulse | None = None,
-        alarm: Callable[[SessionId], None] | None = None,
-        opened: RedisOpenSessions | None = None,
-        idle_ended: Callable[[Session], None] | None = None,
+        heartbeat: Heartbeat | None = None,
+        on_unreadable: Callable[[SessionId], None] | None = None,
+        open_sessions: RedisOpenSessions | None = None,
+        on_idle_end: Callable[[Session], None] | None = None,
     ) -> None:
-        """`opened` notes those that begin, and `idle_ended` is told of those that end here because their
-        person was idle. `fresh` makes that many random bytes. `pulse` knows of outages and endings; without
-        one nothing is forgiven. `alarm` is told once of each session under whose name lies an unreadable
-        value."""
+        """`open_sessions` notes those that begin, and `on_idle_end` is told of those that end here because
+        their person was idle. `heartbeat` knows of outages and endings; without one nothing is forgiven.
+        `on_unreadable` is told once of each session under whose name lies an unreadable value."""
         self._connection = connection
-        self._pulse = pulse or Pulse(connection)
-        self._alarm = alarm
-        self._opened = opened
-        self._idle_ended = idle_ended
+        self._heartbeat = heartbeat or Heartbeat(connection)
+        self._on_unreadable = on_unreadable
+        self._open_sessions = open_sessions
+        self._on_idle_end = on_idle_end
         self._alarmed: set[SessionId] = set()
         self._reads = GatheredReads(connection)
         self._keys = keys
-        self._fresh = fresh
         self.unreadable = 0
         """Records that were there and did not open since the start: wrong secret, dropped key, tampering. For
         metrics."""
@@ -107,17 +105,17 @@ class RedisSessions:
         words = self._browser(sealed, old.session_id) if browser is None else browser
         await self._connection.all(self._storing(new, session, words, now, lives_for=_UNADOPTED_FOR))
         if not await succession.succeed(
-            self._connection, old.session_id, new.session_id, self._pulse, now=now
+            self._connection, old.session_id, new.session_id, self._heartbeat, now=now
         ):
             await self.revoke(new.session_id)
             return False
-        lives_for = records.span_in_milliseconds(self._lifetime(session, now))
+        lives_for = values.span_in_milliseconds(self._lifetime(session, now))
         return bool(await self._connection.ask("PEXPIRE", keyspace.session(new.session_id), lives_for))
 
     async def load(self, ticket: SessionTicket, *, now: datetime) -> StoredSession | None:
         """The session of this ticket; None if there is none, the secret does not open it, or it is over."""
         session_id = ticket.session_id
-        if session_id in self._pulse.endings:
+        if session_id in self._heartbeat.endings:
             return None
         try:
             record, seen = await self._reads.read("HMGET", keyspace.session(session_id), "record", "seen")
@@ -125,17 +123,17 @@ class RedisSessions:
             self._note_unreadable(session_id)
             return None
         except CannotAsk:
-            self._pulse.outages.failed(now, session_id)
+            self._heartbeat.outages.failed(now, session_id)
             raise
         if record is None:
             return None
-        plaintext = codec.open_record(record, ring=self._keys, ticket=ticket)
+        plaintext = self._keys.open(Purpose.SESSION, record, bound_to=session_id, secret=ticket.secret)
         session = None if plaintext is None else records.session_in(plaintext)
-        last_active_at = records.moment(seen)
+        last_active_at = values.moment(seen)
         if session is None or last_active_at is None:
             self._note_unreadable(session_id)
             return None
-        forgiven = self._pulse.outages.forgiven(last_active_at, now)
+        forgiven = self._heartbeat.outages.forgiven(last_active_at, now)
         if not session.is_over(last_active_at=last_active_at, now=now, forgiven=forgiven):
             return StoredSession(session=session, last_active_at=last_active_at, forgiven=forgiven)
         return (
@@ -147,7 +145,7 @@ class RedisSessions:
     async def touch(self, ticket: SessionTicket, *, now: datetime) -> None:
         """Notes activity. Never moves the absolute end and never brings back a session that is gone or over.
         What cannot be written now is written as soon as the store takes it."""
-        outages = self._pulse.outages
+        outages = self._heartbeat.outages
         try:
             await self._connection.ask(*activity.touch(ticket.session_id, outages, at=now, now=now))
         except WrongType:
@@ -160,8 +158,8 @@ class RedisSessions:
     def note_missed(self, ticket: SessionTicket, *, now: datetime) -> None:
         """Keeps activity that could not be written in memory, and writes it as soon as the store takes it.
         Nothing is done where outages are not forgiven."""
-        if self._pulse.outages.forgives:
-            self._pulse.missed(ticket.session_id, now)
+        if self._heartbeat.outages.forgives:
+            self._heartbeat.missed(ticket.session_id, now)
 
     async def revoke(self, session_id: SessionId) -> bool:
         """Ends the session for every instance, and one that has taken its place; whether there was one."""
@@ -170,7 +168,7 @@ class RedisSessions:
     async def revoke_all(self, session_ids: Sequence[SessionId]) -> frozenset[SessionId]:
         """Ends these sessions for every instance, and those that have taken their places; those of the named
         ones where there was one."""
-        return await succession.ended(self._connection, session_ids, self._pulse.endings)
+        return await succession.ended(self._connection, session_ids, self._heartbeat.endings)
 
     async def revoke_subject(self, issuer: str, subject: str) -> int:
         """Ends all sessions of this person, those under retiring keys too; how many there were."""
@@ -225,27 +223,24 @@ class RedisSessions:
 
     def _lifetime(self, session: Session, now: datetime) -> timedelta:
         """How long the record lives without activity: as long as outages might let the session live."""
-        return min(session.idle_for + self._pulse.outages.forgives, session.expires_at - now)
+        return min(session.idle_for + self._heartbeat.outages.forgives, session.expires_at - now)
 
     def _storing(
         self, ticket: SessionTicket, session: Session, browser: str, now: datetime, *, lives_for: timedelta
     ) -> list[Command]:
         if session.session_id != ticket.session_id:
             raise ValueError("the session is not the ticket's")
-        record = codec.seal_record(
+        record = self._keys.seal(
+            Purpose.SESSION,
             records.session_octets(session),
-            ring=self._keys,
-            ticket=ticket,
-            nonce=self._fresh(codec.NONCE_SIZE),
+            bound_to=session.session_id,
+            secret=ticket.secret,
         )
-        summary = codec.seal_summary(
-            records.summary_octets(session, browser),
-            ring=self._keys,
-            session_id=session.session_id,
-            nonce=self._fresh(codec.NONCE_SIZE),
+        summary = self._keys.seal(
+            Purpose.SUMMARY, records.summary_octets(session, browser), bound_to=session.session_id
         )
-        seen, ends = records.milliseconds(now), records.milliseconds(session.expires_at)
-        idle, lives = records.span_in_milliseconds(session.idle_for), records.span_in_milliseconds(lives_for)
+        seen, ends = values.milliseconds(now), values.milliseconds(session.expires_at)
+        idle, lives = values.span_in_milliseconds(session.idle_for), values.span_in_milliseconds(lives_for)
         return [
             *(("EVAL", _INDEX, 1, index, session.session_id, seen, ends) for index in self._indexes(session)),
             (
@@ -260,7 +255,7 @@ class RedisSessions:
                 ends,
                 lives,
             ),
-            *(() if self._opened is None else (self._opened.noting(session, now),)),
+            *(() if self._open_sessions is None else (self._open_sessions.noting(session, now),)),
         ]
 
     async def _unless_idle(
@@ -269,17 +264,17 @@ class RedisSessions:
         """The session, if it is not idle after all. If it is, its record is deleted before anybody is told
         so, so that an outage that becomes known later does not revive it. If the record cannot be deleted,
         there is an outage."""
-        outages = self._pulse.outages
+        outages = self._heartbeat.outages
         if not outages.forgives:
             return None
         try:
-            await self._pulse.beat(now)  # other instances may know of an outage
+            await self._heartbeat.beat(now)  # other instances may know of an outage
             forgiven = outages.forgiven(last_active_at, now)
             if session.is_over(last_active_at=last_active_at, now=now, forgiven=forgiven):
                 if await self._connection.ask(*activity.end(ticket.session_id, seen)):
-                    self._pulse.endings.add([ticket.session_id])
-                    if self._idle_ended is not None:
-                        self._idle_ended(session)
+                    self._heartbeat.endings.add([ticket.session_id])
+                    if self._on_idle_end is not None:
+                        self._on_idle_end(session)
                     return None
                 return await self.load(ticket, now=now)  # it was active since it was read, or has ended
         except CannotAsk:
@@ -291,12 +286,16 @@ class RedisSessions:
 
     def _note_unreadable(self, session_id: SessionId) -> None:
         self.unreadable += 1
-        if self._alarm is not None and session_id not in self._alarmed and len(self._alarmed) < _ALARMS:
+        if (
+            self._on_unreadable is not None
+            and session_id not in self._alarmed
+            and len(self._alarmed) < _ALARMS
+        ):
             self._alarmed.add(session_id)
-            self._alarm(session_id)
+            self._on_unreadable(session_id)
 
     def _browser(self, sealed: bytes, session_id: SessionId) -> str:
-        plaintext = codec.open_summary(sealed, ring=self._keys, session_id=session_id)
+        plaintext = self._keys.open(Purpose.SUMMARY, sealed, bound_to=session_id)
         words = None if plaintext is None else records.browser_in(plaintext)
         self.unreadable += words is None
         return words or ""
@@ -350,10 +349,10 @@ class RedisSessions:
         found: list[SessionSummary] = []
         for session_id, answer in zip(session_ids, await self._connection.each(questions), strict=True):
             sealed, seen = _unless_wrong_type(answer, (None, None))
-            last_active_at = records.moment(seen)
-            if sealed is None or last_active_at is None or session_id in self._pulse.endings:
+            last_active_at = values.moment(seen)
+            if sealed is None or last_active_at is None or session_id in self._heartbeat.endings:
                 continue
-            plaintext = codec.open_summary(sealed, ring=self._keys, session_id=session_id)
+            plaintext = self._keys.open(Purpose.SUMMARY, sealed, bound_to=session_id)
             if plaintext is None:
                 self.unreadable += 1
                 continue
@@ -362,7 +361,7 @@ class RedisSessions:
                 session_id=session_id,
                 last_active_at=last_active_at,
                 now=now,
-                forgiven=self._pulse.outages.forgiven(last_active_at, now),
+                forgiven=self._heartbeat.outages.forgiven(last_active_at, now),
             )
             if summary is not None:
                 found.append(summary)

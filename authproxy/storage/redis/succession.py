@@ -13,11 +13,11 @@ from typing import Final, TypeVar
 
 from authproxy.identity.session import SessionId
 from authproxy.storage.endings import Endings
-from authproxy.storage.redis import activity, answers
+from authproxy.storage.redis import activity, answer_shapes
 from authproxy.storage.redis import keys as keyspace
-from authproxy.storage.redis.answers import Command, Script
+from authproxy.storage.redis.answer_shapes import Command, Script
 from authproxy.storage.redis.connection import RedisConnection
-from authproxy.storage.redis.pulse import Pulse
+from authproxy.storage.redis.heartbeat import Heartbeat
 
 PAGE: Final = 500
 """Sessions asked about in one question, so that a person with thousands of them does not outlast the
@@ -38,12 +38,12 @@ if now >= ends or idle_time(seen, now, forgives, 4) >= idle then return 0 end
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ends - now)
 return 1
 """,
-    answers.whole,
+    answer_shapes.whole,
 )
 
 
 async def succeed(
-    connection: RedisConnection, old: SessionId, new: SessionId, pulse: Pulse, *, now: datetime
+    connection: RedisConnection, old: SessionId, new: SessionId, heartbeat: Heartbeat, *, now: datetime
 ) -> bool:
     """Ends the old session in favour of the new one, which is stored already; False if it has ended before,
     revoked or by time."""
@@ -55,10 +55,10 @@ async def succeed(
             keyspace.session(old),
             keyspace.successor(old),
             new,
-            *activity.judged_by(pulse.outages, now),
+            *activity.judged_by(heartbeat.outages, now),
         )
     )
-    pulse.endings.add([old])
+    heartbeat.endings.add([old])
     return has_succeeded
 
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 from typing import Final
 
 from authproxy.storage import retention
-from authproxy.storage.records import sessions as records
+from authproxy.storage.records import values
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.connection import RedisConnection
 
-_SPAN: Final = records.span_in_milliseconds(retention.USED_PROOF_REMEMBERED_FOR)
+_SPAN: Final = values.span_in_milliseconds(retention.USED_PROOF_REMEMBERED_FOR)
 
 
 class RedisUsedProofs:

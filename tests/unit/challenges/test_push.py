@@ -22,7 +22,7 @@ from authproxy.identity.assurance import Level
 from authproxy.identity.person import Issuer, MemberId, Person, Subject
 from authproxy.identity.session import SessionId
 from authproxy.storage.memory import MemoryChallenges, MemoryEnrolments, MemoryLimits
-from authproxy.storage.redis.limits import BlockRules
+from authproxy.storage.retention import BlockRules
 from tests.support.push_service import SERVICE_PART, CarryingService, PhoneKey
 
 NOW = datetime(2026, 11, 22, 10, 0, 12, 345678, tzinfo=UTC)

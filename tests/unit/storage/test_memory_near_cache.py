@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from authproxy.storage.memory import MemoryAttempts, MemoryChallenges, MemoryLimits, MemorySessions
 from authproxy.storage.near_cache import NearCache
-from authproxy.storage.redis.limits import BlockRules
+from authproxy.storage.retention import BlockRules
 from tests.support.challenge_builders import challenge_of
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for
 
@@ -56,7 +56,7 @@ async def test_successors_take_no_room_after_the_absolute_end():
     assert len(sessions._successors) == 1
     later = NOW + timedelta(hours=8)
     await sessions.create(ticket, session_for(ticket, started_at=later), browser="", now=later)
-    assert sessions._successors == {}
+    assert len(sessions._successors) == 0
 
 
 async def test_challenges_that_are_over_take_no_room_for_long():
@@ -84,7 +84,7 @@ async def test_what_was_counted_takes_no_room_for_ever():
         now = NOW + number * timedelta(hours=1)
         await limits.try_answer([f"person:{number}"], now=now)
         await limits.reserve(f"person:{number}", pause=MINUTE, per_hour=3, now=now)
-    assert max(len(limits._counted), len(limits._sent)) <= 26
+    assert max(len(limits._counts), len(limits._sent)) <= 26
 
 
 async def test_sessions_that_are_over_take_no_room_for_long():
@@ -93,7 +93,7 @@ async def test_sessions_that_are_over_take_no_room_for_long():
         ticket = new_ticket()
         now = NOW + number * MINUTE
         await sessions.create(ticket, session_for(ticket, started_at=now), browser="", now=now)
-    assert len(sessions._kept) <= 16
+    assert len(sessions._sessions) <= 16
 
 
 async def test_attempts_and_sign_ins_that_are_over_take_no_room_for_long():

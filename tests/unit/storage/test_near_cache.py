@@ -7,7 +7,7 @@ import pytest
 
 from authproxy.identity.session import SessionId
 from authproxy.storage.near_cache import NearCache
-from authproxy.storage.records.sealing import StoredSession
+from authproxy.storage.records.sessions import StoredSession
 from tests.support.session_builders import NOW, new_ticket, session_for
 
 KEEPS_FOR = timedelta(seconds=5)

@@ -49,7 +49,7 @@ def time():
 @pytest.fixture
 async def house(time):
     async with running_pages(
-        seals=Seals(KeyRing((bytes(32),)), fresh=secrets.token_bytes), clock=time
+        seals=Seals(KeyRing((bytes(32),), random_bytes=secrets.token_bytes)), clock=time
     ) as opened:
         yield opened
 
@@ -140,7 +140,7 @@ async def test_what_could_not_be_asked_and_faults_of_ours_leave_the_address_with
 
 async def test_who_comes_too_often_leaves_the_address_with_the_code_too(time):
     async with running_pages(
-        seals=Seals(KeyRing((bytes(32),)), fresh=secrets.token_bytes),
+        seals=Seals(KeyRing((bytes(32),), random_bytes=secrets.token_bytes)),
         rates=Rates({"callbacks": 1}),
         clock=time,
     ) as house:

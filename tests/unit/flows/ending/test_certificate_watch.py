@@ -14,7 +14,7 @@ from authproxy.certificates.status import Good, Revoked, StatusSource
 from authproxy.flows.ending.certificate_watch import CertificateWatch
 from authproxy.flows.sign_in.kept_certificates import KeptCertificates
 from authproxy.flows.sign_in.shown_certificate import ShownCertificate
-from authproxy.storage.memory import MemoryKept
+from authproxy.storage.memory import MemorySharedOctets
 from tests.support.log_lines import log_lines
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -100,7 +100,7 @@ async def test_a_certificate_that_cannot_be_looked_at_is_unknown_and_the_others_
 
 
 async def test_the_authorities_that_were_above_the_certificate_are_asked_about_too():
-    kept, validator = KeptCertificates(MemoryKept(clock=lambda: NOW)), Validator(ana=GOOD)
+    kept, validator = KeptCertificates(MemorySharedOctets(clock=lambda: NOW)), Validator(ana=GOOD)
     shown = ShownCertificate(
         shown_at=NOW,
         fingerprint="ana",

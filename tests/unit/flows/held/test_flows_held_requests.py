@@ -10,8 +10,8 @@ import pytest
 from authproxy.access.held_request import HeldRequest, is_name
 from authproxy.flows.held.requests import HeldRequests
 from authproxy.identity.person import MemberId, Subject
-from authproxy.storage.memory import MemoryKept, MemoryLimits
-from authproxy.storage.redis.limits import BlockRules
+from authproxy.storage.memory import MemoryLimits, MemorySharedOctets
+from authproxy.storage.retention import BlockRules
 from tests.support.session_builders import NOW, new_ticket, session_for
 
 RULES = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
@@ -29,7 +29,7 @@ FORM = HeldRequest(
 class House:
     def __init__(self):
         self.now = NOW
-        self.kept = MemoryKept(clock=lambda: self.now)
+        self.kept = MemorySharedOctets(clock=lambda: self.now)
         self.held = self.anew()
         self.ana = session_for(new_ticket())
 
@@ -57,7 +57,7 @@ async def test_a_form_comes_back_byte_for_byte_and_once(house):
     assert await house.held.shown(name, house.ana) is None
 
 
-class AskedOverTheNetwork(MemoryKept):
+class AskedOverTheNetwork(MemorySharedOctets):
     """Others come in between a look and the taking."""
 
     async def get(self, key):

@@ -27,7 +27,7 @@ from authproxy.identity.member import CertificateName
 from authproxy.identity.person import Person, TaxNumber
 from authproxy.identity.register import ListedPerson
 from authproxy.storage.memory import MemoryEnrolments, MemoryLimits, MemoryPeople, MemorySessions
-from authproxy.storage.redis.limits import BlockRules
+from authproxy.storage.retention import BlockRules
 from tests.support.people_builders import ANA, ANAS_CERTIFICATE, CVETKA, DAVID, account
 from tests.support.session_builders import NOW, new_ticket, session_for
 

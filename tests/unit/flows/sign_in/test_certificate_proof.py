@@ -20,7 +20,7 @@ from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.member import CertificateName
 from authproxy.identity.person import TaxNumber
 from authproxy.identity.ticket import parse
-from authproxy.storage.memory import MemoryAttempts, MemoryKept, MemoryPeople, MemorySessions
+from authproxy.storage.memory import MemoryAttempts, MemoryPeople, MemorySessions, MemorySharedOctets
 from tests.support.people_builders import ANA, CVETKA
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for, visit_of
 
@@ -40,7 +40,7 @@ SHOWN = ShownCertificate(
 NAMED = (CertificateName(fingerprint=SHOWN.fingerprint),)
 
 
-class Kept(MemoryKept):
+class Kept(MemorySharedOctets):
     is_away = False
 
     async def put(self, key, value, lives_for):

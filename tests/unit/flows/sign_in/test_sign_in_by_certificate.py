@@ -31,7 +31,7 @@ from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.member import CertificateName, RegisterKey
 from authproxy.identity.person import Issuer, TaxNumber
 from authproxy.identity.ticket import parse
-from authproxy.storage.memory import MemoryAttempts, MemoryKept, MemoryPeople
+from authproxy.storage.memory import MemoryAttempts, MemoryPeople, MemorySharedOctets
 from authproxy.storage.near_cache import NearCache
 from authproxy.storage.records.sealed_texts import Seals
 from authproxy.storage.records.sealing import KeyRing
@@ -69,7 +69,7 @@ class Validator:
         return self.says
 
 
-class Kept(MemoryKept):
+class Kept(MemorySharedOctets):
     away_for: tuple[str, ...] = ()
 
     def _ask(self, key):
@@ -99,7 +99,7 @@ class House:
         )
         self.certificates = KeptCertificates(self.kept)
         self.validator = Validator()
-        self.seals = Seals(KeyRing((bytes(32),)), fresh=secrets.token_bytes)
+        self.seals = Seals(KeyRing((bytes(32),), random_bytes=secrets.token_bytes))
         self.demand = SignInDemand(
             portal_id="acq",
             origin="https://acq.example",

@@ -34,8 +34,14 @@ from authproxy.identity.member import CertificateName, Member
 from authproxy.identity.person import Issuer, MemberId, Person, Subject
 from authproxy.identity.session import Session
 from authproxy.identity.ticket import SessionTicket
-from authproxy.storage.memory import MemoryEnrolments, MemoryKept, MemoryLimits, MemoryPeople, MemorySessions
-from authproxy.storage.redis.limits import BlockRules
+from authproxy.storage.memory import (
+    MemoryEnrolments,
+    MemoryLimits,
+    MemoryPeople,
+    MemorySessions,
+    MemorySharedOctets,
+)
+from authproxy.storage.retention import BlockRules
 from tests.support.challenge_builders import challenge_of
 from tests.support.recovery_sheets import QUICK
 
@@ -102,7 +108,7 @@ class House:
         self.sessions, self.store, self.kept = (
             MemorySessions(),
             MemoryEnrolments(),
-            MemoryKept(clock=lambda: self.now),
+            MemorySharedOctets(clock=lambda: self.now),
         )
         self.told, self.phones = Told(), Phones()
         self.limits = MemoryLimits(people=RULES, addresses=RULES)

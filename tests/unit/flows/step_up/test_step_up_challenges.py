@@ -40,13 +40,13 @@ from authproxy.identity.ticket import SessionTicket
 from authproxy.storage.memory import (
     MemoryChallenges,
     MemoryEnrolments,
-    MemoryKept,
     MemoryLimits,
     MemoryPeople,
     MemorySessions,
+    MemorySharedOctets,
     MemoryUsedProofs,
 )
-from authproxy.storage.redis.limits import BlockRules
+from authproxy.storage.retention import BlockRules
 from tests.support.recovery_sheets import QUICK, sheet_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -180,7 +180,7 @@ class House:
         self.secret = secret_of(b"s" * 20)
         self.used = MemoryUsedProofs(clock=lambda: self.now)
         self.held = HeldRequests(
-            kept=MemoryKept(clock=lambda: self.now),
+            kept=MemorySharedOctets(clock=lambda: self.now),
             limits=self.limits,
             fresh=secrets.token_urlsafe,
             lives_for=timedelta(minutes=30),

@@ -14,6 +14,7 @@ from authproxy.identity.grant import Grant
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session
 from authproxy.storage.records import sessions as records
+from authproxy.storage.records import values
 from tests.support.session_builders import NOW, attempt_of, new_ticket, session_for
 
 MOMENTS = st.datetimes(
@@ -105,7 +106,7 @@ def test_a_grant_of_another_shape_is_none():
 
 @given(ATTEMPTS)
 def test_an_attempt_comes_back_as_it_was(attempt):
-    opened_at = records.moment_at(records.milliseconds(attempt.opened_at))
+    opened_at = values.moment_at(values.milliseconds(attempt.opened_at))
     assert records.attempt_in(records.attempt_octets(attempt), attempt.return_to) == dataclasses.replace(
         attempt, opened_at=opened_at
     )
@@ -266,17 +267,17 @@ def test_a_session_that_is_over_has_no_live_summary(now, last_active_at):
 
 @given(MOMENTS)
 def test_moments_are_kept_to_the_millisecond(at):
-    kept = records.moment(str(records.milliseconds(at)).encode())
+    kept = values.moment(str(values.milliseconds(at)).encode())
     assert timedelta(0) <= at - kept < timedelta(milliseconds=1)
 
 
 @pytest.mark.parametrize("octets", [None, b"", b"soon", b"1e3", b"9" * 40])
 def test_what_is_no_moment_is_none(octets):
-    assert records.moment(octets) is None
+    assert values.moment(octets) is None
 
 
 def test_spans_are_whole_milliseconds():
-    assert records.span_in_milliseconds(timedelta(seconds=1, microseconds=1999)) == 1001
+    assert values.span_in_milliseconds(timedelta(seconds=1, microseconds=1999)) == 1001
 
 
 def test_an_attempt_does_not_show_its_secrets():

@@ -19,7 +19,7 @@ from authproxy.storage.records.sealing import KeyRing
 from tests.support.session_builders import NOW, attempt_of
 
 KEY, NEW_KEY = bytes(32), bytes(range(32))
-SEALS = Seals(KeyRing((KEY,)), fresh=secrets.token_bytes)
+SEALS = Seals(KeyRing((KEY,), random_bytes=secrets.token_bytes))
 ATTEMPT = attempt_of("b" * 43, secret="s" * 43)
 STEP_UP = replace(ATTEMPT, step_up_of="i" * 22, route="acq/orders POST", held="h" * 43, method="acnlb")
 SHOWING = Showing(attempt=STEP_UP, fingerprint="a1" * 32, shown_at=NOW + timedelta(minutes=1))
@@ -133,13 +133,13 @@ def test_what_was_never_sealed_does_not_open(text):
 
 def test_another_instance_with_the_same_keys_opens_it_and_one_with_others_does_not():
     state = SEALS.attempt_sealed(ATTEMPT)
-    assert Seals(KeyRing((KEY,)), fresh=secrets.token_bytes).attempt_in(state) == ATTEMPT
-    assert Seals(KeyRing((NEW_KEY,)), fresh=secrets.token_bytes).attempt_in(state) is None
+    assert Seals(KeyRing((KEY,), random_bytes=secrets.token_bytes)).attempt_in(state) == ATTEMPT
+    assert Seals(KeyRing((NEW_KEY,), random_bytes=secrets.token_bytes)).attempt_in(state) is None
 
 
 def test_a_key_may_be_changed_between_the_click_and_the_way_back():
     state = SEALS.attempt_sealed(ATTEMPT)
-    after = Seals(KeyRing((NEW_KEY, KEY)), fresh=secrets.token_bytes)
+    after = Seals(KeyRing((NEW_KEY, KEY), random_bytes=secrets.token_bytes))
     assert after.attempt_in(state) == ATTEMPT
     assert SEALS.attempt_in(after.attempt_sealed(ATTEMPT)) is None
 

@@ -1,4 +1,4 @@
-"""The pulse of a real Redis: what instances tell each other of outages and endings, and what is noticed when
+"""The heartbeat of a real Redis: what instances tell each other of outages and endings, and what is noticed when
 the store goes back in time."""
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import structlog
 
 from authproxy.access.unavailable import CannotAsk
 from authproxy.storage.outages import Outage, Outages
-from authproxy.storage.records import sessions as records
+from authproxy.storage.records import values
 from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.activity import IDLE_TIME
 from authproxy.storage.redis.connection import RedisConnection
-from authproxy.storage.redis.pulse import Pulse
+from authproxy.storage.redis.heartbeat import Heartbeat
 from authproxy.storage.redis.sessions import RedisSessions
 from tests.support.redis_server import RedisServer, eventually, fault_proxy, free_port
 from tests.support.session_builders import NOW, new_ticket, session_for
 
 pytestmark = pytest.mark.needs("redis-server")
-KEYS = KeyRing((bytes(32),))
+KEYS = KeyRing((bytes(32),), random_bytes=secrets.token_bytes)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 IDLE = 15 * MINUTE
 FORGIVES = 10 * MINUTE
@@ -35,9 +35,9 @@ class Instance:
 
     def __init__(self, connection, **changes):
         self.alarms = []
-        self.pulse = Pulse(connection, forgives=FORGIVES, **changes)
+        self.heartbeat = Heartbeat(connection, forgives=FORGIVES, **changes)
         self.sessions = RedisSessions(
-            connection, keys=KEYS, fresh=secrets.token_bytes, pulse=self.pulse, alarm=self.alarms.append
+            connection, keys=KEYS, heartbeat=self.heartbeat, on_unreadable=self.alarms.append
         )
 
     async def started(self, now=NOW, **changes):
@@ -74,11 +74,11 @@ async def own(server_of_its_own):
     ("field", "value"), [("count", "junk"), ("count", str(2**63 - 1)), ("at", "junk"), ("at", "-1e300")]
 )
 async def test_a_count_or_a_time_that_is_none_looks_like_no_outage(redis, one, field, value):
-    await one.pulse.beat(NOW)
+    await one.heartbeat.beat(NOW)
     await redis.ask("HSET", keyspace.PULSE, field, value)
-    await one.pulse.beat(NOW + SECOND)
-    await one.pulse.beat(NOW + 2 * SECOND)
-    assert not one.pulse.outages.is_failing
+    await one.heartbeat.beat(NOW + SECOND)
+    await one.heartbeat.beat(NOW + 2 * SECOND)
+    assert not one.heartbeat.outages.is_failing
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ async def test_a_count_or_a_time_that_is_none_looks_like_no_outage(redis, one, f
 )
 async def test_what_is_no_outage_stops_no_pulse(redis, one, text):
     await redis.ask("EVAL", f"return redis.call('RPUSH', '{keyspace.OUTAGES}', '{text}')", 0)
-    await one.pulse.beat(NOW)
-    assert one.pulse.outages.forgiven(NOW - MINUTE, NOW) == timedelta()
+    await one.heartbeat.beat(NOW)
+    assert one.heartbeat.outages.forgiven(NOW - MINUTE, NOW) == timedelta()
 
 
 async def test_scripts_and_the_gateway_forgive_alike(redis):
@@ -103,9 +103,9 @@ async def test_scripts_and_the_gateway_forgive_alike(redis):
         seen = NOW + drawn.randrange(3600) * SECOND
         now = seen + drawn.randrange(3600) * SECOND
         arguments = (
-            records.milliseconds(seen),
-            records.milliseconds(now),
-            records.span_in_milliseconds(known.forgives),
+            values.milliseconds(seen),
+            values.milliseconds(now),
+            values.span_in_milliseconds(known.forgives),
             *known.spans(now),
         )
         answer = await redis.ask("EVAL", script, 0, *arguments)
@@ -153,15 +153,15 @@ async def test_while_writes_are_refused_nobody_becomes_idle_and_all_instances_ag
     one = Instance(own)
     active, _ = await one.started()
     idle, _ = await one.started(now=NOW - IDLE + SECOND)
-    await one.pulse.beat(NOW)
+    await one.heartbeat.beat(NOW)
     await refusing(server_of_its_own, NOW)
     with pytest.raises(CannotAsk, match="refuses writes"):
-        await one.pulse.beat(NOW + 2 * SECOND)
+        await one.heartbeat.beat(NOW + 2 * SECOND)
     assert await one.sessions.load(active, now=NOW + 9 * MINUTE + IDLE) is not None
     with pytest.raises(CannotAsk):
         await one.sessions.touch(active, now=NOW + 8 * MINUTE)
     await writable(server_of_its_own)
-    await one.pulse.beat(NOW + 9 * MINUTE)
+    await one.heartbeat.beat(NOW + 9 * MINUTE)
     fresh = Instance(own)
     for instance in (fresh, one):
         stored = await instance.sessions.load(active, now=NOW + 20 * MINUTE)
@@ -174,14 +174,14 @@ async def test_while_writes_are_refused_nobody_becomes_idle_and_all_instances_ag
 async def test_a_session_is_not_said_to_be_over_while_that_cannot_be_written(server_of_its_own, own):
     one = Instance(own)
     ticket, _ = await one.started()
-    await one.pulse.beat(NOW + IDLE - SECOND)
+    await one.heartbeat.beat(NOW + IDLE - SECOND)
     await full(server_of_its_own, NOW)
     assert (
         await one.sessions.load(ticket, now=NOW + IDLE) is not None
     )  # the outage is noticed by the question itself
-    assert one.pulse.outages.is_failing
+    assert one.heartbeat.outages.is_failing
     await writable(server_of_its_own)
-    await one.pulse.beat(NOW + IDLE + SECOND)
+    await one.heartbeat.beat(NOW + IDLE + SECOND)
     assert await one.sessions.load(ticket, now=NOW + IDLE + 3 * SECOND) is None
 
 
@@ -190,12 +190,12 @@ async def test_an_outage_of_one_instance_is_heard_of_by_the_others_before_they_j
         cut_off, connected = RedisConnection(proxy.url), RedisConnection(server_of_its_own.socket_url)
         one, other = Instance(cut_off), Instance(connected)
         ticket, _ = await one.started()
-        await one.pulse.beat(NOW + 5 * MINUTE)
+        await one.heartbeat.beat(NOW + 5 * MINUTE)
         await proxy.refuse()
         with pytest.raises(CannotAsk, match="connection refused"):
-            await one.pulse.beat(NOW + 5 * MINUTE + SECOND)
+            await one.heartbeat.beat(NOW + 5 * MINUTE + SECOND)
         await proxy.pass_on()
-        await one.pulse.beat(NOW + 10 * MINUTE)
+        await one.heartbeat.beat(NOW + 10 * MINUTE)
         assert (await other.sessions.load(ticket, now=NOW + 19 * MINUTE)).forgiven == 5 * MINUTE
         assert await other.sessions.load(ticket, now=NOW + 20 * MINUTE) is None
         await cut_off.aclose()
@@ -204,20 +204,20 @@ async def test_an_outage_of_one_instance_is_heard_of_by_the_others_before_they_j
 
 async def test_time_in_which_nobody_beat_is_an_outage_also_for_who_was_not_there(one, other, redis):
     ticket, _ = await one.started()
-    await one.pulse.beat(NOW)
+    await one.heartbeat.beat(NOW)
     ago = int((await redis.ask("HGET", keyspace.PULSE, "at")).decode()) - 8 * 60_000
     await redis.ask("HSET", keyspace.PULSE, "at", ago)
     assert await other.sessions.load(ticket, now=NOW + 20 * MINUTE) is not None
     assert (
         timedelta(minutes=8)
-        <= other.pulse.outages.forgiven(NOW, NOW + 20 * MINUTE)
+        <= other.heartbeat.outages.forgiven(NOW, NOW + 20 * MINUTE)
         < timedelta(minutes=8, seconds=10)
     )
 
 
 async def test_a_gateways_clock_that_is_set_forward_is_no_outage(one, redis):
-    await one.pulse.beat(NOW)
-    await one.pulse.beat(NOW + timedelta(hours=1))
+    await one.heartbeat.beat(NOW)
+    await one.heartbeat.beat(NOW + timedelta(hours=1))
     assert await redis.ask("LRANGE", keyspace.OUTAGES, 0, -1) == []
 
 
@@ -238,25 +238,25 @@ async def test_a_part_of_a_cluster_that_is_gone_is_an_outage_until_its_sessions_
         while not ok:
             ok = b"cluster_state:ok" in await redis.ask("CLUSTER", "INFO")
         ticket, session = await one.started()
-        await one.pulse.beat(NOW)
-        assert await one.pulse.warnings() == []
+        await one.heartbeat.beat(NOW)
+        assert await one.heartbeat.warnings() == []
         slot = str(await redis.ask("CLUSTER", "KEYSLOT", keyspace.session(session.session_id)))
         server.command("CLUSTER", "DELSLOTS", slot)
         with pytest.raises(CannotAsk, match="part of the store's cluster"):
             await one.sessions.load(ticket, now=NOW + MINUTE)
-        await one.pulse.beat(NOW + 2 * MINUTE)  # its own keys are served, which proves nothing
-        await one.pulse.beat(NOW + 8 * MINUTE)
-        assert one.pulse.outages.is_failing
+        await one.heartbeat.beat(NOW + 2 * MINUTE)  # its own keys are served, which proves nothing
+        await one.heartbeat.beat(NOW + 8 * MINUTE)
+        assert one.heartbeat.outages.is_failing
         with pytest.raises(CannotAsk, match="part of the store's cluster"):
-            await one.pulse.warnings()
+            await one.heartbeat.warnings()
         server.command("CLUSTER", "ADDSLOTS", slot)
-        await one.pulse.beat(NOW + 9 * MINUTE)
-        assert not one.pulse.outages.is_failing
+        await one.heartbeat.beat(NOW + 9 * MINUTE)
+        assert not one.heartbeat.outages.is_failing
         await redis.aclose()
 
 
 async def test_many_who_ask_for_a_beat_at_one_moment_share_it(one, redis):
-    await asyncio.gather(*(one.pulse.beat(NOW) for _ in range(50)))
+    await asyncio.gather(*(one.heartbeat.beat(NOW) for _ in range(50)))
     assert int(await redis.ask("HGET", keyspace.PULSE, "count")) <= 2
 
 
@@ -264,13 +264,13 @@ async def test_the_pulse_beats_by_itself_and_notices_the_end_of_an_outage_within
     server_of_its_own, own
 ):
     one = Instance(own)
-    beating = asyncio.ensure_future(one.pulse.run(lambda: datetime.now(UTC)))
+    beating = asyncio.ensure_future(one.heartbeat.run(lambda: datetime.now(UTC)))
     with structlog.testing.capture_logs() as logs:
-        await eventually(lambda: one.pulse._count > 0)
+        await eventually(lambda: one.heartbeat._count > 0)
         await full(server_of_its_own, NOW)
-        await eventually(lambda: one.pulse.outages.is_failing)
+        await eventually(lambda: one.heartbeat.outages.is_failing)
         await writable(server_of_its_own)
-        assert await eventually(lambda: not one.pulse.outages.is_failing) < 1
+        assert await eventually(lambda: not one.heartbeat.outages.is_failing) < 1
     beating.cancel()
     assert [entry["event"] for entry in logs if "outage" in entry["event"]] == [
         "store.outage_began",
@@ -281,8 +281,8 @@ async def test_the_pulse_beats_by_itself_and_notices_the_end_of_an_outage_within
 async def test_something_else_under_the_keys_of_the_pulse_is_taken_away(one, redis):
     await redis.ask("SET", keyspace.PULSE, "not a hash")
     with pytest.raises(CannotAsk):
-        await one.pulse.beat(NOW)
-    await one.pulse.beat(NOW)
+        await one.heartbeat.beat(NOW)
+    await one.heartbeat.beat(NOW)
 
 
 # Endings.
@@ -295,13 +295,13 @@ async def test_a_session_that_was_revoked_stays_out_when_the_store_is_started_fr
         revoked, session = await one.started()
         superseded, old = await one.started()
         alive, _ = await one.started()
-        await one.pulse.beat(NOW)
+        await one.heartbeat.beat(NOW)
         server.command("SAVE")
         await one.sessions.revoke(session.session_id)
         new = new_ticket()
         assert await one.sessions.rotate(superseded, new, session_for(new), browser=None, now=NOW + SECOND)
-        await one.pulse.beat(NOW + SECOND)
-        await other.pulse.beat(NOW + SECOND)
+        await one.heartbeat.beat(NOW + SECOND)
+        await other.heartbeat.beat(NOW + SECOND)
         server.kill()
         server.start()
         fresh = Instance(redis)
@@ -315,40 +315,40 @@ async def test_a_session_that_was_revoked_stays_out_when_the_store_is_started_fr
             assert {
                 summary.session_id async for summary in instance.sessions.all_summaries(now=NOW + 2 * SECOND)
             }.isdisjoint({session.session_id, old.session_id})
-        await other.pulse.beat(NOW + 2 * SECOND)
+        await other.heartbeat.beat(NOW + 2 * SECOND)
         assert [
             await fresh.sessions.load(ticket, now=NOW + 2 * SECOND) for ticket in (revoked, superseded)
         ] == [None, None]
         assert await fresh.sessions.load(alive, now=NOW + 2 * SECOND) is not None
-        await fresh.pulse.beat(NOW + 3 * SECOND)
-        assert session.session_id in fresh.pulse.endings
+        await fresh.heartbeat.beat(NOW + 3 * SECOND)
+        assert session.session_id in fresh.heartbeat.endings
         await redis.aclose()
 
 
 async def test_what_one_instance_or_a_command_has_ended_is_heard_of_by_all(one, other):
     _, session = await one.started()
     await one.sessions.revoke(session.session_id)
-    await one.pulse.tell_endings(NOW)
-    await other.pulse.beat(NOW)
-    assert session.session_id in other.pulse.endings
+    await one.heartbeat.tell_endings(NOW)
+    await other.heartbeat.beat(NOW)
+    assert session.session_id in other.heartbeat.endings
 
 
 async def test_a_session_that_goes_on_under_another_name_is_not_ended_with_its_old_one(one, redis):
     old, _ = await one.started()
     new = new_ticket()
     assert await one.sessions.rotate(old, new, session_for(new), browser=None, now=NOW)
-    await one.pulse.beat(NOW)
+    await one.heartbeat.beat(NOW)
     await redis.ask("DEL", keyspace.PULSE)  # the count begins anew, as in a store that has forgotten
-    await one.pulse.beat(NOW + SECOND)
+    await one.heartbeat.beat(NOW + SECOND)
     assert await one.sessions.load(new, now=NOW + SECOND) is not None
 
 
 async def test_endings_are_told_in_pages_and_kept_for_as_long_as_a_session_may_live(redis):
     one, other = Instance(redis, remembers=timedelta(hours=8)), Instance(redis)
-    one.pulse.endings.add(f"session-{number}" for number in range(1234))
-    await one.pulse.beat(NOW)
-    await other.pulse.beat(NOW)
-    assert len(other.pulse.endings) == 1234
+    one.heartbeat.endings.add(f"session-{number}" for number in range(1234))
+    await one.heartbeat.beat(NOW)
+    await other.heartbeat.beat(NOW)
+    assert len(other.heartbeat.endings) == 1234
     assert (
         timedelta(hours=7, minutes=59)
         < timedelta(milliseconds=await redis.ask("PTTL", keyspace.ENDINGS))
@@ -362,14 +362,14 @@ async def test_endings_are_told_in_pages_and_kept_for_as_long_as_a_session_may_l
 async def test_eviction_and_missing_persistence_are_warned_of(redis):
     with RedisServer("--maxmemory-policy", "allkeys-lru") as server:
         connection = RedisConnection(server.socket_url)
-        warnings = " ".join(await Pulse(connection).warnings())
+        warnings = " ".join(await Heartbeat(connection).warnings())
         assert "allkeys-lru" in warnings
         assert "append-only" in warnings
         await connection.aclose()
 
 
 async def test_a_store_that_keeps_everything_is_not_warned_of(own):
-    assert await Pulse(own).warnings() == []
+    assert await Heartbeat(own).warnings() == []
 
 
 async def test_a_user_who_may_not_ask_is_told_so_and_beats_all_the_same(server_of_its_own):
@@ -380,20 +380,20 @@ async def test_a_user_who_may_not_ask_is_told_so_and_beats_all_the_same(server_o
     server_of_its_own.command("ACL", "SETUSER", "weak", *rights.split())
     redis = RedisConnection(server_of_its_own.url, username="weak", password="password")
     one = Instance(redis)
-    await one.pulse.beat(NOW)
-    one.pulse.endings.add(["session"])
-    await one.pulse.beat(NOW + SECOND)
-    assert one.pulse.endings.untold == []
-    assert "may not ask INFO" in " ".join(await one.pulse.warnings())
+    await one.heartbeat.beat(NOW)
+    one.heartbeat.endings.add(["session"])
+    await one.heartbeat.beat(NOW + SECOND)
+    assert one.heartbeat.endings.untold == []
+    assert "may not ask INFO" in " ".join(await one.heartbeat.warnings())
     await redis.aclose()
 
 
 async def test_a_register_that_went_back_in_time_is_warned_of(one, redis):
     await redis.ask("HSET", keyspace.REGISTER, "revision", 12)
-    await one.pulse.beat(NOW)
+    await one.heartbeat.beat(NOW)
     await redis.ask("HSET", keyspace.REGISTER, "revision", 10)
-    await one.pulse.beat(NOW + SECOND)
-    assert "from revision 12 to 10" in " ".join(await one.pulse.warnings())
+    await one.heartbeat.beat(NOW + SECOND)
+    assert "from revision 12 to 10" in " ".join(await one.heartbeat.warnings())
 
 
 # What lies under a session's name and is none.

@@ -12,9 +12,9 @@ import pytest
 
 from authproxy import bootstrap
 from authproxy.storage.records.sealing import KeyRing
+from authproxy.storage.redis.audit_queue import RedisAuditQueue
 from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.keys import ACTS, ACTS_TAKER
-from authproxy.storage.redis.operator_acts import RedisActs
 from tests.support.gateway import open_house, until
 from tests.support.redis_server import RedisServer
 
@@ -32,7 +32,9 @@ def redis_server():
 async def acts(redis_server):
     redis_server.command("FLUSHALL")
     connection = RedisConnection(redis_server.socket_url, deadline=GENEROUS)
-    yield RedisActs(connection, keys=KeyRing((secrets.token_bytes(32),)), fresh=secrets.token_bytes)
+    yield RedisAuditQueue(
+        connection, keys=KeyRing((secrets.token_bytes(32),), random_bytes=secrets.token_bytes)
+    )
     await connection.aclose()
 
 

@@ -16,9 +16,8 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from authproxy.storage.redis import answers
-from authproxy.storage.redis import errors as trouble
-from authproxy.storage.redis.answers import Script
+from authproxy.storage.redis import answer_shapes, errors
+from authproxy.storage.redis.answer_shapes import Script
 
 FITTING = [
     (("HMGET", "key", "a", "b"), [b"1", None]),
@@ -30,8 +29,8 @@ FITTING = [
     (("HGETALL", "key"), [b"field", b"value"]),
     (("LRANGE", "key", 0, -1), []),
     (("EVAL", "return 1", 0), [1, None, [b"x"]]),
-    (("EVAL", Script("return 1", answers.whole), 0), 1),
-    (("EVAL", Script("return 1", answers.moment), 0), 1_767_225_600_000),
+    (("EVAL", Script("return 1", answer_shapes.whole), 0), 1),
+    (("EVAL", Script("return 1", answer_shapes.moment), 0), 1_767_225_600_000),
     (("ECHO", "word"), "whatever a command that nobody uses may answer"),
 ]
 CORRUPTED = [
@@ -49,26 +48,26 @@ CORRUPTED = [
     (("HGETALL", "key"), [b"field"]),
     (("ZRANGE", "key", 0, -1), [None]),
     (("EVAL", "return 1", 0), 1.5),
-    (("EVAL", Script("return 1", answers.whole), 0), b"1"),
-    (("EVAL", Script("return 1", answers.moment), 0), -1),
-    (("EVAL", Script("return 1", answers.moment), 0), 10**18),
-    (("EVAL", Script("return 1", answers.fields(2)), 0), [b"1"]),
+    (("EVAL", Script("return 1", answer_shapes.whole), 0), b"1"),
+    (("EVAL", Script("return 1", answer_shapes.moment), 0), -1),
+    (("EVAL", Script("return 1", answer_shapes.moment), 0), 10**18),
+    (("EVAL", Script("return 1", answer_shapes.fields(2)), 0), [b"1"]),
 ]
 
 
 @pytest.mark.parametrize(("command", "answer"), FITTING)
 def test_an_answer_fits_its_command(command, answer):
-    assert answers.fits(command, answer)
+    assert answer_shapes.fits(command, answer)
 
 
 @pytest.mark.parametrize(("command", "answer"), CORRUPTED)
 def test_an_answer_to_something_else_does_not_fit(command, answer):
-    assert not answers.fits(command, answer)
-    assert not answers.all_fit([("DEL", "key"), command], [1, answer])
+    assert not answer_shapes.fits(command, answer)
+    assert not answer_shapes.all_fit([("DEL", "key"), command], [1, answer])
 
 
 def test_a_refusal_fits_every_command():
-    assert answers.all_fit([("DEL", "key"), ("GET", "key")], [ResponseError("ERR"), b"value"])
+    assert answer_shapes.all_fit([("DEL", "key"), ("GET", "key")], [ResponseError("ERR"), b"value"])
 
 
 def refused(host):
@@ -120,7 +119,7 @@ def refused(host):
     ],
 )
 def test_what_happened_is_said_in_words_that_repeat_no_argument(error, said):
-    words = trouble.words(error, deadline=0.8)
+    words = errors.words(error, deadline=0.8)
     assert said in words
     assert "secret" not in words
 
@@ -137,4 +136,4 @@ def test_what_happened_is_said_in_words_that_repeat_no_argument(error, said):
     ],
 )
 def test_a_refusal_of_writes_is_told_from_other_refusals(code, refuses):
-    assert trouble.refuses_writes(ResponseError(f"{code} because of something")) is refuses
+    assert errors.refuses_writes(ResponseError(f"{code} because of something")) is refuses

@@ -1,5 +1,5 @@
-"""The pulse of the store: about once a second a write proves that it takes writes, and instances tell each
-other what all must know.
+"""The heartbeat of the store: about once a second a write proves that it takes writes, and instances tell
+each other what all must know.
 
 A beat notes outages, and reads those of others; tells which sessions were ended, and hears of others; writes
 activity that could not be written before; and notices when the store has gone back in time (another run id,
@@ -23,10 +23,10 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.session import SessionId
 from authproxy.storage.endings import Endings
 from authproxy.storage.outages import NOTICED_WITHIN, Outage, Outages
-from authproxy.storage.records import sessions as records
-from authproxy.storage.redis import activity, answers
+from authproxy.storage.records import values
+from authproxy.storage.redis import activity, answer_shapes
 from authproxy.storage.redis import keys as keyspace
-from authproxy.storage.redis.answers import Command, Script
+from authproxy.storage.redis.answer_shapes import Command, Script
 from authproxy.storage.redis.connection import RedisConnection, WrongType
 
 _EVERY: Final = 1.0
@@ -93,8 +93,8 @@ return {count, redis.call('LRANGE', KEYS[2], 0, -1), text}
     lambda answer: (
         isinstance(answer, list)
         and len(answer) == 3
-        and answers.whole(answer[0])
-        and answers.names(answer[1])
+        and answer_shapes.whole(answer[0])
+        and answer_shapes.names(answer[1])
         and isinstance(answer[2], bytes)
         and answer[2].isdigit()
     ),
@@ -109,12 +109,12 @@ redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', at - ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return #ARGV - 2
 """,
-    answers.whole,
+    answer_shapes.whole,
 )
 _log = structlog.get_logger(__name__)
 
 
-class Pulse:
+class Heartbeat:
     """`forgives` is how much of an outage does not count as idleness; `remembers` how long a session may live
     at most."""
 
@@ -210,11 +210,11 @@ class Pulse:
     async def tell_endings(self, now: datetime) -> None:
         """Tells the other instances which sessions this one has ended. Raises CannotAsk."""
         untold = self.endings.untold
-        kept = records.span_in_milliseconds(self._remembers)
+        kept = values.span_in_milliseconds(self._remembers)
         for start in range(0, len(untold), _PAGE):
             page = untold[start : start + _PAGE]
             await self._connection.ask(
-                "EVAL", _TELL, 1, keyspace.ENDINGS, records.milliseconds(now), kept, *page
+                "EVAL", _TELL, 1, keyspace.ENDINGS, values.milliseconds(now), kept, *page
             )
             self.endings.told(page, now)
 
@@ -229,7 +229,7 @@ class Pulse:
                 keyspace.PULSE,
                 keyspace.OUTAGES,
                 keyspace.REGISTER_SEEN,
-                records.milliseconds(now),
+                values.milliseconds(now),
                 *_milliseconds(_GAP, _KEPT_FOR),
                 self.newest_revision,
                 *_ends(self.outages.current(now)),
@@ -297,7 +297,7 @@ class Pulse:
                     del self._missed[session_id]
 
     async def _clear_way(self, refusal: CannotAsk) -> None:
-        """Whoever has put something else under the keys of the pulse must not make an outage of it."""
+        """Whoever has put something else under the keys of the heartbeat must not make an outage of it."""
         if isinstance(refusal, WrongType):
             await self._connection.all([("DEL", key) for key in (keyspace.PULSE, keyspace.OUTAGES)])
 
@@ -367,17 +367,15 @@ def _fact(info: bytes | None, name: bytes) -> bytes:
 def _outage(text: bytes) -> Outage | None:
     """None for a text that is no outage, which somebody else must have written."""
     span = _SPAN.fullmatch(text)
-    began, ended = (None, None) if span is None else (records.moment(span[1]), records.moment(span[2]))
+    began, ended = (None, None) if span is None else (values.moment(span[1]), values.moment(span[2]))
     return None if began is None or ended is None else Outage(began, ended)
 
 
 def _ends(outage: Outage | None) -> tuple[int, ...]:
     return (
-        ()
-        if outage is None
-        else (records.milliseconds(outage.began_at), records.milliseconds(outage.ended_at))
+        () if outage is None else (values.milliseconds(outage.began_at), values.milliseconds(outage.ended_at))
     )
 
 
 def _milliseconds(*spans: timedelta) -> tuple[int, ...]:
-    return tuple(records.span_in_milliseconds(span) for span in spans)
+    return tuple(values.span_in_milliseconds(span) for span in spans)
