@@ -1,4 +1,4 @@
-"""Everything that is remembered between requests: all knowledge of Redis, and its in-process twin.
+"""Everything that is remembered between requests, in Redis or in the memory of one process.
 
-"Cannot be asked" is the exception CannotAsk; "not found" is a result.
+Not found is a result. If the store cannot be asked, CannotAsk is raised.
 """

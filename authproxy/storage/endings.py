@@ -1,5 +1,5 @@
-"""PURE: sessions that were ended, kept in memory for as long as they could come back, which they do when the
-store is started from an old snapshot or a replica that lags behind becomes the primary."""
+"""PURE: sessions that were ended, remembered for as long as they could come back. They come back when the
+store is started from an old snapshot, or when a replica that lags behind becomes the primary."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Final
 from authproxy.identity.session import SessionId
 
 MOST: Final = 100_000
-"""More, the oldest first, are forgotten: some ten megabytes."""
+"""Beyond this the oldest are forgotten. It is about ten megabytes."""
 
 
 class Endings:
-    """`keeps_for` is the longest life of a session: after that it cannot come back."""
+    """`keeps_for` is the longest life of a session. After that it cannot come back."""
 
     def __init__(self, *, keeps_for: timedelta = timedelta(hours=24), most: int = MOST) -> None:
         self._keeps_for = keeps_for
         self._most = most
-        # Those that this instance has ended itself have no moment until the next beat, which tells the others
-        # of them.
+        # When each may be forgotten. Sessions that this instance has ended itself have no such moment until
+        # the next beat of the heartbeat has told the other instances.
         self._until: dict[SessionId, datetime | None] = {}
         self._untold: dict[SessionId, None] = {}
 
@@ -32,14 +32,14 @@ class Endings:
 
     @property
     def untold(self) -> list[SessionId]:
-        """What other instances have not been told of."""
+        """Sessions of which the other instances do not know yet."""
         return list(self._untold)
 
     def every(self) -> list[SessionId]:
         return list(self._until)
 
     def add(self, session_ids: Iterable[SessionId]) -> None:
-        """This instance has ended these."""
+        """Notes sessions that this instance has ended."""
         for session_id in session_ids:
             if session_id not in self._until:
                 self._until[session_id] = None
@@ -47,25 +47,25 @@ class Endings:
         self._limit()
 
     def learn(self, session_ids: Iterable[SessionId], now: datetime) -> None:
-        """Another instance has ended these."""
+        """Notes sessions that another instance has ended."""
         for session_id in session_ids:
             self._until.setdefault(session_id, now + self._keeps_for)
             self._untold.pop(session_id, None)
         self._limit()
 
-    def told(self, session_ids: Iterable[SessionId], now: datetime) -> None:
-        """The other instances can know of these now."""
+    def note_told(self, session_ids: Iterable[SessionId], now: datetime) -> None:
+        """Notes that the other instances have been told of these."""
         for session_id in session_ids:
             self._untold.pop(session_id, None)
             if session_id in self._until and self._until[session_id] is None:
                 self._until[session_id] = now + self._keeps_for
 
     def tell_again(self) -> None:
-        """The store has forgotten what it was told."""
+        """Everything must be told once more, because the store has forgotten it."""
         self._untold = dict.fromkeys(self._until)
 
     def sweep(self, now: datetime) -> None:
-        """Forgets what cannot come back."""
+        """Forgets sessions that cannot come back any more."""
         over = [session_id for session_id, until in self._until.items() if until is not None and until <= now]
         for session_id in over:
             del self._until[session_id]

@@ -1,8 +1,9 @@
-"""PURE: sessions that were read from the store in the last few seconds, so that most requests ask nobody.
+"""PURE: sessions that were read from the store in the last few seconds. Most requests need no question to the
+store because of them.
 
-It decides when such a copy may still be used: while it is young, the session is not over, and the store's
-invalidation channel has proved within `silence` that it works. Hence a revocation is obeyed at once, or after
-`silence` where the channel is cut.
+A copy may be used while it is young, while the session is not over, and if the store's invalidation channel
+has proved within the time `silence` that it works. So a revocation takes effect at once, or after `silence`
+if the channel is cut.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ _INVALIDATIONS_REMEMBERED: Final = 4096
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class CachedSession:
-    """A session as it was read at `read_at`. `extras` belongs to the caller and lives as long as the session
-    stays the same."""
+    """A session as it was read at `read_at`. Callers keep in `extras` what they have made from the session;
+    it is dropped when the session changes."""
 
     session: Session = field(repr=False)
     last_active_at: datetime
@@ -34,7 +35,8 @@ class CachedSession:
 
 
 class NearCache:
-    """`silence` None is for an in-process store, which forgets by calling and whose channel cannot be cut."""
+    """`silence` is None for the store in memory, which calls `forget` itself: there is no channel to be
+    cut."""
 
     __slots__ = (
         "_cleared",
@@ -63,15 +65,15 @@ class NearCache:
         self._tickets: dict[SessionId, str] = {}
         self._heard_at = _NEVER
         self._heard_until = _FOREVER if silence is None else _NEVER
-        # Invalidations are numbered. `_invalidated` knows the number of each session's last one; `_cleared`
-        # is a number up to which everything counts as invalidated.
+        # Invalidations are numbered. `_invalidated` has the number of each session's last one. Everything
+        # that was read before the number `_cleared` counts as invalidated.
         self._epoch = 0
         self._cleared = 0
         self._invalidated: OrderedDict[SessionId, int] = OrderedDict()
 
     def lookup(self, ticket_text: str, now: datetime) -> CachedSession | None:
         entry = self._entries.get(ticket_text)
-        # The lower ends matter when the clock is set back: nothing may then look young for an hour.
+        # The lower bounds matter when the clock is set back. Otherwise an entry might look young for an hour.
         if (
             entry is None
             or not entry.read_at <= now < entry.good_until
@@ -81,12 +83,12 @@ class NearCache:
         return entry
 
     def begin_read(self) -> int:
-        """To be called before the store is asked, and handed to `remember` with the answer."""
+        """Call this before you ask the store, and hand the result to `remember` with the answer."""
         return self._epoch
 
     def remember(self, ticket_text: str, stored: StoredSession, now: datetime, *, read: int) -> CachedSession:
-        """The entry for this answer. It is kept for later requests unless the session was invalidated after
-        the read began.
+        """The entry for this answer. Later requests find it, unless the session was invalidated after the
+                read began.
 
         `now` is the moment before the store was asked.
         """
@@ -100,8 +102,8 @@ class NearCache:
             good_until=min(now + self._keeps_for, session.expires_at, idle_end),
         )
         previous = self._entries.get(ticket_text)
-        # After the clock was set back, what was finished before it is not yet begun: an assertion would come
-        # from the future.
+        # If the clock was set back, extras are from the future, and so would be the time in an assertion
+        # among them.
         if previous is not None and previous.session == session and previous.read_at <= now:
             entry.session, entry.extras = previous.session, previous.extras
         if self._keeps_for and not self._is_overtaken(session.session_id, read):
@@ -126,19 +128,19 @@ class NearCache:
         self._tickets.clear()
 
     def heard(self, now: datetime) -> None:
-        """The channel has delivered everything that was invalidated before `now`."""
+        """Notes that the channel has delivered everything that was invalidated before `now`."""
         if self._silence is None:
             return
         if self._heard_until is _NEVER:
-            # Reads that began while nobody listened may have been overtaken by a revocation that nobody
-            # heard.
+            # A session that was read while the channel was down may have been revoked since, and nobody was
+            # told.
             self.forget_all()
         self._heard_at = now
         self._heard_until = now + self._silence
 
     def lost(self) -> None:
-        """The channel is cut: nothing is used until it is heard again, and nothing from before then
-        either."""
+        """Notes that the channel is cut. Nothing is used until it works again, and nothing from before
+        then."""
         if self._silence is not None:
             self._heard_until = _NEVER
             self.forget_all()

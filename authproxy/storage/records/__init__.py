@@ -1,2 +1,1 @@
-"""PURE: what records hold, field by field, and how they are sealed. The same for Redis and for the stores in
-memory."""
+"""PURE: what records hold, field by field, and how they are sealed."""

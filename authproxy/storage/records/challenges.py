@@ -1,4 +1,4 @@
-"""PURE: what is inside sealed challenges and enrolments: JSON, by the rules of `records`."""
+"""PURE: the JSON inside sealed challenges and enrolments, by the rules of `records.sessions`."""
 
 from __future__ import annotations
 
@@ -23,16 +23,15 @@ _Word = TypeVar("_Word", bound=str)
 
 
 class Owned(NamedTuple):
-    """An enrolment, and whose it is: whoever moves it under another key has nothing but the record to
-    tell."""
+    """An enrolment and its owner. The owner is in the record, because moving it to another key needs them."""
 
     owner: tuple[str, ...]
     enrolment: Enrolment
 
 
 class RecoverySet(NamedTuple):
-    """Whose recovery codes are where. Only this record knows the name of the set. `listing` is how the set is
-    shown to its person; older versions kept it elsewhere, or lost it."""
+    """Where somebody's recovery codes are. Only this record has the name of the set. `listing` is the entry
+    that the person sees in their list of methods. Older versions kept it elsewhere, or lost it."""
 
     owner: tuple[str, ...]
     set_id: str
@@ -77,7 +76,8 @@ def challenge_in(octets: bytes) -> Challenge | None:
             held=fields.get("held"),
             binding=fields.get("binding"),
             shown=tuple((str(name), str(value)) for name, value in fields.get("shown", ())),
-            # Neither by default: a challenge that does not say what it is for, or what answers it, is none.
+            # These have no default. A challenge that does not say what it is for, or what answers it, is not
+            # valid.
             purpose=fields["purpose"],
             answer=fields["answer"],
             number=fields.get("number"),
@@ -145,7 +145,7 @@ def _enrolment(fields: dict[str, Any]) -> Enrolment:
 
 
 def _level(fields: dict[str, Any]) -> Level:
-    """The lowest for what an older version has written, which kept no level."""
+    """The lowest level if the record has none: an older version wrote it."""
     return Level(fields.get("level", Level.LOW))
 
 
@@ -154,5 +154,5 @@ def _owner(parts: list[str]) -> tuple[str, ...]:
 
 
 def _one_of(known: tuple[_Word, ...], word: _Word) -> _Word:
-    """Raises ValueError for a method that only a newer version knows."""
+    """Raises ValueError for a word that only a newer version knows."""
     return known[known.index(word)]

@@ -1,4 +1,4 @@
-"""PURE: what is inside a sealed person of the register: JSON, by the rules of `records`."""
+"""PURE: the JSON inside sealed people and accounts of the register, by the rules of `records.sessions`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ def member_octets(member: Member) -> bytes:
 
 
 def departure_octets(member: Member, *, is_leaving: bool) -> bytes:
-    """A person whose sessions must end. `is_leaving`: what they have enrolled must go, too."""
+    """A person whose sessions must end. If they are leaving, what they have enrolled must be removed too."""
     return octets_of(_fields(member) | {"leaves": is_leaving})
 
 
 def is_leaving_in(octets: bytes) -> bool:
-    """What `departure_octets` has said, of a departure that can be read. An older version says nothing of
-    it."""
+    """Whether a departure that can be read is of a person who leaves. Older versions did not record it."""
     return json.loads(octets).get("leaves") is True
 
 
@@ -83,7 +82,7 @@ def member_in(octets: bytes) -> Member | None:
                 Account(issuer=Issuer(issuer), subject=Subject(subject))
                 for issuer, subject in fields.get("accounts", ())
             ),
-            # Not by default: a record that no longer says whether its person is blocked lets nobody in.
+            # This has no default. A record that does not say whether its person is blocked lets nobody in.
             blocked_at=optional_time_in(fields["blocked_at"]),
             block_reason=fields.get("block_reason"),
         )

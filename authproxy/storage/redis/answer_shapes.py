@@ -1,8 +1,8 @@
-"""PURE: which answers a command can have. One of another kind means that questions and answers no longer pair
-up on a connection.
+"""PURE: which answers a command can have. Another answer means that questions and answers are out of step on
+this connection.
 
-redis-py hands on whatever the server says. A store that indexes into it would raise IndexError or ValueError
-somewhere else; checked here, a corrupted answer is an outage like any other.
+redis-py passes on whatever the server sends. A store that reads such an answer would raise IndexError or
+ValueError somewhere. Because every answer is checked here, a corrupted one is an outage like any other.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any, Final
 
 Command = tuple[str | bytes | int, ...]
 Shape = Callable[[Any], bool]
-"""Whether this can be the answer."""
+"""Tells whether a value can be the answer."""
 
 _LAST_MOMENT: Final = 253_402_300_800_000
-"""Milliseconds from 1970 to the end of the year 9999, which is the last that a datetime can say."""
+"""Milliseconds from 1970 to the end of the year 9999, the last one of a datetime."""
 
 
 def whole(answer: Any) -> bool:
@@ -28,7 +28,7 @@ def moment(answer: Any) -> bool:
 
 
 def text(answer: Any) -> bool:
-    """Octets, or nothing."""
+    """Octets or nothing."""
     return answer is None or isinstance(answer, bytes)
 
 
@@ -38,7 +38,7 @@ def texts(answer: Any) -> bool:
 
 
 def names(answer: Any) -> bool:
-    """A list of octets, none of which is missing."""
+    """A list of octets without gaps."""
     return isinstance(answer, list) and all(isinstance(each, bytes) for each in answer)
 
 
@@ -47,14 +47,14 @@ def fields(count: int) -> Shape:
 
 
 def anything(answer: Any) -> bool:
-    """What a script can answer at all: whole numbers, octets, nothing, and lists of these."""
+    """Whatever a script can answer: whole numbers, octets, nothing, and lists of these."""
     return (
         whole(answer) or text(answer) or (isinstance(answer, list) and all(anything(each) for each in answer))
     )
 
 
 class Script(str):
-    """A script, and which answers it can have."""
+    """A Lua script, and the shape of its answers."""
 
     __slots__ = ("shape",)
     shape: Shape
@@ -117,7 +117,7 @@ def fits(command: Command, answer: Any) -> bool:
 
 
 def all_fit(commands: Sequence[Command], answers: Sequence[Any]) -> bool:
-    """Errors among the answers fit everything: a command may be refused."""
+    """An error fits every command, because the server may refuse it."""
     return all(
         isinstance(answer, Exception) or fits(command, answer)
         for command, answer in zip(commands, answers, strict=True)

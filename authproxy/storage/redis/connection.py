@@ -1,9 +1,8 @@
-"""The border to Redis (or Valkey): questions with a deadline, and every failure as
-CannotAsk(STORE_UNAVAILABLE).
+"""Asks Redis (or Valkey), with a deadline for each question. Every failure is CannotAsk(STORE_UNAVAILABLE).
 
-redis-py speaks the protocol and knows TLS, users and Unix sockets. Its own retries stay off: they turn one
-dead server into nine seconds of waiting for each request. A question may fail; whoever asked answers 503, and
-the next question starts on fresh connections.
+redis-py speaks the protocol and handles TLS, users and Unix sockets. Its retries are switched off, because
+with them a dead server costs each request nine seconds. Here a question fails at its deadline, the caller
+answers 503, and the next question uses a new connection.
 """
 
 from __future__ import annotations
@@ -40,18 +39,18 @@ from authproxy.storage.redis.answer_shapes import Command
 _CLOSING_WITHIN: Final = timedelta(seconds=1)
 _SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss"}
 _FROM_URL: Final = frozenset({"host", "port", "path", "db", "username", "password", "connection_class"})
-"""What is taken from a URL. redis-py would also take options that change what answers look like."""
+"""What is read from a URL. redis-py would also accept options that change the form of answers."""
 _log = structlog.get_logger(__name__)
 
 
 class WrongType(CannotAsk):
-    """The key holds a value of another type than it should. Asking again would not help."""
+    """The key holds a value of the wrong type. Asking again would not help."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreTls:
-    """Files for TLS with the store. With `ca_file` its certificate must come from that authority and no
-    other; `certificate_file` and `key_file` are shown to a store that asks for a certificate."""
+    """Files for TLS with the store. With `ca_file`, only certificates of that authority are accepted. A store that
+    asks for a client certificate gets the one in `certificate_file`."""
 
     ca_file: str | None = None
     certificate_file: str | None = None
@@ -59,7 +58,7 @@ class StoreTls:
 
 
 class RedisConnection:
-    """All questions to one Redis. Beyond `max_connections` at a time a question waits its turn, within its
+    """All questions to one Redis. When `max_connections` are busy, a question waits for one, within its
     deadline."""
 
     def __init__(
@@ -73,11 +72,11 @@ class RedisConnection:
         max_connections: int = 128,
         names: Resolver | None = None,
     ) -> None:
-        """`redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://`; `username` and `password` go
-        before those of the URL. `names` says which addresses the host of the URL has; without it the
-        connection has a resolver of its own. Connects to nothing yet.
+        """The URL begins with `redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://`. `username` and
+        `password` win over those in the URL. `names` resolves the host of the URL; without it the connection makes a
+        resolver of its own. Nothing is connected yet.
 
-        Raises ValueError for a URL that cannot be used and OSError for a file of `tls` that cannot be read.
+                Raises ValueError for a URL that cannot be used and OSError for a file of `tls` that cannot be read.
         """
         self._own_names = Resolver() if names is None else None
         self._factory = ConnectionPool(
@@ -88,17 +87,17 @@ class RedisConnection:
         self._idle: list[AbstractConnection] = []
         self._is_closed = False
         self._is_answering = True
-        self._refusals_told: set[str] = set()
+        self._refusals_logged: set[str] = set()
         self.failures = 0
-        """Questions that got no answer since the start, for metrics."""
+        """Questions without an answer since the start, for metrics."""
 
     async def ask(self, *command: str | bytes | int) -> Any:
         """The answer to one command. Raises CannotAsk."""
         return (await self.all([command]))[0]
 
     async def all(self, commands: Sequence[Command]) -> list[Any]:
-        """The answers to commands sent together. Raises CannotAsk if one of them was refused; the others may
-        have been carried out."""
+        """The answers to commands that are sent together. Raises CannotAsk if the store refused one of them; it may
+        have carried out the others."""
         answers = await self.each(commands)
         for answer in answers:
             if isinstance(answer, CannotAsk):
@@ -106,31 +105,29 @@ class RedisConnection:
         return answers
 
     async def each(self, commands: Sequence[Command]) -> list[Any]:
-        """As `all`, but a refused command has a CannotAsk in its place. Raises CannotAsk where no answer came
-        at all.
+        """As `all`, but the answer to a refused command is a CannotAsk. Raises CannotAsk if no answer came at all.
 
-        The deadline is one for all of them. A connection that failed or was given up in the middle is never
-        used again: its next answer would belong to somebody else's question. What a primary that has become a
-        replica refuses is asked once more, over a fresh connection, which may lead to the new primary.
+        One deadline covers all commands. A connection that failed or was abandoned half-way is never used again: its
+        next answer would belong to an earlier question. A primary that has become a replica refuses writes. Those are
+        sent once more over a new connection, which may lead to the new primary.
         """
         try:
             with self._translated():
                 async with asyncio.timeout(self._deadline):
                     answers = await self._conversation(commands)
-                    late = _refused_by_a_replica(answers)
-                    if late:
+                    refused = _refused_by_a_replica(answers)
+                    if refused:
                         await self._drop_idle(nowait=True)
-                        again = await self._conversation([commands[at] for at in late])
+                        again = await self._conversation([commands[at] for at in refused])
                         answers = [
-                            again[late.index(at)] if at in late else answer
+                            again[refused.index(at)] if at in refused else answer
                             for at, answer in enumerate(answers)
                         ]
         except CannotAsk:
-            # What happened to this connection (restart, failover, cut cable) has probably happened to the
-            # idle ones too.
+            # A restart, a failover or a cut cable has probably broken the idle connections too.
             await self._drop_idle(nowait=True)
             raise
-        if late and _refused_by_a_replica(answers):
+        if refused and _refused_by_a_replica(answers):
             await self._drop_idle(nowait=True)
         self._note_answer()
         return [
@@ -142,20 +139,19 @@ class RedisConnection:
         await self.ask("PING")
 
     @contextlib.asynccontextmanager
-    async def line(self) -> AsyncIterator[Line]:
-        """A connection of its own, for subscriptions. Everything in the block that fails on it raises
-        CannotAsk."""
+    async def dedicated(self) -> AsyncIterator[DedicatedConnection]:
+        """A connection for one subscriber alone. Whatever fails in the block raises CannotAsk."""
         connection = self._made()
         with self._translated():
             try:
                 async with asyncio.timeout(self._deadline):
                     await connection.connect()  # type: ignore[no-untyped-call]
-                yield Line(connection, self._deadline)
+                yield DedicatedConnection(connection, self._deadline)
             finally:
                 await connection.disconnect(nowait=True)
 
     async def aclose(self) -> None:
-        """Closes idle connections; busy ones close when their question ends."""
+        """Closes idle connections now, and busy ones when their question has ended."""
         self._is_closed = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING_WITHIN.total_seconds()):
@@ -190,8 +186,8 @@ class RedisConnection:
             await connection.disconnect(nowait=nowait)
 
     async def _conversation(self, commands: Sequence[Command]) -> list[Any]:
-        """The answers over one connection; a refusal is the error itself. Raises where an answer cannot be
-        one to its question: the answers to come would be wrong as well."""
+        """The answers over one connection. A refused command is answered with the error itself. Raises
+        InvalidResponse if an answer cannot belong to its question, because then later answers would not either."""
         async with self._borrowed() as connection:
             await connection.send_packed_command(connection.pack_commands(commands))
             answers = [await _answer(connection) for _ in commands]
@@ -206,78 +202,76 @@ class RedisConnection:
         except CannotAsk:
             raise
         except Exception as error:
-            # Everything, because on octets that are no protocol redis-py and hiredis raise ValueError,
-            # IndexError, UnicodeDecodeError …
+            # Every exception: for octets that are not RESP, redis-py and hiredis raise ValueError, IndexError,
+            # UnicodeDecodeError and others.
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> CannotAsk:
         self.failures += 1
-        said = errors.words(error, deadline=self._deadline)
+        text = errors.description(error, deadline=self._deadline)
         if isinstance(error, ResponseError):
-            if said not in self._refusals_told:
-                self._refusals_told.add(said)
-                _log.warning("store.refusing", detail=said)
+            if text not in self._refusals_logged:
+                self._refusals_logged.add(text)
+                _log.warning("store.refusing", detail=text)
         elif self._is_answering:
             self._is_answering = False
-            _log.warning("store.unavailable", detail=said)
-        return (WrongType if errors.code_of(error) == "WRONGTYPE" else CannotAsk)(
-            Reason.STORE_UNAVAILABLE, said
-        )
+            _log.warning("store.unavailable", detail=text)
+        failure = WrongType if errors.code_of(error) == "WRONGTYPE" else CannotAsk
+        return failure(Reason.STORE_UNAVAILABLE, text)
 
     def _note_answer(self) -> None:
-        # One log record for each change and not for each request: an outage under load would bury its own
-        # cause.
+        # Only changes are logged. A record for each request would bury the cause of an outage.
         if not self._is_answering:
             self._is_answering = True
-            self._refusals_told.clear()
+            self._refusals_logged.clear()
             _log.info("store.available")
 
 
-class Line:
-    """A connection in conversation: what is said and what is heard do not pair up. Made by
-    `RedisConnection.line`."""
+class DedicatedConnection:
+    """A connection on which messages come without having been asked for. `RedisConnection.dedicated` makes
+    it."""
 
     def __init__(self, connection: AbstractConnection, deadline: float) -> None:
         self._connection = connection
         self._deadline = deadline
 
-    async def say(self, *command: str | bytes | int) -> None:
+    async def send(self, *command: str | bytes | int) -> None:
         async with asyncio.timeout(self._deadline):
             await self._connection.send_command(*command)
 
-    async def hear(self, within: timedelta) -> Any | None:
-        """The next message, or None if none came in that time (nothing is lost then)."""
+    async def receive(self, within: timedelta) -> Any | None:
+        """The next message, or None if none came in that time. Half a message that has come is not lost."""
         return await self._connection.read_response(
             timeout=max(within.total_seconds(), 0), disconnect_on_error=False
         )
 
 
 class _Tcp(Connection):
-    """A connection whose host is looked up by our resolver. redis-py would have the event loop look it up in
-    one of its few threads."""
+    """Resolves its host with our resolver. redis-py would use the event loop's, which blocks one of a few
+    threads."""
 
     def __init__(self, *, names: Resolver, **options: Any) -> None:
         super().__init__(**options)
         self._names = names
-        self._reached: socket.socket | None = None
+        self._socket: socket.socket | None = None
 
     async def _connect(self) -> None:
-        self._reached = await self._names.connect(self.host, int(self.port))
+        self._socket = await self._names.connect(self.host, int(self.port))
         await super()._connect()  # type: ignore[no-untyped-call]
 
     def _connection_arguments(self) -> dict[str, Any]:
-        return {"sock": self._reached}
+        return {"sock": self._socket}
 
 
 class _Unix(UnixDomainSocketConnection):
     def __init__(self, *, names: Resolver, **options: Any) -> None:
-        del names  # a path is found without them
+        del names  # a path needs no resolver
         super().__init__(**options)
 
 
 class _Tls(_Tcp, SSLConnection):
-    """redis-py would trust the system's authorities beside the given one; here the context decides, whatever
-    the URL's options say."""
+    """Trusts only what our TLS context trusts. redis-py would also trust the system's authorities, and would
+    follow options in the URL."""
 
     def __init__(self, *, tls: ssl.SSLContext, **options: Any) -> None:
         super().__init__(**options)
@@ -295,13 +289,13 @@ async def _answer(connection: AbstractConnection) -> Any:
 
 
 def _refused_by_a_replica(answers: Sequence[Any]) -> list[int]:
-    """The places of the answers with which a replica refused a write."""
+    """The positions of the answers in which a replica refuses a write."""
     return [at for at, answer in enumerate(answers) if isinstance(answer, ReadOnlyError)]
 
 
 async def _is_spoilt(connection: AbstractConnection) -> bool:
-    """Whether an idle connection was closed by the other side or has something unread on it."""
-    writer = connection._writer  # noqa: SLF001  (redis-py's `can_read` notices a closed connection, but not one that was reset)
+    """Whether the other side has closed an idle connection, or something unread lies on it."""
+    writer = connection._writer  # noqa: SLF001  (`can_read` notices that a connection was closed, not that it was reset)
     return writer is None or writer.is_closing() or await connection.can_read()
 
 
@@ -324,8 +318,8 @@ def _options(url: str, username: str | None, password: str | None, tls: StoreTls
         options["username"] = username
     if password is not None:
         options["password"] = password
-    # RESP2, because there a connection can subscribe to its own invalidations without push handlers. Time
-    # limits are ours alone.
+    # With RESP2 a connection can subscribe to its own invalidations, without push handlers. redis-py's time limits
+    # are off: the deadline is ours.
     return options | {
         "protocol": 2,
         "socket_timeout": None,

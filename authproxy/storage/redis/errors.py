@@ -1,5 +1,5 @@
-"""What has happened to a question, in words for operators. Nothing of what was asked is repeated: arguments
-may be secret."""
+"""Why a question to the store failed, in a sentence for operators. It repeats nothing of the question, because
+arguments may be secret."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _BY_CODE: Final = {
     "WRONGTYPE": "a key in the store has another type than it should have",
 }
 _WRITES_REFUSED: Final = frozenset({"OOM", "READONLY", "NOREPLICAS", "MISCONF"})
-# Redis 6 and 7 put the code of an error that ended a script in different places.
+# If an error ends a script, Redis 6 and Redis 7 put its code in different places.
 _CODE: Final = re.compile(rf"(?:^|[\s-])({'|'.join(_BY_CODE)})\b")
 _COMMAND: Final = re.compile(r"run the '([a-z|]+)' command")
 _MOST_CLIENTS: Final = "max number of clients reached"
 
 
 def code_of(error: BaseException) -> str | None:
-    """The server's word for its refusal, where we have a sentence for it."""
+    """The server's code for its refusal, if `_BY_CODE` has a sentence for it."""
     known = getattr(error, "status_code", None)
     if known in _BY_CODE:
         return str(known)
@@ -52,8 +52,8 @@ def refuses_writes(error: BaseException) -> bool:
     return code_of(error) in _WRITES_REFUSED
 
 
-def words(error: BaseException, *, deadline: float) -> str:
-    """A sentence without its full stop."""
+def description(error: BaseException, *, deadline: float) -> str:
+    """A sentence without a full stop."""
     code = code_of(error)
     if code is not None:
         missing = _COMMAND.search(str(error)) if code == "NOPERM" else None
@@ -72,7 +72,7 @@ def words(error: BaseException, *, deadline: float) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    # redis-py wraps what the system said; the innermost says it best.
+    # redis-py wraps the error of the system. The innermost error says most.
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not accepted: {cause.verify_message}"

@@ -216,7 +216,7 @@ class Heartbeat:
             await self._connection.ask(
                 "EVAL", _TELL, 1, keyspace.ENDINGS, values.milliseconds(now), kept, *page
             )
-            self.endings.told(page, now)
+            self.endings.note_told(page, now)
 
     async def _beat(self, now: datetime) -> None:
         suspects = self.outages.suspects
@@ -347,7 +347,7 @@ class Heartbeat:
     def _note_failure(self, now: datetime, failure: CannotAsk) -> None:
         if not self.outages.is_failing:
             _log.warning("store.outage_began", detail=str(failure))
-        self.outages.failed(now)
+        self.outages.note_failure(now)
 
     def _note_success(self, now: datetime) -> None:
         outage = self.outages.current(now)
@@ -355,7 +355,7 @@ class Heartbeat:
             _log.info(
                 "store.outage_ended", seconds=round((outage.ended_at - outage.began_at).total_seconds(), 1)
             )
-        self.outages.taken(now)
+        self.outages.note_write(now)
 
 
 def _fact(info: bytes | None, name: bytes) -> bytes:

@@ -1,9 +1,8 @@
-"""Hears from Redis which sessions have changed and empties the near cache accordingly (CLIENT TRACKING,
-broadcasting mode).
+"""Removes from the near cache what has changed in Redis (CLIENT TRACKING in broadcasting mode).
 
-The connection follows itself: it is subscribed to its own invalidations. A touch by any instance is a change
-too: it costs every instance one read of that session, at most every tenth of its idle time. (NOLOOP would not
-help: touches go over other connections.)
+The connection is subscribed to its own invalidations. When any instance notes activity, the session changes
+too, and every instance reads it once more: at most every tenth of the idle time. NOLOOP would not help, because
+activity is written over other connections.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.session import SessionId
 from authproxy.storage.near_cache import NearCache
 from authproxy.storage.redis import keys as keyspace
-from authproxy.storage.redis.connection import Line, RedisConnection
+from authproxy.storage.redis.connection import DedicatedConnection, RedisConnection
 
-HEARTBEAT: Final = timedelta(milliseconds=300)
+PING_EVERY: Final = timedelta(milliseconds=300)
 _PATIENCE: Final = timedelta(seconds=1)
-"""How long a heartbeat may stay unanswered before the connection is given up."""
+"""A PING that is not answered within this time ends the connection."""
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 2.0
 _CHANNEL: Final = "__redis__:invalidate"
@@ -36,20 +35,20 @@ _log = structlog.get_logger(__name__)
 async def listen(
     connection: RedisConnection, near_cache: NearCache, *, clock: Callable[[], datetime]
 ) -> None:
-    """Keeps `near_cache` true until it is cancelled. Never raises for the store's sake: while Redis does not
-    answer, the near cache is empty and unused, and the connection is tried again after growing pauses of at
-    most two seconds."""
+    """Keeps `near_cache` up to date until the task is cancelled. Failures of the store raise nothing: while Redis
+    does not answer, the near cache is empty and unused, and a new connection is tried after pauses that grow to two
+    seconds."""
     failures = 0
     while True:
         try:
-            async with connection.line() as line:
-                await _subscribe(line)
+            async with connection.dedicated() as channel:
+                await _subscribe(channel)
                 while True:
-                    await _beat(line, near_cache, clock)
+                    await _ping(channel, near_cache, clock)
                     if failures:
                         _log.info("store.invalidation_resumed")
                     failures = 0
-                    await _rest(line, near_cache)
+                    await _obey_until_next_ping(channel, near_cache)
         except CannotAsk as error:
             failures += 1
             if failures == 1:
@@ -60,38 +59,36 @@ async def listen(
         await asyncio.sleep(_random.uniform(longest / 2, longest))
 
 
-async def _subscribe(line: Line) -> None:
-    await line.say("CLIENT", "ID")
-    own_id = await _answer(line)
-    await line.say("CLIENT", "TRACKING", "ON", "REDIRECT", own_id, "BCAST", "PREFIX", keyspace.PREFIX)
-    await _answer(line)
-    await line.say("SUBSCRIBE", _CHANNEL)
-    await _answer(line)
+async def _subscribe(channel: DedicatedConnection) -> None:
+    await channel.send("CLIENT", "ID")
+    own_id = await _answer(channel)
+    await channel.send("CLIENT", "TRACKING", "ON", "REDIRECT", own_id, "BCAST", "PREFIX", keyspace.PREFIX)
+    await _answer(channel)
+    await channel.send("SUBSCRIBE", _CHANNEL)
+    await _answer(channel)
 
 
-async def _beat(line: Line, near_cache: NearCache, clock: Callable[[], datetime]) -> None:
-    # An answer proves that every change before its question has been delivered, and nothing about later: a
-    # reply that was held up somewhere must not count as fresh. So the channel counts as heard at the moment
-    # of asking.
+async def _ping(channel: DedicatedConnection, near_cache: NearCache, clock: Callable[[], datetime]) -> None:
+    # The answer proves that every change before the PING has been delivered. It proves nothing about later,
+    # because it may have been delayed on the way. So the channel counts as heard when the PING was sent.
     asked_at = clock()
-    await line.say("PING")
-    while not _is_pong(message := await _answer(line)):
+    await channel.send("PING")
+    while not _is_pong(message := await _answer(channel)):
         _apply(message, near_cache)
     near_cache.heard(asked_at)
 
 
-async def _rest(line: Line, near_cache: NearCache) -> None:
-    """Until the next heartbeat is due, invalidations are obeyed as they come."""
+async def _obey_until_next_ping(channel: DedicatedConnection, near_cache: NearCache) -> None:
     loop = asyncio.get_running_loop()
-    ends_at = loop.time() + HEARTBEAT.total_seconds()
+    ends_at = loop.time() + PING_EVERY.total_seconds()
     while (left := ends_at - loop.time()) > 0:
-        message = await line.hear(timedelta(seconds=left))
+        message = await channel.receive(timedelta(seconds=left))
         if message is not None:
             _apply(message, near_cache)
 
 
-async def _answer(line: Line) -> Any:
-    message = await line.hear(_PATIENCE)
+async def _answer(channel: DedicatedConnection) -> Any:
+    message = await channel.receive(_PATIENCE)
     if message is None:
         raise CannotAsk(Reason.STORE_UNAVAILABLE, "the session store's invalidation channel is silent")
     return message
@@ -102,8 +99,8 @@ def _is_pong(message: Any) -> bool:
 
 
 def _apply(message: Any, near_cache: NearCache) -> None:
-    """Drops what a message names. If a message cannot be read, everything is dropped, because nobody knows
-    what it names. Anybody who may write to the store can publish such a message."""
+    """Removes the sessions that a message names. If it cannot be read, everything is removed: it may have named any
+    session. Anybody who may write to the store can publish such a message."""
     try:
         session_ids = _session_ids(message)
     except (ValueError, TypeError, AttributeError):
@@ -117,8 +114,8 @@ def _apply(message: Any, near_cache: NearCache) -> None:
 
 
 def _session_ids(message: Any) -> list[SessionId] | None:
-    """None for all of them. Raises ValueError, TypeError or AttributeError for what is no message of this
-    channel."""
+    """The sessions that a message names; None means all. Raises ValueError, TypeError or AttributeError if it is
+    not a message of this channel."""
     _, _, keys = message
     if keys is None:  # FLUSHALL, FLUSHDB
         return None

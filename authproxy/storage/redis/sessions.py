@@ -123,7 +123,7 @@ class RedisSessions:
             self._note_unreadable(session_id)
             return None
         except CannotAsk:
-            self._heartbeat.outages.failed(now, session_id)
+            self._heartbeat.outages.note_failure(now, session_id)
             raise
         if record is None:
             return None
@@ -151,7 +151,7 @@ class RedisSessions:
         except WrongType:
             self._note_unreadable(ticket.session_id)
         except CannotAsk:
-            outages.failed(now, ticket.session_id)
+            outages.note_failure(now, ticket.session_id)
             self.note_missed(ticket, now=now)
             raise
 
@@ -278,7 +278,7 @@ class RedisSessions:
                     return None
                 return await self.load(ticket, now=now)  # it was active since it was read, or has ended
         except CannotAsk:
-            outages.failed(now)
+            outages.note_failure(now)
             forgiven = outages.forgiven(last_active_at, now)
             if session.is_over(last_active_at=last_active_at, now=now, forgiven=forgiven):
                 return None

@@ -18,7 +18,7 @@ def test_an_ending_is_known_at_once_and_told_once():
     assert ONE in endings
     assert THREE not in endings
     assert endings.untold == [ONE, TWO]
-    endings.told([ONE], NOW)
+    endings.note_told([ONE], NOW)
     endings.add([ONE])
     assert endings.untold == [TWO]
 
@@ -32,7 +32,7 @@ def test_what_others_have_ended_is_known_and_not_told_again():
 def test_an_ending_is_forgotten_when_the_session_could_not_live_any_more():
     endings = Endings(keeps_for=8 * HOUR)
     endings.add([ONE, TWO])
-    endings.told([ONE], NOW)
+    endings.note_told([ONE], NOW)
     endings.sweep(NOW + 8 * HOUR - timedelta(seconds=1))
     assert ONE in endings
     endings.sweep(NOW + 8 * HOUR)
@@ -44,7 +44,7 @@ def test_a_store_that_has_forgotten_is_told_everything_again():
     endings = Endings()
     endings.learn([ONE], NOW)
     endings.add([TWO])
-    endings.told([TWO], NOW)
+    endings.note_told([TWO], NOW)
     endings.tell_again()
     assert endings.untold == endings.every() == [ONE, TWO]
 

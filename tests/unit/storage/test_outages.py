@@ -78,29 +78,29 @@ def test_after_an_outage_that_is_forgiven_whole_people_are_as_idle_as_if_it_had_
 
 def test_an_outage_begins_with_the_last_write_that_was_taken_and_ends_with_the_next():
     known = Outages(forgives=TEN_MINUTES)
-    known.taken(NOW)
-    known.failed(NOW + SECOND)
-    known.failed(NOW + 2 * SECOND)
+    known.note_write(NOW)
+    known.note_failure(NOW + SECOND)
+    known.note_failure(NOW + 2 * SECOND)
     assert known.is_failing
     assert known.current(NOW + 60 * SECOND) == Outage(NOW, NOW + 60 * SECOND)
     assert known.forgiven(NOW - 60 * SECOND, NOW + 60 * SECOND) == 60 * SECOND
-    known.taken(NOW + 90 * SECOND)
+    known.note_write(NOW + 90 * SECOND)
     assert known.current(NOW + 91 * SECOND) is None
     assert known.forgiven(NOW - 60 * SECOND, NOW + 200 * SECOND) == 90 * SECOND
 
 
 def test_an_outage_that_is_noticed_late_begins_shortly_before():
     known = Outages(forgives=TEN_MINUTES)
-    known.taken(NOW)
-    known.failed(NOW + timedelta(hours=1))
+    known.note_write(NOW)
+    known.note_failure(NOW + timedelta(hours=1))
     assert known.forgiven(NOW, NOW + timedelta(hours=1)) == NOTICED_WITHIN
 
 
 def test_an_outage_noticed_by_a_clock_that_was_set_back_has_no_length():
     known = Outages(forgives=TEN_MINUTES)
-    known.taken(NOW)
-    known.failed(NOW - timedelta(hours=1))
-    known.taken(NOW - timedelta(minutes=59))
+    known.note_write(NOW)
+    known.note_failure(NOW - timedelta(hours=1))
+    known.note_write(NOW - timedelta(minutes=59))
     assert known.forgiven(NOW - timedelta(hours=2), NOW) == timedelta(minutes=1)
 
 
@@ -117,7 +117,7 @@ def test_outages_longer_ago_than_any_session_may_be_idle_are_forgotten():
 def test_a_handful_of_sessions_is_suspected_until_the_store_can_be_asked_about_them():
     known = Outages(forgives=TEN_MINUTES)
     for number in range(100):
-        known.failed(NOW, SessionId(f"session-{number}"))
+        known.note_failure(NOW, SessionId(f"session-{number}"))
     assert len(known.suspects) == 8
-    known.taken(NOW + SECOND)
+    known.note_write(NOW + SECOND)
     assert known.suspects == ()

@@ -119,7 +119,7 @@ def refused(host):
     ],
 )
 def test_what_happened_is_said_in_words_that_repeat_no_argument(error, said):
-    words = errors.words(error, deadline=0.8)
+    words = errors.description(error, deadline=0.8)
     assert said in words
     assert "secret" not in words
 
