@@ -1,7 +1,7 @@
-"""Scripts that move and judge the idle clock of a session where its record lives.
+"""Scripts that note activity of a session, and judge how long it has been idle, where its record is.
 
-They judge as `Outages.forgiven` does: outages are handed in as pairs of moments that do not overlap, behind
-the other arguments.
+They judge as `Outages.forgiven` does. The outages come after the other arguments, as pairs of moments that do
+not overlap.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ local function idle_time(seen, now, forgives, first)
   return now - seen - math.min(away, forgives)
 end
 """
-"""`first` is the place of the first outage among the arguments."""
-# A session that has been revoked or is over stays so: a late touch must not bring back a hash with nothing
-# but a time in it. Where the clock has gone back, `seen` stays, because another instance may have the right
-# time; but the record must not run out under its person.
+"""`first` is the index of the first outage among the arguments."""
+# A session that was revoked or is over stays so: late activity must not create a hash with nothing but a time in
+# it. If the clock has gone back, `seen` stays, because another instance may have the right time. The record's
+# time to live is renewed all the same, so that it does not expire while its person is active.
 _TOUCH: Final = Script(
     IDLE_TIME
     + """
@@ -43,7 +43,7 @@ return 1
 """,
     answer_shapes.whole,
 )
-# Compared with what was read: whoever has been active in between is not ended.
+# `seen` is compared with what was read, so that a session that was active in between is not ended.
 _END: Final = Script(
     """
 local seen = redis.call('HGET', KEYS[1], 'seen')
@@ -55,8 +55,7 @@ return redis.call('DEL', KEYS[1])
 
 
 def touch(session_id: SessionId, outages: Outages, *, at: datetime, now: datetime) -> Command:
-    """Notes that the person was active `at` that moment; answers 1, or 0 for a session that is gone or
-    over."""
+    """Notes that the person was active at that moment. The answer is 1, or 0 if the session is gone or over."""
     return (
         "EVAL",
         _TOUCH,
@@ -68,11 +67,10 @@ def touch(session_id: SessionId, outages: Outages, *, at: datetime, now: datetim
 
 
 def end(session_id: SessionId, seen: bytes) -> Command:
-    """Ends a session that was last active at `seen`; answers 0 if there is none, or it has been active
-    since."""
+    """Ends a session that was last active at `seen`. The answer is 0 if there is none, or it was active since."""
     return ("EVAL", _END, 1, keyspace.session(session_id), seen)
 
 
 def judged_by(outages: Outages, now: datetime) -> tuple[int, ...]:
-    """The arguments of a script that judges: the moment, what is forgiven, and the outages."""
+    """The arguments of a script that judges idleness: the moment, how much is forgiven, and the outages."""
     return (values.milliseconds(now), values.span_in_milliseconds(outages.forgives), *outages.spans(now))

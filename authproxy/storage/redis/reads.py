@@ -1,5 +1,5 @@
-"""Reads that are wanted in the same turn of the event loop go to Redis together: one write, one answer, a
-quarter of the CPU time."""
+"""Reads that are wanted in the same turn of the event loop go to Redis together. One write and one answer for all
+of them take a quarter of the CPU time."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class GatheredReads:
         self._asking: set[asyncio.Task[None]] = set()
 
     async def read(self, *command: str | bytes | int) -> Any:
-        """The answer to a command that changes nothing. Raises CannotAsk, within the connection's deadline.
+        """The answer to a command that changes nothing. Raises CannotAsk within the connection's deadline.
 
-        Whoever stops waiting takes nothing from the others, and a refused command fails its own reader only.
+        A reader that is cancelled does not disturb the others, and a refused command fails only its own reader.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
@@ -31,9 +31,8 @@ class GatheredReads:
 
     def _send(self, loop: asyncio.AbstractEventLoop) -> None:
         batch, self._waiting = self._waiting, []
-        # A task of its own, so that the batch does not end with the request that happened to be first. It
-        # cannot die unseen or linger: it ends by the deadline, and everything that happens to it is told to
-        # the readers.
+        # In a task of its own, so that the batch does not end with the request that happened to be first. The task
+        # ends by the deadline, and hands every failure to the readers.
         task = loop.create_task(self._ask(batch))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
@@ -42,18 +41,18 @@ class GatheredReads:
         answers: list[Any]
         try:
             answers = await self._connection.each([command for command, _ in batch])
-        except Exception as error:  # noqa: BLE001  (handed on to those who wait, who else would wait for ever)
+        except Exception as error:  # noqa: BLE001  (handed to the readers, who would otherwise wait for ever)
             answers = [error] * len(batch)
-        for (_, waiting), answer in zip(batch, answers, strict=True):
-            if waiting.done():
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if future.done():
                 continue
             if isinstance(answer, Exception):
-                waiting.set_exception(_own(answer))
+                future.set_exception(_own(answer))
             else:
-                waiting.set_result(answer)
+                future.set_result(answer)
 
 
 def _own(error: Exception) -> Exception:
-    """An exception for one reader: raised in several tasks, the same one would collect all their
+    """A copy of the exception for one reader. If several tasks raised the same one, it would collect all their
     tracebacks."""
     return type(error)(error.reason, str(error)) if isinstance(error, CannotAsk) else error

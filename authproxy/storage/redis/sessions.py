@@ -1,8 +1,8 @@
-"""Sessions in Redis. Time limits and revocation are enforced where the record lives: by time to live and by
+"""Sessions in Redis. Time limits and revocation are enforced where the record is: by its time to live and by
 scripts.
 
-Each session is a hash under its public name; indexes whose names are keyed find the sessions of a subject, of
-a person of the register and of a session at the provider.
+Each session is a hash under its id. Indexes list the sessions of a subject, of a person of the register and of a
+session at the provider; their names are keyed hashes.
 """
 
 from __future__ import annotations
@@ -28,21 +28,19 @@ from authproxy.storage.redis.heartbeat import Heartbeat
 from authproxy.storage.redis.open_sessions import RedisOpenSessions
 from authproxy.storage.redis.reads import GatheredReads
 
-_UNADOPTED_FOR: Final = timedelta(seconds=10)
-"""How long a session lives that is to take the place of another and has not: longer than the question in
-between takes."""
+_NOT_YET_VALID_FOR: Final = timedelta(seconds=10)
+"""How long a new session lives before it has replaced the old one: longer than the question in between takes."""
 _ALARMS: Final = 1000
 
-# Times in scripts are milliseconds since 1970 by the gateway's clock; times to live are spans, so that Redis'
-# own clock does not matter.
+# Times in scripts are milliseconds since 1970 by the gateway's clock. Times to live are spans, so Redis' own clock
+# does not matter.
 _CREATE: Final = """
 redis.call('HSET', KEYS[1], 'record', ARGV[1], 'summary', ARGV[2], 'seen', ARGV[3], 'idle', ARGV[4], 'ends', ARGV[5])
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
 """
-# Sessions leave the index at their absolute end and not before. An index that drops a member when its session
-# is gone could drop one whose record is just being written, and that session could then not be found any more
-# when its person is to be signed out. Something else under the index's key is taken away: it names nobody,
-# and would keep its person from signing in for ever.
+# Sessions leave the index at their absolute end and not before. If a session left when its record is gone, one
+# whose record is just being written might leave, and would not be found when its person is signed out. A value of
+# another type under the index's key is deleted: otherwise this person could never sign in again.
 _INDEX: Final = """
 local cleared = redis.pcall('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
 if type(cleared) == 'table' and string.find(cleared.err, 'WRONGTYPE', 1, true) then redis.call('DEL', KEYS[1]) end
@@ -66,9 +64,9 @@ class RedisSessions:
         open_sessions: RedisOpenSessions | None = None,
         on_idle_end: Callable[[Session], None] | None = None,
     ) -> None:
-        """`open_sessions` notes those that begin, and `on_idle_end` is told of those that end here because
-        their person was idle. `heartbeat` knows of outages and endings; without one nothing is forgiven.
-        `on_unreadable` is told once of each session under whose name lies an unreadable value."""
+        """`open_sessions` records sessions that begin. `on_idle_end` is called when a session ends here because its person
+        was idle, and `on_unreadable` once for each session whose record cannot be read. Without a `heartbeat` nothing
+        is forgiven."""
         self._connection = connection
         self._heartbeat = heartbeat or Heartbeat(connection)
         self._on_unreadable = on_unreadable
@@ -78,12 +76,11 @@ class RedisSessions:
         self._reads = GatheredReads(connection)
         self._keys = keys
         self.unreadable = 0
-        """Records that were there and did not open since the start: wrong secret, dropped key, tampering. For
-        metrics."""
+        """Records that did not open since the start: wrong secret, dropped key or tampering. For metrics."""
 
     async def create(self, ticket: SessionTicket, session: Session, *, browser: str, now: datetime) -> None:
-        """Stores the session, last active `now`. `browser` is the harmless description for summaries. Once
-        this has returned the session is found by its ticket, by its subject and by the provider's session."""
+        """Stores the session, last active `now`. `browser` is a description for summaries. Afterwards the session is found
+        by its ticket, by its subject and by the provider's session."""
         await self._connection.all(
             self._storing(ticket, session, browser, now, lives_for=self._lifetime(session, now))
         )
@@ -91,10 +88,10 @@ class RedisSessions:
     async def rotate(
         self, old: SessionTicket, new: SessionTicket, session: Session, *, browser: str | None, now: datetime
     ) -> bool:
-        """Puts `session`, which is the new ticket's, in the place of the old ticket's; its end is the one in
-        `session`, and it was last active `now`. `browser` None keeps the words of the old one. False if the
-        old session has ended, or either is revoked meanwhile: then the new one has ended too. Whoever dies in
-        the middle leaves a new one whose ticket nobody has and that ends by itself."""
+        """Replaces the session of the old ticket by `session`, which is the new ticket's. It was last active `now`. With
+        `browser` None it keeps the old description. False if the old session has ended, or one of the two is revoked
+        meanwhile; then the new one has ended too. If this process dies half-way, the new session ends by itself, and
+        nobody has its ticket."""
         try:
             [sealed] = await self._connection.ask("HMGET", keyspace.session(old.session_id), "summary")
         except WrongType:
@@ -102,9 +99,10 @@ class RedisSessions:
             return False
         if sealed is None:
             return False
-        words = self._browser(sealed, old.session_id) if browser is None else browser
-        await self._connection.all(self._storing(new, session, words, now, lives_for=_UNADOPTED_FOR))
-        if not await succession.succeed(
+        if browser is None:
+            browser = self._browser(sealed, old.session_id)
+        await self._connection.all(self._storing(new, session, browser, now, lives_for=_NOT_YET_VALID_FOR))
+        if not await succession.replace(
             self._connection, old.session_id, new.session_id, self._heartbeat, now=now
         ):
             await self.revoke(new.session_id)
@@ -113,7 +111,7 @@ class RedisSessions:
         return bool(await self._connection.ask("PEXPIRE", keyspace.session(new.session_id), lives_for))
 
     async def load(self, ticket: SessionTicket, *, now: datetime) -> StoredSession | None:
-        """The session of this ticket; None if there is none, the secret does not open it, or it is over."""
+        """The session of this ticket. None if there is none, if the secret does not open it, or if it is over."""
         session_id = ticket.session_id
         if session_id in self._heartbeat.endings:
             return None
@@ -143,8 +141,8 @@ class RedisSessions:
         )
 
     async def touch(self, ticket: SessionTicket, *, now: datetime) -> None:
-        """Notes activity. Never moves the absolute end and never brings back a session that is gone or over.
-        What cannot be written now is written as soon as the store takes it."""
+        """Notes activity. It never moves the absolute end, and never brings back a session that is gone or over. Activity
+        that cannot be written now is written as soon as the store takes writes."""
         outages = self._heartbeat.outages
         try:
             await self._connection.ask(*activity.touch(ticket.session_id, outages, at=now, now=now))
@@ -156,27 +154,27 @@ class RedisSessions:
             raise
 
     def note_missed(self, ticket: SessionTicket, *, now: datetime) -> None:
-        """Keeps activity that could not be written in memory, and writes it as soon as the store takes it.
-        Nothing is done where outages are not forgiven."""
+        """Remembers activity that could not be written, and writes it as soon as the store takes writes. Does nothing if
+        outages are not forgiven."""
         if self._heartbeat.outages.forgives:
             self._heartbeat.missed(ticket.session_id, now)
 
     async def revoke(self, session_id: SessionId) -> bool:
-        """Ends the session for every instance, and one that has taken its place; whether there was one."""
+        """Ends the session, or the one that has replaced it, for every instance. False if there was none."""
         return bool(await self.revoke_all([session_id]))
 
     async def revoke_all(self, session_ids: Sequence[SessionId]) -> frozenset[SessionId]:
-        """Ends these sessions for every instance, and those that have taken their places; those of the named
-        ones where there was one."""
-        return await succession.ended(self._connection, session_ids, self._heartbeat.endings)
+        """Ends these sessions, or those that have replaced them, for every instance. Returns those that led to a
+        session."""
+        return await succession.end(self._connection, session_ids, self._heartbeat.endings)
 
     async def revoke_subject(self, issuer: str, subject: str) -> int:
-        """Ends all sessions of this person, those under retiring keys too; how many there were."""
+        """Ends all sessions of this subject, also those under retiring keys. Returns how many there were."""
         return len(await self.revoke_all(await self._members(self._subject_indexes(issuer, subject))))
 
     async def revoke_member(self, member: Member) -> int:
-        """Ends all sessions of this person of the register, however they signed in, those too that began
-        before they were entered in it or linked to it; how many there were."""
+        """Ends all sessions of this person of the register, however they signed in, also sessions that began before the
+        person was in the register or was linked. Returns how many there were."""
         names = [*self._keys.person_names("member", member.member_id)]
         if member.tax_number is not None:
             names += self._keys.person_names("tax number", member.tax_number)
@@ -186,12 +184,12 @@ class RedisSessions:
         return len(await self.revoke_all(sorted(set(await self._members(indexes)))))
 
     async def summaries(self, issuer: str, subject: str, *, now: datetime) -> tuple[SessionSummary, ...]:
-        """The live sessions of this person, the newest first."""
+        """The live sessions of this subject, the newest first."""
         return await self._summaries(self._subject_indexes(issuer, subject), now)
 
     async def of_person(self, person: Person, *, now: datetime) -> tuple[SessionSummary, ...]:
-        """The live sessions of this person, the newest first: of somebody in the register however they signed
-        in."""
+        """The live sessions of this person, the newest first. For a person of the register it does not matter how they
+        signed in."""
         indexes = self._subject_indexes(person.issuer, person.subject)
         if person.member is not None:
             indexes += [keyspace.person(name) for name in self._keys.person_names("member", person.member)]
@@ -200,13 +198,13 @@ class RedisSessions:
     async def of_provider_session(
         self, issuer: str, provider_session: str, *, now: datetime
     ) -> tuple[SessionSummary, ...]:
-        """The live sessions that this session at the provider has begun, at all portals, the newest first."""
+        """The live sessions at all portals that were begun from this session at the provider, the newest first."""
         names = self._keys.provider_session_names(Issuer(issuer), provider_session)
         return await self._summaries([keyspace.provider_session(name) for name in names], now)
 
     async def all_summaries(self, *, now: datetime) -> AsyncIterator[SessionSummary]:
-        """Every live session once, in no order. Sessions that begin or end meanwhile may be in it or not."""
-        told: set[SessionId] = set()
+        """Every live session once, in no order. Sessions that begin or end meanwhile may be missing."""
+        seen: set[SessionId] = set()
         cursor: int | bytes = 0
         while True:
             cursor, names = await self._connection.ask(
@@ -214,15 +212,15 @@ class RedisSessions:
             )
             found = {
                 session_id for name in names if (session_id := keyspace.session_id_in(name)) is not None
-            } - told
-            told |= found
+            } - seen
+            seen |= found
             for summary in await self._live(sorted(found), now):
                 yield summary
             if int(cursor) == 0:
                 return
 
     def _lifetime(self, session: Session, now: datetime) -> timedelta:
-        """How long the record lives without activity: as long as outages might let the session live."""
+        """How long the record lives without activity: as long as the session could live if outages are forgiven."""
         return min(session.idle_for + self._heartbeat.outages.forgives, session.expires_at - now)
 
     def _storing(
@@ -261,9 +259,9 @@ class RedisSessions:
     async def _unless_idle(
         self, ticket: SessionTicket, session: Session, seen: bytes, last_active_at: datetime, now: datetime
     ) -> StoredSession | None:
-        """The session, if it is not idle after all. If it is, its record is deleted before anybody is told
-        so, so that an outage that becomes known later does not revive it. If the record cannot be deleted,
-        there is an outage."""
+        """The session, unless it is idle even if the outages are counted of which other instances know. If it is idle, its
+        record is deleted before that is answered, so that an outage that becomes known later does not revive it. If the
+        record cannot be deleted, that is an outage too."""
         outages = self._heartbeat.outages
         if not outages.forgives:
             return None
@@ -276,7 +274,7 @@ class RedisSessions:
                     if self._on_idle_end is not None:
                         self._on_idle_end(session)
                     return None
-                return await self.load(ticket, now=now)  # it was active since it was read, or has ended
+                return await self.load(ticket, now=now)  # it was active since, or has ended
         except CannotAsk:
             outages.note_failure(now)
             forgiven = outages.forgiven(last_active_at, now)
@@ -296,12 +294,12 @@ class RedisSessions:
 
     def _browser(self, sealed: bytes, session_id: SessionId) -> str:
         plaintext = self._keys.open(Purpose.SUMMARY, sealed, bound_to=session_id)
-        words = None if plaintext is None else records.browser_in(plaintext)
-        self.unreadable += words is None
-        return words or ""
+        browser = None if plaintext is None else records.browser_in(plaintext)
+        self.unreadable += browser is None
+        return browser or ""
 
     def _indexes(self, session: Session) -> Iterator[str]:
-        """Where a new session is entered: under the first key only."""
+        """The indexes that list a new session, with names made with the first key."""
         person = session.person
         issuer = person.issuer
         yield keyspace.subject(self._keys.subject_names(issuer, person.subject)[0])
@@ -322,16 +320,20 @@ class RedisSessions:
         followed: set[SessionId] = set()
         waiting = list(dict.fromkeys(await self._members(indexes)))
         while waiting:
-            # One that is gone may have changed its ticket since the index was read: whoever signs its person
-            # out must hear of the heir.
-            heirs: list[SessionId] = []
+            # A session that is gone may have changed its ticket since the index was read. The caller may want to sign its
+            # person out, so the successor belongs to the answer.
+            successors: list[SessionId] = []
             for page in succession.pages(waiting):
                 live = await self._live(page, now)
                 found |= {summary.session_id: summary for summary in live}
-                heirs += await succession.heirs(
+                successors += await succession.successors(
                     self._connection, [session_id for session_id in page if session_id not in found]
                 )
-            waiting = [heir for heir in heirs if heir not in found and heir not in followed]
+            waiting = [
+                session_id
+                for session_id in successors
+                if session_id not in found and session_id not in followed
+            ]
             followed |= set(waiting)
         return tuple(sorted(found.values(), key=lambda summary: summary.started_at, reverse=True))
 
@@ -369,7 +371,7 @@ class RedisSessions:
 
 
 def _unless_wrong_type(answer: Any, otherwise: Any) -> Any:
-    """The answer, or `otherwise` if the key holds a value of another type. Raises CannotAsk."""
+    """The answer, or `otherwise` if the key holds a value of another type. Raises CannotAsk for other refusals."""
     if isinstance(answer, WrongType):
         return otherwise
     if isinstance(answer, CannotAsk):

@@ -1,8 +1,7 @@
-"""Sessions that take the place of others, and how whoever ends the one ends the other.
+"""A session that changes its ticket gets a new id. Its old id leads to the new one until its absolute end.
 
-A session that changes its ticket changes its name. Somebody may be about to end it by the old one, with an
-index or a list that was read a moment or an hour ago: so the old name leads to the new one until the absolute
-end.
+Somebody may want to end the session by its old id, which they have read in an index or on a page a moment or an
+hour ago. They follow the old id to the session that has replaced it.
 """
 
 from __future__ import annotations
@@ -20,12 +19,11 @@ from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.heartbeat import Heartbeat
 
 PAGE: Final = 500
-"""Sessions asked about in one question, so that a person with thousands of them does not outlast the
-deadline."""
+"""How many sessions one question is about. A question about thousands of them would not end by the deadline."""
 _Item = TypeVar("_Item")
 
-# One step: whoever revokes the old session at this moment either finds it alive, and then it is not
-# succeeded, or finds who succeeds it.
+# In one step: somebody who revokes the old session at this moment either finds it, and then it is not replaced,
+# or finds its successor.
 _SUCCEED: Final = Script(
     activity.IDLE_TIME
     + """
@@ -42,12 +40,12 @@ return 1
 )
 
 
-async def succeed(
+async def replace(
     connection: RedisConnection, old: SessionId, new: SessionId, heartbeat: Heartbeat, *, now: datetime
 ) -> bool:
-    """Ends the old session in favour of the new one, which is stored already; False if it has ended before,
-    revoked or by time."""
-    has_succeeded = bool(
+    """Ends the old session and makes the new one, which is stored already, its successor. False if the old one
+    had ended before."""
+    is_replaced = bool(
         await connection.ask(
             "EVAL",
             _SUCCEED,
@@ -59,32 +57,31 @@ async def succeed(
         )
     )
     heartbeat.endings.add([old])
-    return has_succeeded
+    return is_replaced
 
 
-async def ended(
+async def end(
     connection: RedisConnection, session_ids: Sequence[SessionId], endings: Endings
 ) -> frozenset[SessionId]:
-    """Ends these sessions and those that have taken their places; those of the named ones where there was
-    one."""
-    found: set[SessionId] = set()
+    """Ends these sessions, or those that have replaced them. Returns which of `session_ids` led to a session."""
+    ended: set[SessionId] = set()
     followed: set[SessionId] = set()
     waiting = [(session_id, session_id) for session_id in session_ids]
     while waiting:
-        # Followed also to a session that was ended a moment ago: it may have been stored only since.
-        succeeded = await _end(connection, waiting, found)
+        # A successor is followed even if it was ended a moment ago: it may have been stored only since then.
+        replaced = await _end_once(connection, waiting, ended)
         endings.add(session_id for _, session_id in waiting)
-        waiting = [(origin, heir) for origin, heir in succeeded if heir not in followed]
-        followed |= {heir for _, heir in waiting}
-    return frozenset(found)
+        waiting = [(origin, successor) for origin, successor in replaced if successor not in followed]
+        followed |= {successor for _, successor in waiting}
+    return frozenset(ended)
 
 
-async def heirs(connection: RedisConnection, gone: Sequence[SessionId]) -> list[SessionId]:
-    """Who has taken the places of these."""
+async def successors(connection: RedisConnection, gone: Sequence[SessionId]) -> list[SessionId]:
+    """The sessions that have replaced these."""
     if not gone:
         return []
     found = await connection.all([("GET", keyspace.successor(session_id)) for session_id in gone])
-    return [_session_id(heir) for heir in found if heir is not None]
+    return [_session_id(successor) for successor in found if successor is not None]
 
 
 def pages(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
@@ -92,23 +89,23 @@ def pages(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
         yield items[start : start + PAGE]
 
 
-async def _end(
-    connection: RedisConnection, named: Sequence[tuple[SessionId, SessionId]], found: set[SessionId]
+async def _end_once(
+    connection: RedisConnection, waiting: Sequence[tuple[SessionId, SessionId]], ended: set[SessionId]
 ) -> list[tuple[SessionId, SessionId]]:
-    """Ends sessions, each for the sake of the one that was named first; who has taken the place of those that
-    had ended before."""
-    succeeded: list[tuple[SessionId, SessionId]] = []
-    for page in pages(named):
+    """Ends sessions. Each comes with the id that the caller of `end` has named, which is added to `ended` if the
+    session was there. Returns the successors of those that were not there."""
+    replaced: list[tuple[SessionId, SessionId]] = []
+    for page in pages(waiting):
         questions: list[Command] = []
         for _, session_id in page:
             questions += [("DEL", keyspace.session(session_id)), ("GET", keyspace.successor(session_id))]
         answers = await connection.all(questions)
-        for (origin, _), count, heir in zip(page, answers[::2], answers[1::2], strict=True):
-            if count:
-                found.add(origin)
-            elif heir is not None:
-                succeeded.append((origin, _session_id(heir)))
-    return succeeded
+        for (origin, _), is_deleted, successor in zip(page, answers[::2], answers[1::2], strict=True):
+            if is_deleted:
+                ended.add(origin)
+            elif successor is not None:
+                replaced.append((origin, _session_id(successor)))
+    return replaced
 
 
 def _session_id(octets: bytes) -> SessionId:
