@@ -21,7 +21,7 @@ class Expiring(Generic[_Key, _Value]):
         self._swept_at = _LONG_AGO
 
     def put(self, key: _Key, value: _Value, *, until: datetime, now: datetime) -> None:
-        self._sweep(now)
+        self.sweep(now)
         self._entries[key] = value, until
 
     def get(self, key: _Key, now: datetime) -> _Value | None:
@@ -48,7 +48,8 @@ class Expiring(Generic[_Key, _Value]):
         """How many values take room, also those whose end has come."""
         return len(self._entries)
 
-    def _sweep(self, now: datetime) -> None:
+    def sweep(self, now: datetime) -> None:
+        """Removes values whose end has come, if it was not done within the last minute."""
         if now - self._swept_at >= _SWEPT_EVERY:
             self._swept_at = now
             self._entries = {key: entry for key, entry in self._entries.items() if now < entry[1]}

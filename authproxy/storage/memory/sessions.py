@@ -79,6 +79,7 @@ class MemorySessions:
             outages=self._outages,
         )
         self._sessions.put(session.session_id, opened, until=opened.ends_at_the_latest, now=now)
+        self._successors.sweep(now)
 
     async def rotate(
         self, old: SessionTicket, new: SessionTicket, session: Session, *, browser: str | None, now: datetime
