@@ -1,5 +1,5 @@
-"""PURE: the people of the sandbox and what the provider holds about each of them; what is unique among
-accounts is enforced here."""
+"""PURE: the people of the sandbox and their accounts at the provider. E-mail addresses and tax numbers are
+unique; this module enforces it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 PASSWORD = "Sandbox-2026!"  # noqa: S105  (printed on the start page: nothing but the sandbox accepts it)
 PUK = "202611220000"
-# As the provider keeps them (identity_provider/secret_hash.py). Made beforehand: a start should not cost
-# eight slow hashes.
+# As the provider stores them (identity_provider/secret_hash.py). Computed in advance, because eight slow
+# hashes would delay each start.
 PASSWORD_HASH = "scrypt$16384$8$1$YXV0aHByb3h5IHNhbmRib3g=$AGlzEE+eCUQU/eDmPS/tIl9Qbp4f5PDGDfWUKY0GH4o="  # noqa: S105
 PUK_HASH = "scrypt$16384$8$1$YXV0aHByb3h5IHNhbmRib3g=$/hJKyu62t+KkhUAmLOg4hJj67xsMcE+5YDJjKBa/NR0="
 
@@ -34,10 +34,11 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One account at the provider. A new one knows an e-mail address and a telephone; None: not entered yet.
+    """One account at the provider. A new account has only an e-mail address and a telephone; None means not
+    entered yet.
 
-    `totp_secret` (base32) is shared with the phone; None: the phone is not enrolled. `password_hash` and
-    `puk_hash` are scrypt.
+    `totp_secret` (base32) is shared with the phone, and None without one. `password_hash` and `puk_hash` are
+    scrypt.
     """
 
     subject: str
@@ -53,7 +54,7 @@ class Account:
     address: Address | None = field(default=None, repr=False)
     totp_secret: str | None = field(default=None, repr=False)
     is_enabled: bool = True
-    """Nobody signs in to an account that is not."""
+    """False: nobody can sign in to the account."""
 
     @property
     def name(self) -> str | None:
@@ -61,8 +62,8 @@ class Account:
 
 
 class Accounts:
-    """Accounts by e-mail address, whatever the case it is typed in. A tax number belongs to one account, a
-    telephone to any number."""
+    """Accounts by e-mail address, in any case. A tax number belongs to one account; several accounts may
+    share a telephone."""
 
     def __init__(self, accounts: Iterable[Account]) -> None:
         self._by_email: dict[str, Account] = {}
@@ -80,8 +81,7 @@ class Accounts:
         self.put(account)
 
     def put(self, account: Account) -> None:
-        """Adds the account, or puts it in the place of the one with its e-mail address. Raises
-        TaxNumberTaken."""
+        """Adds the account, or replaces the one with the same e-mail address. Raises TaxNumberTaken."""
         if account.tax_number is not None and self.tax_number_is_taken(
             account.tax_number, by_other_than=account.email
         ):
@@ -90,14 +90,14 @@ class Accounts:
 
     def tax_number_is_taken(self, tax_number: str, *, by_other_than: str) -> bool:
         return any(
-            held.tax_number == tax_number
-            for key, held in self._by_email.items()
+            account.tax_number == tax_number
+            for key, account in self._by_email.items()
             if key != _key(by_other_than)
         )
 
     @property
     def seeded(self) -> tuple[Account, ...]:
-        """Those that were there from the beginning, as they are now: the ones that pages may name."""
+        """The accounts that existed at the start, in their current state. Pages may name only these."""
         return tuple(self._by_email[key] for key in self._seeded)
 
     def __iter__(self) -> Iterator[Account]:
@@ -107,18 +107,18 @@ class Accounts:
         return [asdict(account) for account in self]
 
     def restore(self, saved: Any) -> None:
-        """Puts saved accounts in place; who is here and was not saved stays, without a tax number that is
-        somebody's by now.
+        """Restores saved accounts. An account that was not saved stays; if its tax number now belongs to a
+        saved account, it loses it.
 
-        Raises TypeError or ValueError for what `snapshot` did not write.
+        Raises TypeError or ValueError for data that `snapshot` did not write.
         """
         restored = Accounts(_account(**members) for members in saved)
         for account in self:
             if account.email not in restored:
-                taken = account.tax_number is not None and restored.tax_number_is_taken(
+                is_taken = account.tax_number is not None and restored.tax_number_is_taken(
                     account.tax_number, by_other_than=""
                 )
-                restored.add(replace(account, tax_number=None) if taken else account)
+                restored.add(replace(account, tax_number=None) if is_taken else account)
         self._by_email = restored._by_email
 
     def __contains__(self, email: str) -> bool:
@@ -140,12 +140,12 @@ def _account(
         raise TypeError(
             "an account's level is a number, is_enabled a truth value, and everything else a text"
         )
-    found = Address(**address) if address is not None else None
-    return Account(**texts, level=level, is_enabled=is_enabled, address=found)  # type: ignore[arg-type]
+    parsed_address = Address(**address) if address is not None else None
+    return Account(**texts, level=level, is_enabled=is_enabled, address=parsed_address)  # type: ignore[arg-type]
 
 
 def people(random_bytes: Callable[[int], bytes]) -> Accounts:
-    """Everybody who can sign in to the sandbox. One-time code secrets are new at every start."""
+    """Everybody who can sign in to the sandbox. The secrets of one-time codes are new at every start."""
 
     def totp_secret() -> str:
         return base64.b32encode(random_bytes(20)).decode()

@@ -1,5 +1,5 @@
-"""Decides where everything of the sandbox is, and what follows from it: the gateway's settings, its
-registration, the lists of addresses."""
+"""Decides at which address each part of the sandbox is, and writes what depends on it: the gateway's
+settings, its registration at the provider, and the lists of addresses for people."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ AUTHORITY_FOLDER = "certificate-authority"
 SMTP_PORT = 8025
 START_PORT, PROVIDER_PORT, PHONE_PORT, OUTBOX_PORT, CERTIFICATE_AUTHORITY_PORT = 8088, 8081, 8082, 8083, 8084
 CERTIFICATE_PORT, CERTIFICATE_CONFIRMATION_PORT = 8444, 8445
-# What is sent there asks for a proof that is fresh; at the first one not even a sign-in at the provider a
-# moment ago will do.
+# Routes whose forms need a fresh proof. On bips even a sign-in at the provider a moment ago is not enough.
 _DEMANDING: dict[str, list[dict[str, object]]] = {
     "bips": [
         {
@@ -36,23 +35,23 @@ _DEMANDING: dict[str, list[dict[str, object]]] = {
     ],
     "b2b": [{"path": "/oddaja", "methods": ["POST"], "step_up": {"max_age": "5m"}}],
 }
-# Payments are on the screen there.
+# Portals with payments on the screen.
 _SHORT_IDLE = frozenset({"acq", "b2b", "bips"})
 
 
 def upstream_port(portal_id: str) -> int:
-    """Of the portal itself, before the offset."""
+    """Port of the portal itself, before the offset."""
     return 8101 + PORTAL_IDS.index(portal_id)
 
 
 def idle(portal_id: str) -> timedelta:
-    """How long somebody may do nothing there."""
+    """Idle time at the portal."""
     return timedelta(minutes=5 if portal_id in _SHORT_IDLE else 15)
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The fixed addresses, all moved by the same number of ports."""
+    """The fixed addresses, with all ports moved by `offset`."""
 
     offset: int = 0
 
@@ -102,7 +101,7 @@ class Addresses:
 
 
 def used_ports() -> dict[int, str]:
-    """Every port of the sandbox, before the offset, and what is there."""
+    """Every port of the sandbox before the offset, and what listens there."""
     return {
         8080: "the portals through the gateway",
         8090: "the gateway's management",
@@ -121,7 +120,7 @@ def used_ports() -> dict[int, str]:
 def gateway_settings(
     addresses: Addresses, portals: tuple[Description, ...], folder: Path, store_url: str, *, is_verbose: bool
 ) -> dict[str, object]:
-    """What an operator would write into the gateway's settings file."""
+    """The gateway's settings, as an operator would write them."""
     return {
         "server": {
             "listen": [f"127.0.0.1:{addresses.gateway_port}", f"unix:{folder / 'authproxy.sock'}"],
@@ -152,7 +151,8 @@ def gateway_settings(
             },
             "root_file": str(folder / AUTHORITY_FOLDER / "root.pem"),
             "sub_ca_file": str(folder / AUTHORITY_FOLDER / "sub.pem"),
-            # It is on this machine: what certificates name is no public address, so it is named here.
+            # The authority is on this machine. The gateway only asks public addresses that certificates name,
+            # so this address is named here.
             "revocation": {
                 "allowed_hosts": [],
                 "moved": {
@@ -196,7 +196,7 @@ def gateway_settings(
             }
             for portal in portals
         },
-        # The terminal belongs to the list of addresses, unless somebody wants to watch.
+        # The terminal shows the list of addresses, and the logs only with `--verbose`.
         "telemetry": {
             "audit_file": str(folder / "audit.log"),
             "audit_key_file": str(folder / "audit.key"),
@@ -207,7 +207,7 @@ def gateway_settings(
 
 
 def registration(addresses: Addresses, portals: tuple[Description, ...], secret: str) -> Client:
-    """The gateway as the provider knows it: one relying party, back to each of its portals."""
+    """The gateway as a client of the provider: one relying party with a redirect URI for each portal."""
     origins = [addresses.portal(portal.portal_id) for portal in portals]
     return Client(
         client_id=CLIENT_ID,
@@ -219,7 +219,7 @@ def registration(addresses: Addresses, portals: tuple[Description, ...], secret:
 
 
 def listed(addresses: Addresses, portals: tuple[Description, ...]) -> list[ListedAddress]:
-    """For the start page."""
+    """The addresses that the start page shows."""
     return [
         *(
             ListedAddress(
@@ -253,7 +253,7 @@ def listed(addresses: Addresses, portals: tuple[Description, ...]) -> list[Liste
 def greeting(
     addresses: Addresses, portals: tuple[Description, ...], *, person: str, password: str
 ) -> list[str]:
-    """Lines for the terminal: where to click, and as whom."""
+    """Lines for the terminal: addresses, and who can sign in."""
     return [
         f"  Start here           {addresses.local(START_PORT)}/",
         *(f"  {portal.name:<20} {addresses.portal(portal.portal_id)}/" for portal in portals),

@@ -1,5 +1,5 @@
-"""What the provider needs so that people confirm a sign-in with a digital certificate: whose certificates are
-linked, and TLS that asks."""
+"""What the provider needs so that people can confirm a sign-in with a certificate: the certificates that are
+linked to accounts, and TLS that asks for one."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from authproxy.web.certificate_listener import tls
 def linked_certificates(
     accounts: Iterable[Account], authority: Path, *, url: str, authority_url: str
 ) -> LinkedCertificates:
-    """Those of the people who have one and an account. `authority` is the authority's folder, `url` where
-    browsers show them."""
+    """The certificates of people who also have an account. `authority` is the authority's folder; browsers
+    show certificates at `url`."""
     names = {account.email: account.email.partition("@")[0] for account in accounts}
     return LinkedCertificates(
         url=url,
@@ -41,10 +41,10 @@ def linked_certificates(
 async def asking_for_certificates(
     application: web.Application, listener: socket.socket, folder: Path, authority: Path
 ) -> AsyncIterator[None]:
-    """Serves `application` on `listener` over TLS for the length of the block; both are closed afterwards.
+    """Serves `application` on `listener` over TLS for the length of the block, and closes both afterwards.
 
-    Browsers are asked for a certificate of the authority, and every one that is shown passes. `folder` holds
-    the host's own one.
+    TLS asks browsers for a certificate of the authority and accepts any. `folder` contains the host's own
+    certificate.
     """
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     try:

@@ -1,5 +1,5 @@
-"""What signing in with a certificate needs in the sandbox beside the authority: a certificate for localhost,
-and people in the register."""
+"""What certificate sign-in needs beside the authority: a TLS certificate for localhost, and people in the
+register."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ from authproxy.sandbox import private_files
 from authproxy.sandbox.accounts import Account
 
 ENROLLED = ("ana.novak", "cvetka.zupan")
-"""Whose certificate the register knows; the others' certificates are for seeing what becomes of them."""
+"""The people whose certificates are in the register. The other certificates show what a refusal looks
+like."""
 HOST_CERTIFICATE, HOST_KEY = "certificate-host.pem", "certificate-host.key"
-_LIVES_FOR = timedelta(days=397)  # what browsers take at most
+_LIVES_FOR = timedelta(days=397)  # the longest lifetime that browsers accept
 
 
 def host_certificate(folder: Path, *, now: datetime) -> None:
-    """Makes `certificate-host.pem` and its key in the folder, if they are not there or will not last. It
-    vouches for itself: browsers ask once whether they may go on."""
+    """Makes `certificate-host.pem` and its key in the folder, if they are missing or expire soon. The
+    certificate is self-signed, so browsers show a warning once."""
     file, key_file = folder / HOST_CERTIFICATE, folder / HOST_KEY
     if file.exists() and x509.load_pem_x509_certificate(
         file.read_bytes()
@@ -59,7 +60,7 @@ def host_certificate(folder: Path, *, now: datetime) -> None:
 
 
 def enrolled(accounts: Iterable[Account], authority: Path) -> list[ListedPerson]:
-    """The people whose certificate the register knows, as a bank would list them. `authority` is the
+    """The people with a certificate in the register, as a bank would list them. `authority` is the
     authority's folder."""
     return [
         _listed(account, authority) for account in accounts if account.email.partition("@")[0] in ENROLLED
@@ -67,7 +68,7 @@ def enrolled(accounts: Iterable[Account], authority: Path) -> list[ListedPerson]
 
 
 def certificate_of(name: str, authority: Path) -> x509.Certificate:
-    """Of one of the people who have one."""
+    """The certificate of one of the people who have one."""
     return x509.load_pem_x509_certificates((authority / "private" / f"{name}.pem").read_bytes())[0]
 
 

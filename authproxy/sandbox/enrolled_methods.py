@@ -1,5 +1,5 @@
-"""What people of the sandbox have enrolled at the gateway from the start: the codes of OnePass, and the phone
-that answers for it."""
+"""The methods that people of the sandbox have enrolled at the gateway from the start: OnePass codes, and the
+phone that answers notifications."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from authproxy.sandbox.installation import Enrolled
 
 
 def enrolments(enrolled: Enrolled, *, now: datetime) -> Iterator[tuple[MemberId, Enrolment]]:
-    """Under ids that are the same at the next start, good at every level. The register knows people by the
-    first part of their address."""
+    """The enrolments of one person, valid at every level. Their ids are the same at each start. The person's
+    id in the register is the first part of the e-mail address."""
     name = enrolled.email.partition("@")[0]
     yield (
         MemberId(name),

@@ -1,6 +1,5 @@
-"""PURE: what a phone and the provider know of each other once OnePass is installed for an account, and once a
-phone answers for a relying party; and the statements that phones sign (the contract is in
-authproxy/delivery/README.md)."""
+"""PURE: what phone and provider share when OnePass is installed for an account or linked to a relying party,
+and the statements that phones sign (the contract is in authproxy/delivery/README.md)."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from authproxy.sandbox.accounts import Accounts
 
 RELYING_PARTY = "Bankart Varni Spletni Prehod"
-# People whose phone answers the gateway from the start, and what they call it.
+# People whose phone is linked to the gateway from the start, and the names of their phones.
 _PHONES = {"ana.novak@example.si": "Anin telefon", "cvetka.zupan@example.si": "Cvetkin telefon"}
 # The order of P-256: private keys are below it (FIPS 186-5 §3.2.1).
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -30,7 +29,7 @@ _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """One account on one phone. The phone keeps all of it; the provider keeps the token as a hash."""
+    """One account on one phone. The phone keeps all fields; the provider keeps a hash of the token."""
 
     email: str
     name: str
@@ -41,12 +40,13 @@ class Installation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """One phone as a person's at one relying party. The phone keeps all of it, and the key leaves it never;
-    the provider keeps the token as a hash, and delivers; the relying party has the public key."""
+    """A phone that belongs to one person at one relying party. The phone keeps all fields, and the key never
+    leaves it. The provider keeps a hash of the token and delivers notifications. The relying party has the
+    public key."""
 
     relying_party: str
     account: str
-    """What the relying party calls the account: an e-mail address, or a name."""
+    """The relying party's name for the account: an e-mail address, or a name."""
     device_id: str
     device_name: str
     device_token: str = field(repr=False)
@@ -55,7 +55,7 @@ class Link:
 
     @property
     def public_key(self) -> str:
-        """SubjectPublicKeyInfo in PEM, as the relying party has it."""
+        """SubjectPublicKeyInfo in PEM, as the relying party stores it."""
         return (
             _key(self.private_key)
             .public_key()
@@ -65,20 +65,20 @@ class Link:
 
     @property
     def public_key_text(self) -> str:
-        """The same in DER and base64url, as it travels."""
+        """SubjectPublicKeyInfo in DER and base64url, as it is sent."""
         return _base64url(
             _key(self.private_key).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         )
 
     def signed(self, statement: str) -> str:
-        """ECDSA with SHA-256 over the octets: r and s in base64url."""
+        """The signature of the statement: ECDSA with SHA-256, r and s in base64url."""
         r, s = decode_dss_signature(_key(self.private_key).sign(statement.encode(), ec.ECDSA(SHA256())))
         return _base64url(r.to_bytes(32) + s.to_bytes(32))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolled:
-    """What one person has enrolled at the gateway beforehand: the codes of OnePass, and the phone."""
+    """What one person has enrolled at the gateway from the start: OnePass codes, and a phone."""
 
     email: str
     totp_secret: str = field(repr=False)
@@ -89,8 +89,8 @@ class Enrolled:
 
 
 def statement(head: str, **fields: str) -> str:
-    """What is signed: a line that says what it is, and one for each field. Raises ValueError for what would
-    make two lines of one."""
+    """The text that a phone signs: a line that names the kind of statement, and a line for each field. Raises
+    ValueError for a value that contains a line end."""
     if not all(value.isprintable() for value in fields.values()):
         raise ValueError("a value that is not on one line")
     return "".join(f"{line}\n" for line in (head, *(f"{name}: {value}" for name, value in fields.items())))
@@ -108,8 +108,8 @@ def new_private_key(random_bytes: Callable[[int], bytes]) -> str:
 def installed_beforehand(
     accounts: Accounts, random_bytes: Callable[[int], bytes]
 ) -> tuple[Installation, ...]:
-    """OnePass for everybody who has a code secret already, as if they had activated it. Provider and phone
-    are made with the same ones."""
+    """OnePass for everybody who has a code secret, as if they had activated it. Provider and phone must be
+    given the same installations."""
     return tuple(
         Installation(
             email=account.email,
@@ -124,8 +124,8 @@ def installed_beforehand(
 
 
 def linked_beforehand(accounts: Accounts, random_bytes: Callable[[int], bytes]) -> tuple[Link, ...]:
-    """Phones that answer the gateway, as if they had been enrolled, of the people who have everything.
-    Provider and phone are made with the same ones."""
+    """Phones that are linked to the gateway, as if their people had enrolled them. Provider and phone must be
+    given the same links."""
     return tuple(
         Link(
             relying_party=RELYING_PARTY,
@@ -141,9 +141,9 @@ def linked_beforehand(accounts: Accounts, random_bytes: Callable[[int], bytes]) 
 
 
 def to_be_enrolled(accounts: Accounts, links: Iterable[Link]) -> tuple[Enrolled, ...]:
-    """What the gateway is told at the start: of whom, from the beginning, a phone answers it. `links` are
-    those on the phone, which after a restart are the ones that it has kept."""
-    found = ((link, accounts.find(link.account)) for link in links if link.account in _PHONES)
+    """The enrolments that the gateway gets at the start. `links` are the links on the phone; after a restart
+    the phone has those that it has kept."""
+    link_accounts = ((link, accounts.find(link.account)) for link in links if link.account in _PHONES)
     return tuple(
         Enrolled(
             email=account.email,
@@ -152,7 +152,7 @@ def to_be_enrolled(accounts: Accounts, links: Iterable[Link]) -> tuple[Enrolled,
             device_name=link.device_name,
             public_key=link.public_key,
         )
-        for link, account in found
+        for link, account in link_accounts
         if account is not None and account.totp_secret is not None
     )
 

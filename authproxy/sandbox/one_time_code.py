@@ -1,5 +1,5 @@
-"""PURE: the six-digit code that provider and phone compute from a shared secret (RFC 6238: SHA-1, 30
-seconds)."""
+"""PURE: the six-digit code that provider and phone compute from a shared secret (RFC 6238, with SHA-1 and
+steps of 30 seconds)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DIGITS = 6
 
 
 def step(now: datetime) -> int:
-    """The number of the time step that `now` lies in."""
+    """The number of the time step that contains `now`."""
     return int(now.timestamp()) // STEP_SECONDS
 
 

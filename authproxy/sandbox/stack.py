@@ -1,8 +1,7 @@
-"""The whole sandbox: every counterparty and a gateway among them, on the fixed addresses, until somebody says
-stop.
+"""Runs the whole sandbox: every counterparty and a gateway, on the fixed addresses, until it is stopped.
 
-The only module of the sandbox that knows the gateway, and it knows it as an operator does: by a settings file
-that it writes.
+This is the only module of the sandbox that knows the gateway. It knows it as an operator does: it writes a
+settings file.
 """
 
 from __future__ import annotations
@@ -65,25 +64,25 @@ from authproxy.settings.sources import load
 
 
 class PortsTaken(OSError):  # noqa: N818
-    """Somebody else has ports of the sandbox. The message is one line that names them and the way round
-    them."""
+    """Ports of the sandbox are taken. The message is one line that names them and says how to use other
+    ports."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sandbox:
-    """A sandbox that answers."""
+    """A running sandbox."""
 
     addresses: Addresses
     accounts: Accounts
     store: EmbeddedStore
     settings_file: Path
     socket: Path
-    """Where a front proxy may ask subrequests."""
+    """Unix socket on which a front proxy may ask subrequests."""
 
 
 def _prepared(folder: Path, addresses: Addresses, store_url: str, *, is_verbose: bool) -> tuple[Path, str]:
-    """Keys and secrets as files that only their owner reads, and the settings file that names them. Keys that
-    are there stay."""
+    """Writes keys and secrets that do not exist yet, and the settings file that names them. Returns the
+    settings file and the client secret."""
     _secret(folder / "session.keys", lambda: secrets.token_urlsafe(32).encode())
     _secret(folder / "audit.key", lambda: secrets.token_urlsafe(32).encode())
     _secret(folder / "client.secret", lambda: secrets.token_urlsafe(48).encode())
@@ -110,8 +109,8 @@ def _applications(
     smtp: socket.socket,
     folder: Path,
 ) -> list[tuple[int, web.Application]]:
-    """Port (before the offset) and application of every counterparty. What provider and phone share is kept
-    by both or by neither."""
+    """Port (before the offset) and application of every counterparty. Provider and phone either both keep
+    their state in a file or both forget it, because they share secrets."""
 
     def demo(portal: Description) -> web.Application:
         return demo_portal.application(
@@ -119,7 +118,7 @@ def _applications(
         )
 
     authority_url, authority_folder = addresses.local(CERTIFICATE_AUTHORITY_PORT), folder / AUTHORITY_FOLDER
-    # Made first: it writes the folder that says whose certificates there are.
+    # Made first, because it writes the folder with the certificates that `linked_certificates` reads.
     authority = certificate_authority.application(
         base_url=authority_url, clock=clock, state_dir=authority_folder
     )
@@ -177,8 +176,8 @@ async def running(
     clock: Callable[[], datetime] = bootstrap.utc_now,
     is_verbose: bool = True,
 ) -> AsyncIterator[Sandbox]:
-    """The sandbox for the length of the block. `folder` holds keys, secrets, settings and the audit stream.
-    Raises PortsTaken."""
+    """Runs the sandbox for the length of the block. `folder` contains keys, secrets, settings and the audit
+    stream. Raises PortsTaken."""
     _refuse_taken(port_offset)
     addresses = Addresses(port_offset)
     accounts = people(secrets.token_bytes)
@@ -203,8 +202,7 @@ async def running(
         )
         settings = load(settings_file, {})
         async with bootstrap.running(settings, clock=clock) as gateway:
-            # A store of the visitor's own may be away: the gateway starts without it, and so does the
-            # sandbox.
+            # A configured store may be away. The gateway starts without it, and so does the sandbox.
             with suppress(CannotAsk):
                 await gateway.desk.take_over(
                     enrolled(accounts.seeded, folder / AUTHORITY_FOLDER), replaces=False
@@ -222,7 +220,7 @@ async def running(
 
 
 def _refuse_taken(offset: int) -> None:
-    """Looks at all ports before anything starts. Raises PortsTaken."""
+    """Checks all ports before anything starts. Raises PortsTaken."""
     taken = [(port + offset, what) for port, what in used_ports().items() if not _is_free(port + offset)]
     if taken:
         listed = ", ".join(f"{port} ({what}) by {holders.of_port(port)}" for port, what in taken)
@@ -253,7 +251,7 @@ def run(
     state_dir: Path | None = None,
     is_verbose: bool = False,
 ) -> None:
-    """Runs the sandbox until Ctrl-C or SIGTERM. Without `state_dir` everything is forgotten at the end;
+    """Runs the sandbox until Ctrl-C or SIGTERM. Without `state_dir` it forgets everything at the end.
     `is_verbose` shows the logs."""
     import uvloop  # noqa: PLC0415  (only a sandbox that runs needs it)
 
@@ -269,7 +267,7 @@ def run(
 async def _until_stopped(port_offset: int, store_url: str | None, folder: Path, *, is_verbose: bool) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
-    # SIGHUP too: the terminal has been closed.
+    # SIGHUP: the terminal was closed.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
     async with running(

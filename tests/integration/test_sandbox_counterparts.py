@@ -297,7 +297,7 @@ async def test_a_table_is_downloaded_as_it_is_filtered_and_a_row_has_a_page(port
             'attachment; filename="trgovci.csv"',
         )
         assert (await response.text()).splitlines() == [
-            "\ufeffCode;Name;ListedAddress;Category (MCC);Terminals;Contract since;State",
+            "\ufeffCode;Name;Place;Category (MCC);Terminals;Contract since;State",
             "T-21102;Lekarna Bor;Maribor;5912;6;20. 1. 2020;active",
         ]
     async with portal.http.get("/trgovci/T-21102", headers=headers) as response:

@@ -119,7 +119,7 @@ async def running_rekono(
     clock: StandingClock | None = None,
     accounts: Accounts | None = None,
     state_file: Path | None = None,
-    fresh: Callable[[int], bytes] = secrets.token_bytes,
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes,
 ) -> AsyncIterator[Rekono]:
     clock = clock or StandingClock()
     listener, outbox_listener = bound(), bound()
@@ -136,7 +136,7 @@ async def running_rekono(
             outbox_url=outbox,
             clock=clock,
             state_file=state_file,
-            fresh=fresh,
+            random_bytes=random_bytes,
             phone_url=PHONE_URL,
         )
         outbox_runs = await stack.enter_async_context(contextlib.AsyncExitStack())

@@ -1,1 +1,1 @@
-"""The outbox: where text messages and mail of the sandbox arrive instead of at a telephone company."""
+"""The outbox: it receives the sandbox's text messages and mail and shows them."""

@@ -1,5 +1,5 @@
-"""The outbox's HTTP side: doors for programs that send, a list for people, JSON for scripts; and its mail
-server, if it has a place."""
+"""The outbox's HTTP side: endpoints for programs that send, a list for people, JSON for scripts. It also
+starts the mail server, if it has a socket."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def application(
     smtp: socket.socket | None = None,
     sms: Credentials = SANDBOX_CREDENTIALS,
 ) -> web.Application:
-    """An outbox of its own, empty. `smtp` is a bound place for its mail server; without it there is none.
-    `sms` are the credentials that `/sms/send` wants."""
+    """A new, empty outbox. `smtp` is a bound socket for its mail server; without it there is no mail server.
+    `sms` are the credentials for `/sms/send`."""
     outbox = _Outbox(clock, random_bytes, sms, smtp)
     made = web.Application(client_max_size=64 * 1024)
     made.router.add_get("/", outbox.page)

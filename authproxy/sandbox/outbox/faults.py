@@ -1,5 +1,5 @@
-"""What of the outbox is broken on purpose, and for which recipient: services that senders rely on fail in
-these ways."""
+"""Faults of the outbox that somebody has switched on: the ways in which an SMS gateway or a mail server
+fails, for all recipients or one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any, Literal, cast, get_args
 
 Service = Literal["sms", "mail"]
 How = Literal["error", "busy", "slow", "reject", "lose"]
-"""error: a fault of the service. busy: come back later. slow: the answer waits. reject: this recipient is not
-served. lose: accepted and never delivered."""
+"""error: the service fails. busy: try again later. slow: the answer is late. reject: the recipient is
+refused. lose: accepted and never delivered."""
 
 _LONGEST_WAIT = 600.0
 
 
 class NotAFault(ValueError):  # noqa: N818
-    """What was asked for cannot be broken. The text names the member that is wrong."""
+    """The request names no such fault. The text names the wrong member."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +25,9 @@ class Fault:
     service: Service
     how: How
     to: str | None
-    """The only recipient it happens to; None: all."""
+    """The recipient whom it affects; None: all."""
     seconds: float
-    """How long a slow answer waits."""
+    """How long a slow answer takes."""
 
     def as_json(self) -> dict[str, Any]:
         return {"service": self.service, "how": self.how, "to": self.to, "seconds": self.seconds}
@@ -41,12 +41,12 @@ class Faults:
         self._mended = asyncio.Event()
 
     def add(self, fault: Fault) -> None:
-        self._mended.set()  # whoever waits, waits for a fault that is over
+        self._mended.set()  # ends the wait of slow answers: their fault is over
         self._mended = asyncio.Event()
         self._of[fault.service] = fault
 
     def mend(self) -> None:
-        """Everything works again, and slow answers that are waiting come at once."""
+        """Ends all faults. Slow answers that still wait are sent at once."""
         self._of.clear()
         self._mended.set()
 
@@ -54,7 +54,8 @@ class Faults:
         return iter(self._of.values())
 
     async def met(self, service: Service, recipient: str) -> How | None:
-        """What goes wrong with a message to this recipient. A slow answer has waited when this returns."""
+        """The fault for a message to this recipient, if any. For a slow answer this returns only after the
+        wait."""
         fault = self._of.get(service)
         if fault is None or (fault.to is not None and fault.to.casefold() != recipient.casefold()):
             return None

@@ -1,8 +1,6 @@
-"""PURE: what a letter says: subject, readable text and names of attachments out of the bytes of a mail (RFC
-5322, RFC 2045 to 2047).
+"""PURE: subject, readable text and names of attachments of a mail (RFC 5322, RFC 2045 to 2047).
 
-Mail programs differ widely, so everything that can be read is read, and only what is no letter at all is
-refused.
+Mail programs differ widely, so the reader is tolerant: it refuses only what is no mail at all.
 """
 
 from __future__ import annotations
@@ -21,14 +19,14 @@ _LINE_ENDS = re.compile(r" *\n\s*")
 
 
 class NotALetter(ValueError):  # noqa: N818
-    """The bytes hold no letter. The text says why and repeats nothing of it."""
+    """The bytes are no mail. The text says why and repeats none of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
     subject: str
     text: str
-    """What a reader sees; of a letter that is only HTML, its words. At most 20,000 characters."""
+    """The readable text; of a mail that has only HTML, its words. At most 20,000 characters."""
     attachments: tuple[str, ...]
 
 
@@ -57,13 +55,13 @@ def _words(message: EmailMessage) -> str:
 
 
 def _decoded(part: MIMEPart) -> str:
-    """The text of a part. A character set that nobody knows is read as UTF-8, and what is none of it becomes
-    a question mark."""
+    """The text of a part. An unknown character set is read as UTF-8, and bytes that are not become
+    replacement characters."""
     payload = part.get_payload(decode=True)
     content = payload if isinstance(payload, bytes) else b""
     try:
         return content.decode(part.get_content_charset("utf-8"), "replace")
-    except (LookupError, UnicodeError):  # "idna" and "undefined" are names that Python knows, too
+    except (LookupError, UnicodeError):  # Python also knows the names "idna" and "undefined"
         return content.decode("utf-8", "replace")
 
 
@@ -77,8 +75,7 @@ def _attachments(message: EmailMessage) -> tuple[str, ...]:
 
 
 class _Words(HTMLParser):
-    """Text as it would be read, a line for each block. What is not shown (style, script, title) is left
-    out."""
+    """The visible text of HTML, one line for each block. Style, script and title are left out."""
 
     _BLOCKS = frozenset(
         {"p", "div", "br", "tr", "li", "h1", "h2", "h3", "h4", "table", "ul", "ol", "blockquote"}

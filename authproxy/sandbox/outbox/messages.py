@@ -1,4 +1,4 @@
-"""PURE: the messages that have arrived, newest first, and what is accepted as one."""
+"""PURE: the messages that have arrived, newest first, and which JSON is a message."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CODE = re.compile(r"(?<![\d+])[0-9]{6}(?!\d)")
 
 
 class NotAMessage(ValueError):  # noqa: N818
-    """What was sent is no message. The text names the member that is wrong, never its value."""
+    """The JSON is no message. The text names the wrong member, never its value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +33,7 @@ class Message:
 
     @property
     def code(self) -> str | None:
-        """The one-time code in it, which is what most people come for: the first six digits that stand
-        alone."""
+        """The one-time code in the text: the first six digits that stand alone."""
         found = _CODE.search(self.text)
         return found[0] if found else None
 
@@ -79,7 +78,7 @@ class Messages:
 
 
 def is_telephone(text: str) -> bool:
-    """Whether it is a number in the international form (E.164), with its plus."""
+    """Whether it is a number in international form (E.164), with its plus."""
     return _TELEPHONE.fullmatch(text) is not None
 
 
@@ -105,8 +104,8 @@ def read(kind: Literal["sms", "mail"], body: dict[str, Any], *, identifier: str,
 
 
 def recipient_asked_for(text: str | None) -> str | None:
-    """A recipient as a query names it: `?to=+386…` arrives as a blank and digits, because `+` stands for a
-    blank in a query."""
+    """The recipient in a query. `?to=+386…` arrives as a blank and digits, because `+` means a blank in a
+    query."""
     if text is None or not text.strip():
         return None
     recipient = text.strip()

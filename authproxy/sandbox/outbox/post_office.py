@@ -1,7 +1,7 @@
-"""The outbox's mail server: SMTP (RFC 5321, with 8BITMIME, SMTPUTF8 and SIZE) on a place of its own; every
-recipient gets a message.
+"""The outbox's mail server: SMTP (RFC 5321, with 8BITMIME, SMTPUTF8 and SIZE). Every recipient gets a
+message.
 
-What is no letter, no address or too much is refused with a permanent answer, so that a sender does not try
+An unreadable mail, a wrong address or too much data gets a permanent refusal, so that senders do not try
 again for days.
 """
 
@@ -31,8 +31,8 @@ _ANSWERS = {
 
 
 class PostOffice:
-    """Takes letters in. `deliver` gets sender, recipient and letter; the sender `<>` is that of a bounce (RFC
-    5321 §4.5.5)."""
+    """Receives mail. `deliver` gets sender, recipient and letter. The sender of a bounce is `<>` (RFC 5321
+    §4.5.5)."""
 
     def __init__(self, deliver: Callable[[str, str, Letter], None], faults: Faults) -> None:
         self._deliver = deliver
@@ -67,7 +67,7 @@ class PostOffice:
 
 @asynccontextmanager
 async def open_post_office(office: PostOffice, listener: socket.socket) -> AsyncIterator[None]:
-    """Answers on `listener` for the length of the block; connections that are still open then are closed."""
+    """Answers on `listener` for the length of the block, and closes open connections at its end."""
     loop = asyncio.get_running_loop()
     visitors: weakref.WeakSet[SMTP] = weakref.WeakSet()
 

@@ -1,4 +1,4 @@
-"""PURE: into how many text messages a text is cut (3GPP TS 23.038 §6): a gateway bills each, and one `č`
+"""PURE: how many text messages a text needs (3GPP TS 23.038 §6). Gateways bill each of them, and a single `č`
 makes all of them shorter."""
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ _EXTENDED = frozenset("^{}\\[~]|€\f")
 
 
 def segments(text: str) -> int:
-    """At least 1. Characters outside the alphabet of telephones, č among them, make the whole text UCS-2."""
+    """At least 1. A character outside the GSM alphabet, such as č, makes the whole text UCS-2."""
     if all(character in _BASIC or character in _EXTENDED for character in text):
         units, alone, joined = len(text) + sum(character in _EXTENDED for character in text), 160, 153
     else:

@@ -1,5 +1,5 @@
-"""The outbox as a commercial SMS gateway: a message is sent with a key, gets an identifier, and its delivery
-can be asked for later."""
+"""The outbox as a commercial SMS gateway: a sender shows a key, gets an identifier for each message, and can
+ask for its delivery later."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_SEGMENTS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What a sender shows: the key in `X-API-Key`, or user and password as HTTP Basic."""
+    """A sender's credentials: a key in `X-API-Key`, or user and password by HTTP Basic."""
 
     api_key: str = field(repr=False)
     user: str
@@ -38,7 +38,7 @@ class Credentials:
         return _same(user, self.user) & _same(password, self.password)
 
 
-# Printed on the outbox's page: nothing but the sandbox accepts them.
+# Public: the outbox's page shows them, and only the sandbox accepts them.
 SANDBOX_CREDENTIALS = Credentials(api_key="peskovnik-sms-2026", user="prehod", password="Sandbox-2026!")  # noqa: S106
 
 
@@ -73,7 +73,7 @@ class SmsGateway:
         router.add_get("/sms/status/{id}", self.status)
 
     async def send(self, request: web.Request) -> web.Response:
-        """202 with `message_id`; 400, 401, 415, 422 (recipient refused), 429, 500 with `error`."""
+        """202 with `message_id`; 400, 401, 415, 422 (recipient refused), 429 and 500 with `error`."""
         if not self._credentials.fit(request):
             return _refused(401, "unauthorized")
         body = await _body(request)
@@ -135,7 +135,7 @@ async def _body(request: web.Request) -> dict[str, Any]:
 
 
 def _wrong(body: dict[str, Any]) -> str | None:
-    """What is wrong with a message; None where nothing is."""
+    """The error of a message; None if there is none."""
     sender, recipient, text = body.get("sender"), body.get("recipient"), body.get("text")
     if not isinstance(sender, str) or not 1 <= len(sender) <= _LONGEST_SENDER or not sender.isprintable():
         return "invalid_sender"

@@ -1,5 +1,5 @@
-"""One demo portal: which address shows what, and to whom. Everything but style sheet and `/api/received`
-wants a good assertion."""
+"""One demo portal: its addresses and pages. All but the style sheet, `/api/` and `/api/received` need a valid
+assertion."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def application(
     clock: Callable[[], datetime],
     random_bytes: Callable[[int], bytes] = secrets.token_bytes,
 ) -> web.Application:
-    """A portal that believes assertions of `issuer` for its own name, signed by a key of `jwks_url`."""
+    """A portal that accepts assertions from `issuer` for its own name, signed by a key of `jwks_url`."""
     made = web.Application(client_max_size=1024 * 1024)
     shown = _Portal(portal)
 
@@ -89,7 +89,7 @@ class _Portal:
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """403 without a good assertion, 503 where that cannot be told."""
+        """403 without a valid assertion, 503 if the keys to verify it cannot be fetched."""
         if request.path not in _OPEN_TO_ALL:
             try:
                 request[CLAIMS] = await request.app[VERIFIER].claims(request.headers.get(ASSERTION_HEADER))
@@ -197,7 +197,7 @@ class _Portal:
 
 
 def _said(value: object) -> str:
-    """What a form says in one field; of a file its name and size."""
+    """The text of one form field; for a file its name and size."""
     if isinstance(value, web.FileField):
         return f"{value.filename} ({value.file.seek(0, os.SEEK_END)} B)"
     return value if isinstance(value, str) else ""

@@ -1,7 +1,7 @@
-"""Decides whether the gateway vouches for a request: signature, issuer, audience and times of the assertion
+"""Verifies that the gateway vouches for a request: signature, issuer, audience and times of the assertion
 (RFC 7519, RFC 8725).
 
-This is what an integrator of a real portal writes, in the words of PyJWT.
+An integrator of a real portal would write this with PyJWT.
 """
 
 from __future__ import annotations
@@ -22,16 +22,15 @@ _ASK_AGAIN_AFTER = timedelta(seconds=10)
 
 
 class NotVouchedFor(Exception):  # noqa: N818
-    """The assertion is missing or wrong. The text says how, and repeats nothing of it."""
+    """The assertion is missing or wrong. The text says how, and repeats none of its content."""
 
 
 class KeysUnavailable(Exception):  # noqa: N818
-    """The gateway's keys cannot be fetched, so nothing can be said about the assertion."""
+    """The gateway's keys cannot be fetched, so the assertion cannot be verified."""
 
 
 class KeySet:
-    """The gateway's public keys, fetched when one is not known yet, but not more often than every ten
-    seconds."""
+    """The gateway's public keys. It fetches them for an unknown key id, at most every ten seconds."""
 
     def __init__(self, session: ClientSession, url: str, clock: Callable[[], datetime]) -> None:
         self._session = session
@@ -42,14 +41,14 @@ class KeySet:
         self._asking = asyncio.Lock()
 
     async def key(self, key_id: str) -> jwt.PyJWK | None:
-        """Raises KeysUnavailable if the gateway was asked and gave no answer."""
+        """Raises KeysUnavailable if the gateway does not answer."""
         if key_id not in self._keys:
             async with self._asking:
                 if key_id not in self._keys and self._may_ask():
                     self._keys = await self._fetched()
                     self._asked_at = (
                         self._clock()
-                    )  # only an answer counts: a gateway that is just starting may be asked again
+                    )  # only an answer starts the pause: a gateway that is just starting may be asked again
         return self._keys.get(key_id)
 
     def _may_ask(self) -> bool:
@@ -71,7 +70,7 @@ class KeySet:
 
 
 class Verifier:
-    """Reads assertions for one portal (`audience`) from one gateway (`issuer`)."""
+    """Verifies assertions for one portal (`audience`) from one gateway (`issuer`)."""
 
     def __init__(self, keys: KeySet, *, issuer: str, audience: str, clock: Callable[[], datetime]) -> None:
         self._keys = keys
@@ -80,7 +79,7 @@ class Verifier:
         self._clock = clock
 
     async def claims(self, assertion: str | None) -> dict[str, Any]:
-        """The claims of a good assertion. Raises NotVouchedFor or KeysUnavailable."""
+        """The claims of a valid assertion. Raises NotVouchedFor or KeysUnavailable."""
         if not assertion:
             raise NotVouchedFor("there is no assertion")
         key = await self._keys.key(_key_id(assertion))
@@ -93,7 +92,7 @@ class Verifier:
                 algorithms=[_ALGORITHM],
                 issuer=self._issuer,
                 audience=self._audience,
-                # Times are checked below, by the clock that was given: PyJWT would look at one of its own.
+                # `_check_times` checks times by the given clock; PyJWT would use its own.
                 options={"require": _REQUIRED, "verify_exp": False, "verify_iat": False, "verify_nbf": False},
             )
         except jwt.PyJWTError as fault:
@@ -113,7 +112,7 @@ class Verifier:
 
 VERIFIER = web.AppKey("VERIFIER", Verifier)
 CLAIMS = web.RequestKey("CLAIMS", dict[str, Any])
-"""Of the assertion that a request came with, once they are verified."""
+"""The verified claims of the request's assertion."""
 
 
 def _key_id(assertion: str) -> str:

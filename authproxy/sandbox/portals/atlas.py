@@ -1,6 +1,6 @@
-"""PURE: a map of Slovenia as a drawing of 600 by 400 units: its outline, and where a place lies in it.
+"""PURE: a map of Slovenia as a drawing of 600 by 400 units: its outline, and the position of a point in it.
 
-Good for a picture, not for a journey.
+The border is coarse: good enough for a picture.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _BORDER = (
 
 
 def position(latitude: float, longitude: float) -> tuple[int, int]:
-    """From the left and from the top."""
+    """Units from the left and from the top."""
     return (
         round((longitude - _WEST) / (_EAST - _WEST) * WIDTH),
         round((_NORTH - latitude) / (_NORTH - _SOUTH) * HEIGHT),

@@ -14,7 +14,7 @@ PORTAL_IDS = ("acq", "b2b", "bips", "bws", "ecmsweb", "bankomati")
 
 @cache
 def portal(portal_id: str) -> Description:
-    """Raises FileNotFoundError for a portal that there is not."""
+    """Raises FileNotFoundError for an unknown portal."""
     file = files("authproxy.sandbox.portals") / "descriptions" / f"{portal_id}.yaml"
     return described(yaml.safe_load(file.read_text(encoding="utf-8")))
 

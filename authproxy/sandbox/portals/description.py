@@ -1,8 +1,7 @@
-"""PURE: what one demo portal is, as data: its tables, forms and figures, and whether it has a sign-in of its
-own.
+"""PURE: a demo portal as data: its tables, forms and figures, and its own sign-in if it has one.
 
-`described` reads the form in which `descriptions/` holds it; a mistake there is a KeyError, TypeError or
-ValueError at the start.
+`described` reads the YAML of `descriptions/`. A mistake there raises KeyError, TypeError or ValueError at the
+start.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ Look = Literal["green", "brown", "blue", "grey", "red", "teal"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """A number on the front page that leads to its rows: how many a query finds, or their sum of `of`."""
+    """A number on the front page that links to its rows: how many rows a query finds, or the sum of their
+    column `of`."""
 
     label: Words
     path: str
@@ -29,7 +29,8 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breakdown:
-    """Bars on the front page: rows, or their sum of `of`, for each value of `by`."""
+    """Bars on the front page: the number of rows, or the sum of column `of`, for each value of column
+    `by`."""
 
     title: Words
     path: str
@@ -39,7 +40,7 @@ class Breakdown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Map:
-    """A map on the front page: where the rows of a table are."""
+    """A map on the front page with the positions of a table's rows."""
 
     title: Words
     path: str
@@ -55,12 +56,12 @@ class Field:
     kind: Literal["text", "long", "day", "number", "choice", "file"] = "text"
     is_required: bool = True
     choices: tuple[Words, ...] = ()
-    """Of a `choice`; the Slovene word is what is sent."""
+    """The values of a `choice`. The form sends the Slovene word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """`about` is the path of the table whose rows it is about: its first field is then the row."""
+    """A form. If `about` names the path of a table, the first field of the form is a row of this table."""
 
     path: str
     title: Words
@@ -74,7 +75,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """Somebody who can sign in to one portal, with what that portal alone knows."""
+    """A user name and password of one portal."""
 
     name: str
     password: str = field(repr=False)
@@ -82,14 +83,14 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnSignIn:
-    """A portal that asks for a user name and password of its own behind the gateway, as portals did before
-    there was one."""
+    """A portal's own sign-in behind the gateway, with user name and password, from before there was a
+    gateway."""
 
     users: tuple[User, ...]
     location: Literal["absolute", "relative"]
-    """How it writes its redirects."""
+    """How the portal writes its redirects."""
     cookies: tuple[str, ...] = ()
-    """Further `Set-Cookie` values of a sign-in, as an old server writes them."""
+    """Further `Set-Cookie` values at sign-in, as old servers write them."""
     realm: str = ""
     basic: str | None = None
     """A path that takes HTTP Basic instead of the form, and answers with the rows of `basic_table`."""

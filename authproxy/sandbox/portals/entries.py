@@ -1,5 +1,4 @@
-"""PURE: what people have entered into a portal's forms: what is wrong with an entry, and the last ones, each
-for its author only."""
+"""PURE: checks entries in a portal's forms, and keeps the latest, each for its author only."""
 
 from __future__ import annotations
 
@@ -21,14 +20,14 @@ class _Entry(NamedTuple):
 
 
 class Entries:
-    """The last 200 entries; older ones fall out. Numbers count up from the start."""
+    """The last 200 entries. Their numbers count up from the start."""
 
     def __init__(self) -> None:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._count = 0
 
     def add(self, form: Form, entered: Mapping[str, str], *, subject: str) -> str:
-        """The number that the entry got."""
+        """Returns the number of the entry."""
         self._count += 1
         number = f"{form.reference}-{self._count:05}"
         self._entries[number] = _Entry(
@@ -39,13 +38,13 @@ class Entries:
         return number
 
     def find(self, number: str, *, subject: str) -> dict[str, str] | None:
-        """What this person entered under the number; None also where somebody else did."""
+        """This person's entry with the number; None also for an entry of somebody else."""
         entry = self._entries.get(number)
         return entry.entered if entry is not None and entry.subject == subject else None
 
 
 def faults(form: Form, entered: Mapping[str, str], portal: Description) -> dict[str, Fault]:
-    """What is wrong, by field, in the order of the form."""
+    """The faults by field, in the order of the form."""
     found = {field.name: _fault(field, entered.get(field.name, "").strip()) for field in form.fields}
     if form.about is not None:
         row = form.fields[0].name

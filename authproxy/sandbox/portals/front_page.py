@@ -1,5 +1,5 @@
-"""PURE: what the front page of a portal computes from its tables: figures that lead to their rows, bars, and
-the pins of a map."""
+"""PURE: the content of a portal's front page, computed from its tables: figures, bars, and the pins of a
+map."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def bars(portal: Description) -> list[Bar]:
 
 
 def pins(portal: Description) -> list[Pin]:
-    """Empty for a portal without a map. The label is of the second and third column: where it is."""
+    """Empty for a portal without a map. The label is the second and third column."""
     if portal.map is None:
         return []
     table = portal.table(portal.map.path)
@@ -77,5 +77,5 @@ def pins(portal: Description) -> list[Pin]:
 
 
 def _amount(table: Table, of: str | None, amount: int) -> Words:
-    """As the column writes it; a number of rows as it is."""
+    """The amount as the column writes it; a number of rows as a plain number."""
     return Words(str(amount), str(amount)) if of is None else table.columns[table.position(of)].shown(amount)

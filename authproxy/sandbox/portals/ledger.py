@@ -1,4 +1,4 @@
-"""PURE: the invented payments that the demo portals list, the same at every start."""
+"""PURE: the invented payments of the demo portals. They are the same at every start."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def transactions(names: Sequence[str], count: int) -> tuple[Row, ...]:
 
 
 def instant_payments(names: Sequence[str], count: int) -> tuple[Row, ...]:
-    """Reference, time of 22 November 2026, paying bank, receiving bank, amount in cents, milliseconds it
-    took, state; newest first."""
+    """Reference, time on 22 November 2026, paying bank, receiving bank, amount in cents, duration in
+    milliseconds, state; newest first."""
     banks = len(names)
     return tuple(
         (
@@ -45,4 +45,4 @@ def instant_payments(names: Sequence[str], count: int) -> tuple[Row, ...]:
 
 
 GENERATED = {"transactions": transactions, "instant_payments": instant_payments}
-"""By the name that a description uses."""
+"""By the name in a portal's description."""

@@ -1,8 +1,8 @@
-"""A portal's own sign-in behind the gateway's, as it was before there was a gateway: a form and a session
-cookie, or HTTP Basic (RFC 7617).
+"""A portal's own sign-in behind the gateway, from before there was a gateway: a form and a session cookie, or
+HTTP Basic (RFC 7617).
 
-It knows nothing of how the person came; but its session belongs to the person whom the gateway vouches for,
-and to nobody else.
+Its session belongs to the person whom the gateway vouched for when it began. With another person it is not
+valid.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from authproxy.sandbox.web_pages.http_basic import credentials
 
 COOKIE = "JSESSIONID"
 USER = web.RequestKey("USER", str)
-"""The portal's own user, once somebody has signed in here."""
+"""The portal's own user, after this sign-in."""
 _LIVES_FOR = timedelta(minutes=30)
 _MOST_SESSIONS = 1000
-# What somebody may see who is known to the gateway but not yet here.
+# Paths that need the gateway's session but not this sign-in.
 _OPEN_BEFORE_SIGN_IN = frozenset(
     {"/prijava", "/slog.css", "/favicon.ico", "/api/", "/api/received", "/api/jaz"}
 )
@@ -107,7 +107,7 @@ class OwnSignInPages:
         return response
 
     async def for_machines(self, request: web.Request) -> web.Response:
-        """Rows as JSON for whoever shows user name and password with the request."""
+        """Rows as JSON, for a request with user name and password."""
         if not self._is_known(*(credentials(request.headers.get("Authorization")) or ("", ""))):
             challenge = f'Basic realm="{self._settings.realm}", charset="UTF-8"'
             return web.json_response(
@@ -135,8 +135,8 @@ class OwnSignInPages:
         return self._redirect(request, f"/prijava?{urlencode({'nazaj': back})}")
 
     def _redirect(self, request: web.Request, path: str) -> web.Response:
-        """303 to a path of this portal. Old servers write the address that they believe to have, or the path
-        alone."""
+        """303 to a path of this portal. Like old servers it writes the whole address that it believes to
+        have, or only the path."""
         if self._settings.location == "absolute":
             path = f"{request.headers.get('X-Forwarded-Proto', request.scheme)}://{request.host}{path}"
         return web.Response(status=303, headers={"Location": path})
@@ -161,6 +161,7 @@ class OwnSignInPages:
 
 
 def _way_back(path: str) -> str:
-    """A path of this portal; `/` for what a browser could read as another site, and for the form itself."""
+    """The path if it is one of this portal, and `/` if a browser could read it as another site or if it is
+    the form itself."""
     is_ours = path.startswith("/") and not path.startswith(("//", "/\\", "/prijava")) and path.isprintable()
     return path if is_ours else "/"

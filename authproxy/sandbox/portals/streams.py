@@ -1,5 +1,4 @@
-"""What a legacy portal does beyond pages: downloads, uploads, events and WebSockets. No body is ever held
-whole."""
+"""What a portal serves besides pages: downloads, uploads, events and WebSockets. It streams all bodies."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""PURE: tables of a demo portal: which rows a query asks for, how their values are written in both languages,
-sums and shares."""
+"""PURE: tables of a demo portal: the rows that a query asks for, values written in both languages, sums and
+shares."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ class Words(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """`words` are the values of a `word` column, which is a state or a kind: how each is said and how it
-    looks."""
+    """A column. In a `word` column (a state or a kind), `words` gives each value its words and its tone."""
 
     name: str
     title: Words
@@ -39,8 +38,8 @@ class Column:
     words: Mapping[str, tuple[Words, Tone]] = field(default_factory=dict)
 
     def shown(self, value: Value) -> Words:
-        """The value as it is written: euros as `1.234,50` in Slovene and `1,234.50` in English, days without
-        leading zeros."""
+        """The written value: euros as `1.234,50` in Slovene and `1,234.50` in English, days without leading
+        zeros."""
         match self.kind:
             case "cents":
                 english = f"{int(value) / 100:,.2f}"
@@ -76,7 +75,7 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """The first column names a row, also in its address."""
+    """A table. The first column identifies a row, also in its address."""
 
     path: str
     title: Words
@@ -84,14 +83,14 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...] = field(repr=False)
     is_monthly: bool = False
-    """Whether there is a statement of it for each month."""
+    """Whether there is a statement for each month."""
 
     def position(self, name: str) -> int:
         """Raises KeyError."""
         return {column.name: place for place, column in enumerate(self.columns)}[name]
 
     def cells(self, row: Row) -> Iterator[Cell]:
-        """What a list shows of a row."""
+        """The cells of a row in a list."""
         for column, value in zip(self.columns, row, strict=True):
             if not column.is_hidden:
                 yield Cell(column, value, column.shown(value), column.tone(value))
@@ -101,13 +100,13 @@ class Table:
 
     @property
     def day(self) -> Column | None:
-        """The column that `od` and `do` mean."""
+        """The column to which `od` and `do` refer."""
         return next((column for column in self.columns if column.kind == "day"), None)
 
 
 def filtered(table: Table, query: Mapping[str, str]) -> tuple[Row, ...]:
-    """The rows that a query asks for: filter columns by a part of their value, words exactly, `od` and `do`
-    days, both included."""
+    """The rows that a query asks for. Text columns match by a part of their value, words exactly; `od` and
+    `do` are the first and last day."""
     wanted = [(place, column, query.get(column.name, "")) for place, column in enumerate(table.columns)]
     first, last = query.get("od", ""), query.get("do", "") or "9999-12-31"
 
@@ -142,11 +141,11 @@ class Share(NamedTuple):
     value: Value
     amount: int
     percent: int
-    """Of the largest one."""
+    """Relative to the largest share."""
 
 
 def shares(table: Table, *, by: str, of: str | None) -> tuple[Share, ...]:
-    """Rows counted, or `of` summed up, for each value of `by`; the largest first."""
+    """The number of rows, or the sum of column `of`, for each value of column `by`; the largest first."""
     sums: dict[Value, int] = defaultdict(int)
     place, summed = table.position(by), table.position(of) if of is not None else None
     for row in table.rows:
@@ -159,8 +158,7 @@ def shares(table: Table, *, by: str, of: str | None) -> tuple[Share, ...]:
 
 
 def as_csv(table: Table, rows: Iterable[Row], *, is_english: bool) -> str:
-    """What spreadsheets of this country open as it is: semicolons, a byte order mark, amounts written the
-    Slovene way."""
+    """CSV that Slovene spreadsheets open directly: semicolons, a byte order mark, Slovene amounts."""
     text = io.StringIO()
     written = csv.writer(text, delimiter=";", lineterminator="\r\n")
     written.writerow(column.title[is_english] for column in table.columns if not column.is_hidden)

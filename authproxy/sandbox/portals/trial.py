@@ -1,4 +1,4 @@
-"""Pages of a demo portal that are there to try the gateway: what arrived, an echo of a form, a cookie, and
+"""Pages of a demo portal for trying out the gateway: the received request, the echo of a form, a cookie, and
 the list for scripts."""
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class Trial:
         router.add_route("*", "/api/received", self.received)
 
     async def arrived(self, request: web.Request) -> web.Response:
-        """For people. Values that open something are named and not shown: a page gets photographed."""
+        """The received request, for people. Secret values are named but not shown, because people photograph
+        pages."""
         headers = [
             (name, str(len(value)) if name.lower() in _SECRET else value)
             for name, value in request.headers.items()
@@ -43,7 +44,7 @@ class Trial:
         return self._page(request, "entry.html", entered=form if request.method == "POST" else None)
 
     async def cookie(self, request: web.Request) -> web.Response:
-        """Counts visits in a cookie of the portal's own."""
+        """Counts visits in a cookie of the portal."""
         name = f"{self._portal.portal_id}_obiski"
         before = request.cookies.get(name, "0")
         visits = int(before) + 1 if before.isascii() and before.isdigit() and len(before) < 7 else 1
@@ -55,7 +56,7 @@ class Trial:
         return web.json_response(request[CLAIMS])
 
     async def received(self, request: web.Request) -> web.Response:
-        """What arrived here, header by header in order, and what the portal makes of the assertion."""
+        """The received request, every header in order, and the verdict on the assertion."""
         verdict: dict[str, Any]
         try:
             verdict = {

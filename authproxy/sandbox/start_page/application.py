@@ -1,5 +1,5 @@
-"""The start page: what runs where and whether it answers at this moment, portals first, because that is where
-a visitor begins."""
+"""The start page: every address of the sandbox and whether it answers at this moment. Portals come first,
+because a visitor begins there."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ _ANSWERS_WITHIN = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedAddress:
-    """Something that runs. `label` is a proper name (of a portal); what the kind is for, the page says in the
-    reader's language."""
+    """One address on the page. `label` is a portal's name; for the other kinds the page has a name and a
+    description in the reader's language."""
 
     kind: Kind
     url: str
     label: str = ""
     purpose: tuple[str, str] | None = None
-    """What a portal is for, in Slovene and in English."""
+    """The purpose of a portal, in Slovene and in English."""
     users: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """User names and passwords of a portal that has a sign-in of its own."""
+    """User names and passwords of a portal with a sign-in of its own."""
 
 
 def application(
     *, addresses: Iterable[ListedAddress], accounts: Accounts, password: str, store: tuple[str, str]
 ) -> web.Application:
-    """A page of the addresses in the order given, portals first; `store` says in a few words where sessions
-    are kept, in Slovene and in English."""
+    """A page with the addresses in the given order, but portals first. `store` says where sessions are kept,
+    in Slovene and in English."""
     pages = Pages("authproxy.sandbox.start_page")
     listed = sorted(addresses, key=lambda address: address.kind != "portal")
 
@@ -69,8 +69,8 @@ def application(
 
 
 async def _answers(url: str) -> bool:
-    """Whether somebody listens there. Everything of the sandbox is on this machine, whatever name it has for
-    browsers."""
+    """Whether something listens at the address. The whole sandbox is on this machine, whatever name browsers
+    use."""
     try:
         async with asyncio.timeout(_ANSWERS_WITHIN):
             _, writer = await asyncio.open_connection("127.0.0.1", urlsplit(url).port)

@@ -1,2 +1,2 @@
-"""Page furniture that all applications of the sandbox share: language, templates, headers. It knows none of
-them."""
+"""What the pages of all sandbox applications share: languages, templates, headers, HTTP Basic. It imports
+none of the applications."""

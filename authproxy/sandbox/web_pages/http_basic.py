@@ -7,7 +7,7 @@ import binascii
 
 
 def credentials(authorization: str | None) -> tuple[str, str] | None:
-    """What an `Authorization` value holds; None for another scheme and for what cannot be read."""
+    """User name and password in an `Authorization` value; None for another scheme or an unreadable value."""
     scheme, _, encoded = (authorization or "").partition(" ")
     if scheme.lower() != "basic":
         return None

@@ -1,5 +1,5 @@
-"""PURE: which of the two languages a reader prefers (RFC 9110 §12.5.4): Slovene unless English is wanted
-more."""
+"""PURE: which of the two languages a reader prefers (RFC 9110 §12.5.4). It is Slovene unless English has a
+higher weight."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _SLOVENE: Mapping[Unit, tuple[str, str, str, str]] = {
     "seconds": ("sekundo", "sekundi", "sekunde", "sekund"),
     "seconds ago": ("sekundo", "sekundama", "sekundami", "sekundami"),
 }
-"""For one, two, three or four, and more, as they stand after "čez" (minutes, seconds) and after "pred"
-(seconds ago)."""
+"""Forms for one, for two, for three and four, and for more; in the case after "čez" (minutes, seconds) or
+after "pred" (seconds ago)."""
 
 
 def chosen(text: str | None) -> Language | None:
-    """The language that somebody has picked; None for anything that is not one of ours."""
+    """The language that `text` names; None if it is not one of ours."""
     return next((language for language in LANGUAGES if language == text), None)
 
 
 def preferred(accept_language: str) -> Language:
-    """The better of the two by `Accept-Language`; what cannot be read counts for nothing."""
+    """The language with the higher weight in `Accept-Language`. Unreadable parts have weight 0."""
     weights = dict.fromkeys(LANGUAGES, 0.0)
     for part in accept_language.lower().split(","):
         tag, _, parameter = part.partition(";")
@@ -36,8 +36,7 @@ def preferred(accept_language: str) -> Language:
 
 
 def span(language: Language, count: int, unit: Unit) -> str:
-    """A number with its unit, in the case that goes with "čez" or "pred" in Slovene and with "in" or "ago" in
-    English."""
+    """A number with its unit, in the case that Slovene needs after "čez" or "pred"."""
     if language == "en":
         word = unit.partition(" ")[0]
         return f"{count} {word[:-1] if count == 1 else word}"

@@ -1,5 +1,5 @@
-"""Decides what every page of the sandbox has in common: escaping, language, security headers, a readable page
-for every error."""
+"""What every page of the sandbox has in common: escaping, language, security headers, and a readable page for
+every error."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _A_YEAR = 365 * 24 * 3600
 
 
 class _Compiled(BytecodeCache):
-    """Templates that were compiled in this process: a sandbox of one's own for each of a thousand tests would
-    do it a thousand times."""
+    """Compiled templates of this process. Without it a thousand tests, each with a sandbox of its own, would
+    compile them a thousand times."""
 
     def __init__(self) -> None:
         self._known: dict[str, bytes] = {}
@@ -41,12 +41,12 @@ _COMPILED = _Compiled()
 
 
 class Pages:
-    """Templates of one application, whose package holds `templates/` and `static/`.
+    """The templates of one application, whose package contains `templates/` and `static/`.
 
-    `form_targets` are URLs of other origins to which a form may lead, also by a redirect: Chromium applies
-    `form-action` to the whole chain. `connect` allows scripts in the page to call their own origin. `script`
-    is the path at which `static/script.js` is served; without it no script runs. Errors `json_below` these
-    paths are JSON, all others a page: the package's `error.html`, or the common one.
+    `form_targets` are URLs of other origins to which a form may lead, directly or by redirects: Chromium
+    applies `form-action` to the whole chain. `connect` lets scripts in the page call their own origin.
+    `script` is the path of `static/script.js`; without it no script runs. Errors below the paths `json_below`
+    are JSON; other errors are a page: the package's `error.html`, or the common one.
     """
 
     def __init__(
@@ -83,7 +83,8 @@ class Pages:
         )
 
     def install(self, application: web.Application, *, style: str) -> None:
-        """Serves the style sheet under `style`, guards every answer, and turns errors into pages."""
+        """Serves the style sheet at `style`, adds security headers to every answer, and turns errors into
+        pages."""
         self._environment.globals["style_sheet"] = style
 
         async def style_sheet(_: web.Request) -> web.FileResponse:
@@ -93,7 +94,7 @@ class Pages:
             return web.FileResponse(self._static / "script.js", headers={"Cache-Control": "max-age=60"})
 
         async def no_icon(_: web.Request) -> web.Response:
-            return web.Response(status=204)  # browsers ask for one whatever the page says
+            return web.Response(status=204)  # browsers ask for an icon in any case
 
         application.router.add_get(style, style_sheet)
         if self._script is not None:
@@ -122,7 +123,7 @@ class Pages:
         response.headers.setdefault("Content-Security-Policy", self._policy)
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        # Not no-referrer: browsers then send `Origin: null` with our own forms.
+        # Not `no-referrer`, with which browsers send `Origin: null` with our own forms.
         response.headers.setdefault("Referrer-Policy", "same-origin")
 
     @web.middleware
@@ -138,7 +139,8 @@ class Pages:
 
 
 def language_of(request: web.Request) -> Language:
-    """What the reader has just picked, has picked before, or prefers by their browser."""
+    """The language that the reader picks now, has picked before, or prefers in the browser; the first of
+    these counts."""
     return (
         chosen(request.query.get("lang"))
         or chosen(request.cookies.get(_LANGUAGE_COOKIE))
@@ -147,14 +149,14 @@ def language_of(request: web.Request) -> Language:
 
 
 def is_of_another_site(request: web.Request) -> bool:
-    """Whether a page of elsewhere has sent this form. Browsers say so (Fetch Metadata); who says nothing is
-    no browser."""
+    """Whether a page of another site has sent this form (Fetch Metadata). A client that does not say is not a
+    browser."""
     return request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none")
 
 
 async def json_object(request: web.Request) -> dict[str, Any]:
-    """The JSON object in a request's body. Any other content type is refused: a form of a foreign page could
-    send it unasked."""
+    """The JSON object in a request's body. Other content types are refused, because a form of a foreign page
+    could send them."""
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType
     try:
