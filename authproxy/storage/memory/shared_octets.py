@@ -21,6 +21,6 @@ class MemorySharedOctets:
         self._octets.put(key, value, until=now + lives_for, now=now)
 
     async def take(self, key: str) -> bytes | None:
-        value = await self.get(key)
+        value = self._octets.get(key, self._clock())
         self._octets.discard(key)
         return value

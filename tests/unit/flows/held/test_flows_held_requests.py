@@ -65,9 +65,6 @@ class AskedOverTheNetwork(MemorySharedOctets):
         await asyncio.sleep(0)
         return octets
 
-    async def take(self, key):
-        return self._kept.pop(key, (None, None))[0]
-
 
 async def test_of_many_who_take_a_form_at_one_moment_one_gets_it(house):
     house.kept = AskedOverTheNetwork(clock=lambda: house.now)

@@ -597,4 +597,4 @@ async def test_a_script_that_begins_without_end_is_stopped_and_leaves_bounded_ro
     outcomes = [await house.begins("totp") for _ in range(40)]
     assert [isinstance(outcome, TotpBegun) for outcome in outcomes] == [True] * 30 + [False] * 10
     assert (outcomes[-1].reason, outcomes[-1].until) == (Reason.STEP_UP_TOO_OFTEN, NOW + timedelta(hours=1))
-    assert len(house.kept._kept) == 30
+    assert len(house.kept._octets) == 30

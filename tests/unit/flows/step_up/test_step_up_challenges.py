@@ -758,7 +758,7 @@ class Forgetful(MemoryChallenges):
     """Other challenges of the session have taken the place of this one since it was looked at."""
 
     async def count_try(self, challenge_id, *, now):
-        self._standings.pop(challenge_id)
+        self._standings.discard(challenge_id)
         return await super().count_try(challenge_id, now=now)
 
 
