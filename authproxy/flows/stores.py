@@ -6,15 +6,16 @@ Every method that waits raises CannotAsk if the store cannot be asked.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from authproxy.identity.attempt import Attempt, Showing
 from authproxy.identity.grant import Grant, GrantTurn
-from authproxy.identity.member import BlockedAccount, Member, RegisterKey
+from authproxy.identity.member import Member, RegisterKey
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session, SessionId, SessionSummary
+from authproxy.identity.stored_register import LookedUp, StoredMember
 from authproxy.identity.ticket import SessionTicket
 
 
@@ -126,23 +127,9 @@ class GrantStore(Protocol):
     async def take(self, secret: str) -> Grant | None: ...
 
 
-class StoredMember(Protocol):
-    @property
-    def member(self) -> Member: ...
-
-
-class RegisterAnswer(Protocol):
-    """`blocked` are those of the keys asked for that are blocked accounts of people outside the register."""
-
-    @property
-    def people(self) -> Sequence[StoredMember | None]: ...
-    @property
-    def blocked(self) -> Mapping[RegisterKey, BlockedAccount]: ...
-
-
 class PeopleStore(Protocol):
     """The register of people, as a sign-in needs it."""
 
     async def find(self, wanted: Sequence[RegisterKey]) -> Sequence[StoredMember | None]: ...
-    async def look_up(self, wanted: Sequence[RegisterKey]) -> RegisterAnswer: ...
-    async def change(self, was: Any, now: Member, *, departs: bool) -> bool: ...
+    async def look_up(self, wanted: Sequence[RegisterKey]) -> LookedUp: ...
+    async def change(self, was: StoredMember, now: Member, *, departs: bool) -> bool: ...

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
@@ -23,30 +23,15 @@ from authproxy.identity import register
 from authproxy.identity.member import Account, BlockedAccount, CertificateName, Member, RegisterKey
 from authproxy.identity.person import MemberId
 from authproxy.identity.register import Conflict, ListedPerson
+from authproxy.identity.stored_register import Departure, RegisterSnapshot
 
 _TRIES: Final = 5
 Owner = tuple[str, ...]
 """Whose something is, as `challenges.enrolment.owner_of` says it."""
 
 
-class Snapshot(Protocol):
-    @property
-    def revision(self) -> int: ...
-    @property
-    def members(self) -> tuple[Member, ...]: ...
-    @property
-    def blocked(self) -> tuple[BlockedAccount, ...]: ...
-
-
-class Departure(Protocol):
-    @property
-    def member(self) -> Member: ...
-    @property
-    def is_leaving(self) -> bool: ...
-
-
 class Store(PeopleStore, Protocol):
-    async def every(self) -> Snapshot: ...
+    async def every(self) -> RegisterSnapshot: ...
     async def revision(self) -> int: ...
     async def is_lost(self) -> bool: ...
     async def take_over(
@@ -56,7 +41,7 @@ class Store(PeopleStore, Protocol):
     async def block_account(self, blocked: BlockedAccount, *, revision: int) -> bool: ...
     async def unblock_account(self, account: Account, *, revision: int) -> bool: ...
     async def departures(self) -> Sequence[Departure]: ...
-    async def settle(self, departures: Any) -> None: ...
+    async def settle(self, departures: Sequence[Departure]) -> None: ...
 
 
 class Sessions(Protocol):
@@ -245,7 +230,7 @@ class People:
             sessions_ended=sum(ended) + await self._end_sessions(),
         )
 
-    async def every(self) -> Snapshot:
+    async def every(self) -> RegisterSnapshot:
         return await self._store.every()
 
     async def named(self, member_id: str) -> Member | None:
