@@ -1,47 +1,53 @@
-"""Composition root: settings in, a running gateway out. The only place that knows all packages.
+"""Composition root: builds a running gateway, or what a command needs, from the settings.
 
-Opens every resource, closes every resource, and owns all background work; what it builds is given what it
-needs as arguments.
+This is the only package that knows all others. It opens and closes every resource and owns all background
+work; what it builds gets everything it needs as arguments.
 """
 
-from authproxy.bootstrap.clock import utc_now
-from authproxy.bootstrap.desk import Desk, desk
-from authproxy.bootstrap.gateway import Gateway, running
-from authproxy.bootstrap.looks import nginx_pages
-from authproxy.bootstrap.meanings import portals
-from authproxy.bootstrap.operators import (
+from authproxy.bootstrap.audited_register import AuditedRegister, audited_register
+from authproxy.bootstrap.certificate_explanation import (
     ExplainedCertificate,
-    OpenSession,
-    SeveralPeople,
     explain_certificate,
-    list_sessions,
-    revoke_sessions,
-    revoke_sessions_of,
-    rotate_keys,
     whether_accepted,
 )
+from authproxy.bootstrap.clock import utc_now
+from authproxy.bootstrap.gateway import Gateway, running
+from authproxy.bootstrap.key_rotation import rotate_keys
+from authproxy.bootstrap.keys import signing_keys
+from authproxy.bootstrap.open_sessions import (
+    OpenSession,
+    SeveralPeople,
+    list_sessions,
+    revoke_session,
+    revoke_sessions_of,
+    revoke_sessions_of_subject,
+)
+from authproxy.bootstrap.portals import all_portals
+from authproxy.bootstrap.presentations import nginx_pages
 from authproxy.bootstrap.process import run
 from authproxy.bootstrap.starting import CannotStart
 from authproxy.bootstrap.stores import MEMORY
 
 __all__ = [
     "MEMORY",
+    "AuditedRegister",
     "CannotStart",
-    "Desk",
     "ExplainedCertificate",
     "Gateway",
     "OpenSession",
     "SeveralPeople",
-    "desk",
+    "all_portals",
+    "audited_register",
     "explain_certificate",
     "list_sessions",
     "nginx_pages",
-    "portals",
-    "revoke_sessions",
+    "revoke_session",
     "revoke_sessions_of",
+    "revoke_sessions_of_subject",
     "rotate_keys",
     "run",
     "running",
+    "signing_keys",
     "utc_now",
     "whether_accepted",
 ]

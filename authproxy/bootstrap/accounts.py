@@ -1,5 +1,4 @@
-"""Asking whether accounts at the provider still stand, put together from the settings
-(`rekono.recheck_every`)."""
+"""Asks the provider again whether accounts still stand (`rekono.recheck_every`)."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ from authproxy.bootstrap.stores import Stores
 from authproxy.flows.ending.account_watch import AccountWatch
 from authproxy.identity.session import Session
 from authproxy.oidc.provider import OpenIdProvider
-from authproxy.settings.schema import OpenIdProvider as ProviderSettings
+from authproxy.settings.schema import ProviderSettings
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web.management import Check
@@ -20,21 +19,21 @@ from authproxy.web.management import Check
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountChecks:
-    """What the rest of the gateway needs of it."""
+    """The watch over accounts, with its audit events, readiness and metrics."""
 
     watch: AccountWatch
     audit: Audit
 
     async def look(self, session: Session, now: datetime) -> None:
-        """Ends the session if the provider does not stand for its account any more."""
-        found = await self.watch.look(session, now=now)
-        if found is not None:
+        """Ends the session if the provider says that its account has been withdrawn."""
+        refusal = await self.watch.look(session, now=now)
+        if refusal is not None:
             self.audit.record(
                 Event.SESSION_REVOKED,
                 session=session,
                 by="provider",
                 reason=Reason.ACCOUNT_WITHDRAWN,
-                detail=found,
+                detail=refusal,
             )
 
     async def check(self) -> Check:
@@ -50,10 +49,10 @@ class AccountChecks:
 def account_checks(
     settings: ProviderSettings, stores: Stores, provider: OpenIdProvider, audit: Audit
 ) -> AccountChecks | None:
-    """None where the settings do not ask for it."""
+    """None unless `recheck_every` is set."""
     if settings.recheck_every is None:
         return None
-    # Longer than a question may take, so that nobody has the next turn while it is on its way.
+    # Longer than one question may take: the next one must not be asked while it is on its way.
     every = max(settings.recheck_every, 3 * settings.timeout)
     watch = AccountWatch(
         provider=provider,

@@ -1,6 +1,6 @@
-"""Work that nobody waits for: one-off work, and permanent tasks that are started again whenever they die.
+"""Background work: one-off tasks, and permanent tasks that are started again whenever they end.
 
-Nothing here outlives the gateway: at its end everything is cancelled, and what ignores that is left behind.
+Nothing here outlives the gateway. At its end every task is cancelled; one that ignores that is abandoned.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 30.0
 _REMEMBERED_FOR: Final = timedelta(minutes=10)
-"""How long `/readyz` warns of a task that has died and runs again."""
+"""How long `/readyz` warns about a task that has failed and runs again."""
 _ENDS_WITHIN: Final = 1.0
 
 
 @dataclass(slots=True, kw_only=True)
-class _Permanent:
-    """What is known of one permanent task."""
+class _PermanentTask:
+    """The state of one permanent task."""
 
     started_at: datetime
     deaths: int = 0
@@ -44,8 +44,8 @@ class _Permanent:
 
 
 class Background:
-    """All background work of one gateway. `pause` is for how many seconds a task rests after its first death;
-    the pauses double."""
+    """All background work of one gateway. `pause` is for how many seconds a task rests after it has ended for
+    the first time; the pauses double up to `longest`."""
 
     def __init__(
         self, *, clock: Callable[[], datetime], pause: float = _FIRST_PAUSE, longest: float = _LONGEST_PAUSE
@@ -54,28 +54,28 @@ class Background:
         self._pause = pause
         self._longest = longest
         self._tasks: set[asyncio.Task[None]] = set()
-        self._permanent: dict[str, _Permanent] = {}
+        self._permanent: dict[str, _PermanentTask] = {}
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Starts one-off work. If it fails, the failure is logged, and the gateway goes on."""
+        """Starts one-off work. A failure is logged and has no other effect."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._over)
+        task.add_done_callback(self._forget)
         return task
 
-    def _over(self, task: asyncio.Task[None]) -> None:
+    def _forget(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         failure = None if task.cancelled() else task.exception()
         if failure is not None:
             logger("bootstrap").error("background.failed", exc_info=failure)
 
     def keep(self, name: str, work: Work) -> None:
-        """Starts work that is to run for ever: whenever it fails or returns it is started again, after
-        growing pauses."""
-        state = self._permanent[name] = _Permanent(started_at=self._clock())
-        self.spawn(self._kept(name, work, state))
+        """Starts work that must always run: whenever it fails or returns, it is started again after a growing
+        pause."""
+        state = self._permanent[name] = _PermanentTask(started_at=self._clock())
+        self.spawn(self._run_forever(name, work, state))
 
-    async def _kept(self, name: str, work: Work, state: _Permanent) -> None:
+    async def _run_forever(self, name: str, work: Work, state: _PermanentTask) -> None:
         loop = asyncio.get_running_loop()
         pause = self._pause
         while True:
@@ -88,14 +88,13 @@ class Background:
                 task = asyncio.current_task()
                 if task is None or task.cancelling():
                     raise
-                # Nobody has cancelled the task: something that it waited for was cancelled, and the work must
-                # go on.
+                # Nobody has cancelled the task itself, but something that it waited for.
                 state.cause = "what it waited for was cancelled"
                 logger("bootstrap").error("background.failed", task=name, cause=state.cause)
-            except Exception as error:  # noqa: BLE001  (whatever it is: the work must go on)
+            except Exception as error:  # noqa: BLE001  (whatever it was, the work must go on)
                 state.cause = type(error).__name__
                 logger("bootstrap").exception("background.failed", task=name)
-            # A task that has run for a while has no fault that returns at once, so its pauses begin anew.
+            # A task that has run for a while does not fail at once every time: its pauses begin anew.
             pause = self._pause if loop.time() - began > self._longest else pause
             state.deaths += 1
             state.died_at = self._clock()
@@ -107,9 +106,9 @@ class Background:
 
     @property
     def checks(self) -> Mapping[str, Callable[[], Awaitable[Check]]]:
-        """A check for readiness for every permanent task, by its name."""
+        """A readiness check for every permanent task, by its name."""
 
-        def checking(state: _Permanent) -> Callable[[], Awaitable[Check]]:
+        def checking(state: _PermanentTask) -> Callable[[], Awaitable[Check]]:
             async def check() -> Check:
                 return state.check(self._clock())
 
@@ -122,8 +121,8 @@ class Background:
             metrics.background_restarts[(name,)] = state.deaths
 
     async def end(self) -> None:
-        """Cancels everything and waits a moment for it. What goes on regardless is left alone: it must not
-        hold up the end."""
+        """Cancels every task and waits a moment. A task that goes on regardless is abandoned: it must not
+        delay the end."""
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()

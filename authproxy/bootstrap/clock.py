@@ -1,4 +1,4 @@
-"""The one clock. Everything else gets the time as an argument, or this function."""
+"""The only clock. Everything else gets the time, or this function, as an argument."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from datetime import UTC, datetime
 from functools import partial
 
 utc_now: Callable[[], datetime] = partial(datetime.now, UTC)  # noqa: TID251  (here and nowhere else)
-"""Not a function of Python: it is asked for every request."""
+"""A partial object instead of a Python function: it is called for every request."""

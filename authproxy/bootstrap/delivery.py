@@ -1,5 +1,5 @@
-"""What carries messages to people: the gateways for text messages, the mail server, and the service that
-notifies phones."""
+"""What carries messages to people: gateways for text messages, the mail server, and the service that notifies
+phones."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from authproxy.delivery.onepass import OnePassService
 from authproxy.delivery.sms_gateways import FallbackSender
 from authproxy.delivery.smtp import SmtpSender
 from authproxy.dns.resolver import Resolver
-from authproxy.settings.onepass import OnePass
-from authproxy.settings.step_up import StepUps
+from authproxy.settings.onepass import OnePassSettings
+from authproxy.settings.step_up import StepUpSettings
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web.management import Check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """None for what the settings leave out."""
+    """Each is None if the settings leave it out."""
 
     sms: FallbackSender | None = None
     onepass: OnePassService | None = None
@@ -56,7 +56,7 @@ class Delivery:
 
 
 async def delivery(
-    settings: StepUps,
+    settings: StepUpSettings,
     *,
     clock: Callable[[], datetime],
     background: Background,
@@ -81,7 +81,7 @@ async def delivery(
 
 
 async def _onepass(
-    settings: OnePass, clock: Callable[[], datetime], resources: AsyncExitStack, names: Resolver
+    settings: OnePassSettings, clock: Callable[[], datetime], resources: AsyncExitStack, names: Resolver
 ) -> OnePassService:
     session = await resources.enter_async_context(onepass.client_session(settings.ca_file, names))
     return OnePassService(

@@ -1,5 +1,4 @@
-"""File descriptors: as many as the system allows, and whether they are enough for what the settings
-promise."""
+"""File descriptors: how many the system allows, and whether they suffice for the limits of the settings."""
 
 from __future__ import annotations
 
@@ -11,22 +10,21 @@ from authproxy.settings.schema import Settings
 from authproxy.web.management import Check
 
 _CERTIFICATE_CONNECTIONS = 2000
-"""What the certificate listener takes at most (`web/certificate_listener/tls.py`)."""
+"""The limit of the certificate listener (`web/certificate_listener/tls.py`)."""
 _REST = 256
-"""Store, provider, revocation, messages, listeners, files, and what supervisors ask."""
+"""For the store, the provider, revocation, messages, listeners, files, and the management listener."""
 
 
 @dataclass(frozen=True, slots=True)
 class Descriptors:
-    """`limit` is how many this process may have, `needed` how many it can need."""
+    """`limit` is how many descriptors this process may have, `needed` how many it may come to need."""
 
     limit: int
     needed: int
     connections: int
     """`server.limits.connections`."""
     streams: int = 0
-    """Those of `needed` that are for WebSockets and event streams. None is kept for them: they come with
-    clients, not before."""
+    """The part of `needed` that is for WebSockets and event streams. None of them are reserved."""
 
     @property
     def are_enough(self) -> bool:
@@ -34,8 +32,8 @@ class Descriptors:
 
     @property
     def last_for_clients(self) -> int:
-        """The highest descriptor that a client's connection may have; 0 for any. The system always gives the
-        lowest free one, so what is above it stays free for portals and the store: at least half of all."""
+        """The highest descriptor that a client's connection may have; 0 for no limit. The system always gives
+        the lowest free one, so all above it, at least half, stay free for portals and the store."""
         if self.are_enough:
             return 0
         return self.limit - max(min(self.needed - self.connections - self.streams, self.limit // 2), 1)
@@ -55,7 +53,7 @@ class Descriptors:
 
 
 def raise_limit() -> None:
-    """Raises the soft limit of this process to the hard one: the usual 1024 are for programs that use
+    """Raises the soft limit of this process to the hard one. The usual 1024 exist for programs that use
     select(2)."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
@@ -68,8 +66,8 @@ def descriptors(settings: Settings) -> Descriptors:
         len(settings.portals) * limits.upstream_connections,
         len(settings.portals) * limits.upstream_streams,
     )
-    # A connection to a portal always has a client. A connection to our pages has both ends in this process,
-    # so it counts twice.
+    # Every connection to a portal serves a client's connection, so there are no more of them. A connection to
+    # our pages has both ends in this process and counts twice.
     requests = min(requests, limits.connections)
     streams = min(streams, limits.connections - requests)
     needed = limits.connections + requests + streams + 2 * limits.upstream_connections + _REST

@@ -1,4 +1,4 @@
-"""The mail server, put together from the settings."""
+"""The section `step_up.mail` → the mail server."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 
 from authproxy.delivery.smtp import MailServer, SmtpSender
-from authproxy.settings.mail import Mail
+from authproxy.settings.mail import MailSettings
 from authproxy.web.management import Check
 
 
-def mail_sender(settings: Mail, *, clock: Callable[[], datetime], resources: AsyncExitStack) -> SmtpSender:
+def mail_sender(
+    settings: MailSettings, *, clock: Callable[[], datetime], resources: AsyncExitStack
+) -> SmtpSender:
     """Raises OSError or ValueError for a file that cannot be used."""
     sender = SmtpSender(
         MailServer(

@@ -1,4 +1,4 @@
-"""What people are told of changes, put together: how they are told, and who sees that a number has
+"""Tells people about changes in how they prove who they are, and notices that a telephone number has
 changed."""
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from authproxy.web.messages import TextMessages
 def notices(
     stores: Stores, delivery: Delivery, texts: TextMessages, *, clock: Callable[[], datetime]
 ) -> tuple[Notices, NumberWatch | None]:
-    """Without a gateway for text messages no codes go to a number, and nobody watches numbers."""
+    """The watch is None without a gateway for text messages: no codes go to a number then."""
     numbers = PhoneNumbers(stores.people)
-    told = Notices(
+    change_notices = Notices(
         store=stores.notices,
         numbers=numbers,
         words=texts,
@@ -28,5 +28,6 @@ def notices(
         clock=clock,
         fresh=secrets.token_urlsafe,
     )
-    watch = None if delivery.sms is None else NumberWatch(numbers=numbers, known=stores.notices, notices=told)
-    return told, watch
+    if delivery.sms is None:
+        return change_notices, None
+    return change_notices, NumberWatch(numbers=numbers, known=stores.notices, notices=change_notices)

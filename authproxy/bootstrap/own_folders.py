@@ -1,4 +1,4 @@
-"""Private temporary folders, and the removal of those that killed processes have left behind."""
+"""Private temporary folders, and the removal of those that killed processes have left."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ from pathlib import Path
 
 PREFIX = "authproxy-"
 _LOCK = ".lock"
-_LONGEST_PLACE = 75
+_LONGEST_PARENT = 75
 """Bytes: a Unix socket's path has room for 107 on Linux and for 103 on macOS."""
 
 
 @contextlib.contextmanager
 def own_folder(parent: Path | None = None) -> Iterator[Path]:
-    """A folder that only this user can enter, for the length of the block, under a path short enough for a
-    Unix socket in it. Folders that dead processes have left in the same place are removed first. Raises
-    OSError."""
-    place = _usual_place() if parent is None else parent
-    remove_abandoned(place)
-    # It gets the name by which it is found only once it is locked: until then nobody could tell it from an
-    # abandoned one.
-    unlocked = Path(tempfile.mkdtemp(prefix=".authproxy-", dir=place))
-    folder = place / unlocked.name.removeprefix(".")
+    """A folder for the length of the block. Only this user can enter it, and its path is short enough for a
+    Unix socket in it. Folders that dead processes have left beside it are removed first. Raises OSError."""
+    parent = _temporary_folder() if parent is None else parent
+    remove_abandoned(parent)
+    # The folder is locked before it gets the name by which others look for it: without a lock it would look
+    # abandoned.
+    unlocked = Path(tempfile.mkdtemp(prefix=".authproxy-", dir=parent))
+    folder = parent / unlocked.name.removeprefix(".")
     lock = os.open(unlocked / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -38,18 +37,18 @@ def own_folder(parent: Path | None = None) -> Iterator[Path]:
         os.close(lock)
 
 
-def _usual_place() -> Path:
+def _temporary_folder() -> Path:
     usual = tempfile.gettempdir()
-    return Path(usual if len(os.fsencode(usual)) < _LONGEST_PLACE else "/tmp")  # noqa: S108  (mkdtemp makes it private)
+    return Path(usual if len(os.fsencode(usual)) < _LONGEST_PARENT else "/tmp")  # noqa: S108  (mkdtemp makes it private)
 
 
-def remove_abandoned(place: Path) -> None:
-    """Removes the folders of processes that are provably dead: the system has let go of the lock that each
-    holds inside its own."""
-    for folder in place.glob(f"{PREFIX}*"):
+def remove_abandoned(parent: Path) -> None:
+    """Removes the folders of dead processes. A process holds a lock inside its folder, which the system
+    releases when the process ends."""
+    for folder in parent.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
-            found = folder.lstat()
-            if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
+            state = folder.lstat()
+            if stat.S_ISDIR(state.st_mode) and state.st_uid == os.geteuid():
                 _remove_if_abandoned(folder)
 
 

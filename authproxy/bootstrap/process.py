@@ -1,5 +1,4 @@
-"""The gateway as a process of its own: signals, what a supervisor is told, and an end that nothing holds
-up."""
+"""The gateway as a process: signals, messages to systemd, and an end that nothing can delay."""
 
 from __future__ import annotations
 
@@ -22,14 +21,14 @@ from authproxy.settings.schema import Settings
 from authproxy.telemetry.logging import log_interpreter_failures, logger
 
 _GRACE: Final = 6.0
-"""Seconds beyond `server.timeouts.leave` and `.drain` in which everything is closed. Then the process ends,
+"""Seconds after `server.timeouts.leave` and `.drain` in which everything is closed. Then the process ends,
 whatever hangs."""
 _HURRIED_GRACE: Final = 4.0
 
 
 def run(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT, then drains and ends the process with exit code 0; a second such signal
-    cuts what still runs. SIGHUP reopens the audit file. A crash leaves no core file. Raises CannotStart."""
+    """Serves until SIGTERM or SIGINT, then drains and ends the process with exit code 0. A second such signal
+    cuts running requests. SIGHUP reopens the audit file. A crash leaves no core file. Raises CannotStart."""
     import uvloop  # noqa: PLC0415  (only a gateway that serves needs it)
 
     raise_limit()
@@ -49,27 +48,27 @@ async def _serve(settings: Settings) -> None:
         ending.gateway = gateway
         _on_hangup(gateway)
         _notify("READY=1")
-        await ending.wanted.wait()
+        await ending.requested.wait()
         _notify("STOPPING=1")
     _end()
 
 
 class _Ending:
-    """What SIGTERM and SIGINT do: the first one begins an orderly end within a fixed time, the second one
-    hastens it."""
+    """Handles SIGTERM and SIGINT: the first one begins an orderly end of limited length, the second one
+    shortens it."""
 
     def __init__(self, settings: Settings) -> None:
         timeouts = settings.server.timeouts
         self._takes = timeouts.leave.total_seconds() + timeouts.drain.total_seconds() + _GRACE
-        self.wanted = asyncio.Event()
+        self.requested = asyncio.Event()
         self.gateway: Gateway | None = None
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._asked)
+            loop.add_signal_handler(number, self._request)
 
-    def _asked(self) -> None:
-        if not self.wanted.is_set():
-            self.wanted.set()
+    def _request(self) -> None:
+        if not self.requested.is_set():
+            self.requested.set()
             _end_at_last_after(self._takes)
         else:
             _end_at_last_after(_HURRIED_GRACE)
@@ -78,20 +77,20 @@ class _Ending:
 
 
 def _on_hangup(gateway: Gateway) -> None:
-    """Obeys SIGHUP, which `serve` ignores from its first instruction on. The file is reopened once right
-    away, for a signal that came during the start."""
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.writing.reopen)
-    gateway.writing.reopen()
+    """Handles SIGHUP, which `authproxy serve` has ignored so far. The file is reopened once at this moment,
+    in case a signal came during the start."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.outputs.reopen)
+    gateway.outputs.reopen()
 
 
 def _end_at_last_after(seconds: float) -> None:
-    """Ends the process with exit code 1 after so many seconds, from a thread that needs neither the loop nor
-    the interpreter's lock."""
+    """Ends the process with exit code 1 after so many seconds, by a thread that needs neither the event loop
+    nor the interpreter's lock."""
     faulthandler.dump_traceback_later(seconds, exit=True, file=Path(os.devnull).open("wb"))  # noqa: SIM115  (read by that thread until the end)
 
 
 def _end() -> None:
-    """Ends the process now. The ordinary way would wait for threads, and one of them may be asking a name
+    """Ends the process now. A return from `main` would wait for threads, and one of them may be asking a name
     server that never answers."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
@@ -100,14 +99,13 @@ def _end() -> None:
 
 
 def _leave_no_core() -> None:
-    """A core file would hold keys, tickets and tokens, and lie about for years. Nobody can raise the limit
-    again."""
+    """A core file would hold keys, tickets and tokens. The hard limit of 0 cannot be raised again."""
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _notify(state: str) -> None:
-    """Tells systemd (sd_notify(3)), if it started us and wants to be told."""
+    """Tells systemd (sd_notify(3)) if it has started us and asks for such messages."""
     address = os.environ.get("NOTIFY_SOCKET")
     if address:
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:

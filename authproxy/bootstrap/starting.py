@@ -1,5 +1,4 @@
-"""What is wrong, in one line for the operator: why a gateway cannot start, or a command cannot do its
-work."""
+"""Errors in one line for the operator: why the gateway cannot start, or a command has failed."""
 
 from __future__ import annotations
 
@@ -18,11 +17,11 @@ class CannotStart(Exception):  # noqa: N818
 
 
 class Unusable(ValueError):  # noqa: N818
-    """What a setting names cannot be used. The message begins with the key."""
+    """The file or value that a setting names cannot be used. The message begins with the key."""
 
 
 def in_one_line(error: Exception, settings: Settings | None = None) -> str:
-    """What is wrong, beginning with the key of the setting where that is known."""
+    """The error; it begins with the key of the setting if the key is known."""
     if type(error).__module__.partition(".")[0] == __package__.partition(".")[0]:
         # Our own errors are written for operators.
         return _first_line(str(error)) or type(error).__name__
@@ -33,12 +32,12 @@ def in_one_line(error: Exception, settings: Settings | None = None) -> str:
         file = str(error.filename)
         key = next((key for key, value in _texts("", settings) if value == file), None)
         return f"{key}: {file}: {reason}" if key else f"{file}: {reason}"
-    # The text of an unexpected error may contain a secret, so only its type and place are shown.
-    return f"unexpected {type(error).__name__} at {_place(error)}"
+    # The text of an unexpected error may contain a secret: only its type and origin are shown.
+    return f"unexpected {type(error).__name__} at {_origin(error)}"
 
 
-def _place(error: Exception) -> str:
-    """Where in our own code it came from."""
+def _origin(error: Exception) -> str:
+    """The last line of our own code in the traceback."""
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
@@ -52,7 +51,7 @@ def _place(error: Exception) -> str:
 
 
 def _texts(path: str, value: object) -> Iterator[tuple[str, str]]:
-    """Every text in the settings with its key."""
+    """Every text of the settings, with its key."""
     if isinstance(value, str):
         yield path, value
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -1,11 +1,12 @@
-"""Step-ups put together: which methods there are, who sends messages, what is enrolled, which forms wait."""
+"""The section `step_up` → the methods, the flows of challenges and enrolments, and the forms that wait."""
 
 from __future__ import annotations
 
 import secrets
 
-from authproxy.bootstrap import meanings
-from authproxy.bootstrap.parts import Parts
+from authproxy.bootstrap.components import Components
+from authproxy.bootstrap.keys import record_keys
+from authproxy.bootstrap.provider import step_up_by
 from authproxy.challenges.method import Method
 from authproxy.challenges.one_time_code import CodeHashes
 from authproxy.challenges.push import PushEnrolling, PushMethod, PushRules
@@ -23,18 +24,17 @@ from authproxy.flows.step_up.enrolling import Enrolling
 from authproxy.flows.step_up.method_changes import MethodChanges
 from authproxy.identity.assurance import StepUpMethod
 from authproxy.web.application import StepUpServices
-from authproxy.web.messages import TextMessages
 
 _ISSUER_NAME = "Bankart Varni Spletni Prehod"
-"""What authenticator applications call the gateway."""
+"""The gateway's name in authenticator applications."""
 
 
-def held_requests(parts: Parts) -> HeldRequests:
-    """Forms that wait for a proof: the edge keeps and sends them, the pages show them."""
-    settings = parts.settings
+def held_requests(components: Components) -> HeldRequests:
+    """Forms that wait for a fresh proof. The edge stores and sends them; the pages show them."""
+    settings = components.settings
     return HeldRequests(
-        kept=parts.stores.shared_octets,
-        limits=parts.stores.limits,
+        kept=components.stores.shared_octets,
+        limits=components.stores.limits,
         fresh=secrets.token_urlsafe,
         lives_for=settings.sessions.attempt,
         largest=settings.step_up.held.size,
@@ -42,44 +42,41 @@ def held_requests(parts: Parts) -> HeldRequests:
     )
 
 
-def step_up_services(
-    parts: Parts, login: OpenIdSignIn, texts: TextMessages, held: HeldRequests
-) -> StepUpServices:
-    numbers = PhoneNumbers(parts.stores.people)
-    hashes = CodeHashes(meanings.record_keys(parts.settings))
-    methods, elsewhere = _methods(parts, texts, numbers, hashes), _elsewhere(parts, login)
+def step_up_services(components: Components, login: OpenIdSignIn, held: HeldRequests) -> StepUpServices:
+    numbers = PhoneNumbers(components.stores.people)
+    hashes = CodeHashes(record_keys(components.settings.sessions))
+    methods, elsewhere = _methods(components, numbers, hashes), _elsewhere(components, login)
     changes = MethodChanges(
-        enrolments=parts.stores.enrolments,
-        people=parts.stores.people,
+        enrolments=components.stores.enrolments,
+        people=components.stores.people,
         set_up=frozenset({method.method for method in methods} | set(elsewhere)),
-        proof_for=parts.settings.step_up.enrolment_proof_for,
+        proof_for=components.settings.step_up.enrolment_proof_for,
     )
     return StepUpServices(
-        step_ups=_step_ups(parts, texts, methods, elsewhere, changes, held),
+        step_ups=_step_ups(components, methods, elsewhere, changes, held),
         held=held,
-        enrolling=_enrolling(parts, numbers, hashes, changes),
+        enrolling=_enrolling(components, numbers, hashes, changes),
     )
 
 
 def _step_ups(
-    parts: Parts,
-    texts: TextMessages,
+    components: Components,
     methods: list[Method],
     elsewhere: dict[StepUpMethod, Elsewhere],
     changes: MethodChanges,
     held: HeldRequests,
 ) -> StepUps:
-    settings, stores = parts.settings, parts.stores
+    settings, stores = components.settings, components.stores
     return StepUps(
         sessions=stores.sessions,
         challenges=stores.challenges,
         limits=stores.limits,
-        elevations=parts.elevations,
+        elevations=components.elevations,
         methods=methods,
         elsewhere=elsewhere,
         changes=changes,
-        portals={portal.portal_id: portal for portal in parts.portals.by_host.values()},
-        portal_names=texts.portal_name,
+        portals={portal.portal_id: portal for portal in components.portals.by_host.values()},
+        portal_names=components.texts.portal_name,
         rules=StepUpRules(
             levels={int(level): frozenset(allowed) for level, allowed in settings.step_up.levels.items()},
             tries=settings.step_up.codes.tries,
@@ -87,44 +84,50 @@ def _step_ups(
         ),
         describe_browser=described,
         fresh=secrets.token_urlsafe,
-        notices=parts.notices,
+        notices=components.notices,
         bound=BoundRequests(held=held, used=stores.used_proofs),
     )
 
 
-def _enrolling(parts: Parts, numbers: PhoneNumbers, hashes: CodeHashes, changes: MethodChanges) -> Enrolling:
-    onepass = parts.delivery.onepass
-    named = parts.settings.step_up.onepass
+def _enrolling(
+    components: Components, numbers: PhoneNumbers, hashes: CodeHashes, changes: MethodChanges
+) -> Enrolling:
+    onepass = components.delivery.onepass
+    settings = components.settings.step_up.onepass
     push = None
-    if onepass is not None and named is not None:
+    if onepass is not None and settings is not None:
         push = PushEnrolling(
-            service=onepass, hashes=hashes, relying_party=named.name, fresh=secrets.token_urlsafe
+            service=onepass, hashes=hashes, relying_party=settings.name, fresh=secrets.token_urlsafe
         )
     return Enrolling(
-        sessions=parts.stores.sessions,
-        store=parts.stores.enrolments,
-        begun=parts.stores.shared_octets,
-        limits=parts.stores.limits,
+        sessions=components.stores.sessions,
+        store=components.stores.enrolments,
+        begun=components.stores.shared_octets,
+        limits=components.stores.limits,
         push=push,
         numbers=numbers,
-        notices=parts.notices,
+        notices=components.notices,
         changes=changes,
         issuer_name=_ISSUER_NAME,
         fresh=secrets.token_urlsafe,
         random_bytes=secrets.token_bytes,
         below=secrets.randbelow,
-        sheet_cost=parts.sheet_cost,
+        sheet_cost=components.sheet_cost,
     )
 
 
-def _methods(parts: Parts, texts: TextMessages, numbers: PhoneNumbers, hashes: CodeHashes) -> list[Method]:
-    """Those that can work with these settings: without a gateway nobody is offered a text message."""
-    codes, pushes, stores = parts.settings.step_up.codes, parts.settings.step_up.pushes, parts.stores
+def _methods(components: Components, numbers: PhoneNumbers, hashes: CodeHashes) -> list[Method]:
+    """The methods that work with these settings: without a gateway there are no codes by text message."""
+    codes, pushes, stores = (
+        components.settings.step_up.codes,
+        components.settings.step_up.pushes,
+        components.stores,
+    )
     methods: list[Method] = [
         TotpMethod(enrolments=stores.enrolments, lives_for=codes.lives_for),
-        RecoveryMethod(codes=stores.enrolments, lives_for=codes.lives_for, cost=parts.sheet_cost),
+        RecoveryMethod(codes=stores.enrolments, lives_for=codes.lives_for, cost=components.sheet_cost),
     ]
-    if parts.delivery.sms is not None:
+    if components.delivery.sms is not None:
         rules = CodeRules(
             digits=codes.digits,
             lives_for=codes.lives_for,
@@ -133,19 +136,19 @@ def _methods(parts: Parts, texts: TextMessages, numbers: PhoneNumbers, hashes: C
         )
         methods.append(
             SmsMethod(
-                sender=parts.delivery.sms,
+                sender=components.delivery.sms,
                 numbers=numbers,
                 messages=stores.limits,
-                text=texts.code,
+                text=components.texts.code,
                 hashes=hashes,
                 rules=rules,
                 below=secrets.randbelow,
             )
         )
-    if parts.delivery.onepass is not None:
+    if components.delivery.onepass is not None:
         methods.append(
             PushMethod(
-                service=parts.delivery.onepass,
+                service=components.delivery.onepass,
                 enrolments=stores.enrolments,
                 pending=stores.challenges,
                 messages=stores.limits,
@@ -156,15 +159,17 @@ def _methods(parts: Parts, texts: TextMessages, numbers: PhoneNumbers, hashes: C
     return methods
 
 
-def _elsewhere(parts: Parts, login: OpenIdSignIn) -> dict[StepUpMethod, Elsewhere]:
-    people = parts.stores.people
-    ways: dict[StepUpMethod, Elsewhere] = {}
-    if meanings.step_up_by(parts.settings.rekono).is_possible:
-        ways["rekono"] = AtProvider(login, people, issuer=parts.settings.rekono.issuer)
-    acnlb = parts.settings.acnlb
-    if parts.certificates is not None and acnlb is not None:
-        knows = parts.certificates.profile.believes_tax_numbers
-        ways["certificate"] = ByCertificate(
-            parts.certificates.login, people, knows_tax_numbers=knows, level=acnlb.level
+def _elsewhere(components: Components, login: OpenIdSignIn) -> dict[StepUpMethod, Elsewhere]:
+    people = components.stores.people
+    elsewhere: dict[StepUpMethod, Elsewhere] = {}
+    if step_up_by(components.settings.rekono).is_possible:
+        elsewhere["rekono"] = AtProvider(login, people, issuer=components.settings.rekono.issuer)
+    acnlb = components.settings.acnlb
+    if components.certificates is not None and acnlb is not None:
+        elsewhere["certificate"] = ByCertificate(
+            components.certificates.login,
+            people,
+            knows_tax_numbers=acnlb.believes_tax_numbers,
+            level=acnlb.level,
         )
-    return ways
+    return elsewhere

@@ -1,4 +1,4 @@
-"""The store of the settings: Redis, or the in-process twin for trying things out."""
+"""The section `store` → all stores in Redis, or in the memory of this process for trying things out."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from authproxy.access.unavailable import CannotAsk
-from authproxy.bootstrap import meanings
 from authproxy.bootstrap.clock import utc_now
+from authproxy.bootstrap.keys import record_keys
 from authproxy.dns.resolver import Resolver
-from authproxy.settings.schema import Settings
-from authproxy.settings.step_up import Blocks
+from authproxy.settings.schema import Settings, StoreSettings
+from authproxy.settings.step_up import BlockSettings
 from authproxy.storage.memory import (
     MemoryAttempts,
     MemoryChallenges,
@@ -33,7 +33,7 @@ from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis.attempts import RedisAttempts
 from authproxy.storage.redis.audit_queue import RedisAuditQueue
 from authproxy.storage.redis.challenges import RedisChallenges
-from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.connection import RedisConnection, StoreTls
 from authproxy.storage.redis.enrolments import RedisEnrolments
 from authproxy.storage.redis.grants import RedisGrants
 from authproxy.storage.redis.heartbeat import Heartbeat
@@ -54,8 +54,7 @@ MEMORY = "memory://"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """What remembers, and how it is asked whether it is there. `connection` is None for the in-process
-    twin."""
+    """Every store. `connection` and `heartbeat` are None where they keep their records in memory."""
 
     sessions: RedisSessions | MemorySessions
     attempts: RedisAttempts | MemoryAttempts
@@ -75,20 +74,20 @@ class Stores:
     clock: Callable[[], datetime]
     open_sessions: RedisOpenSessions | None = None
     members_of: tuple[str, ...] = ()
-    """Portals that let in only who is in the register."""
+    """The portals that let in only people of the register."""
     audit_queue: RedisAuditQueue | None = None
-    """Operators' acts that wait for a trail; None where no command can reach the store."""
+    """Events of commands that wait for a gateway; None in memory, which no command can reach."""
 
     @property
     def unreadable(self) -> dict[str, int]:
-        """How many records no key has opened since the start, by what they should have been."""
+        """How many records none of the keys has opened since the start, by kind."""
         kinds = {"session": self.sessions, "challenge": self.challenges, "enrolment": self.enrolments}
-        kept_elsewhere = RedisSessions | RedisChallenges | RedisEnrolments
-        return {name: store.unreadable for name, store in kinds.items() if isinstance(store, kept_elsewhere)}
+        sealed = RedisSessions | RedisChallenges | RedisEnrolments
+        return {name: store.unreadable for name, store in kinds.items() if isinstance(store, sealed)}
 
     async def check(self) -> Check:
-        """Whether the store takes writes and has a whole register, and what an operator should mend. Raises
-        CannotAsk."""
+        """For readiness: whether the store takes writes and its register is whole, and what an operator
+        should repair. Raises CannotAsk."""
         if self.heartbeat is None:
             return Check(status="warning", detail="in this process: sessions are lost at its end")
         await self.heartbeat.beat(self.clock())
@@ -112,14 +111,13 @@ async def stores(
     clock: Callable[[], datetime] = utc_now,
     audit: Audit | None = None,
 ) -> AsyncIterator[Stores]:
-    """`audit` records sessions that end by time, and unreadable values under the name of a session. Commands
-    hand in none."""
+    """`audit` records sessions that end by time or cannot be read. Commands leave it out."""
     store, blocks = settings.store, settings.step_up.blocks
     people, addresses = (
         _block_rules(blocks, after=blocks.after),
         _block_rules(blocks, after=blocks.after_from_address),
     )
-    keys = KeyRing(meanings.record_keys(settings), random_bytes=secrets.token_bytes)
+    keys = KeyRing(record_keys(settings.sessions), random_bytes=secrets.token_bytes)
     seals = Seals(keys)
     if store.url == MEMORY:
         near_cache = NearCache(keeps_for=store.near_cache_for, silence=None)
@@ -146,7 +144,7 @@ async def stores(
         store.url,
         username=store.username,
         password=store.password.get_secret_value() if store.password is not None else None,
-        tls=meanings.store_tls(store),
+        tls=_store_tls(store),
         deadline=store.deadline,
         names=names,
     )
@@ -191,13 +189,23 @@ async def stores(
             ),
         )
         if heartbeat.endings.untold:
-            # A command ends before the next beat, so it tells the instances here which sessions it has ended.
-            # They need to know that in case the store goes back in time.
+            # A command ends before the next beat, so it tells the gateways now which sessions it has ended:
+            # they end them again if the store is set back to an older state.
             with suppress(CannotAsk):
                 await heartbeat.tell_endings(clock())
     finally:
         await connection.aclose()
 
 
-def _block_rules(blocks: Blocks, *, after: int) -> BlockRules:
+def _store_tls(settings: StoreSettings) -> StoreTls | None:
+    """None if no file is named: the URL alone then decides about TLS."""
+    tls = StoreTls(
+        ca_file=settings.ca_file,
+        certificate_file=settings.client_cert_file,
+        key_file=settings.client_key_file,
+    )
+    return None if tls == StoreTls() else tls
+
+
+def _block_rules(blocks: BlockSettings, *, after: int) -> BlockRules:
     return BlockRules(after=after, lasts=blocks.lasts, at_most=blocks.at_most)

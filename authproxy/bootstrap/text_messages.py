@@ -1,4 +1,4 @@
-"""The gateways for text messages, put together from the settings."""
+"""The section `step_up.sms` → the gateways for text messages, asked in the order of the settings."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from authproxy.delivery.smpp import MessageCentre, SmppSmsGateway
 from authproxy.delivery.sms_gateways import FallbackSender, GatewayRest, SmsGateway
 from authproxy.delivery.template import Template
 from authproxy.dns.resolver import Resolver
-from authproxy.settings import delivery as schema
+from authproxy.settings.sms import HttpSmsSettings, SmppSettings, SmsSettings
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web.management import Check
 
 
 async def sms_sender(
-    settings: schema.Sms,
+    settings: SmsSettings,
     *,
     clock: Callable[[], datetime],
     background: Background,
@@ -43,13 +43,15 @@ async def sms_sender(
 
 
 async def check(sender: FallbackSender) -> Check:
-    """For readiness: which gateways fail. What has not been asked yet counts as working."""
-    every = sender.health()
-    failing = [each for each in every if each.failures]
+    """For readiness: which gateways fail. A gateway that has not been asked yet counts as working."""
+    gateways = sender.health()
+    failing = [gateway for gateway in gateways if gateway.failures]
     if not failing:
-        return Check(status="ok", detail=f"{len(every)} gateways")
-    detail = "; ".join(f"{each.name} {each.last_problem} ({each.failures} in a row)" for each in failing)
-    return Check(status="failed" if len(failing) == len(every) else "warning", detail=detail)
+        return Check(status="ok", detail=f"{len(gateways)} gateways")
+    detail = "; ".join(
+        f"{gateway.name} {gateway.last_problem} ({gateway.failures} in a row)" for gateway in failing
+    )
+    return Check(status="failed" if len(failing) == len(gateways) else "warning", detail=detail)
 
 
 def count(sender: FallbackSender, metrics: Metrics) -> None:
@@ -61,7 +63,7 @@ def count(sender: FallbackSender, metrics: Metrics) -> None:
 
 async def _http(
     name: str,
-    settings: schema.HttpSmsGateway,
+    settings: HttpSmsSettings,
     sender: str,
     background: Background,
     resources: AsyncExitStack,
@@ -77,7 +79,7 @@ async def _http(
     return HttpSmsGateway(name, agreement_of(settings, sender), session, spawn=background.spawn)
 
 
-def agreement_of(settings: schema.HttpSmsGateway, sender: str) -> Agreement:
+def agreement_of(settings: HttpSmsSettings, sender: str) -> Agreement:
     signature, success, reports = settings.signature, settings.success, settings.reports
     return Agreement(
         url=settings.url,
@@ -115,7 +117,7 @@ def agreement_of(settings: schema.HttpSmsGateway, sender: str) -> Agreement:
     )
 
 
-def _authentication(settings: schema.HttpSmsGateway) -> dict[str, str]:
+def _authentication(settings: HttpSmsSettings) -> dict[str, str]:
     secret = settings.secret.get_secret_value() if settings.secret is not None else ""
     match settings.authentication:
         case "none":
@@ -132,7 +134,7 @@ def _authentication(settings: schema.HttpSmsGateway) -> dict[str, str]:
 
 
 def _smpp(
-    name: str, settings: schema.SmppGateway, sender: str, background: Background, names: Resolver | None
+    name: str, settings: SmppSettings, sender: str, background: Background, names: Resolver | None
 ) -> SmppSmsGateway:
     centre = MessageCentre(
         host=settings.host,

@@ -1,8 +1,7 @@
-"""`authproxy certificate explain`: what a certificate says, which check it passes or fails and why, and whom
-it would sign in.
+"""`authproxy certificate explain`: what a certificate says, which checks it passes, and whom it would
+sign in.
 
-The same validator, profile and register as those of a running gateway: it cannot tell another story than
-they.
+The validator, the profile and the register are those of a running gateway, so its answer would be the same.
 """
 
 from __future__ import annotations
@@ -91,7 +90,9 @@ def _described(explained: ExplainedCertificate) -> dict[str, object]:
         "person": explained.person,
         "portals": explained.portals,
         "refused": explained.refused,
-        "refused_at": {portal_id: told for portal_id, told in explained.told_at.items() if told is not None},
+        "refused_at": {
+            portal_id: refusal for portal_id, refusal in explained.refused_at.items() if refusal is not None
+        },
     }
 
 
@@ -108,12 +109,12 @@ def _print(explained: ExplainedCertificate) -> None:
     click.echo()
     if explained.admits:
         click.echo(f"signs in {visible(str(explained.person))} at: {', '.join(explained.portals)}")
-    elif explained.refused or not explained.told_at:
+    elif explained.refused or not explained.refused_at:
         click.echo(f"signs nobody in: {visible(explained.refused or 'no portal takes certificates')}")
         return
-    for portal_id, told in explained.told_at.items():
-        if told is not None:
-            click.echo(f"signs nobody in at {portal_id}: {visible(told)}")
+    for portal_id, refusal in explained.refused_at.items():
+        if refusal is not None:
+            click.echo(f"signs nobody in at {portal_id}: {visible(refusal)}")
 
 
 def _says(explained: ExplainedCertificate) -> dict[str, object]:

@@ -1,8 +1,7 @@
-"""PURE: for `authproxy explain`: which portal and route a request falls under, what is demanded there and
-why, in words.
+"""PURE: `authproxy explain` in words: which portal and route a request falls under, what is demanded there,
+and why.
 
-It asks the same parser, the same hosts and the same rules that decide on requests: it cannot tell another
-story than they.
+Parser, hosts and rules are those that decide about requests, so the gateway would decide the same.
 """
 
 from __future__ import annotations
@@ -23,18 +22,18 @@ from authproxy.identity.assurance import STEP_UP_METHODS, Level
 class Explanation:
     text: str
     is_served: bool
-    """Whether anybody at all could be let through to the portal (or the gateway answers itself)."""
+    """Whether anybody could reach the portal with it, or the gateway answers it itself."""
 
 
 def explained(method: str, url: str, portals: Portals) -> Explanation:
-    """What would happen to a request of METHOD for the URL."""
+    """What the gateway would do with a request of this method for this URL."""
     parts = urlsplit(url)
     default_port = {"http": 80, "https": 443}.get(parts.scheme.lower())
     if default_port is None or not parts.netloc:
         return _refused(
             method, url, Reason.REQUEST_UNREADABLE, "not a whole URL such as `https://acq.bankart.si/reports`"
         )
-    # Not `parts.path`: taking apart and putting together again would hide what the gateway sees.
+    # The target as it was written. `parts.path` would be another spelling than the one the gateway receives.
     _, _, rest = url.partition("://")
     origin_form = rest[len(parts.netloc) :] or "/"
     try:
@@ -45,7 +44,7 @@ def explained(method: str, url: str, portals: Portals) -> Explanation:
             return _refused(
                 method, url, Reason.UNKNOWN_HOST, f"no portal has the host {host}; there are: {known}"
             )
-        asked = target.parse(
+        request = target.parse(
             method=method,
             target=origin_form if origin_form.startswith("/") else f"/{origin_form}",
             host=host,
@@ -55,54 +54,55 @@ def explained(method: str, url: str, portals: Portals) -> Explanation:
         )
     except TargetRefused as refused:
         return _refused(method, url, refused.reason, str(refused))
-    return _told(portal, asked)
+    return _explained(portal, request)
 
 
-def _told(portal: Portal, asked: RequestTarget) -> Explanation:
-    lines = [f"{asked.method} {portal.origin}{asked.origin_form}", f"portal   {portal.portal_id}"]
-    if is_own_path(asked):
+def _explained(portal: Portal, request: RequestTarget) -> Explanation:
+    lines = [f"{request.method} {portal.origin}{request.origin_form}", f"portal   {portal.portal_id}"]
+    if is_own_path(request):
         lines += ["route    the gateway's own pages; the portal's are never reached there"]
         return Explanation(text="\n".join(lines), is_served=True)
-    if asked.method not in portal.methods:
+    if request.method not in portal.methods:
         because = f"the portal is asked with {', '.join(sorted(portal.methods))}"
         return Explanation(
             text="\n".join([*lines, f"refused  {Reason.METHOD_UNSUPPORTED}: {because}"]), is_served=False
         )
-    route = policy.route_of(portal, asked)
+    route = policy.route_of(portal, request)
     if route is None:
-        ways = {
-            (found.name if found else "none")
-            for found in (portal.route(path, asked.method) for path in asked.readings())
+        names = {
+            (covering.name if covering else "none")
+            for covering in (portal.route(path, request.method) for path in request.readings())
         }
         because = (
             "the path can be read in several ways, which fall under different routes "
-            f"({', '.join(sorted(ways))})"
-            if len(ways) > 1
+            f"({', '.join(sorted(names))})"
+            if len(names) > 1
             else "no route covers it"
         )
         return Explanation(
             text="\n".join([*lines, f"refused  {Reason.TARGET_AMBIGUOUS}: {because}"]), is_served=False
         )
     return Explanation(
-        text="\n".join([*lines, *_route_lines(portal, route), *_other_places(portal, asked)]), is_served=True
+        text="\n".join([*lines, *_route_lines(portal, route), *_other_targets(portal, request)]),
+        is_served=True,
     )
 
 
-def _other_places(portal: Portal, asked: RequestTarget) -> list[str]:
-    """What else is judged, for a request without `Depth`."""
+def _other_targets(portal: Portal, request: RequestTarget) -> list[str]:
+    """What else must be allowed, for a WebDAV request without `Depth`."""
     lines = [
         f"also     must be allowed: {other.method} {other.path}"
-        for other in other_targets.judged_with(portal, asked, None, ())
+        for other in other_targets.judged_with(portal, request, None, ())
     ]
-    if asked.method in {"COPY", "MOVE"}:
+    if request.method in {"COPY", "MOVE"}:
         lines.append("also     PUT and DELETE at the Destination, and everything below it")
-    if asked.method == "OPTIONS" and portal.passes_preflights:
+    if request.method == "OPTIONS" and portal.passes_preflights:
         lines.append("or       a CORS preflight: passed on for nobody, without a session")
     return lines
 
 
 def _route_lines(portal: Portal, route: Route) -> list[str]:
-    demand = route.requirement
+    requirement = route.requirement
     methods = f" ({', '.join(route.methods)})" if route.methods else ""
     position = portal.routes.index(route) + 1
     routes = len(portal.routes)
@@ -111,13 +111,13 @@ def _route_lines(portal: Portal, route: Route) -> list[str]:
         if position == 1
         else f"number {position} of {routes}, and none before it covers path and method"
     )
-    known = ", ".join(dict.fromkeys((*portal.required_claims, *demand.claims)))
+    claims = ", ".join(dict.fromkeys((*portal.required_claims, *requirement.claims)))
     return [
         f"route    {route.name}: {route.path}{methods}",
         f"because  it is {reason}",
-        f"demands  sign-in by {' or '.join(demand.methods)}, level {int(demand.level)} or more",
-        f"knowing  {known or 'nothing but the account'}",
-        f"proof    {_proof(demand)}",
+        f"demands  sign-in by {' or '.join(requirement.methods)}, level {int(requirement.level)} or more",
+        f"knowing  {claims or 'nothing but the account'}",
+        f"proof    {_proof(requirement)}",
         *(
             [f"asks     Rekono for {', '.join(route.provider_demand.parameters)}"]
             if route.provider_demand.parameters
@@ -129,26 +129,26 @@ def _route_lines(portal: Portal, route: Route) -> list[str]:
     ]
 
 
-def _proof(demand: Requirement) -> str:
-    wanted = demand.step_up
-    if wanted is None:
+def _proof(requirement: Requirement) -> str:
+    step_up = requirement.step_up
+    if step_up is None:
         return "none beside the sign-in"
-    level = "" if demand.level == Level.LOW else f", of level {int(demand.level)} or more"
-    methods = "any method" if set(wanted.methods) == set(STEP_UP_METHODS) else " or ".join(wanted.methods)
-    those = (
-        f"; one by rekono with acr {' or '.join(wanted.acr)}"
-        if wanted.acr and "rekono" in wanted.methods
+    level = "" if requirement.level == Level.LOW else f", of level {int(requirement.level)} or more"
+    methods = "any method" if set(step_up.methods) == set(STEP_UP_METHODS) else " or ".join(step_up.methods)
+    acr = (
+        f"; one by rekono with acr {' or '.join(step_up.acr)}"
+        if step_up.acr and "rekono" in step_up.methods
         else ""
     )
-    if wanted.is_per_request:
-        seen = f", showing {', '.join(wanted.shows)}" if wanted.shows else ""
+    if step_up.is_per_request:
+        fields = f", showing {', '.join(step_up.shows)}" if step_up.shows else ""
         return (
-            f"a step-up by {methods} for this one request{level}{seen}{those}: a form that is kept, or a "
+            f"a step-up by {methods} for this one request{level}{fields}{acr}: a form that is kept, or a "
             "GET, used once\n         behind a front proxy that asks subrequests nothing can be bound: "
             f"refused with {Reason.REQUEST_CANNOT_BE_BOUND}"
         )
-    when = "once in the session" if wanted.max_age is None else f"at most {_span(wanted.max_age)} old"
-    return f"a step-up by {methods}, {when}{level}{those}"
+    when = "once in the session" if step_up.max_age is None else f"at most {_span(step_up.max_age)} old"
+    return f"a step-up by {methods}, {when}{level}{acr}"
 
 
 def _span(span: timedelta) -> str:

@@ -1,8 +1,8 @@
-"""`authproxy healthcheck`: asks the management listener of a running gateway whether it is well, as
-supervisors of containers do.
+"""`authproxy healthcheck`: asks the management listener of a running gateway whether it is well, for
+supervisors of containers.
 
-Of the settings it reads only where that listener is: an unfinished edit elsewhere in the file says nothing
-about the gateway that runs.
+Of the settings it reads only the address of that listener, because an unfinished edit elsewhere in the file
+says nothing about the running gateway.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import click
 
 from authproxy.cli.terminal import fail
 
-_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # what a listener on all addresses is asked at
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # where to ask a listener on all addresses
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -33,8 +33,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Question:
-    """Where to ask. `shown` is what the operator reads; `socket_path` is the path of a Unix socket, or
-    None."""
+    """Where to ask. `shown` is for the operator; `socket_path` is a Unix socket, None for TCP."""
 
     shown: str
     target: str = "/healthz"

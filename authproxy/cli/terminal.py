@@ -1,7 +1,4 @@
-"""What all commands share: options, reading the settings, tables, and how a command fails.
-
-Whatever a command needs is imported inside it, so that `--help` and completion answer at once.
-"""
+"""What all commands share: options, reading the settings, tables, and how a command fails."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Machine-read
 
 
 class OneLineGroup(click.Group):
-    """Commands that fail in one line and with exit code 1, whatever goes wrong in them."""
+    """A group whose commands fail with one line and exit code 1, whatever goes wrong."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -44,7 +41,7 @@ class OneLineGroup(click.Group):
             raise
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
-                raise  # the reader of our output has gone; click ends quietly
+                raise  # the reader of our output has gone, and click ends without a word
             from authproxy.bootstrap.starting import in_one_line
 
             fail(f"authproxy: {in_one_line(error)}")
@@ -52,7 +49,7 @@ class OneLineGroup(click.Group):
 
 @contextmanager
 def store_asked() -> Iterator[None]:
-    """Turns "the store cannot be asked" into a sentence and an exit code."""
+    """Turns CannotAsk into its message and exit code 1."""
     from authproxy.access.unavailable import CannotAsk
 
     try:
@@ -62,7 +59,7 @@ def store_asked() -> Iterator[None]:
 
 
 def settings_of(config: Path) -> Settings:
-    """The settings; findings go to standard error, and errors end the command."""
+    """The settings. Findings are written to standard error, and an error ends the command."""
     from authproxy.settings.findings import SettingsUnreadable
     from authproxy.settings.sources import read
 
@@ -92,24 +89,24 @@ def print_table(rows: Sequence[Mapping[str, object]]) -> None:
 
 
 def print_details(details: Mapping[str, object], *, err: bool = False) -> None:
-    """What is known of one thing, a line for each of its properties."""
+    """One line for each detail of one thing."""
     for name, value in details.items():
         click.echo(f"{name:13}{visible(str(value))}", err=err)
 
 
 def visible(text: str) -> str:
-    """The text with everything that cannot be seen written out: what a certificate or a register says must
-    not command a terminal."""
-    return "".join(character if character.isprintable() else _written_out(character) for character in text)
+    """The text with invisible characters escaped: a certificate or a register must not control the
+    terminal."""
+    return "".join(character if character.isprintable() else _escaped(character) for character in text)
 
 
 def print_json(value: object) -> None:
-    """For programs and people: JSON in which everything that cannot be seen is escaped."""
+    """JSON for programs and people, with invisible characters escaped."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
-    click.echo("".join(each if each.isprintable() or each == "\n" else _written_out(each) for each in text))
+    click.echo("".join(sign if sign.isprintable() or sign == "\n" else _escaped(sign) for sign in text))
 
 
-def _written_out(character: str) -> str:
+def _escaped(character: str) -> str:
     return json.dumps(character)[1:-1] if character != "\x7f" else "\\u007f"
 
 

@@ -204,12 +204,12 @@ async def running(
         async with bootstrap.running(settings, clock=clock) as gateway:
             # A configured store may be away. The gateway starts without it, and so does the sandbox.
             with suppress(CannotAsk):
-                await gateway.desk.take_over(
+                await gateway.register.take_over(
                     enrolled(accounts.seeded, folder / AUTHORITY_FOLDER), replaces=False
                 )
                 for known in to_be_enrolled(accounts, dict(applications)[PHONE_PORT][phone.PHONE].links):
                     for member_id, enrolment in enrolments(known, now=clock()):
-                        await gateway.desk.enrol(member_id, enrolment)
+                        await gateway.register.enrol(member_id, enrolment)
             yield Sandbox(
                 addresses=addresses,
                 accounts=accounts,

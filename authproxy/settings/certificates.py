@@ -10,11 +10,11 @@ from pydantic import Field
 
 from authproxy.certificates.profiles import ACNLB_PERSONS, ACNLB_SEALS
 from authproxy.identity.assurance import Level
-from authproxy.settings.forms import Day, Duration, File, Form, Size, Text, Tls
+from authproxy.settings.value_types import Day, Duration, File, Form, Size, Text, TlsSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateRevocation:
+class RevocationSettings:
     """How it is found out whether a certificate has been revoked. Addresses of `ldap:` are never asked."""
 
     allowed_hosts: Annotated[
@@ -61,7 +61,7 @@ class CertificateRevocation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Acnlb:
+class AcnlbSettings:
     """Signing in with an ACNLB certificate: where browsers show it, whose certificates are accepted, and
     until when."""
 
@@ -82,7 +82,8 @@ class Acnlb:
         ),
     ] = "127.0.0.1:8444"
     tls: Annotated[
-        Tls | None, Field(description="The certificate of the host of `url`; with `presented_by: listener`.")
+        TlsSettings | None,
+        Field(description="The certificate of the host of `url`; with `presented_by: listener`."),
     ] = None
     presented_by: Annotated[
         Literal["listener", "rfc9440", "nginx", "ingress_nginx", "traefik", "envoy", "apache", "haproxy"],
@@ -150,4 +151,4 @@ class Acnlb:
     stop_at: Annotated[
         Day, Field(description="From this day on (0:00 UTC) nobody signs in with a certificate.")
     ] = date(2028, 6, 28)
-    revocation: CertificateRevocation = field(default_factory=CertificateRevocation)
+    revocation: RevocationSettings = field(default_factory=RevocationSettings)

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic.fields import FieldInfo
 
-from authproxy.settings.forms import Form
 from authproxy.settings.schema import Settings
+from authproxy.settings.value_types import Form
 
 FILE_SUFFIX = "_file"
 """What is put after the name of a secret to name its file."""

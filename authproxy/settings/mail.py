@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from authproxy.settings.forms import Duration, File, Form, Secret, Text
+from authproxy.settings.value_types import Duration, File, Form, Secret, Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mail:
+class MailSettings:
     """E-mail that tells people of changes in how they prove themselves. No code is ever sent by e-mail."""
 
     host: Annotated[Text, Field(description="The mail server's name or address.")]

@@ -9,11 +9,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from authproxy.settings.forms import Duration, File, Form, Secret, Text
+from authproxy.settings.value_types import Duration, File, Form, Secret, Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OnePass:
+class OnePassSettings:
     """Notifications to phones, signed answers back (contract: authproxy/delivery/README.md). The service is
     trusted to deliver, and with nothing more."""
 

@@ -11,9 +11,9 @@ from itertools import pairwise
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
-from authproxy.settings.certificates import Acnlb
-from authproxy.settings.forms import Tls
-from authproxy.settings.schema import PortalSettings, Server
+from authproxy.settings.certificates import AcnlbSettings
+from authproxy.settings.schema import PortalSettings, ServerSettings
+from authproxy.settings.value_types import TlsSettings
 from authproxy.settings.values import url_of
 
 WARNED_AHEAD = timedelta(days=21)
@@ -35,8 +35,8 @@ def troubles(chain: Sequence[x509.Certificate], hosts: Iterable[str], *, now: da
 
 
 def shown(
-    server: Server | None, acnlb: Acnlb | None, portals: Mapping[str, PortalSettings]
-) -> Iterator[tuple[str, Tls, list[str]]]:
+    server: ServerSettings | None, acnlb: AcnlbSettings | None, portals: Mapping[str, PortalSettings]
+) -> Iterator[tuple[str, TlsSettings, list[str]]]:
     """The certificates of our own listeners by section, with the hosts by which browsers come to them."""
     if server is not None and server.tls is not None:
         urls = [url_of(portal.url) for portal in portals.values() if portal.url.startswith("https:")]

@@ -16,8 +16,9 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from authproxy.access.header_names import Encoding, Preset
 from authproxy.access.routes import Claim, Members
 from authproxy.identity.assurance import Level, SignInMethod, StepUpMethod
-from authproxy.settings.certificates import Acnlb
-from authproxy.settings.forms import (
+from authproxy.settings.certificates import AcnlbSettings
+from authproxy.settings.step_up import StepUpSettings
+from authproxy.settings.value_types import (
     Duration,
     File,
     Form,
@@ -27,14 +28,13 @@ from authproxy.settings.forms import (
     Size,
     Telephone,
     Text,
-    Tls,
+    TlsSettings,
     unless_off,
 )
-from authproxy.settings.step_up import StepUps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequestRates:
+class RequestRateSettings:
     """How many requests of a kind one address (of IPv6: one network of 64 bits) may send within a minute;
     more are 429. 0 for no limit."""
 
@@ -64,7 +64,7 @@ class RequestRates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class LimitSettings:
     """How much the edge takes at a time."""
 
     head_size: Annotated[
@@ -122,11 +122,11 @@ class Limits:
             "`upstream_connections`.",
         ),
     ] = 2_048
-    per_minute: RequestRates = field(default_factory=RequestRates)
+    per_minute: RequestRateSettings = field(default_factory=RequestRateSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
+class TimeoutSettings:
     """How long the edge waits, and what it answers then."""
 
     head: Annotated[
@@ -160,7 +160,7 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hsts:
+class HstsSettings:
     """What our pages say by `Strict-Transport-Security` (RFC 6797). `hsts: off` sends none: for a front proxy
     that does."""
 
@@ -177,7 +177,7 @@ class Hsts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
+class ServerSettings:
     """Listeners, and who is believed on them."""
 
     listen: Annotated[
@@ -189,7 +189,7 @@ class Server:
         ),
     ] = ("127.0.0.1:8080",)
     tls: Annotated[
-        Tls | None,
+        TlsSettings | None,
         Field(description="TLS on the TCP listeners; leave out behind a front proxy that ends TLS."),
     ] = None
     unix_socket_mode: Annotated[
@@ -244,13 +244,13 @@ class Server:
             "a proxy (nginx: `gzip_proxied`). Empty: none.",
         ),
     ] = "authproxy"
-    hsts: Annotated[Hsts | None, BeforeValidator(unless_off)] = field(default_factory=Hsts)
-    limits: Limits = field(default_factory=Limits)
-    timeouts: Timeouts = field(default_factory=Timeouts)
+    hsts: Annotated[HstsSettings | None, BeforeValidator(unless_off)] = field(default_factory=HstsSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    timeouts: TimeoutSettings = field(default_factory=TimeoutSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Store:
+class StoreSettings:
     """Where sessions are kept, and which sign-in attempts have been used."""
 
     url: Annotated[
@@ -297,7 +297,7 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sessions:
+class SessionSettings:
     """How long people stay signed in, and the keys of their records."""
 
     keys: Annotated[
@@ -323,7 +323,7 @@ class Sessions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Assertions:
+class AssertionSettings:
     """The signed identity that portals receive."""
 
     issuer: Annotated[
@@ -345,7 +345,7 @@ class Assertions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimNames:
+class ClaimNameSettings:
     """Under which names, in order, the provider states things: in userinfo first, then in the ID token.
     `tax.value` is `value` in `tax`."""
 
@@ -386,7 +386,7 @@ class ClaimNames:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifiedWhenAbsent:
+class VerifiedWhenAbsentSettings:
     """What counts as verified where the provider states no `email_verified` or `phone_number_verified`, in
     userinfo or in the ID token. A `false` in either of them always counts."""
 
@@ -417,7 +417,7 @@ _LEVELS: dict[str, Level] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenIdProvider:
+class ProviderSettings:
     """The OpenID provider (Rekono) toward which the gateway is a relying party."""
 
     issuer: Annotated[
@@ -558,8 +558,8 @@ class OpenIdProvider:
             "lives. Unset: never."
         ),
     ] = None
-    claims: ClaimNames = field(default_factory=ClaimNames)
-    verified_when_absent: VerifiedWhenAbsent = field(default_factory=VerifiedWhenAbsent)
+    claims: ClaimNameSettings = field(default_factory=ClaimNameSettings)
+    verified_when_absent: VerifiedWhenAbsentSettings = field(default_factory=VerifiedWhenAbsentSettings)
     levels: Annotated[
         dict[str, Level],
         Field(
@@ -579,7 +579,7 @@ class OpenIdProvider:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StepUpSettings:
+class StepUpDemandSettings:
     """A fresh proof inside the session. A sign-in at Rekono counts as one by `rekono` (see
     `rekono.step_up_by`), one with a certificate does not count."""
 
@@ -633,7 +633,7 @@ class RouteSettings:
         Field(description="What must be known of a person here, beyond the portal's `required_claims`."),
     ] = ()
     step_up: Annotated[
-        StepUpSettings | None, Field(description="Instead of the portal's; unset: the portal's.")
+        StepUpDemandSettings | None, Field(description="Instead of the portal's; unset: the portal's.")
     ] = None
     strict: Annotated[bool, Field(description="Ask the store on every request.")] = False
     rekono_parameters: Annotated[
@@ -647,7 +647,7 @@ class RouteSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IdentityHeaders:
+class HeaderSettings:
     """Names of the plain headers to the portal. Unset is the preset's name, empty leaves the header out."""
 
     preset: Annotated[
@@ -678,7 +678,7 @@ class IdentityHeaders:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UpstreamTls:
+class UpstreamTlsSettings:
     """TLS towards an `https://` upstream."""
 
     ca_file: Annotated[
@@ -694,7 +694,7 @@ class UpstreamTls:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class PageSettings:
     """What the gateway's pages look like, and whom they name for questions. What a portal has of its own goes
     before `pages` of all."""
 
@@ -754,7 +754,7 @@ class PortalSettings:
             "`pages.logo_file`."
         ),
     ] = None
-    pages: Look = field(default_factory=Look)
+    pages: PageSettings = field(default_factory=PageSettings)
     url: Annotated[
         str,
         Form("`https://host[:port]`"),
@@ -775,7 +775,7 @@ class PortalSettings:
             "changed on the way."
         ),
     ] = False
-    upstream_tls: UpstreamTls = field(default_factory=UpstreamTls)
+    upstream_tls: UpstreamTlsSettings = field(default_factory=UpstreamTlsSettings)
     upstream_reuse: Annotated[
         Literal["auto", "never"],
         Field(
@@ -817,7 +817,7 @@ class PortalSettings:
             "this portal (`register`)."
         ),
     ] = "anyone"
-    step_up: StepUpSettings = field(default_factory=StepUpSettings)
+    step_up: StepUpDemandSettings = field(default_factory=StepUpDemandSettings)
     rekono_parameters: Annotated[
         dict[str, Text],
         Field(
@@ -829,7 +829,7 @@ class PortalSettings:
         tuple[RouteSettings, ...],
         Field(description="First match wins; what none covers falls under the portal's demand."),
     ] = ()
-    headers: IdentityHeaders = field(default_factory=IdentityHeaders)
+    headers: HeaderSettings = field(default_factory=HeaderSettings)
     binds_assertion: Annotated[
         bool,
         Field(
@@ -878,7 +878,7 @@ class PortalSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Telemetry:
+class TelemetrySettings:
     """Logs and audit events."""
 
     log_level: Annotated[
@@ -919,16 +919,16 @@ class Settings:
     # key without a word.
     __pydantic_config__ = ConfigDict(extra="forbid")
 
-    server: Server = field(default_factory=Server)
-    store: Store = field(default_factory=Store)
-    sessions: Sessions
-    assertions: Assertions
-    rekono: OpenIdProvider
+    server: ServerSettings = field(default_factory=ServerSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
+    sessions: SessionSettings
+    assertions: AssertionSettings
+    rekono: ProviderSettings
     acnlb: Annotated[
-        Acnlb | None, Field(description="Leave it out where nobody signs in with a certificate.")
+        AcnlbSettings | None, Field(description="Leave it out where nobody signs in with a certificate.")
     ] = None
-    step_up: StepUps = field(default_factory=StepUps)
-    pages: Look = field(default_factory=Look)
+    step_up: StepUpSettings = field(default_factory=StepUpSettings)
+    pages: PageSettings = field(default_factory=PageSettings)
     portals: Annotated[
         dict[PortalId, PortalSettings],
         Field(
@@ -937,4 +937,4 @@ class Settings:
             "name in logs.",
         ),
     ]
-    telemetry: Telemetry = field(default_factory=Telemetry)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)

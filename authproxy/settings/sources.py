@@ -16,7 +16,7 @@ from authproxy.settings.environment import Misfit, Override
 from authproxy.settings.findings import Finding, KeyPath, Remark, SettingsInvalid, SettingsUnreadable, dotted
 from authproxy.settings.keys import FILE_SUFFIX
 from authproxy.settings.machine import Machine
-from authproxy.settings.schema import Server, Settings
+from authproxy.settings.schema import ServerSettings, Settings
 from authproxy.settings.this_machine import this_machine
 from authproxy.settings.validation import validated
 
@@ -78,7 +78,7 @@ def management(path: Path | None, environ: Mapping[str, str]) -> str:
             return str(found.value)
     server = tree.get("server") if isinstance(tree, dict) else None
     text = server.get("management") if isinstance(server, dict) else None
-    return Server().management if text is None else str(text)
+    return ServerSettings().management if text is None else str(text)
 
 
 def _document(path: Path) -> Document:

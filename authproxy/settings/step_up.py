@@ -10,16 +10,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from authproxy.identity.assurance import StepUpMethod
-from authproxy.settings.delivery import Sms
-from authproxy.settings.forms import Duration, Size, Text
-from authproxy.settings.mail import Mail
-from authproxy.settings.onepass import OnePass
+from authproxy.settings.mail import MailSettings
+from authproxy.settings.onepass import OnePassSettings
+from authproxy.settings.sms import SmsSettings
+from authproxy.settings.value_types import Duration, Size, Text
 
 LevelName = Literal["10", "20", "30"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Codes:
+class CodeSettings:
     """One-time codes that the gateway sends."""
 
     digits: Annotated[int, Field(ge=6, le=10, description="Digits of a code.")] = 6
@@ -36,7 +36,7 @@ class Codes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pushes:
+class PushSettings:
     """Notifications to a phone."""
 
     lives_for: Annotated[Duration, Field(description="How long a notification waits for its answer.")] = (
@@ -48,7 +48,7 @@ class Pushes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Blocks:
+class BlockSettings:
     """Wrong codes of people and addresses. A block closes codes and no other method, ends by itself, and each
     lasts twice as long."""
 
@@ -69,7 +69,7 @@ class Blocks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldRequests:
+class HeldRequestSettings:
     """Forms that were sent when a fresh proof was missing: kept, shown after the proof, and sent once."""
 
     size: Annotated[Size, Field(description="The largest body that is kept, in bytes. 0 keeps none.")] = (
@@ -90,7 +90,7 @@ _BY_LEVEL: dict[LevelName, tuple[StepUpMethod, ...]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StepUps:
+class StepUpSettings:
     """A fresh proof inside a session, where a portal demands one."""
 
     levels: Annotated[
@@ -101,20 +101,20 @@ class StepUps:
             "shown."
         ),
     ] = field(default_factory=lambda: dict(_BY_LEVEL))
-    codes: Codes = field(default_factory=Codes)
-    pushes: Pushes = field(default_factory=Pushes)
-    blocks: Blocks = field(default_factory=Blocks)
-    held: HeldRequests = field(default_factory=HeldRequests)
+    codes: CodeSettings = field(default_factory=CodeSettings)
+    pushes: PushSettings = field(default_factory=PushSettings)
+    blocks: BlockSettings = field(default_factory=BlockSettings)
+    held: HeldRequestSettings = field(default_factory=HeldRequestSettings)
     enrolment_proof_for: Annotated[
         Duration,
         Field(description="How old the proof may be that comes before somebody adds or removes a method."),
     ] = timedelta(minutes=5)
-    sms: Annotated[Sms | None, Field(description="Leave it out where no codes are sent by text message.")] = (
-        None
-    )
-    mail: Annotated[
-        Mail | None, Field(description="Leave it out where nobody is told of changes by e-mail.")
+    sms: Annotated[
+        SmsSettings | None, Field(description="Leave it out where no codes are sent by text message.")
     ] = None
-    onepass: Annotated[OnePass | None, Field(description="Leave it out where phones are not notified.")] = (
-        None
-    )
+    mail: Annotated[
+        MailSettings | None, Field(description="Leave it out where nobody is told of changes by e-mail.")
+    ] = None
+    onepass: Annotated[
+        OnePassSettings | None, Field(description="Leave it out where phones are not notified.")
+    ] = None

@@ -14,22 +14,22 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from authproxy.settings import keys
-from authproxy.settings.certificates import Acnlb
+from authproxy.settings.certificates import AcnlbSettings
 from authproxy.settings.document import Value
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.keys import Key
 from authproxy.settings.schema import (
-    Assertions,
-    Look,
-    OpenIdProvider,
+    AssertionSettings,
+    PageSettings,
     PortalSettings,
-    Server,
-    Sessions,
+    ProviderSettings,
+    ServerSettings,
+    SessionSettings,
     Settings,
-    Store,
-    Telemetry,
+    StoreSettings,
+    TelemetrySettings,
 )
-from authproxy.settings.step_up import StepUps
+from authproxy.settings.step_up import StepUpSettings
 
 _SETTINGS = TypeAdapter(Settings)
 
@@ -38,30 +38,30 @@ _SETTINGS = TypeAdapter(Settings)
 class Sections:
     """The sections without faults; None for one that has some."""
 
-    server: Server | None = None
-    store: Store | None = None
-    sessions: Sessions | None = None
-    assertions: Assertions | None = None
-    rekono: OpenIdProvider | None = None
-    acnlb: Acnlb | None = None
-    step_up: StepUps | None = None
-    pages: Look | None = None
+    server: ServerSettings | None = None
+    store: StoreSettings | None = None
+    sessions: SessionSettings | None = None
+    assertions: AssertionSettings | None = None
+    rekono: ProviderSettings | None = None
+    acnlb: AcnlbSettings | None = None
+    step_up: StepUpSettings | None = None
+    pages: PageSettings | None = None
     portals: dict[str, PortalSettings] = field(default_factory=dict)
-    telemetry: Telemetry | None = None
+    telemetry: TelemetrySettings | None = None
     faulty: frozenset[str] = frozenset()
     """Those with faults: of a section that may be left out, None alone does not say which it is."""
 
 
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {
-    "server": TypeAdapter(Server),
-    "store": TypeAdapter(Store),
-    "sessions": TypeAdapter(Sessions),
-    "assertions": TypeAdapter(Assertions),
-    "rekono": TypeAdapter(OpenIdProvider),
-    "acnlb": TypeAdapter(Acnlb | None),
-    "step_up": TypeAdapter(StepUps),
-    "pages": TypeAdapter(Look),
-    "telemetry": TypeAdapter(Telemetry),
+    "server": TypeAdapter(ServerSettings),
+    "store": TypeAdapter(StoreSettings),
+    "sessions": TypeAdapter(SessionSettings),
+    "assertions": TypeAdapter(AssertionSettings),
+    "rekono": TypeAdapter(ProviderSettings),
+    "acnlb": TypeAdapter(AcnlbSettings | None),
+    "step_up": TypeAdapter(StepUpSettings),
+    "pages": TypeAdapter(PageSettings),
+    "telemetry": TypeAdapter(TelemetrySettings),
 }
 _PORTAL: TypeAdapter[PortalSettings] = TypeAdapter(PortalSettings)
 

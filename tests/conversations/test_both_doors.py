@@ -10,7 +10,7 @@ import re
 import pytest
 
 from authproxy.access.routes import Portals
-from authproxy.bootstrap import meanings
+from authproxy.bootstrap.portals import all_portals
 from authproxy.cli.explanation import explained
 from authproxy.web import return_to
 
@@ -134,7 +134,7 @@ async def test_whether_a_cookie_is_the_session_is_answered_alike(house, ana):
     ],
 )
 async def test_whether_a_place_is_our_own_is_answered_alike(house, path, is_ours):
-    portals = meanings.portals(house.settings)
+    portals = all_portals(house.settings)
     assert isinstance(portals, Portals)
     asked = await ask(house, path, b"Accept: application/json")
     told = json.loads(asked.body) if asked.status != 200 and asked.kind == "application/problem+json" else {}

@@ -99,7 +99,7 @@ async def test_while_nobody_can_be_asked_each_portal_tells_its_own_story_as_the_
         checks = {line.check: line.outcome for line in told.lines}
         assert (checks["revocation"], checks["second_opinion"]) == ("unknown", "passed")
         assert (told.person, told.portals, told.refused) == ("ana", ("b2b",), None)
-        assert told.told_at["acq"].startswith("revocation_unavailable: ")
+        assert told.refused_at["acq"].startswith("revocation_unavailable: ")
         pages = [
             await signs_in(house.browser("ana.novak"), origin + "/")
             for origin in (house.acq, house.house.b2b)
@@ -120,7 +120,7 @@ async def test_a_portal_that_demands_more_than_a_certificate_gives_is_named_with
             house.house.settings, pkcs7.serialize_certificates(chain, Encoding.DER)
         )
         assert (told.kind, told.portals) == (FileKind.BUNDLE, ("b2b",))
-        assert told.told_at["acq"].startswith("method_not_allowed_here: ")
+        assert told.refused_at["acq"].startswith("method_not_allowed_here: ")
 
         told = await bootstrap.explain_certificate(
             house.house.settings, (house.folder / "sub.pem").read_bytes()

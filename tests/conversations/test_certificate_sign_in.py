@@ -167,11 +167,11 @@ async def test_the_code_of_the_page_links_the_certificate_that_was_shown(certifi
     [code] = set(re.findall(r"<code>(certificate_unknown-\w+)</code>", page.text))
     assert "Sporočite mu tudi kodo s te strani" in page.text
 
-    async with bootstrap.desk(house.house.settings) as desk:
-        assert await desk.refused_certificate("certificate_unknown-0000000000000000") is None
-        shown = await desk.refused_certificate(code)
+    async with bootstrap.audited_register(house.house.settings) as register:
+        assert await register.refused_certificate("certificate_unknown-0000000000000000") is None
+        shown = await register.refused_certificate(code)
         assert hashlib.sha256(shown).hexdigest() == house.leaf("ana.novak").fingerprint
-        await desk.link("ana", certificate=house.named("ana.novak"))
+        await register.link("ana", certificate=house.named("ana.novak"))
     assert (await signs_in(house.browser("ana.novak"), house.acq + PLACE)).status == 200
 
 
@@ -203,8 +203,8 @@ async def test_a_blocked_persons_next_request_is_refused(certificate_house):
     await house.enrols(ana(house))
     browser = house.browser("ana.novak")
     await signs_in(browser, house.acq + PLACE)
-    async with bootstrap.desk(house.house.settings) as desk:
-        await desk.block("ana", "lost card")
+    async with bootstrap.audited_register(house.house.settings) as register:
+        await register.block("ana", "lost card")
 
     assert (await browser.fetch(house.acq + "/", mode="navigate")).status == 303
 

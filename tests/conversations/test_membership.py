@@ -32,13 +32,13 @@ CVETKA_ENTERED = replace(
 
 
 async def entered(house, *listed, replaces=False):
-    async with bootstrap.desk(house.settings) as desk:
-        return await desk.take_over(listed, replaces=replaces)
+    async with bootstrap.audited_register(house.settings) as register:
+        return await register.take_over(listed, replaces=replaces)
 
 
-async def at_desk(house, work):
-    async with bootstrap.desk(house.settings) as desk:
-        return await work(desk)
+async def on_register(house, work):
+    async with bootstrap.audited_register(house.settings) as register:
+        return await work(register)
 
 
 async def is_open(person, portal, *, port=None):
@@ -115,7 +115,9 @@ async def test_the_portal_knows_a_member_by_the_id_of_the_register_and_everybody
 
 async def test_a_second_account_with_the_same_tax_number_is_refused_with_an_alarm(house):
     await entered(house, ENTERED)
-    other = await at_desk(house, lambda desk: desk.link("e-1", account=(house.issuer, "another-account")))
+    other = await on_register(
+        house, lambda register: register.link("e-1", account=(house.issuer, "another-account"))
+    )
     assert other.member.accounts
     thief = house.person(ANA)
     page = await thief.signs_in(f"{house.acq}/")
@@ -137,7 +139,7 @@ async def test_a_blocked_person_is_out_on_two_instances_within_a_second_and_cann
         async with websockets.connect(
             url, host="127.0.0.1", port=port, origin=house.acq, additional_headers=cookie
         ) as socket:
-            blocked = await at_desk(house, lambda desk: desk.block("e-1", "lost card"))
+            blocked = await on_register(house, lambda register: register.block("e-1", "lost card"))
             assert blocked.sessions_ended == 1
             assert await until(lambda: is_shut(ana, house.acq), within=1.0) < 1
             assert await until(lambda: is_shut(ana, house.acq, port=port), within=1.0) < 1
@@ -146,7 +148,7 @@ async def test_a_blocked_person_is_out_on_two_instances_within_a_second_and_cann
         assert page.status == 403
         assert "not_a_member-" in page.text
         assert "lost card" not in page.text + house.audit
-        await at_desk(house, lambda desk: desk.unblock("e-1"))
+        await on_register(house, lambda register: register.unblock("e-1"))
         assert (await house.person(ANA).signs_in(f"{house.acq}/")).status == 200
         assert [event["event"] for event in await told(house, "person.blocked", "person.unblocked")] == [
             "person.blocked",
@@ -163,7 +165,7 @@ async def test_a_blocked_account_outside_the_register_is_out_on_two_instances_wi
         assert await is_open(ana, house.acq, port=port)
         blocked = Account(issuer=house.issuer, subject=ana.account.subject)
         assert (
-            await at_desk(house, lambda desk: desk.block_account(blocked, "stolen password"))
+            await on_register(house, lambda register: register.block_account(blocked, "stolen password"))
         ).sessions_ended == 1
         assert await until(lambda: is_shut(ana, house.acq), within=1.0) < 1
         assert await until(lambda: is_shut(ana, house.acq, port=port), within=1.0) < 1
@@ -171,13 +173,13 @@ async def test_a_blocked_account_outside_the_register_is_out_on_two_instances_wi
         assert (page.status, "not_a_member-" in page.text) == (403, True)
         assert (await house.person(CVETKA).signs_in(f"{house.acq}/")).status == 200
         assert "stolen" not in page.text + house.audit
-        await at_desk(house, lambda desk: desk.unblock_account(blocked))
+        await on_register(house, lambda register: register.unblock_account(blocked))
         assert (await house.person(ANA).signs_in(f"{house.acq}/")).status == 200
 
 
 async def test_a_lost_register_lets_in_nobody_and_signs_nobody_out(house, redis_server):
     await entered(house, ENTERED)
-    await at_desk(house, lambda desk: desk.block("e-1", None))
+    await on_register(house, lambda register: register.block("e-1", None))
     cvetka = house.person(CVETKA)
     await cvetka.signs_in(f"{house.acq}/")
     redis_server.command("DEL", keyspace.REGISTER_NAMES)

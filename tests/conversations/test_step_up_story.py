@@ -13,7 +13,7 @@ import pytest
 import websockets
 
 from authproxy.bootstrap.clock import utc_now
-from authproxy.bootstrap.names import resolver
+from authproxy.bootstrap.resolver import resolver
 from authproxy.bootstrap.stores import stores
 from authproxy.identity.member import Account, BlockedAccount
 from tests.support.certificate_house import signs_in

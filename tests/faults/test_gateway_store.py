@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from authproxy.bootstrap.operators import list_sessions
+from authproxy.bootstrap.open_sessions import list_sessions
 from tests.support.gateway import open_house, until
 from tests.support.http_client import exchange
 from tests.support.redis_server import RedisServer, fault_proxy

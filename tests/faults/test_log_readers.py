@@ -176,12 +176,12 @@ def fill_the_disk(house):
     audit = house.folder / "audit.log"
     audit.rename(house.folder / "audit.1")
     audit.symlink_to("/dev/full")
-    house.gateway.writing.reopen()
+    house.gateway.outputs.reopen()
 
 
 def make_room(house):
     (house.folder / "audit.log").unlink()
-    house.gateway.writing.reopen()
+    house.gateway.outputs.reopen()
 
 
 @pytest.mark.needs("redis-server")

@@ -190,7 +190,7 @@ async def test_a_change_that_the_person_cannot_be_told_of_is_made_and_logged(hou
     house.advance(minutes=61)  # for so long it is tried again
 
     async def lost():
-        assert house.house.gateway.writing.flush()
+        assert house.house.gateway.outputs.flush()
         told = [
             line
             for line in map(json.loads, house.log.getvalue().splitlines())

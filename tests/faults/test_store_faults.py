@@ -168,7 +168,9 @@ async def the_story(fault, trouble, pair, clock):
     clock.advance(4 * MINUTE)
     assert (await settled(pair, active))[0] == expected * 2 * SESSIONS  # what they did since was noted
     assert max(each.slowest for each in pair) < PROMPTLY
-    await eventually(lambda: not any(each.heartbeat.outages.is_failing for each in pair), within=10 * PROMPTLY)
+    await eventually(
+        lambda: not any(each.heartbeat.outages.is_failing for each in pair), within=10 * PROMPTLY
+    )
     clock.advance(IDLE + MINUTE)  # a busy machine may have made an outage of a moment of its own
     assert not fault.ends_idleness or True not in await everybody(
         pair, active

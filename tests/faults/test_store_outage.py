@@ -80,9 +80,7 @@ async def list_all(sessions):
 def every_question(redis, ticket):
     """About a person of their own: a question whose answer was lost may have been carried out."""
     sessions = sessions_on(redis)
-    challenges, enrolments = (
-        made(redis, keys=KEYS) for made in (RedisChallenges, RedisEnrolments)
-    )
+    challenges, enrolments = (made(redis, keys=KEYS) for made in (RedisChallenges, RedisEnrolments))
     attempts = RedisAttempts(redis)
     limits = RedisLimits(redis, keys=KEYS, people=RULES, addresses=RULES)
     return {

@@ -31,7 +31,7 @@ from authproxy.delivery.sms_gateways import FallbackSender, GatewayRest, NotTake
 from authproxy.delivery.template import Template
 from authproxy.sandbox.outbox.application import application
 from authproxy.sandbox.serving import bound, port_of, serving
-from authproxy.settings.delivery import Sms as Settings
+from authproxy.settings.sms import SmsSettings
 from tests.support.gateway import Clock, free_port, until
 from tests.support.hostile_sms_gateway import hostile_sms_gateway
 from tests.support.log_lines import log_lines
@@ -200,7 +200,7 @@ async def test_the_settings_of_the_documentation_send_to_the_outbox(outbox):
             "secret_file: sms-key", f"secret: {KEY['X-API-Key']}"
         )
     )
-    settings = TypeAdapter(Settings).validate_python(written["step_up"]["sms"])
+    settings = TypeAdapter(SmsSettings).validate_python(written["step_up"]["sms"])
     background = Background(clock=Clock())
     async with contextlib.AsyncExitStack() as resources:
         sending = await sms_sender(settings, clock=Clock(), background=background, resources=resources)

@@ -88,8 +88,8 @@ async def test_a_forged_entry_is_an_alarm_in_the_trail_and_nothing_else(redis_se
 
 async def acts_of_an_operator(house):
     for _ in range(5):
-        async with bootstrap.desk(house.settings, "people block", person="nobody") as desk:
-            assert await desk.block("nobody", None) is None
+        async with bootstrap.audited_register(house.settings, "people block", person="nobody") as register:
+            assert await register.block("nobody", None) is None
 
 
 def acts_in(text):
@@ -123,15 +123,15 @@ async def test_they_wait_for_the_next_gateway_where_none_runs_and_for_room_where
         async with bootstrap.running(house.settings, clock=house.clock) as gateway:
 
             async def has_tried():
-                return gateway.writing.trail.is_failing
+                return gateway.outputs.trail.is_failing
 
             await until(has_tried)
             assert redis_server.command("LLEN", ACTS) == b":10\r\n"
             audit.unlink()
-            gateway.writing.reopen()
+            gateway.outputs.reopen()
 
             async def are_written():
-                await asyncio.to_thread(gateway.writing.flush)
+                await asyncio.to_thread(gateway.outputs.flush)
                 return audit.exists() and len(acts_in(audit.read_text())) >= 10
 
             await until(are_written, within=20)

@@ -81,8 +81,8 @@ class CertificateHouse:
         )
 
     async def enrols(self, *people: ListedPerson) -> None:
-        async with bootstrap.desk(self.house.settings) as desk:
-            await desk.take_over(people, replaces=False)
+        async with bootstrap.audited_register(self.house.settings) as register:
+            await register.take_over(people, replaces=False)
 
     async def revokes(self, name: str) -> None:
         assert (await self._asks("POST", "/api/revoke", f'{{"name": "{name}"}}')).status in {200, 204}

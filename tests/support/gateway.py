@@ -161,7 +161,7 @@ class House:
     def audit(self) -> str:
         """What has been said so far: gateways write in threads of their own."""
         for gateway in (self.gateway, *self.others):
-            assert gateway is None or gateway.writing.flush()
+            assert gateway is None or gateway.outputs.flush()
         return (self.folder / "audit.log").read_text()
 
     def person(self, email: str = ANA, *, browser: Browser | None = None) -> Person:

@@ -74,7 +74,7 @@ class Desk:
         async def done():
             settings = load(self.config, {})
             async with (
-                bootstrap.names.resolver(settings) as names,
+                bootstrap.resolver.resolver(settings) as names,
                 bootstrap.stores.stores(settings, names=names) as opened,
             ):
                 return await work(opened)

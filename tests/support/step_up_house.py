@@ -148,7 +148,7 @@ class StepUpHouse:
             enrolled_at=self.house.clock(),
             level=Level.HIGH,
         )
-        assert await self.house.gateway.desk.people._enrolments.make_recovery(
+        assert await self.house.gateway.register.people._enrolments.make_recovery(
             owner, kept, listing, instead_of=None
         )
         return [self.keep_secret(code) for code in codes]
@@ -159,7 +159,7 @@ class StepUpHouse:
         """The bank enters another telephone of the person's."""
         assert self.house.gateway is not None
         moved = replace(_listed(self, email), phone=self.keep_secret(number))
-        await self.house.gateway.desk.take_over([moved], replaces=False)
+        await self.house.gateway.register.take_over([moved], replaces=False)
 
     async def breaks_sms(self, how: str, **more: object) -> None:
         assert (
@@ -266,10 +266,12 @@ async def _enrol(opened: StepUpHouse) -> None:
     """Ana and Cvetka as a bank lists them, with what they have enrolled."""
     house = opened.house
     assert house.gateway is not None
-    await house.gateway.desk.take_over([_listed(opened, email) for email in (ANA, CVETKA)], replaces=False)
+    await house.gateway.register.take_over(
+        [_listed(opened, email) for email in (ANA, CVETKA)], replaces=False
+    )
     for known in to_be_enrolled(house.accounts, house.linked):
         for member_id, enrolment in enrolments(known, now=house.clock()):
-            assert await house.gateway.desk.enrol(member_id, enrolment)
+            assert await house.gateway.register.enrol(member_id, enrolment)
 
 
 def _listed(opened: StepUpHouse, email: str) -> ListedPerson:

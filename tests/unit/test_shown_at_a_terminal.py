@@ -34,7 +34,7 @@ def test_names_in_a_certificate_are_written_out_and_each_portal_has_its_story(ca
             kind=FileKind.BUNDLE,
             leaf=leaf,
             person="ana",
-            told_at={"acq": None, "b2b": "not_a_member: blocked"},
+            refused_at={"acq": None, "b2b": "not_a_member: blocked"},
         )
     )
     said = capsys.readouterr().out
@@ -45,11 +45,13 @@ def test_names_in_a_certificate_are_written_out_and_each_portal_has_its_story(ca
 
 def test_where_nobody_is_signed_in_the_reason_is_said_once(capsys):
     same = "certificate_unknown: nobody in the register has it"
-    _print(ExplainedCertificate(kind=FileKind.CERTIFICATE, refused=same, told_at={"acq": same, "b2b": same}))
+    _print(
+        ExplainedCertificate(kind=FileKind.CERTIFICATE, refused=same, refused_at={"acq": same, "b2b": same})
+    )
     assert capsys.readouterr().out.endswith(f"\nsigns nobody in: {same}\n")
     _print(
         ExplainedCertificate(
-            kind=FileKind.CERTIFICATE, told_at={"acq": "revocation_unavailable: x", "b2b": same}
+            kind=FileKind.CERTIFICATE, refused_at={"acq": "revocation_unavailable: x", "b2b": same}
         )
     )
     assert capsys.readouterr().out.endswith(

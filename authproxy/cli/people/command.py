@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from authproxy.cli.people.at_desk import (
+from authproxy.cli.people.export import export_people
+from authproxy.cli.people.links import link_person, unlink_person
+from authproxy.cli.people.methods import methods, names_of, whom
+from authproxy.cli.people.register import (
     account_of,
-    at_desk,
     belongs_to,
     nobody,
+    on_register,
     person_argument,
     say,
     subject_option,
 )
-from authproxy.cli.people.export import export_people
-from authproxy.cli.people.links import link_person, unlink_person
-from authproxy.cli.people.methods import methods, names_of, whom
 from authproxy.cli.terminal import (
     FINDINGS,
     UNREADABLE,
@@ -36,7 +36,7 @@ from authproxy.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from authproxy.bootstrap import Desk
+    from authproxy.bootstrap import AuditedRegister
     from authproxy.cli.people.files import PeopleList
     from authproxy.flows.register.operators import (
         AccountBlocked,
@@ -93,10 +93,10 @@ def import_people(
 
     listed = _list_in(file, settings)
 
-    async def take_over(desk: Desk) -> TakenOver | Contradicted | NotLost:
+    async def take_over(register: AuditedRegister) -> TakenOver | Contradicted | NotLost:
         if new_register:
-            return await desk.begin_anew(listed.people, keeps_methods=bool(keeps))
-        return await desk.take_over(listed.people, replaces=replace, is_rehearsal=dry_run)
+            return await register.begin_anew(listed.people, keeps_methods=bool(keeps))
+        return await register.take_over(listed.people, replaces=replace, is_rehearsal=dry_run)
 
     command = (
         "people import --new-register"
@@ -105,7 +105,7 @@ def import_people(
         if replace
         else "people import"
     )
-    outcome = at_desk(settings, take_over, command=None if dry_run else command)
+    outcome = on_register(settings, take_over, command=None if dry_run else command)
     if isinstance(outcome, NotLost):
         fail(
             "the register is there and whole: without --new-register, or with --replace, the list is taken "
@@ -138,7 +138,7 @@ def list_people(portal: str | None, config: Path, *, blocked_accounts: bool, as_
         raise click.UsageError(
             f"there is no portal {portal}; there are: {', '.join(sorted(settings.portals))}"
         )
-    snapshot = at_desk(settings, lambda desk: desk.people.every())
+    snapshot = on_register(settings, lambda register: register.people.every())
     found = [member for member in snapshot.members if portal is None or member.may_enter(portal)]
     rows = [_row(member) for member in sorted(found, key=lambda member: member.member_id)]
     if as_json:
@@ -154,8 +154,10 @@ def list_people(portal: str | None, config: Path, *, blocked_accounts: bool, as_
 
 
 def _list_blocked_accounts(settings: Settings, *, as_json: bool) -> None:
-    async def found(desk: Desk) -> list[tuple[BlockedAccount, str]]:
-        return [(each, desk.audit_name_of(each.account)) for each in (await desk.people.every()).blocked]
+    async def found(register: AuditedRegister) -> list[tuple[BlockedAccount, str]]:
+        return [
+            (each, register.audit_name_of(each.account)) for each in (await register.people.every()).blocked
+        ]
 
     rows: list[dict[str, object]] = [
         {
@@ -165,7 +167,7 @@ def _list_blocked_accounts(settings: Settings, *, as_json: bool) -> None:
             "reason": each.reason or "-",
             "audit_name": audit_name,
         }
-        for each, audit_name in sorted(at_desk(settings, found), key=lambda pair: pair[0].blocked_at)
+        for each, audit_name in sorted(on_register(settings, found), key=lambda pair: pair[0].blocked_at)
     ]
     if as_json:
         print_json(rows)
@@ -181,11 +183,11 @@ def _list_blocked_accounts(settings: Settings, *, as_json: bool) -> None:
 def show_person(person: str, config: Path, *, as_json: bool) -> None:
     """Show what the register knows of a person; numbers are masked."""
 
-    async def found(desk: Desk) -> tuple[Member, str] | None:
-        member = await desk.people.named(person)
-        return None if member is None else (member, desk.audit_name_of(member))
+    async def found(register: AuditedRegister) -> tuple[Member, str] | None:
+        member = await register.people.named(person)
+        return None if member is None else (member, register.audit_name_of(member))
 
-    known = at_desk(settings_of(config), found)
+    known = on_register(settings_of(config), found)
     if known is None:
         nobody(person)
     details = _details(*known)
@@ -209,7 +211,12 @@ def block_person(
     if person is not None:
         say(
             person,
-            at_desk(settings, lambda desk: desk.block(person, reason), command="people block", person=person),
+            on_register(
+                settings,
+                lambda register: register.block(person, reason),
+                command="people block",
+                person=person,
+            ),
             "blocked",
         )
     elif subject is not None:
@@ -238,9 +245,9 @@ def unblock_person(
     who = whom(settings, person, subject)
     kept = _what_becomes_of_methods(settings, who, keeps=keeps)
     if person is not None:
-        outcome = at_desk(
+        outcome = on_register(
             settings,
-            lambda desk: desk.unblock(person, removes_methods=kept == _REMOVED),
+            lambda register: register.unblock(person, removes_methods=kept == _REMOVED),
             command="people unblock",
             person=person,
         )
@@ -251,9 +258,9 @@ def unblock_person(
         )
     elif subject is not None:
         account = account_of(subject)
-        lifted = at_desk(
+        lifted = on_register(
             settings,
-            lambda desk: desk.unblock_account(account, removes_methods=kept == _REMOVED),
+            lambda register: register.unblock_account(account, removes_methods=kept == _REMOVED),
             command="people unblock --subject",
             person=account,
         )
@@ -266,7 +273,7 @@ def unblock_person(
 def reseal_people(config: Path) -> None:
     """Write the register and what people have enrolled anew under the first of the session keys, so that the
     others may be dropped."""
-    resealed = at_desk(settings_of(config), lambda desk: desk.reseal(), command="people reseal")
+    resealed = on_register(settings_of(config), lambda register: register.reseal(), command="people reseal")
     click.echo(f"{resealed.people} people resealed; {resealed.enrolments} enrolments moved")
 
 
@@ -283,10 +290,10 @@ def _block_account(settings: Settings, subject: tuple[str, str], reason: str | N
 
     account = account_of(subject)
 
-    async def blocked(desk: Desk) -> AccountBlocked | AccountIsOf:
-        return await desk.block_account(account, reason)
+    async def blocked(register: AuditedRegister) -> AccountBlocked | AccountIsOf:
+        return await register.block_account(account, reason)
 
-    outcome = at_desk(settings, blocked, command="people block --subject", person=account)
+    outcome = on_register(settings, blocked, command="people block --subject", person=account)
     if isinstance(outcome, AccountIsOf):
         belongs_to(subject, outcome.member_id)
     click.echo(f"{subject[1]}: blocked; {outcome.sessions_ended} sessions ended")
@@ -298,7 +305,7 @@ def _what_becomes_of_methods(settings: Settings, who: Member | Account, *, keeps
         return _KEPT if keeps else _REMOVED
     if not _is_blocked(settings, who):
         return ""
-    found = at_desk(settings, lambda desk: desk.methods(who))
+    found = on_register(settings, lambda register: register.methods(who))
     if not found.kinds:
         return ""
     if not sys.stdin.isatty():
@@ -316,7 +323,7 @@ def _is_blocked(settings: Settings, who: Member | Account) -> bool:
 
     if isinstance(who, Member):
         return who.is_blocked
-    return at_desk(settings, lambda desk: desk.people.whose(who)).is_blocked
+    return on_register(settings, lambda register: register.people.whose(who)).is_blocked
 
 
 def _list_in(file: Path, settings: Settings) -> PeopleList:

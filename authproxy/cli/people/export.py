@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from authproxy.cli.people.at_desk import at_desk
+from authproxy.cli.people.register import on_register
 from authproxy.cli.terminal import UNREADABLE, config_option, settings_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def export_people(file: Path, config: Path) -> None:
         sys.exit(UNREADABLE)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as written:
-            members = at_desk(settings, lambda desk: desk.export(), command="people export")
+            members = on_register(settings, lambda register: register.export(), command="people export")
             written.write(_text(members))
     except BaseException:
         file.unlink()  # half a register must not be taken for one

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from authproxy.cli.people.at_desk import account_of, at_desk, nobody, person_argument, say
+from authproxy.cli.people.register import account_of, nobody, on_register, person_argument, say
 from authproxy.cli.terminal import UNREADABLE, config_option, fail, print_details, settings_of, time_text
 
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from authproxy.bootstrap import Desk
+    from authproxy.bootstrap import AuditedRegister
     from authproxy.identity.member import Account, CertificateName, Member
     from authproxy.settings.schema import Settings
 
@@ -67,9 +67,9 @@ def link_person(
         )
         _ask(person, found, settings, yes=yes)
         named = _name_of(found)
-    outcome = at_desk(
+    outcome = on_register(
         settings,
-        lambda desk: desk.link(person, certificate=named, account=subject),
+        lambda register: register.link(person, certificate=named, account=subject),
         command="people link",
         person=person,
     )
@@ -97,8 +97,8 @@ def unlink_person(
     what: CertificateName | Account = (
         account_of(subject) if subject is not None else _named(certificate or "")
     )
-    outcome = at_desk(
-        settings, lambda desk: desk.unlink(person, what), command="people unlink", person=person
+    outcome = on_register(
+        settings, lambda register: register.unlink(person, what), command="people unlink", person=person
     )
     if isinstance(outcome, NotLinked):
         fail(f"{person} has no such {'certificate' if subject is None else 'account'}")
@@ -128,7 +128,7 @@ def _certificate_in(file: Path) -> x509.Certificate:
 def _refused(settings: Settings, code: str) -> x509.Certificate:
     from cryptography import x509
 
-    octets = at_desk(settings, lambda desk: desk.refused_certificate(code))
+    octets = on_register(settings, lambda register: register.refused_certificate(code))
     if octets is None:
         fail(
             "no certificate is kept under this code: it is another one, or it was refused more than seven "
@@ -165,10 +165,10 @@ def _ask(person: str, certificate: x509.Certificate, settings: Settings, *, yes:
     """Shows whose certificate it is and what the profile says of it. Ends the command unless that is agreed
     to."""
 
-    async def found(desk: Desk) -> Member | None:
-        return await desk.people.named(person)
+    async def found(register: AuditedRegister) -> Member | None:
+        return await register.people.named(person)
 
-    member = at_desk(settings, found)
+    member = on_register(settings, found)
     if member is None:
         nobody(person)
     print_details(_said_of(certificate, settings), err=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from authproxy.cli.people.at_desk import account_of, at_desk, belongs_to, nobody, subject_option
+from authproxy.cli.people.register import account_of, belongs_to, nobody, on_register, subject_option
 from authproxy.cli.terminal import (
     config_option,
     fail,
@@ -20,7 +20,7 @@ from authproxy.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from authproxy.bootstrap import Desk
+    from authproxy.bootstrap import AuditedRegister
     from authproxy.flows.register.operators import Methods, MethodsRemoved
     from authproxy.identity.member import Account, Member
     from authproxy.settings.schema import Settings
@@ -51,7 +51,7 @@ def methods(
     who = whom(settings, person, subject)
     named = person or (subject or ("", ""))[1]
     if action == "list":
-        _show(at_desk(settings, lambda desk: desk.methods(who)), as_json=as_json)
+        _show(on_register(settings, lambda register: register.methods(who)), as_json=as_json)
         return
     removed = _remove_all(settings, who) if is_all else _remove(settings, who, words[1])
     click.echo(
@@ -63,11 +63,11 @@ def whom(settings: Settings, person: str | None, subject: tuple[str, str] | None
     """The person of the register, or the account if it is nobody's there; ends the command otherwise."""
     if subject is not None:
         account = account_of(subject)
-        standing = at_desk(settings, lambda desk: desk.people.whose(account))
+        standing = on_register(settings, lambda register: register.people.whose(account))
         if standing.member_id is not None:
             belongs_to(subject, standing.member_id)
         return account
-    member = at_desk(settings, lambda desk: desk.people.named(person or ""))
+    member = on_register(settings, lambda register: register.people.named(person or ""))
     if member is None:
         nobody(person or "")
     return member
@@ -81,19 +81,19 @@ def names_of(found: Methods) -> str:
 
 
 def _remove_all(settings: Settings, who: Member | Account) -> MethodsRemoved:
-    return at_desk(
+    return on_register(
         settings,
-        lambda desk: desk.remove_methods(who),
+        lambda register: register.remove_methods(who),
         command="people methods remove --all",
         person=_named(who),
     )
 
 
 def _remove(settings: Settings, who: Member | Account, enrolment_id: str) -> MethodsRemoved:
-    async def removed(desk: Desk) -> MethodsRemoved:
-        return await desk.remove_method(who, enrolment_id)
+    async def removed(register: AuditedRegister) -> MethodsRemoved:
+        return await register.remove_method(who, enrolment_id)
 
-    outcome = at_desk(settings, removed, command="people methods remove", person=_named(who))
+    outcome = on_register(settings, removed, command="people methods remove", person=_named(who))
     if not outcome.removed:
         fail(
             f"there is no method {enrolment_id}: `authproxy people methods … list` shows those that there are"

@@ -10,7 +10,7 @@ from authproxy.settings.checks import (
     delivery,
     files,
     gateway,
-    looks,
+    pages,
     plaintext,
     portals,
     proofs_at_provider,
@@ -29,7 +29,7 @@ def remarks(sections: Sections, machine: Machine) -> Iterator[Remark]:
     yield from certificates.remarks(sections)
     yield from delivery.remarks(sections)
     yield from portals.remarks(sections)
-    yield from looks.remarks(sections)
+    yield from pages.remarks(sections)
     yield from provider.remarks(sections)
     yield from plaintext.remarks(sections, machine)
     yield from surroundings.remarks(sections, machine)

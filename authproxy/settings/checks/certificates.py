@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from authproxy.access.target import TargetRefused, canonical_host
 from authproxy.certificates.addresses import SourceAddresses
 from authproxy.certificates.profiles import ACNLB_ROOT, ACNLB_SUB, issued
-from authproxy.settings.certificates import Acnlb, CertificateRevocation
+from authproxy.settings.certificates import AcnlbSettings, RevocationSettings
 from authproxy.settings.checks.gateway import trusted_peer
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.secret_files import octets_of
@@ -78,7 +78,7 @@ def authority(file: Path) -> x509.Certificate:
     return found[0]
 
 
-def _place(acnlb: Acnlb, sections: Sections) -> Iterator[Remark]:
+def _place(acnlb: AcnlbSettings, sections: Sections) -> Iterator[Remark]:
     path = ("acnlb", "url")
     url = url_of(acnlb.url)
     try:
@@ -123,7 +123,7 @@ def _place(acnlb: Acnlb, sections: Sections) -> Iterator[Remark]:
         )
 
 
-def _presented(acnlb: Acnlb) -> Iterator[Remark]:
+def _presented(acnlb: AcnlbSettings) -> Iterator[Remark]:
     is_own = acnlb.presented_by == "listener"
     if is_own and acnlb.tls is None:
         yield Remark(
@@ -149,7 +149,7 @@ def _presented(acnlb: Acnlb) -> Iterator[Remark]:
         yield from trusted_peer(("acnlb", "trusted_terminators", at), text)
 
 
-def _addresses(revocation: CertificateRevocation) -> Iterator[Remark]:
+def _addresses(revocation: RevocationSettings) -> Iterator[Remark]:
     path: KeyPath = ("acnlb", "revocation")
     named = [((*path, "crl_urls", at), text) for at, text in enumerate(revocation.crl_urls)]
     named += [((*path, "moved", begins), text) for begins, text in revocation.moved.items()]
@@ -173,7 +173,7 @@ def _addresses(revocation: CertificateRevocation) -> Iterator[Remark]:
 
 
 def _nobody_to_ask(
-    revocation: CertificateRevocation, sub_ca: x509.Certificate, sections: Sections
+    revocation: RevocationSettings, sub_ca: x509.Certificate, sections: Sections
 ) -> Iterator[Remark]:
     """Each sign-in asks about SubCA too: where nobody may be asked about it, every sign-in ends with 503."""
     hard = [
@@ -199,7 +199,7 @@ def _nobody_to_ask(
     )
 
 
-def _authorities(acnlb: Acnlb, found: dict[str, x509.Certificate]) -> Iterator[Remark]:
+def _authorities(acnlb: AcnlbSettings, found: dict[str, x509.Certificate]) -> Iterator[Remark]:
     """Puts those that can be read into `found`."""
     for key, file in (("root_file", acnlb.root_file), ("sub_ca_file", acnlb.sub_ca_file)):
         try:
@@ -221,7 +221,7 @@ def _authorities(acnlb: Acnlb, found: dict[str, x509.Certificate]) -> Iterator[R
 
 
 def _authority(
-    path: KeyPath, certificate: x509.Certificate, acnlb: Acnlb, name: str, wanted: str
+    path: KeyPath, certificate: x509.Certificate, acnlb: AcnlbSettings, name: str, wanted: str
 ) -> Iterator[Remark]:
     read = hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
     if read != wanted:

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 
 from authproxy.delivery.template import Template, is_writable
-from authproxy.settings.delivery import HttpSmsGateway, SmppGateway, Sms, SmsGateway
 from authproxy.settings.findings import KeyPath, Remark, shown
+from authproxy.settings.sms import HttpSmsSettings, SmppSettings, SmsGatewaySettings, SmsSettings
 from authproxy.settings.validation import Sections
 from authproxy.settings.values import url_of
 
@@ -36,7 +36,7 @@ _SMPP_PASSWORD = 8
 
 def remarks(sections: Sections) -> Iterator[Remark]:
     """Remarks on `step_up.sms` and `step_up.mail`, if they are there."""
-    sms: Sms | None = sections.step_up.sms if sections.step_up else None
+    sms: SmsSettings | None = sections.step_up.sms if sections.step_up else None
     for name, gateway in sms.gateways.items() if sms else ():
         yield from _gateway(("step_up", "sms", "gateways", name), gateway)
     mail = sections.step_up.mail if sections.step_up else None
@@ -47,7 +47,7 @@ def remarks(sections: Sections) -> Iterator[Remark]:
         )
 
 
-def _gateway(path: KeyPath, gateway: SmsGateway) -> Iterator[Remark]:
+def _gateway(path: KeyPath, gateway: SmsGatewaySettings) -> Iterator[Remark]:
     if (gateway.http is None) == (gateway.smpp is None):
         problem = "is neither `http` nor `smpp`" if gateway.http is None else "is both `http` and `smpp`"
         yield Remark(path=path, problem=problem, valid="one of the two")
@@ -57,7 +57,7 @@ def _gateway(path: KeyPath, gateway: SmsGateway) -> Iterator[Remark]:
         yield from _smpp((*path, "smpp"), gateway.smpp)
 
 
-def _http(path: KeyPath, http: HttpSmsGateway) -> Iterator[Remark]:
+def _http(path: KeyPath, http: HttpSmsSettings) -> Iterator[Remark]:
     yield from _url((*path, "url"), http.url)
     yield from _body(path, http)
     yield from _authentication(path, http)
@@ -85,7 +85,7 @@ def _url(path: KeyPath, text: str) -> Iterator[Remark]:
         )
 
 
-def _body(path: KeyPath, http: HttpSmsGateway) -> Iterator[Remark]:
+def _body(path: KeyPath, http: HttpSmsSettings) -> Iterator[Remark]:
     if not is_writable(http.content_type):
         valid = "JSON, XML, `application/x-www-form-urlencoded` or `text/plain`"
         yield Remark(
@@ -105,7 +105,7 @@ def _body(path: KeyPath, http: HttpSmsGateway) -> Iterator[Remark]:
         )
 
 
-def _authentication(path: KeyPath, http: HttpSmsGateway) -> Iterator[Remark]:
+def _authentication(path: KeyPath, http: HttpSmsSettings) -> Iterator[Remark]:
     wanted = _WANTED[http.authentication]
     for name in ("user", "secret", "secret_header"):
         is_there = getattr(http, name) is not None
@@ -118,7 +118,7 @@ def _authentication(path: KeyPath, http: HttpSmsGateway) -> Iterator[Remark]:
             yield Remark(path=(*path, name), problem=problem, severity="warning")
 
 
-def _header_names(http: HttpSmsGateway) -> Iterator[tuple[KeyPath, str]]:
+def _header_names(http: HttpSmsSettings) -> Iterator[tuple[KeyPath, str]]:
     yield from ((("headers", name), name) for name in http.headers)
     if http.secret_header is not None:
         yield ("secret_header",), http.secret_header
@@ -128,7 +128,7 @@ def _header_names(http: HttpSmsGateway) -> Iterator[tuple[KeyPath, str]]:
         yield ("signature", "header"), http.signature.header
 
 
-def _own_certificate(path: KeyPath, http: HttpSmsGateway) -> Iterator[Remark]:
+def _own_certificate(path: KeyPath, http: HttpSmsSettings) -> Iterator[Remark]:
     if (http.certificate_file is None) != (http.key_file is None):
         name, other = (
             ("key_file", "certificate_file") if http.key_file is None else ("certificate_file", "key_file")
@@ -136,7 +136,7 @@ def _own_certificate(path: KeyPath, http: HttpSmsGateway) -> Iterator[Remark]:
         yield Remark(path=(*path, name), problem=f"is missing: `{other}` is of no use without it")
 
 
-def _reports(path: KeyPath, http: HttpSmsGateway) -> Iterator[Remark]:
+def _reports(path: KeyPath, http: HttpSmsSettings) -> Iterator[Remark]:
     if http.reports is None:
         return
     yield from _url((*path, "reports", "url"), http.reports.url.replace("{message_id}", "1"))
@@ -151,7 +151,7 @@ def _reports(path: KeyPath, http: HttpSmsGateway) -> Iterator[Remark]:
         yield Remark(path=(*path, "success", "id_pointer"), problem=problem)
 
 
-def _smpp(path: KeyPath, smpp: SmppGateway) -> Iterator[Remark]:
+def _smpp(path: KeyPath, smpp: SmppSettings) -> Iterator[Remark]:
     if not smpp.system_id.isascii() or not smpp.system_id.isprintable():
         yield Remark(path=(*path, "system_id"), problem="is not printable ASCII", read=shown(smpp.system_id))
     password = smpp.password.get_secret_value()

@@ -11,7 +11,7 @@ from datetime import timedelta
 from authproxy.identity.assurance import STEP_UP_METHODS, Level, SignInMethod, StepUpMethod
 from authproxy.settings.checks.proofs_at_provider import is_never
 from authproxy.settings.findings import KeyPath, Remark
-from authproxy.settings.schema import PortalSettings, RouteSettings, StepUpSettings
+from authproxy.settings.schema import PortalSettings, RouteSettings, StepUpDemandSettings
 from authproxy.settings.validation import Sections
 
 
@@ -110,7 +110,7 @@ def _levels(ways: tuple[SignInMethod, ...] | None, level: Level, sections: Secti
 
 
 def _step_up(
-    path: KeyPath, demand: StepUpSettings, levels: list[Level], sections: Sections
+    path: KeyPath, demand: StepUpDemandSettings, levels: list[Level], sections: Sections
 ) -> Iterator[Remark]:
     if not demand.required:
         if demand.methods is not None or demand.max_age is not None or demand.shows:
@@ -136,12 +136,12 @@ def _step_up(
         yield Remark(path=(*path, "max_age"), problem=problem, severity="warning")
 
 
-def _is_per_request(demand: StepUpSettings) -> bool:
+def _is_per_request(demand: StepUpDemandSettings) -> bool:
     return demand.required and demand.max_age == timedelta(0)
 
 
 def _methods(
-    path: KeyPath, demand: StepUpSettings, levels: list[Level], sections: Sections
+    path: KeyPath, demand: StepUpDemandSettings, levels: list[Level], sections: Sections
 ) -> Iterator[Remark]:
     wanted = set(demand.methods or ())
     read = ", ".join(demand.methods or ())
@@ -162,7 +162,7 @@ def _methods(
         )
 
 
-def _worth(path: KeyPath, demand: StepUpSettings, level: Level, sections: Sections) -> Iterator[Remark]:
+def _worth(path: KeyPath, demand: StepUpDemandSettings, level: Level, sections: Sections) -> Iterator[Remark]:
     if (
         demand.required
         and "certificate" in (demand.methods or ())

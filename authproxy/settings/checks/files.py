@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from authproxy.settings import own_certificates
 from authproxy.settings.checks import logos
 from authproxy.settings.checks.logos import UnfitLogo
-from authproxy.settings.delivery import SmsGateway
 from authproxy.settings.findings import KeyPath, Remark, Severity
 from authproxy.settings.machine import Machine
-from authproxy.settings.schema import Assertions, Look, Store
+from authproxy.settings.schema import AssertionSettings, PageSettings, StoreSettings
 from authproxy.settings.secret_files import octets_of
+from authproxy.settings.sms import SmsGatewaySettings
 from authproxy.settings.validation import Sections
 
 _WOFF2 = b"wOF2"
@@ -65,7 +65,7 @@ def remarks(sections: Sections, machine: Machine) -> Iterator[Remark]:
         yield from _appendable(("telemetry", "audit_file"), Path(sections.telemetry.audit_file))
 
 
-def _store(store: Store) -> Iterator[Remark]:
+def _store(store: StoreSettings) -> Iterator[Remark]:
     yield from _authorities(("store", "ca_file"), store.ca_file)
     if store.client_cert_file and store.client_key_file:
         yield from _pair(
@@ -91,7 +91,7 @@ def _own_certificates(sections: Sections, machine: Machine) -> Iterator[Remark]:
                 )
 
 
-def _sms_gateway(path: KeyPath, gateway: SmsGateway) -> Iterator[Remark]:
+def _sms_gateway(path: KeyPath, gateway: SmsGatewaySettings) -> Iterator[Remark]:
     if gateway.http is not None:
         yield from _authorities((*path, "http", "ca_file"), gateway.http.ca_file)
         if gateway.http.certificate_file and gateway.http.key_file:
@@ -100,7 +100,7 @@ def _sms_gateway(path: KeyPath, gateway: SmsGateway) -> Iterator[Remark]:
         yield from _authorities((*path, "smpp", "ca_file"), gateway.smpp.ca_file)
 
 
-def _ring(ring: Assertions) -> Iterator[Remark]:
+def _ring(ring: AssertionSettings) -> Iterator[Remark]:
     yield from _key(("assertions", "current_key_file"), ring.current_key_file, algorithm=ring.algorithm)
     for name, file in (("next_key_file", ring.next_key_file), ("retiring_key_file", ring.retiring_key_file)):
         # `authproxy keys rotate` fills them.
@@ -108,7 +108,7 @@ def _ring(ring: Assertions) -> Iterator[Remark]:
             yield from _key(("assertions", name), file, algorithm="any")
 
 
-def _look(path: KeyPath, look: Look) -> Iterator[Remark]:
+def _look(path: KeyPath, look: PageSettings) -> Iterator[Remark]:
     yield from _logo((*path, "logo_file"), look.logo_file)
     if look.font_file is None:
         return

@@ -11,7 +11,15 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl
 
 from authproxy.settings.findings import KeyPath, Remark, shown
-from authproxy.settings.schema import Assertions, Limits, OpenIdProvider, Server, Sessions, Store, Telemetry
+from authproxy.settings.schema import (
+    AssertionSettings,
+    LimitSettings,
+    ProviderSettings,
+    ServerSettings,
+    SessionSettings,
+    StoreSettings,
+    TelemetrySettings,
+)
 from authproxy.settings.validation import Sections
 from authproxy.settings.values import (
     SocketPath,
@@ -41,7 +49,7 @@ def remarks(sections: Sections) -> Iterator[Remark]:
     yield from _bounds(sections)
 
 
-def _server(server: Server) -> Iterator[Remark]:
+def _server(server: ServerSettings) -> Iterator[Remark]:
     taken: set[TcpAddress | SocketPath] = set()
     listeners: list[tuple[KeyPath, str]] = [
         (("server", "listen", at), text) for at, text in enumerate(server.listen)
@@ -74,7 +82,7 @@ def _server(server: Server) -> Iterator[Remark]:
             yield Remark(path=("server", "resolvers", at), problem=str(error), read=shown(text), valid=valid)
 
 
-def _shares(limits: Limits) -> Iterator[Remark]:
+def _shares(limits: LimitSettings) -> Iterator[Remark]:
     """A share as large as the whole protects nobody."""
     for name, whole in (
         ("connections_per_address", "connections"),
@@ -119,7 +127,7 @@ def trusted_peer(path: KeyPath, text: str) -> Iterator[Remark]:
         )
 
 
-def _store(store: Store) -> Iterator[Remark]:
+def _store(store: StoreSettings) -> Iterator[Remark]:
     url = url_of(store.url)
     if url is None or url.scheme not in {*_STORES, "unix", "memory"}:
         valid = (
@@ -195,7 +203,7 @@ _STORES = {"redis", "valkey", *_STORES_WITH_TLS}
 _NUMBER = re.compile(r"\d{1,6}", re.ASCII)
 
 
-def _sessions(sessions: Sessions) -> Iterator[Remark]:
+def _sessions(sessions: SessionSettings) -> Iterator[Remark]:
     seen: set[bytes] = set()
     for at, secret in enumerate(sessions.keys):
         path = ("sessions", "keys", at)
@@ -214,7 +222,7 @@ def _sessions(sessions: Sessions) -> Iterator[Remark]:
         )
 
 
-def _assertions(assertions: Assertions) -> Iterator[Remark]:
+def _assertions(assertions: AssertionSettings) -> Iterator[Remark]:
     yield from _issuer(("assertions", "issuer"), assertions.issuer)
     files = [assertions.current_key_file, assertions.next_key_file, assertions.retiring_key_file]
     for at, name in enumerate(("current_key_file", "next_key_file", "retiring_key_file")):
@@ -248,7 +256,7 @@ def _issuer(path: KeyPath, text: str) -> Iterator[Remark]:
         )
 
 
-def _rekono(rekono: OpenIdProvider) -> Iterator[Remark]:
+def _rekono(rekono: ProviderSettings) -> Iterator[Remark]:
     yield from _issuer(("rekono", "issuer"), rekono.issuer)
     yield from _client_authentication(rekono)
     if "openid" not in rekono.scopes:
@@ -280,7 +288,7 @@ def _rekono(rekono: OpenIdProvider) -> Iterator[Remark]:
             )
 
 
-def _telemetry(telemetry: Telemetry) -> Iterator[Remark]:
+def _telemetry(telemetry: TelemetrySettings) -> Iterator[Remark]:
     path = ("telemetry", "audit_key")
     if telemetry.audit_key is None:
         problem = (
@@ -296,7 +304,7 @@ def _telemetry(telemetry: Telemetry) -> Iterator[Remark]:
         yield Remark(path=path, problem=str(error))
 
 
-def _client_authentication(rekono: OpenIdProvider) -> Iterator[Remark]:
+def _client_authentication(rekono: ProviderSettings) -> Iterator[Remark]:
     how = rekono.client_authentication
     if how == "private_key_jwt":
         if not rekono.client_key_file:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from authproxy.settings.delivery import SmsGateway
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.machine import Machine
+from authproxy.settings.sms import SmsGatewaySettings
 from authproxy.settings.validation import Sections
 from authproxy.settings.values import is_local, url_of
 
@@ -96,7 +96,7 @@ def _plain(sections: Sections) -> Iterator[tuple[KeyPath, str, str]]:
                     yield (*path, *key), text, "codes and the secret of this gateway"
 
 
-def _gateways(sections: Sections) -> Iterator[tuple[str, SmsGateway]]:
+def _gateways(sections: Sections) -> Iterator[tuple[str, SmsGatewaySettings]]:
     sms = sections.step_up.sms if sections.step_up else None
     yield from sms.gateways.items() if sms else ()
 

@@ -12,7 +12,7 @@ from authproxy.access.own_paths import is_own_path
 from authproxy.access.routes import Requirement, Route
 from authproxy.settings.checks import demands
 from authproxy.settings.findings import KeyPath, Remark, shown
-from authproxy.settings.schema import PortalSettings, RouteSettings, Server
+from authproxy.settings.schema import PortalSettings, RouteSettings, ServerSettings
 from authproxy.settings.validation import Sections
 from authproxy.settings.values import SocketPath, TcpAddress, is_local, listen_address, url_of
 
@@ -97,7 +97,7 @@ def _link(path: KeyPath, text: str | None) -> Iterator[Remark]:
         yield Remark(path=path, problem="is no link to a page", read=shown(text), valid="`https://…`")
 
 
-def _reachable(path: KeyPath, portal: PortalSettings, server: Server | None) -> Iterator[Remark]:
+def _reachable(path: KeyPath, portal: PortalSettings, server: ServerSettings | None) -> Iterator[Remark]:
     if server is None or not portal.url.startswith("https:") or server.tls or server.trusted_proxies:
         return
     if not any(text.startswith("unix:") for text in server.listen):
@@ -108,7 +108,7 @@ def _reachable(path: KeyPath, portal: PortalSettings, server: Server | None) -> 
         yield Remark(path=(*path, "url"), problem=problem, read=shown(portal.url), severity="warning")
 
 
-def _upstream(path: KeyPath, portal: PortalSettings, server: Server | None) -> Iterator[Remark]:
+def _upstream(path: KeyPath, portal: PortalSettings, server: ServerSettings | None) -> Iterator[Remark]:
     own = set(_listeners(server))
     url = url_of(portal.upstream)
     if portal.upstream.startswith("unix:"):
@@ -136,7 +136,7 @@ def _upstream(path: KeyPath, portal: PortalSettings, server: Server | None) -> I
         )
 
 
-def _listeners(server: Server | None) -> Iterator[TcpAddress | SocketPath]:
+def _listeners(server: ServerSettings | None) -> Iterator[TcpAddress | SocketPath]:
     for text in (*server.listen, server.management) if server else ():
         try:
             address = listen_address(text)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from authproxy.identity.assurance import STEP_UP_METHODS
 from authproxy.settings.findings import KeyPath, Remark, shown
-from authproxy.settings.schema import StepUpSettings
+from authproxy.settings.schema import StepUpDemandSettings
 from authproxy.settings.validation import Sections
 from authproxy.settings.values import is_rekonos_own
 
@@ -61,7 +61,7 @@ def _untimed(sections: Sections) -> Iterator[Remark]:
             yield Remark(path=(*path, "max_age"), problem=problem, read=read, valid=valid, severity="warning")
 
 
-def _demands(sections: Sections) -> Iterator[tuple[KeyPath, StepUpSettings]]:
+def _demands(sections: Sections) -> Iterator[tuple[KeyPath, StepUpDemandSettings]]:
     for name, portal in sections.portals.items():
         yield ("portals", name, "step_up"), portal.step_up
         for at, route in enumerate(portal.routes):

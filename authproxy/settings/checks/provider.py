@@ -13,7 +13,7 @@ from authproxy.access.provider_demand import (
     provider_demand,
 )
 from authproxy.settings.findings import KeyPath, Remark, shown
-from authproxy.settings.schema import OpenIdProvider, PortalSettings, StepUpSettings
+from authproxy.settings.schema import PortalSettings, ProviderSettings, StepUpDemandSettings
 from authproxy.settings.validation import Sections
 
 _INSTEAD = {"scope": "rekono.scopes", "prompt": "rekono.prompt", "max_age": "rekono.max_age"}
@@ -52,7 +52,7 @@ def _portal(
             yield from _passable(there, demanded.essential, route.step_up or portal.step_up)
 
 
-def _audiences(rekono: OpenIdProvider) -> Iterator[Remark]:
+def _audiences(rekono: ProviderSettings) -> Iterator[Remark]:
     for at, audience in enumerate(rekono.audiences):
         if audience == rekono.client_id or audience in rekono.audiences[:at]:
             problem = "has no effect: this audience is trusted already"
@@ -91,7 +91,7 @@ def _essential(
 
 
 def _passable(
-    path: KeyPath, essential: tuple[EssentialClaim, ...], demand: StepUpSettings
+    path: KeyPath, essential: tuple[EssentialClaim, ...], demand: StepUpDemandSettings
 ) -> Iterator[Remark]:
     """A session that was begun elsewhere reaches the route without having been asked; only a demanded proof
     catches it."""

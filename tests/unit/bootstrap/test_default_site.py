@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from authproxy.bootstrap.meanings import default_site
+from authproxy.bootstrap.portals import default_site
 
 
 def test_the_only_portal_is_the_default_and_of_several_the_one_that_is_named():

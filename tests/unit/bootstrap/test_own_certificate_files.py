@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from authproxy.bootstrap import meanings
 from authproxy.bootstrap.own_certificates import OwnCertificates
-from authproxy.settings.forms import Tls
-from authproxy.settings.schema import Server
+from authproxy.bootstrap.server import server_tls
+from authproxy.settings.schema import ServerSettings
+from authproxy.settings.value_types import TlsSettings
 from authproxy.telemetry.metrics import Metrics
 from tests.support.host_certificates import host_certificate, new_key
 from tests.support.log_lines import log_lines
@@ -24,8 +24,8 @@ class Settings:
     acnlb, portals = None, {}
 
     def __init__(self, folder):
-        tls = Tls(certificate_file=str(folder / "host.pem"), key_file=str(folder / "host.key"))
-        self.server = Server(listen=("127.0.0.1:8443",), tls=tls)
+        tls = TlsSettings(certificate_file=str(folder / "host.pem"), key_file=str(folder / "host.key"))
+        self.server = ServerSettings(listen=("127.0.0.1:8443",), tls=tls)
         self._folder = folder
 
     def issue(self, days, *, only=("host.pem", "host.key")):
@@ -53,7 +53,7 @@ def settings(tmp_path):
 def own(settings):
     found = OwnCertificates(settings, lambda: NOW)
     found.renewed = []
-    found.renewals["server"] = lambda: found.renewed.append(meanings.server_tls(settings, NOW))
+    found.renewals["server"] = lambda: found.renewed.append(server_tls(settings.server, NOW))
     return found
 
 

@@ -7,18 +7,20 @@ import dataclasses
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.bootstrap.starting import Unusable, in_one_line
-from authproxy.settings.schema import Server, Store, Telemetry
+from authproxy.settings.schema import ServerSettings, StoreSettings, TelemetrySettings
 from authproxy.settings.values import listen_address
 
 
 @dataclasses.dataclass
 class Some:
-    server: Server
-    store: Store
-    telemetry: Telemetry
+    server: ServerSettings
+    store: StoreSettings
+    telemetry: TelemetrySettings
 
 
-SETTINGS = Some(Server(), Store(), Telemetry(audit_file="/var/log/authproxy/audit.jsonl"))
+SETTINGS = Some(
+    ServerSettings(), StoreSettings(), TelemetrySettings(audit_file="/var/log/authproxy/audit.jsonl")
+)
 
 
 def caught(raising) -> Exception:

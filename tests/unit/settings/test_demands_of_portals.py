@@ -7,7 +7,7 @@ from datetime import timedelta
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from authproxy.access.routes import Requirement, StepUp
-from authproxy.bootstrap import meanings
+from authproxy.bootstrap.portals import all_portals, portal_of
 from authproxy.identity.assurance import STEP_UP_METHODS, Level
 from tests.support.certificate_builder import Authority, der, ec_key, lists_at, pem
 
@@ -17,7 +17,7 @@ def requirements(workshop, **portal):
         settings["portals"]["acq"] |= portal
 
     settings = workshop.read(spoil).settings
-    found = meanings.portal("acq", settings.portals["acq"], ("rekono", "acnlb"))
+    found = portal_of("acq", settings.portals["acq"], ("rekono", "acnlb"))
     return {route.name: route.requirement for route in found.routes}
 
 
@@ -66,7 +66,7 @@ def test_where_no_sign_in_is_a_proof_no_place_names_one(workshop):
             {"path": "/open", "step_up": {"required": False}},
         ]
 
-    portals = meanings.portals(workshop.read(spoil).settings)
+    portals = all_portals(workshop.read(spoil).settings)
     found = {
         route.name: route.requirement.step_up
         for portal in portals.by_host.values()
@@ -95,7 +95,7 @@ def test_what_the_provider_is_asked_for_is_the_nearest_of_gateway_portal_and_rou
 
     found = {
         route.name: route
-        for portal in meanings.portals(workshop.read(spoil).settings).by_host.values()
+        for portal in all_portals(workshop.read(spoil).settings).by_host.values()
         for route in portal.routes
     }
     common = {"kc_idp_hint": "banka", "acr_values": "substantial"}

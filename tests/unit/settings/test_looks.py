@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authproxy.access.routes import Portal
-from authproxy.bootstrap import looks
+from authproxy.bootstrap import presentations
 from authproxy.settings import colours
 from authproxy.web.request_context import NO_PORTAL
 
@@ -31,7 +31,9 @@ def pages(of_portal=None, **of_all):
 def presented(workshop, spoil):
     reading = workshop.read(spoil)
     assert reading.findings == ()
-    return looks.presentation(KNOWN, reading.settings.portals["acq"], reading.settings.pages, ("rekono",))
+    return presentations.presentation(
+        KNOWN, reading.settings.portals["acq"], reading.settings.pages, ("rekono",)
+    )
 
 
 def test_a_portal_has_what_is_its_own_and_for_the_rest_what_all_have(workshop):
@@ -67,8 +69,8 @@ def test_the_keys_that_portals_had_before_go_on_counting(workshop):
 
 
 def test_where_no_portal_is_known_pages_look_as_set_for_all(workshop):
-    assert looks.nowhere(workshop.read().settings.pages) is NO_PORTAL
-    seen = looks.nowhere(
+    assert presentations.no_portal(workshop.read().settings.pages) is NO_PORTAL
+    seen = presentations.no_portal(
         workshop.read(pages({"colour": "#7a1f1f"}, colour="#0b4f6c", name="Vstop")).settings.pages
     )
     assert (seen.portal_id, seen.house_name("en"), seen.colours.light["accent"]) == ("", "Vstop", "#0b4f6c")

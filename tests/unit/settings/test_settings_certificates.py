@@ -6,10 +6,10 @@ from typing import get_args, get_type_hints
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from authproxy.bootstrap import meanings
+from authproxy.bootstrap.portals import sign_in_methods
 from authproxy.certificates.presentation import TerminatorForm
 from authproxy.certificates.profiles import ACNLB_PERSONS, ACNLB_SEALS
-from authproxy.settings.certificates import Acnlb
+from authproxy.settings.certificates import AcnlbSettings
 from tests.support.certificate_builder import Authority, der, ec_key, lists_at, pem
 from tests.support.certificate_builder import at as moment
 from tests.support.host_certificates import host_certificate
@@ -65,7 +65,7 @@ def test_an_authority_that_is_not_ac_nlbs_is_told_of_and_accepted(workshop, acnl
 
 def test_portals_offer_every_way_that_is_set_up(workshop, acnlb):
     with_it, without = workshop.read(with_section(acnlb)).settings, workshop.read().settings
-    assert [meanings.ways(settings, settings.portals["acq"]) for settings in (with_it, without)] == [
+    assert [sign_in_methods(settings, settings.portals["acq"]) for settings in (with_it, without)] == [
         ("rekono", "acnlb"),
         ("rekono",),
     ]
@@ -79,7 +79,7 @@ def test_the_defaults_are_those_of_ac_nlb(workshop, acnlb):
 
 
 def test_every_form_that_can_be_read_can_be_set():
-    choice = get_args(get_args(get_type_hints(Acnlb, include_extras=True)["presented_by"])[0])
+    choice = get_args(get_args(get_type_hints(AcnlbSettings, include_extras=True)["presented_by"])[0])
     assert set(choice) == {"listener", *TerminatorForm}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from authproxy.bootstrap import meanings
+from authproxy.bootstrap.provider import relying_party
 
 ACR = '{"id_token":{"acr":{"essential":true,"value":"high"}}}'
 NAME = '{"userinfo":{"department":{"essential":true}}}'
@@ -21,7 +21,7 @@ def found(workshop, *, rekono=None, portal=None):
 
 
 def test_without_any_of_them_nothing_is_different(workshop):
-    party = meanings.relying_party(workshop.read().settings.rekono)
+    party = relying_party(workshop.read().settings.rekono)
     assert (party.userinfo, party.pushes_requests, party.audiences) == ("required", "auto", frozenset())
 
 
@@ -33,7 +33,7 @@ def test_they_reach_the_relying_party(workshop):
             "pushed_authorization_requests": "always",
         }
 
-    party = meanings.relying_party(workshop.read(spoil).settings.rekono)
+    party = relying_party(workshop.read(spoil).settings.rekono)
     assert (party.userinfo, party.pushes_requests, party.audiences) == (
         "off",
         "always",
@@ -148,11 +148,11 @@ def test_rechecks_have_bounds(workshop, span):
 
 
 def test_how_people_sign_out_reaches_the_relying_party(workshop):
-    party = meanings.relying_party(workshop.read().settings.rekono)
+    party = relying_party(workshop.read().settings.rekono)
     assert (party.logout_method, party.logout_hint) == ("get", "auto")
 
     def spoil(settings):
         settings["rekono"] |= {"logout_method": "none", "logout_hint": "never"}
 
-    party = meanings.relying_party(workshop.read(spoil).settings.rekono)
+    party = relying_party(workshop.read(spoil).settings.rekono)
     assert (party.logout_method, party.logout_hint) == ("none", "never")

@@ -8,8 +8,8 @@ from typing import Annotated, get_args, get_origin, get_type_hints
 import pytest
 from pydantic.fields import FieldInfo
 
-from authproxy.settings.forms import Form
 from authproxy.settings.schema import Settings
+from authproxy.settings.value_types import Form
 
 
 def annotated(of=Settings, path=()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from authproxy.bootstrap import meanings
+from authproxy.bootstrap.server import hsts
 
 IN_THE_FILE = [
     ({}, "max-age=31536000; includeSubDomains"),
@@ -20,9 +20,9 @@ IN_THE_FILE = [
 def test_the_header_is_what_the_file_says(workshop, server, header):
     reading = workshop.read(lambda settings: settings["server"].update(server))
     assert reading.findings == ()
-    assert meanings.hsts(reading.settings.server.hsts) == header
+    assert hsts(reading.settings.server.hsts) == header
 
 
 def test_the_environment_switches_it_off_too(workshop):
     reading = workshop.read(environ={"AUTHPROXY__SERVER__HSTS": "off"})
-    assert meanings.hsts(reading.settings.server.hsts) is None
+    assert hsts(reading.settings.server.hsts) is None

@@ -1,4 +1,6 @@
-"""What pages look like: the settings `pages` of a portal, and where they are silent those of all."""
+"""What pages look like: a portal's own `pages`, and `pages` of all portals for what it leaves out.
+
+Reads logos and fonts: OSError means that a file has gone since `check-config` has read it."""
 
 from __future__ import annotations
 
@@ -7,42 +9,41 @@ from pathlib import Path
 from typing import Literal
 
 from authproxy.access.routes import Portal, Portals
-from authproxy.bootstrap import meanings
+from authproxy.bootstrap.portals import all_portals, sign_in_methods
 from authproxy.identity.assurance import SignInMethod
 from authproxy.settings import colours
 from authproxy.settings.checks.logos import PNG
-from authproxy.settings.schema import Look, PortalSettings, Settings
-from authproxy.web import nginx_pages as pages_of_nginx
+from authproxy.settings.schema import PageSettings, PortalSettings, Settings
+from authproxy.web.nginx_pages import configuration
 from authproxy.web.request_context import NO_PORTAL, Colours, Logo, PortalPresentation
 
-_NOTHING_OF_ITS_OWN = Look()
+_DEFAULT_LOOK = PageSettings()
 
 
 def presentations(settings: Settings, portals: Portals) -> dict[str, PortalPresentation]:
-    """Every portal as its users see it. Raises OSError as below."""
+    """Every portal as its users see it, by its id. Raises OSError."""
     return {
-        portal.portal_id: presentation(portal, own, settings.pages, meanings.ways(settings, own))
+        portal.portal_id: presentation(
+            portal, portal_settings, settings.pages, sign_in_methods(settings, portal_settings)
+        )
         for portal in portals.by_host.values()
-        for own in [settings.portals[portal.portal_id]]
+        for portal_settings in [settings.portals[portal.portal_id]]
     }
 
 
 def nginx_pages(settings: Settings) -> str:
-    """The file of nginx's configuration with the pages that it shows by itself. Raises OSError as below."""
-    return pages_of_nginx.configuration(
-        presentations(settings, meanings.portals(settings)).values(), nowhere(settings.pages)
-    )
+    """The nginx configuration with the pages that nginx shows while the gateway is away. Raises OSError."""
+    return configuration(presentations(settings, all_portals(settings)).values(), no_portal(settings.pages))
 
 
 def presentation(
-    known: Portal, settings: PortalSettings, pages: Look, sign_in: tuple[SignInMethod, ...]
+    portal: Portal, settings: PortalSettings, pages: PageSettings, sign_in: tuple[SignInMethod, ...]
 ) -> PortalPresentation:
-    """A portal as its users see it. Raises OSError where a file is gone since `check-config` has looked into
-    it."""
+    """A portal as its users see it. Raises OSError."""
     own = settings.pages
     return PortalPresentation(
-        portal_id=known.portal_id,
-        origin=known.origin,
+        portal_id=portal.portal_id,
+        origin=portal.origin,
         names=_names(settings.name),
         house_names=_names(own.name or pages.name),
         contact=own.contact or settings.contact or pages.contact,
@@ -57,9 +58,9 @@ def presentation(
     )
 
 
-def nowhere(pages: Look) -> PortalPresentation:
-    """What stands where it is not known which portal is meant. Raises OSError as above."""
-    if pages == _NOTHING_OF_ITS_OWN:
+def no_portal(pages: PageSettings) -> PortalPresentation:
+    """What stands for the portal at a host that belongs to none. Raises OSError."""
+    if pages == _DEFAULT_LOOK:
         return NO_PORTAL
     return PortalPresentation(
         portal_id="",

@@ -1,4 +1,5 @@
-"""Where lines go: logs to standard output, audit events into their file or, without one, among the logs."""
+"""Where lines are written: logs to standard output, audit events to their file, or among the logs if there is
+none."""
 
 from __future__ import annotations
 
@@ -12,14 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-from authproxy.bootstrap import meanings
+from authproxy.bootstrap.keys import person_key
 from authproxy.identity.assurance import AuthenticationEvent
 from authproxy.identity.session import Session
 from authproxy.settings.schema import Settings
-from authproxy.settings.values import key_of
 from authproxy.telemetry import logging as logs
 from authproxy.telemetry.audit import STREAM, Audit, AuditFile, Event
 from authproxy.telemetry.line_writer import Appending, LineWriter, to_nowhere
@@ -28,14 +25,14 @@ from authproxy.telemetry.metrics import Metrics
 from authproxy.web.management import Check
 
 _FLUSHED_WITHIN = 1.0
-"""Seconds that the end of the gateway waits for a reader of its lines."""
+"""Seconds for which the gateway, at its end, waits for a reader of its lines."""
 _WRITTEN_WITHIN = 1.0
-"""Seconds that somebody who signs in waits for the trail."""
+"""Seconds for which a sign-in waits for the trail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Writing:
-    """What has been opened. `trail` is `log` where the audit trail has no file."""
+class LogOutputs:
+    """The writers of logs and of the audit trail: the same one if the trail has no file."""
 
     log: LineWriter
     trail: LineWriter
@@ -43,13 +40,13 @@ class Writing:
     file: AuditFile | None
 
     def reopen(self) -> None:
-        """Goes on in a new audit file after a rotation. What waits is still written to the old one."""
+        """Opens the audit file anew after a rotation. Lines that wait are still written to the old file."""
         if self.file is not None:
             self.trail.between_lines(self._reopen)
 
     async def witness(self, session: Session, event: AuthenticationEvent) -> None:
-        """Records a fresh proof before it counts. Raises CannotAsk(AUDIT_UNAVAILABLE) where events are
-        required."""
+        """Records a fresh proof before it counts. Raises CannotAsk(AUDIT_UNAVAILABLE) if events are required
+        and this one cannot be written."""
         await self.audit.assure(Event.CHALLENGE_APPROVED, session=session, method=event.method)
 
     async def confirmed(self, line: str) -> bool:
@@ -57,7 +54,7 @@ class Writing:
         return await _written(self.trail, line)
 
     def flush(self) -> bool:
-        """Waits a moment until everything that was handed over so far is written. Returns whether it is."""
+        """Waits a moment until every line so far is written, and returns whether it is."""
         is_trail_written = self.trail.flush(_FLUSHED_WITHIN)
         return self.log.flush(_FLUSHED_WITHIN) and is_trail_written
 
@@ -73,10 +70,10 @@ class Writing:
         self.trail.retry()
         if not (self.trail.fails(STREAM) or self.trail.is_stuck):
             return Check(status="ok", detail=f"{self.audit.lost} events lost since the start")
-        found = f"audit events cannot be written; {self.audit.lost} are lost since the start"
+        detail = f"audit events cannot be written; {self.audit.lost} are lost since the start"
         if self.audit.is_required:
-            return Check(status="failed", detail=f"{found}; nobody is let in meanwhile")
-        return Check(status="warning", detail=found)
+            return Check(status="failed", detail=f"{detail}; nobody is let in meanwhile")
+        return Check(status="warning", detail=detail)
 
     def count(self, metrics: Metrics) -> None:
         metrics.audit_lost[()] = self.audit.lost
@@ -91,8 +88,10 @@ class Writing:
             logger("audit").error("audit.not_reopened", error=type(failure).__name__, number=failure.errno)
 
 
-def writing(settings: Settings, clock: Callable[[], datetime], resources: AsyncExitStack) -> Writing:
-    """Opens both, and sends the process's logs there. Raises OSError for an audit file that cannot be
+def open_log_outputs(
+    settings: Settings, clock: Callable[[], datetime], resources: AsyncExitStack
+) -> LogOutputs:
+    """Opens both, and directs the process's logs there. Raises OSError for an audit file that cannot be
     opened."""
     telemetry = settings.telemetry
     audit = Audit(
@@ -113,39 +112,28 @@ def writing(settings: Settings, clock: Callable[[], datetime], resources: AsyncE
     if file is not None:
         trail = LineWriter(file.write, loss_line=audit.resumed, on_loss=audit.note_loss)
         resources.callback(_close, trail, file)
-    return Writing(log=log, trail=trail, audit=audit, file=file)
-
-
-def person_key(settings: Settings) -> bytes:
-    """The key of the names that stand for people in the trail."""
-    if settings.telemetry.audit_key is not None:
-        return key_of(settings.telemetry.audit_key.get_secret_value())
-    # The oldest key, so that a person keeps their name in the trail until that one is dropped.
-    oldest = meanings.record_keys(settings)[-1]
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"authproxy audit person").derive(oldest)
+    return LogOutputs(log=log, trail=trail, audit=audit, file=file)
 
 
 def _standard_output() -> Callable[[bytes], object]:
     stream = sys.stdout
-    if stream is None:  # whoever started us closed it, and its number may by now belong to another file
+    if stream is None:  # the parent process closed it, and its descriptor may belong to another file by now
         return to_nowhere
     try:
         return Appending(stream.fileno()).write
-    except (
-        io.UnsupportedOperation
-    ):  # whoever runs the gateway inside a program of theirs has put something else in its place
+    except io.UnsupportedOperation:  # a program that embeds the gateway has replaced it
         return lambda octets: stream.write(octets.decode())
 
 
 def _close(trail: LineWriter, file: AuditFile) -> None:
-    # While the thread hangs in a write the file stays open: the write could otherwise go on into the next
+    # If the thread hangs in a write, the file stays open: the write could otherwise continue into the next
     # file that gets the same descriptor.
     if trail.close(_FLUSHED_WITHIN):
         file.close()
 
 
 async def _written(trail: LineWriter, line: str) -> bool:
-    """Whether the line was written within the time that somebody who signs in waits."""
+    """Whether the line was written within the time for which a sign-in waits."""
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[bool] = loop.create_future()
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from authproxy.settings.forms import Duration, File, Form, Secret, Text
+from authproxy.settings.value_types import Duration, File, Form, Secret, Text
 
 GatewayName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 """The name of a gateway in logs and metrics."""
@@ -17,7 +17,7 @@ _BODY = '{"sender": "{sender}", "recipient": "{recipient}", "text": "{text}"}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SmsSuccess:
+class SmsSuccessSettings:
     """Which answers of an HTTP gateway mean that it has the message."""
 
     statuses: Annotated[tuple[int, ...], Field(min_length=1, description="HTTP statuses.")] = (200, 201, 202)
@@ -43,7 +43,7 @@ class SmsSuccess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SmsSignature:
+class SmsSignatureSettings:
     """A signature over the body: HMAC-SHA-256."""
 
     header: Annotated[Text, Field(description="The header that carries it.")]
@@ -53,7 +53,7 @@ class SmsSignature:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SmsReports:
+class SmsReportSettings:
     """Where an HTTP gateway tells what became of a message. It is asked a few times within minutes, for the
     metrics."""
 
@@ -79,7 +79,7 @@ class SmsReports:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HttpSmsGateway:
+class HttpSmsSettings:
     """A gateway that is asked over HTTP. Nothing of a message goes into the URL: URLs are written down
     everywhere."""
 
@@ -123,7 +123,7 @@ class HttpSmsGateway:
     secret_header: Annotated[
         Text | None, Field(description="The header for the secret, with `header`, such as `X-API-Key`.")
     ] = None
-    signature: SmsSignature | None = None
+    signature: SmsSignatureSettings | None = None
     reference_header: Annotated[
         Text | None,
         Field(
@@ -132,8 +132,8 @@ class HttpSmsGateway:
             "code twice."
         ),
     ] = None
-    success: SmsSuccess = field(default_factory=SmsSuccess)
-    reports: SmsReports | None = None
+    success: SmsSuccessSettings = field(default_factory=SmsSuccessSettings)
+    reports: SmsReportSettings | None = None
     ca_file: Annotated[
         File | None, Field(description="Certificate authority of the gateway. Unset: the system's.")
     ] = None
@@ -154,7 +154,7 @@ class HttpSmsGateway:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SmppGateway:
+class SmppSettings:
     """A message centre that speaks SMPP 3.4. One connection is kept open to it."""
 
     host: Annotated[Text, Field(description="Its name or address.")]
@@ -211,15 +211,15 @@ class SmppGateway:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SmsGateway:
+class SmsGatewaySettings:
     """One gateway: `http` or `smpp`."""
 
-    http: HttpSmsGateway | None = None
-    smpp: SmppGateway | None = None
+    http: HttpSmsSettings | None = None
+    smpp: SmppSettings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SmsRest:
+class SmsRestSettings:
     """When a gateway that fails is asked after all others, until one message finds it at work again."""
 
     after: Annotated[int, Field(ge=1, le=100, description="Failures in a row.")] = 3
@@ -227,7 +227,7 @@ class SmsRest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sms:
+class SmsSettings:
     """Text messages with codes."""
 
     sender: Annotated[
@@ -239,11 +239,11 @@ class Sms:
         ),
     ]
     gateways: Annotated[
-        dict[GatewayName, SmsGateway],
+        dict[GatewayName, SmsGatewaySettings],
         Field(
             min_length=1,
             description="Gateways by short name, in the order in which they are asked: the first that takes "
             "a message has it.",
         ),
     ]
-    rest: SmsRest = field(default_factory=SmsRest)
+    rest: SmsRestSettings = field(default_factory=SmsRestSettings)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from authproxy.settings import colours
 from authproxy.settings.findings import KeyPath, Remark
-from authproxy.settings.schema import Look
+from authproxy.settings.schema import PageSettings
 from authproxy.settings.validation import Sections
 
 
@@ -21,7 +21,7 @@ def remarks(sections: Sections) -> Iterator[Remark]:
                 yield Remark(path=("portals", portal_id, "pages", name), problem=problem)
 
 
-def _colour(path: KeyPath, look: Look) -> Iterator[Remark]:
+def _colour(path: KeyPath, look: PageSettings) -> Iterator[Remark]:
     if look.colour is None:
         return
     found = colours.contrast(look.colour, colours.PAPER)

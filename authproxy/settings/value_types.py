@@ -45,7 +45,7 @@ PortalId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
+class TlsSettings:
     """A certificate of our own, in PEM files."""
 
     certificate_file: Annotated[File, Field(description="Certificate chain, leaf first.")]

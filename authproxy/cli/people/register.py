@@ -1,5 +1,5 @@
-"""What the commands of the register have in common: the desk at which they work, and how somebody is named
-there."""
+"""What the commands of the register share: running on the register, naming somebody, and saying what came of
+it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 from authproxy.cli.terminal import fail, store_asked
 
 if TYPE_CHECKING:
-    from authproxy.bootstrap import Desk
+    from authproxy.bootstrap import AuditedRegister
     from authproxy.flows.register.operators import AccountIsBlocked, Changed, Contradicted
     from authproxy.identity.member import Account
     from authproxy.settings.schema import Settings
@@ -27,25 +27,26 @@ subject_option = click.option(
 )
 
 
-def at_desk(
+def on_register(
     settings: Settings,
-    work: Callable[[Desk], Awaitable[_Answer]],
+    work: Callable[[AuditedRegister], Awaitable[_Answer]],
     *,
     command: str | None = None,
     person: str | Account | None = None,
 ) -> _Answer:
-    """`command` names a command that changes something, and is in the audit trail before it does."""
+    """Runs `work` on the register. `command` names a command that changes something; the audit trail has it
+    before `work` begins."""
     from authproxy import bootstrap
 
     if command is not None and settings.store.url == bootstrap.MEMORY:
         fail(f"store.url is {bootstrap.MEMORY}: what is written there ends with this command")
 
-    async def done() -> _Answer:
-        async with bootstrap.desk(settings, command, person=person) as desk:
-            return await work(desk)
+    async def run() -> _Answer:
+        async with bootstrap.audited_register(settings, command, person=person) as register:
+            return await work(register)
 
     with store_asked():
-        return asyncio.run(done())
+        return asyncio.run(run())
 
 
 def account_of(subject: tuple[str, str]) -> Account:

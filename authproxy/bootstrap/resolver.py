@@ -1,4 +1,4 @@
-"""The resolver by which the gateway finds the addresses of others, made from its settings."""
+"""Finds the addresses of portals, stores and other counterparts, with the name servers of the settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from authproxy.settings.schema import Settings
 
 @asynccontextmanager
 async def resolver(settings: Settings) -> AsyncIterator[Resolver]:
-    """The resolver. All its open questions end with the block."""
+    """Closes the resolver, and with it every open question, at the end of the block."""
     names = Resolver(servers=settings.server.resolvers)
     try:
         yield names

@@ -1,0 +1,137 @@
+"""The listener where browsers show their certificates, or where a proxy forwards those that it was shown."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from authproxy.bootstrap.certificates import CertificateParts
+from authproxy.bootstrap.components import ZONE, Components
+from authproxy.bootstrap.management import ENDS_WITHIN
+from authproxy.bootstrap.provider import links
+from authproxy.bootstrap.server import certificate_address, hsts, refuse_expired
+from authproxy.bootstrap.starting import Unusable
+from authproxy.certificates import presentation
+from authproxy.certificates.presentation import Terminator, TerminatorForm
+from authproxy.edge.client.sockets import Bound
+from authproxy.edge.rules.client_address import TrustedProxies
+from authproxy.settings.certificates import AcnlbSettings
+from authproxy.web.certificate_listener import tls
+from authproxy.web.certificate_listener.application import (
+    CertificateServices,
+    Presenting,
+    certificate_application,
+    forwarded_by,
+    shown_to_us,
+)
+
+_IDLE_FOR = 15.0
+"""Seconds that a connection without a request stays open: a browser shows its certificate and leaves."""
+_BACKLOG = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateListener:
+    """`address` is its host and port; None on a Unix socket."""
+
+    address: tuple[str, int] | None
+    bound: Bound
+    servers: tuple[asyncio.AbstractServer, ...]
+    renew: Callable[[], None]
+    """Reads the listener's own certificate anew. Raises OSError or ValueError, and then changes nothing."""
+
+    def stop(self) -> None:
+        """Accepts no more connections; those that are open are served."""
+        self.bound.withdraw()
+        for server in self.servers:
+            server.close()
+
+
+async def serve_certificates(components: Components) -> CertificateListener | None:
+    """Opens the listener; None without `acnlb`. Raises OSError or ValueError."""
+    acnlb, sign_in = components.settings.acnlb, components.certificates
+    if acnlb is None or sign_in is None:
+        return None
+    trusted = TrustedProxies.of(acnlb.trusted_terminators)
+    ends_tls = acnlb.presented_by == "listener"
+    presenting: Presenting = shown_to_us if ends_tls else forwarded_by(terminator_of(acnlb), trusted.trusts)
+    services = CertificateServices(
+        login=sign_in.login,
+        presenting=presenting,
+        client_of=(lambda peer, _forwarded: (peer, False)) if ends_tls else _client_of(trusted),
+        portals=components.presentations,
+        nowhere=components.no_portal,
+        links=links(components.settings.rekono),
+        audit=sign_in.audit,
+        metrics=components.metrics,
+        rates=components.rates,
+        hsts=hsts(components.settings.server.hsts),
+        clock=sign_in.clock,
+        fresh=lambda: secrets.token_hex(8),
+        zone=ZONE,
+    )
+    runner = web.AppRunner(
+        certificate_application(services),
+        access_log=None,
+        handle_signals=False,
+        keepalive_timeout=_IDLE_FOR,
+        shutdown_timeout=ENDS_WITHIN,
+        # A chain in a header may be longer than aiohttp's own limit.
+        max_field_size=presentation.MAX_HEADER_CHARACTERS,
+    )
+    await runner.setup()
+    components.resources.push_async_callback(runner.cleanup)
+    assert runner.server is not None  # noqa: S101  # after `setup` there is one
+    connections: Callable[[], asyncio.Protocol] = runner.server
+    tls_connections: tls.TlsConnections | None = None
+    if ends_tls:
+        connections = tls_connections = tls.TlsConnections(_tls(acnlb, sign_in), connections)
+        components.resources.callback(tls_connections.abort)
+
+    def renew() -> None:
+        if tls_connections is not None:
+            tls_connections.renew(_tls(acnlb, sign_in))
+
+    bound = components.bound[certificate_address(components.settings.server, acnlb)]
+    loop = asyncio.get_running_loop()
+    servers = []
+    for listening in bound.sockets:
+        servers.append(await loop.create_server(connections, sock=listening, backlog=_BACKLOG))
+        components.resources.callback(servers[-1].close)
+    bound.publish()
+    name = bound.sockets[0].getsockname()
+    address = (name[0], name[1]) if isinstance(name, tuple) else None
+    return CertificateListener(address=address, bound=bound, servers=tuple(servers), renew=renew)
+
+
+def terminator_of(acnlb: AcnlbSettings) -> Terminator:
+    """The headers in which the proxy forwards certificates: those of the settings, or else the usual ones."""
+    usual = presentation.terminator(TerminatorForm(acnlb.presented_by))
+    return Terminator(
+        form=usual.form,
+        certificate_header=acnlb.certificate_header or usual.certificate_header,
+        chain_header=acnlb.chain_header or usual.chain_header,
+        verify_header=acnlb.verify_header or usual.verify_header,
+    )
+
+
+def _client_of(trusted: TrustedProxies) -> Callable[[str, Iterable[bytes]], tuple[str, bool]]:
+    return lambda peer, forwarded: (trusted.client(peer, forwarded), trusted.is_nobody(peer, forwarded))
+
+
+def _tls(acnlb: AcnlbSettings, sign_in: CertificateParts) -> tls.TlsContext:
+    if acnlb.tls is None:
+        raise Unusable("acnlb.tls: is missing")
+    refuse_expired("acnlb.tls", acnlb.tls, sign_in.clock())
+    try:
+        return tls.context(
+            certificate_file=acnlb.tls.certificate_file,
+            key_file=acnlb.tls.key_file,
+            authorities=sign_in.profile.authorities,
+        )
+    except ValueError as error:
+        raise Unusable(f"acnlb.tls: {error}") from None

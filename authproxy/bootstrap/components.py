@@ -1,0 +1,190 @@
+"""The parts of a gateway that several others need, each made once. `assemble` makes them in the order in
+which they need each other."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from authproxy import __version__
+from authproxy.access.routes import Portals
+from authproxy.assertions.signer import AssertionSigner
+from authproxy.bootstrap.accounts import AccountChecks, account_checks
+from authproxy.bootstrap.background import Background
+from authproxy.bootstrap.certificates import CertificateParts, certificate_parts
+from authproxy.bootstrap.delivery import Delivery, delivery
+from authproxy.bootstrap.descriptors import Descriptors, descriptors
+from authproxy.bootstrap.keys import assertion_signer
+from authproxy.bootstrap.log_outputs import LogOutputs, open_log_outputs
+from authproxy.bootstrap.notices import notices
+from authproxy.bootstrap.portals import all_portals, header_names, sign_in_demand
+from authproxy.bootstrap.presentations import no_portal, presentations
+from authproxy.bootstrap.provider import relying_party
+from authproxy.bootstrap.resolver import resolver
+from authproxy.bootstrap.server import all_addresses, rates
+from authproxy.bootstrap.stores import Stores, stores
+from authproxy.challenges.notices import Notices
+from authproxy.challenges.recovery import Cost
+from authproxy.dns.resolver import Resolver
+from authproxy.edge.client.sockets import Address, Bound, bind
+from authproxy.flows.access import Access
+from authproxy.flows.register.membership import Membership
+from authproxy.flows.sign_in.attempts import SignInDemand, SignIns
+from authproxy.flows.sign_in.browser_names import described
+from authproxy.flows.step_up.elevation import Elevations
+from authproxy.oidc.exchange import client_session
+from authproxy.oidc.provider import OpenIdProvider
+from authproxy.settings.schema import Settings
+from authproxy.telemetry.audit import Audit
+from authproxy.telemetry.metrics import Metrics
+from authproxy.web.messages import TextMessages
+from authproxy.web.rates import Rates
+from authproxy.web.request_context import PortalPresentation
+from authproxy.web.templating import templates
+
+Clock = Callable[[], datetime]
+ZONE: Final = ZoneInfo("Europe/Ljubljana")
+"""The zone of the times that people read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Components:
+    settings: Settings
+    sheet_cost: Cost
+    """How slowly recovery codes are hashed."""
+    portals: Portals
+    presentations: Mapping[str, PortalPresentation]
+    no_portal: PortalPresentation
+    stores: Stores
+    provider: OpenIdProvider
+    signer: AssertionSigner
+    access: Access
+    audit: Audit
+    metrics: Metrics
+    clock: Clock
+    background: Background
+    bound: Mapping[Address, Bound]
+    """Every address of the settings; nothing listens yet."""
+    descriptors: Descriptors
+    resources: AsyncExitStack
+    demands: Mapping[str, SignInDemand]
+    sign_ins: SignIns
+    elevations: Elevations
+    delivery: Delivery
+    notices: Notices
+    texts: TextMessages
+    names: Resolver
+    certificates: CertificateParts | None
+    accounts: AccountChecks | None
+    rates: Rates
+    outputs: LogOutputs
+
+
+async def assemble(
+    settings: Settings, clock: Clock, background: Background, resources: AsyncExitStack, sheet_cost: Cost
+) -> Components:
+    """Everything that it opens is closed by `resources`. Raises OSError or ValueError."""
+    outputs = open_log_outputs(settings, clock, resources)
+    audit = outputs.audit
+    # Before anything else is opened: a second gateway that was started by mistake fails here, and has not
+    # touched anything.
+    bound = {listener.address: listener for listener in bind(all_addresses(settings))}
+    for listener in bound.values():
+        resources.callback(listener.close)
+
+    # Counterparts: the store, the provider, and what carries messages.
+    names = await resources.enter_async_context(resolver(settings))
+    opened = await resources.enter_async_context(stores(settings, names=names, clock=clock, audit=audit))
+    session = await resources.enter_async_context(
+        client_session(settings.rekono.ca_file, settings.rekono.timeout, names)
+    )
+    signer = assertion_signer(settings.assertions, audit)
+    provider = OpenIdProvider(
+        relying_party(settings.rekono), session, clock=clock, random_text=secrets.token_urlsafe
+    )
+    carriers = await delivery(
+        settings.step_up, clock=clock, background=background, resources=resources, names=names
+    )
+
+    # The decision about each request.
+    accounts = account_checks(settings.rekono, opened, provider, audit)
+    access = Access(
+        sessions=opened.sessions,
+        near_cache=opened.near_cache,
+        signer=signer,
+        assertion_lifetime=settings.assertions.lifetime,
+        header_names={portal_id: header_names(portal) for portal_id, portal in settings.portals.items()},
+        spawn=background.spawn,
+        look_at_account=None if accounts is None else accounts.look,
+        used_proofs=opened.used_proofs,
+    )
+
+    # Signing in and proving oneself.
+    portals = all_portals(settings)
+    shown = presentations(settings, portals)
+    demands = {portal.portal_id: sign_in_demand(settings, portal) for portal in portals.by_host.values()}
+    texts = TextMessages(templates(ZONE), shown)
+    change_notices, number_watch = notices(opened, carriers, texts, clock=clock)
+    sign_ins = SignIns(
+        attempts=opened.attempts,
+        sessions=opened.sessions,
+        attempt_for=settings.sessions.attempt,
+        random_bytes=secrets.token_bytes,
+        random_text=secrets.token_urlsafe,
+        describe_browser=described,
+        **({} if number_watch is None else {"greet": number_watch.signed_in}),
+    )
+    elevations = Elevations(
+        sessions=opened.sessions,
+        random_bytes=secrets.token_bytes,
+        register=Membership(store=opened.people),
+        witness=outputs.witness,
+    )
+    certificates = None
+    if settings.acnlb is not None:
+        certificates = await certificate_parts(
+            settings,
+            settings.acnlb,
+            opened,
+            demands,
+            sign_ins,
+            elevations,
+            audit=audit,
+            clock=clock,
+            resources=resources,
+            names=names,
+        )
+    return Components(
+        settings=settings,
+        sheet_cost=sheet_cost,
+        portals=portals,
+        presentations=shown,
+        no_portal=no_portal(settings.pages),
+        stores=opened,
+        provider=provider,
+        signer=signer,
+        access=access,
+        audit=audit,
+        metrics=Metrics(version=__version__),
+        clock=clock,
+        background=background,
+        bound=bound,
+        descriptors=descriptors(settings),
+        resources=resources,
+        demands=demands,
+        sign_ins=sign_ins,
+        elevations=elevations,
+        delivery=carriers,
+        notices=change_notices,
+        texts=texts,
+        names=names,
+        certificates=certificates,
+        accounts=accounts,
+        rates=rates(settings.server),
+        outputs=outputs,
+    )

@@ -1,0 +1,75 @@
+"""The edge: portals with their connection pools, limits, and what records requests."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+from authproxy.bootstrap.components import Components
+from authproxy.bootstrap.portals import default_site, site
+from authproxy.bootstrap.server import limits
+from authproxy.edge.rules.client_address import TrustedProxies
+from authproxy.edge.rules.shares import Shares
+from authproxy.edge.rules.via import Via
+from authproxy.edge.site import Gate, Holding
+from authproxy.edge.upstream.pool import Upstream, UpstreamPool
+from authproxy.flows.held.requests import HeldRequests
+from authproxy.telemetry.access_log import AccessLog
+from authproxy.telemetry.identifiers import Identifiers
+from authproxy.telemetry.requests import RequestRecorder
+
+_LOG_FLUSHED_WITHIN = 0.2
+
+
+def gate(components: Components, pages_socket: str, held: HeldRequests) -> Gate:
+    """What every connection of a client needs. `pages_socket` is where the pages are."""
+    server, portals = components.settings.server, components.portals.by_host
+    recorder = _recorder(components)
+    own_via = Via(server.via)
+
+    def pool(upstream: Upstream, reuses: bool, via: Via = own_via) -> UpstreamPool:  # noqa: FBT001  (called here and by `site`)
+        return UpstreamPool(
+            upstream,
+            limit=server.limits.upstream_connections,
+            connect_for=server.timeouts.connect.total_seconds(),
+            idle_for=server.timeouts.upstream_idle.total_seconds(),
+            streams=server.limits.upstream_streams,
+            reuses=reuses,
+            names=components.names,
+            via=via,
+        )
+
+    sites = {
+        host: site(portal, components.settings.portals[portal.portal_id], pool)
+        for host, portal in portals.items()
+    }
+    return Gate(
+        sites=sites,
+        default_site=default_site(sites, server.default_portal),
+        pages=pool(Upstream(unix_path=pages_socket, authority=b"localhost"), True, Via()),
+        access=components.access,
+        trusted=TrustedProxies.of(server.trusted_proxies),
+        limits=limits(server),
+        addresses=Shares(server.limits.connections_per_address),
+        sessions=Shares(server.limits.connections_per_session),
+        observer=recorder,
+        holding=Holding(requests=held, kept=recorder.held, released=recorder.released),
+        identifiers=Identifiers(secrets.token_bytes),
+        clock=components.clock,
+        time=asyncio.get_running_loop().time,
+        spawn=components.background.spawn,
+        default_port=443 if all(portal.origin.startswith("https:") for portal in portals.values()) else 80,
+    )
+
+
+def _recorder(components: Components) -> RequestRecorder:
+    log = None
+    if components.settings.telemetry.access_log:
+        loop = asyncio.get_running_loop()
+        log = AccessLog(
+            components.outputs.log.stream("access"),
+            clock=components.clock,
+            later=lambda flush: loop.call_later(_LOG_FLUSHED_WITHIN, flush),
+        )
+        components.resources.callback(log.flush)
+    return RequestRecorder(access_log=log, metrics=components.metrics, audit=components.audit)

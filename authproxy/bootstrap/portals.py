@@ -1,0 +1,207 @@
+"""The section `portals` of the settings → what the edge and the flows know of a portal.
+
+Reads the certificates that `upstream_tls` names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ssl
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from authproxy.access.header_names import PRESETS, HeaderNames
+from authproxy.access.methods import ORDINARY, WEBDAV
+from authproxy.access.provider_demand import NOTHING, ProviderDemand, provider_demand
+from authproxy.access.routes import Portal, Portals, Requirement, Route, StepUp
+from authproxy.access.target import canonical_host
+from authproxy.bootstrap.provider import step_up_by
+from authproxy.edge.rules.headers import RequestFilter
+from authproxy.edge.site import Site
+from authproxy.edge.upstream.pool import Upstream, UpstreamPool
+from authproxy.flows.sign_in.attempts import SignInDemand
+from authproxy.identity.assurance import STEP_UP_METHODS, SignInMethod
+from authproxy.settings.schema import PortalSettings, Settings, StepUpDemandSettings
+
+
+def all_portals(settings: Settings) -> Portals:
+    """The portals with their routes, by canonical host."""
+    portals = [
+        portal_of(
+            portal_id,
+            portal_settings,
+            sign_in_methods(settings, portal_settings),
+            parameters_everywhere=settings.rekono.parameters,
+        )
+        for portal_id, portal_settings in settings.portals.items()
+    ]
+    if not step_up_by(settings.rekono).is_possible:
+        portals = [_without_provider_proofs(portal) for portal in portals]
+    return Portals({portal.host: portal for portal in portals})
+
+
+def _without_provider_proofs(portal: Portal) -> Portal:
+    """The portal without `rekono` among its step-up methods, so that nobody is sent to the provider for a
+    proof that would not count."""
+    return dataclasses.replace(
+        portal,
+        routes=tuple(
+            dataclasses.replace(route, requirement=_without_provider_proof(route.requirement))
+            for route in portal.routes
+        ),
+    )
+
+
+def _without_provider_proof(requirement: Requirement) -> Requirement:
+    step_up = requirement.step_up
+    if step_up is None:
+        return requirement
+    methods = tuple(method for method in step_up.methods if method != "rekono")
+    return dataclasses.replace(requirement, step_up=dataclasses.replace(step_up, methods=methods))
+
+
+def sign_in_methods(settings: Settings, portal: PortalSettings) -> tuple[SignInMethod, ...]:
+    """The methods that the portal names, or all that are set up."""
+    if portal.sign_in is not None:
+        return portal.sign_in
+    return ("rekono",) if settings.acnlb is None else ("rekono", "acnlb")
+
+
+def portal_of(
+    portal_id: str,
+    settings: PortalSettings,
+    methods: tuple[SignInMethod, ...],
+    *,
+    parameters_everywhere: Mapping[str, str] | None = None,
+) -> Portal:
+    """`parameters_everywhere` are `rekono.parameters`, which hold for every portal."""
+    url = urlsplit(settings.url)
+    host = canonical_host(url.netloc, 443 if url.scheme == "https" else 80)
+    parameters = (parameters_everywhere or {}, settings.rekono_parameters)
+    portal_demand = provider_demand(parameters)
+    routes = [
+        Route(
+            name=" ".join((f"{portal_id}{route.path}", *route.methods)),
+            path=route.path,
+            methods=route.methods,
+            requirement=Requirement(
+                level=route.level or settings.level,
+                methods=route.sign_in or methods,
+                claims=route.required_claims,
+                step_up=step_up(route.step_up or settings.step_up, route_demand),
+            ),
+            strict=route.strict,
+            provider_demand=route_demand,
+        )
+        for route in settings.routes
+        for route_demand in [provider_demand((*parameters, route.rekono_parameters))]
+    ]
+    requirement = Requirement(
+        level=settings.level, methods=methods, step_up=step_up(settings.step_up, portal_demand)
+    )
+    routes.append(Route(name=portal_id, path="/", requirement=requirement, provider_demand=portal_demand))
+    return Portal(
+        portal_id=portal_id,
+        origin=f"{url.scheme}://{host}",
+        host=host,
+        routes=tuple(routes),
+        required_claims=settings.required_claims,
+        members=settings.members,
+        methods=passed_methods(settings),
+        webdav=settings.webdav,
+        passes_preflights=settings.preflight == "pass",
+        accepts_encoded_slash=settings.accepts_encoded_slash,
+        accepts_encoded_percent=settings.accepts_encoded_percent,
+        binds_assertion=settings.binds_assertion,
+    )
+
+
+def passed_methods(settings: PortalSettings) -> frozenset[str]:
+    """The HTTP methods that are passed on to the portal."""
+    methods = ORDINARY if settings.methods is None else frozenset(settings.methods)
+    return methods | WEBDAV if settings.webdav else methods
+
+
+def step_up(settings: StepUpDemandSettings, demand: ProviderDemand = NOTHING) -> StepUp | None:
+    """The fresh proof that is demanded, or None."""
+    if not settings.required:
+        return None
+    return StepUp(
+        methods=settings.methods or STEP_UP_METHODS,
+        max_age=settings.max_age,
+        acr=demand.acr,
+        shows=settings.shows,
+    )
+
+
+def upstream(settings: PortalSettings) -> Upstream:
+    if settings.upstream.startswith("unix:"):
+        return Upstream(unix_path=settings.upstream.removeprefix("unix:"), authority=b"localhost")
+    url = urlsplit(settings.upstream)
+    tls = None
+    if url.scheme == "https":
+        tls = ssl.create_default_context(cafile=settings.upstream_tls.ca_file)
+        tls.set_alpn_protocols(["http/1.1"])
+        if settings.upstream_tls.certificate_file is not None:
+            tls.load_cert_chain(settings.upstream_tls.certificate_file, settings.upstream_tls.key_file)
+    return Upstream(
+        host=url.hostname or "",
+        port=url.port or (443 if tls else 80),
+        tls=tls,
+        server_name=settings.upstream_tls.server_name,
+        authority=url.netloc.encode("ascii"),
+    )
+
+
+def site(portal: Portal, settings: PortalSettings, pool: Callable[[Upstream, bool], UpstreamPool]) -> Site:
+    """`pool` makes the connection pool of an upstream; its second argument says whether connections are
+    reused."""
+    server = upstream(settings)
+    scheme = portal.origin.partition(":")[0]
+    names = header_names(settings)
+    return Site(
+        portal=portal,
+        pool=pool(server, settings.upstream_reuse != "never"),
+        filter=RequestFilter(
+            value for name, value in dataclasses.asdict(names).items() if name != "encoding" and value
+        ),
+        host_for_upstream=b"" if settings.preserve_host else server.authority,
+        forwarded=b"X-Forwarded-Proto: %s\r\nX-Forwarded-Host: %s\r\n"
+        % (scheme.encode(), portal.host.encode()),
+        websocket_origins=frozenset(
+            origin.encode() for origin in (portal.origin, *settings.websocket_origins)
+        ),
+        scheme_for_upstream=b"http" if server.tls is None else b"https",
+    )
+
+
+def default_site(sites: Mapping[str, Site], default_portal: str | None) -> Site | None:
+    """The site that answers requests without a host: the one of `server.default_portal`, or the only one."""
+    if default_portal is None:
+        return next(iter(sites.values())) if len(sites) == 1 else None
+    return next(site for site in sites.values() if site.portal.portal_id == default_portal)
+
+
+def header_names(settings: PortalSettings) -> HeaderNames:
+    """The preset's names, except those that the settings replace."""
+    replaced = {
+        name: value
+        for name, value in dataclasses.asdict(settings.headers).items()
+        if name != "preset" and value is not None
+    }
+    return dataclasses.replace(PRESETS[settings.headers.preset], **replaced)
+
+
+def sign_in_demand(settings: Settings, portal: Portal) -> SignInDemand:
+    """What the portal demands of a sign-in."""
+    own = settings.portals[portal.portal_id]
+    return SignInDemand(
+        portal_id=portal.portal_id,
+        origin=portal.origin,
+        required_claims=portal.required_claims,
+        level=own.level,
+        idle_for=own.idle or settings.sessions.idle,
+        expires_after=settings.sessions.absolute,
+        members=portal.members,
+        route_levels={route.name: route.requirement.level for route in portal.routes},
+    )

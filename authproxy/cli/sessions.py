@@ -1,0 +1,121 @@
+"""`authproxy sessions`: lists and ends sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from authproxy.cli.terminal import (
+    config_option,
+    fail,
+    json_option,
+    print_json,
+    print_table,
+    settings_of,
+    store_asked,
+    time_text,
+)
+
+if TYPE_CHECKING:
+    from authproxy.bootstrap import OpenSession
+
+
+@click.group()
+def sessions() -> None:
+    """Who is signed in, and ending that."""
+
+
+@sessions.command("list")
+@click.option(
+    "--person",
+    help="Only those of this person: an id in the register, a `sub`, or a name in the audit trail.",
+)
+@click.option("--portal", help="Only those at this portal.")
+@click.option(
+    "--hashes",
+    is_flag=True,
+    help="Name people as the audit trail does, for whoever may not see who they are.",
+)
+@config_option
+@json_option
+def list_sessions(
+    person: str | None, portal: str | None, config: Path, *, hashes: bool, as_json: bool
+) -> None:
+    """List the open sessions and whose they are, without anything that would open one. Tax numbers are
+    masked."""
+    settings = settings_of(config)
+    if portal is not None and portal not in settings.portals:
+        raise click.UsageError(
+            f"there is no portal {portal}; there are: {', '.join(sorted(settings.portals))}"
+        )
+    from authproxy import bootstrap
+
+    with store_asked():
+        found = asyncio.run(bootstrap.list_sessions(settings, person=person, portal=portal))
+    rows = [_row(session, hashes=hashes) for session in found]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(rows)
+    click.echo(f"{len(rows)} open", err=True)
+
+
+def _row(session: OpenSession, *, hashes: bool) -> dict[str, object]:
+    summary = session.summary
+    return {
+        "session": summary.session_id,
+        "portal": summary.portal,
+        **_person(session, hashes=hashes),
+        "method": summary.method,
+        "level": int(summary.level),
+        "started_at": time_text(summary.started_at),
+        "last_active_at": time_text(summary.last_active_at),
+        "expires_at": time_text(summary.expires_at),
+        "browser": summary.browser,
+    }
+
+
+def _person(session: OpenSession, *, hashes: bool) -> dict[str, object]:
+    """The columns about the person; a dash where an older version of the gateway has stored nothing."""
+    if hashes:
+        return {"person": session.audit_name or "-"}
+    person = session.summary.person
+    name, subject = (None, None) if person is None else (person.name, person.subject_for_portals)
+    return {"person": subject or "-", "name": name or "-", "tax_number": session.summary.tax_number or "-"}
+
+
+@sessions.command("revoke")
+@click.argument("session_id", required=False)
+@click.option(
+    "--person",
+    help="End all sessions of this person, named as `sessions list` does (with or without --hashes).",
+)
+@click.option("--subject", help="End all sessions of this person (the provider's `sub`).")
+@click.option("--issuer", help="The provider that names the person; by default the configured one.")
+@config_option
+def revoke_sessions(
+    session_id: str | None, person: str | None, subject: str | None, issuer: str | None, config: Path
+) -> None:
+    """End one session, or all of a person. Exit code 1 if there was none."""
+    if [session_id, person, subject].count(None) != 2:
+        raise click.UsageError("name either a session or, with --person or --subject, a person")
+    settings = settings_of(config)
+    from authproxy import bootstrap
+
+    if session_id is not None:
+        work = bootstrap.revoke_session(settings, session_id)
+    elif person is not None:
+        work = bootstrap.revoke_sessions_of(settings, person)
+    else:
+        work = bootstrap.revoke_sessions_of_subject(settings, subject or "", issuer)
+    with store_asked():
+        try:
+            ended = asyncio.run(work)
+        except bootstrap.SeveralPeople as several:
+            fail(str(several))
+    click.echo(f"{ended} ended")
+    sys.exit(0 if ended else 1)
