@@ -45,8 +45,8 @@ def _address(server: ServerSettings, key: str, text: str) -> Address:
         return Address(
             key=key,
             unix_path=Path(text.removeprefix("unix:")),
-            unix_mode=int(server.unix_socket_mode, 8),
-            unix_group=server.unix_socket_group,
+            unix_socket_mode=int(server.unix_socket_mode, 8),
+            unix_socket_group=server.unix_socket_group,
         )
     host, _, port = text.rpartition(":")
     return Address(key=key, host=host.strip("[]"), port=int(port))
@@ -93,10 +93,10 @@ def limits(server: ServerSettings) -> Limits:
         body_size=sizes.body_size,
         body_rate=sizes.body_rate,
         connections=sizes.connections,
-        head_for=timeouts.head.total_seconds(),
-        idle_for=timeouts.idle.total_seconds(),
-        body_for=timeouts.body.total_seconds(),
-        first_byte_for=timeouts.first_byte.total_seconds(),
+        head_timeout=timeouts.head.total_seconds(),
+        idle_timeout=timeouts.idle.total_seconds(),
+        body_timeout=timeouts.body.total_seconds(),
+        first_byte_timeout=timeouts.first_byte.total_seconds(),
     )
 
 

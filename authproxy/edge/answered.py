@@ -145,14 +145,14 @@ class Answered(Generic[PeerT]):
         if not self._address:
             client = self._client
             said = self.head.all(b"x-forwarded-for") if client.is_trusted else ()
-            self._address = self._gate.trusted.client(client.peer, said) if said else client.peer
+            self._address = self._gate.trusted_proxies.client(client.peer, said) if said else client.peer
         return self._address
 
     @property
     def client_is_nobody(self) -> bool:
         """Whether `client` is the address of a proxy that does not say for whom it speaks."""
         client = self._client
-        return client.is_trusted and self._gate.trusted.is_nobody(
+        return client.is_trusted and self._gate.trusted_proxies.is_nobody(
             client.peer, self.head.all(b"x-forwarded-for")
         )
 

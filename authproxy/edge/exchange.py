@@ -166,7 +166,7 @@ class Exchange(Answered[Client]):
         if self.client == self._client.peer or self.client_is_nobody:
             return True
         share = network_of(self.client)
-        if self._gate.addresses.take(share):
+        if self._gate.connections_per_address.take(share):
             self._address_share = share
             return True
         return False
@@ -176,7 +176,7 @@ class Exchange(Answered[Client]):
         ends, streams and tunnels too."""
         if self._client.is_trusted and not self._counts_for_address():
             return False
-        if self._gate.sessions.take(session.session_id):
+        if self._gate.connections_per_session.take(session.session_id):
             self._session_share = session.session_id
             return True
         return False
@@ -678,10 +678,10 @@ class Exchange(Answered[Client]):
         self._pieces = []
         self._when_whole = None
         if self._session_share:
-            self._gate.sessions.give_back(self._session_share)
+            self._gate.connections_per_session.give_back(self._session_share)
             self._session_share = ""
         if self._address_share:
-            self._gate.addresses.give_back(self._address_share)
+            self._gate.connections_per_address.give_back(self._address_share)
             self._address_share = ""
         self._ended_at = self._gate.time()
         self._gate.observer(self)

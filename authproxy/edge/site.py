@@ -127,10 +127,10 @@ class Limits:
     body_rate: int = 256
     """Bytes per second that a body must have on average; 0 for none."""
     connections: int = 20_000
-    head_for: float = 10.0
-    idle_for: float = 75.0
-    body_for: float = 60.0
-    first_byte_for: float = 60.0
+    head_timeout: float = 10.0
+    idle_timeout: float = 75.0
+    body_timeout: float = 60.0
+    first_byte_timeout: float = 60.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -140,7 +140,7 @@ class Gate:
     sites: dict[str, Site]
     pages: UpstreamPool
     access: Access
-    trusted: TrustedProxies
+    trusted_proxies: TrustedProxies
     limits: Limits
     observer: Observer
     identifiers: Identifiers
@@ -152,9 +152,9 @@ class Gate:
     default_port: int = 80
     default_site: Site | None = None
     """Who is asked by a request of HTTP/1.0 that names no host; None: nobody."""
-    addresses: Shares = field(default_factory=Shares)
+    connections_per_address: Shares = field(default_factory=Shares)
     """Connections per client address; behind a trusted proxy, requests per client address that it names."""
-    sessions: Shares = field(default_factory=Shares)
+    connections_per_session: Shares = field(default_factory=Shares)
     """Requests, streams and tunnels per session."""
     holding: Holding | None = None
     """None keeps no forms: whoever needs a fresh proof for one is told that it is lost."""

@@ -210,10 +210,10 @@ class Transfer:
             if self._head.is_chunked:
                 self._connection.write(b"0\r\n%s\r\n" % self._trailers)
             if not self.status:
-                self._deadline = self._gate.time() + self._gate.limits.first_byte_for
+                self._deadline = self._gate.time() + self._gate.limits.first_byte_timeout
 
     def client_may_flow(self, *, flows: bool) -> None:
-        self._deadline = self._gate.time() + self._gate.limits.body_for
+        self._deadline = self._gate.time() + self._gate.limits.body_timeout
         if self._connection is not None:
             if flows:
                 self._connection.resume()
@@ -265,7 +265,7 @@ class Transfer:
 
     def request_may_flow(self, *, flows: bool) -> None:
         if not self.status and not self._request_is_complete:
-            self._deadline = 0.0 if flows else self._gate.time() + self._gate.limits.first_byte_for
+            self._deadline = 0.0 if flows else self._gate.time() + self._gate.limits.first_byte_timeout
         if flows:
             self._client.resume()
         else:
@@ -334,7 +334,7 @@ class Transfer:
 
     def _begin_answer(self, head: AnswerHead) -> None:
         self.status = head.status
-        self._deadline = self._gate.time() + self._gate.limits.body_for
+        self._deadline = self._gate.time() + self._gate.limits.body_timeout
         stays = self._owner.may_stay
         if head.length is not None and head.status != 204:
             framing = b"Content-Length: %d\r\n" % head.length
@@ -378,7 +378,7 @@ class Transfer:
         self._owner.switched(connection)
 
     def answer_body(self, piece: bytes) -> None:
-        self._deadline = self._gate.time() + self._gate.limits.body_for
+        self._deadline = self._gate.time() + self._gate.limits.body_timeout
         self._write(b"%x\r\n%s\r\n" % (len(piece), piece) if self._chunks else piece)
 
     def answer_ended(self, trailers: Fields) -> None:

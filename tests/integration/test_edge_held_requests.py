@@ -296,13 +296,13 @@ async def test_a_form_cannot_be_sent_elsewhere():
 async def test_a_form_that_is_sent_on_counts_for_its_session_and_waits_while_there_is_no_room():
     async with house() as here:
         name = await here.keep()
-        here.edge.gate.sessions = Shares(1)
-        assert here.edge.gate.sessions.take(SESSION.session_id)
+        here.edge.gate.connections_per_session = Shares(1)
+        assert here.edge.gate.connections_per_session.take(SESSION.session_id)
         assert (await here.send(name)).status == 503
         assert here.edge.portal.received == b""
-        here.edge.gate.sessions.give_back(SESSION.session_id)
+        here.edge.gate.connections_per_session.give_back(SESSION.session_id)
         assert (await here.send(name)).body == BODY
-        await here.edge.settled(lambda: here.edge.gate.sessions._taken == {})
+        await here.edge.settled(lambda: here.edge.gate.connections_per_session._taken == {})
 
 
 async def test_who_may_not_come_in_at_this_moment_keeps_the_form():
@@ -493,6 +493,6 @@ async def test_a_form_that_does_not_come_to_its_end_is_not_waited_for(is_weak):
         )
         assert await client.some() == b"HTTP/1.1 100 Continue\r\n\r\n"
         await client.send(b"authproxy-held=")
-        here.edge.pass_time(Limits().body_for + 1)
+        here.edge.pass_time(Limits().body_timeout + 1)
         assert (await client.answer("POST")).status == 408
         assert (here.held, here.edge.portal.received) == ([], b"")

@@ -24,10 +24,10 @@ SMALL = Limits(
     header_count=20,
     body_size=10_000,
     connections=3,
-    head_for=10,
-    idle_for=75,
-    body_for=60,
-    first_byte_for=30,
+    head_timeout=10,
+    idle_timeout=75,
+    body_timeout=60,
+    first_byte_timeout=30,
 )
 
 
@@ -173,7 +173,7 @@ async def test_a_portal_that_does_not_accept_is_504_in_time():
             filler.setblocking(False)
             filler.connect_ex(("127.0.0.1", port))
         async with running_edge(
-            upstream=lambda *_: Upstream(host="127.0.0.1", port=port), connect_for=0.2
+            upstream=lambda *_: Upstream(host="127.0.0.1", port=port), connect_timeout=0.2
         ) as edge:
             answer = await (await edge.client()).ask("GET /")
             assert (answer.status, b"portal_timeout" in answer.body) == (504, True)
@@ -502,7 +502,7 @@ async def reset_or_closed(reader):
 
 
 async def test_who_says_nothing_on_a_tls_listener_is_counted_at_once_and_cut_in_time(listener_tls):
-    limits = dataclasses.replace(SMALL, connections=5, head_for=0.5)
+    limits = dataclasses.replace(SMALL, connections=5, head_timeout=0.5)
     async with running_edge(limits=limits, listener_tls=listener_tls, client_tls=trusting_anybody()) as edge:
         silent = [await asyncio.open_connection("127.0.0.1", edge.port) for _ in range(5)]
         await edge.settled(lambda: edge.listener.connection_count == 5)
@@ -535,10 +535,10 @@ async def test_a_renewed_certificate_is_shown_from_the_next_connection_on(listen
 
 
 async def test_one_address_in_its_handshakes_leaves_places_to_others(listener_tls):
-    limits = dataclasses.replace(SMALL, connections=5, head_for=10.0)
+    limits = dataclasses.replace(SMALL, connections=5, head_timeout=10.0)
     tls = trusting_anybody()
     async with running_edge(limits=limits, listener_tls=listener_tls, client_tls=tls) as edge:
-        edge.gate.addresses = Shares(2)
+        edge.gate.connections_per_address = Shares(2)
         silent = [await asyncio.open_connection("127.0.0.1", edge.port) for _ in range(2)]
         await edge.settled(lambda: edge.listener.connection_count == 2)
         for _ in range(4):
@@ -556,7 +556,7 @@ async def test_one_address_in_its_handshakes_leaves_places_to_others(listener_tl
         other.close()
         for _, writer in silent:
             writer.transport.abort()
-        await edge.settled(lambda: edge.gate.addresses._taken == {})
+        await edge.settled(lambda: edge.gate.connections_per_address._taken == {})
 
 
 async def test_handshakes_that_fail_leave_no_place_taken(listener_tls):

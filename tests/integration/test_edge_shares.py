@@ -143,7 +143,7 @@ async def test_a_body_for_our_pages_that_drips_is_408():
 async def test_slow_uploads_of_one_person_leave_the_portal_to_others():
     async with running_edge(pool_limit=4) as edge:
         with_bor(edge)
-        edge.gate.sessions = Shares(3)
+        edge.gate.connections_per_session = Shares(3)
         held = [
             await slow(edge, "POST /sink", cookie=f"Cookie: __Host-authproxy={GOOD}\r\n") for _ in range(3)
         ]
@@ -161,7 +161,7 @@ async def test_slow_uploads_of_one_person_leave_the_portal_to_others():
 
 async def test_a_person_with_too_much_open_gets_a_page():
     async with running_edge() as edge:
-        edge.gate.sessions = Shares(1)
+        edge.gate.connections_per_session = Shares(1)
         await slow(edge, "POST /sink", cookie=f"Cookie: __Host-authproxy={GOOD}\r\n")
         await edge.settled(lambda: edge.pool.use.in_use == 1)
         answer = await (await edge.client()).ask("GET /", "Sec-Fetch-Mode: navigate")
@@ -170,7 +170,7 @@ async def test_a_person_with_too_much_open_gets_a_page():
 
 async def test_websockets_and_streams_of_a_session_count_until_they_end():
     async with running_edge(script=answers_or_streams, pool_streams=8) as edge:
-        edge.gate.sessions = Shares(2)
+        edge.gate.connections_per_session = Shares(2)
         stream, socket = await edge.client(), await edge.client()
         await stream.send(request("GET /events"))
         await socket.send(request("GET /live", *HANDSHAKE))
@@ -179,7 +179,7 @@ async def test_websockets_and_streams_of_a_session_count_until_they_end():
             assert (await (await edge.client()).ask("GET /")).status == 503
         stream.close()
         socket.close()
-        await edge.settled(lambda: edge.pool.use.long == 0 and edge.gate.sessions._taken == {})
+        await edge.settled(lambda: edge.pool.use.long == 0 and edge.gate.connections_per_session._taken == {})
         assert (await (await edge.client()).ask("GET /")).status == 200
 
 
@@ -196,7 +196,7 @@ async def test_every_end_of_a_request_gives_its_place_back():
             await conversation.answer()
 
     async with running_edge(script=script, trusted=["127.0.0.1"], limits=Limits(body_size=10)) as edge:
-        edge.gate.sessions, edge.gate.addresses = Shares(1), Shares(1)
+        edge.gate.connections_per_session, edge.gate.connections_per_address = Shares(1), Shares(1)
         for line, fields, body in [
             ("GET /", [], b""),
             ("GET /closes", [], b""),
@@ -213,7 +213,12 @@ async def test_every_end_of_a_request_gives_its_place_back():
                 request(line, "X-Forwarded-For: 192.0.2.1", *fields, "Connection: close", body=body)
             )
             assert b"too_many" not in await client.everything()
-            await edge.settled(lambda: edge.gate.sessions._taken == {} and edge.gate.addresses._taken == {})
+            await edge.settled(
+                lambda: (
+                    edge.gate.connections_per_session._taken == {}
+                    and edge.gate.connections_per_address._taken == {}
+                )
+            )
 
 
 # An address
@@ -221,7 +226,7 @@ async def test_every_end_of_a_request_gives_its_place_back():
 
 async def test_more_connections_than_an_address_may_have_are_told_so():
     async with running_edge() as edge:
-        edge.gate.addresses = Shares(2)
+        edge.gate.connections_per_address = Shares(2)
         first, second = await edge.client(), await edge.client()
         for client in (first, second):
             assert (await client.ask("GET /")).status == 200
@@ -236,14 +241,14 @@ async def test_more_connections_than_an_address_may_have_are_told_so():
         assert int(answer.get("retry-after") or 0) > 0
         assert await third.everything() == b""
         first.close()
-        await edge.settled(lambda: edge.gate.addresses._taken.get("127.0.0.1") == 1)
+        await edge.settled(lambda: edge.gate.connections_per_address._taken.get("127.0.0.1") == 1)
         assert (await (await edge.client()).ask("GET /")).status == 200
         assert (await second.ask("GET /")).status == 200
 
 
 async def test_an_address_that_is_refused_again_and_again_leaves_places_to_others():
     async with running_edge(limits=Limits(connections=6)) as edge:
-        edge.gate.addresses = Shares(2)
+        edge.gate.connections_per_address = Shares(2)
         held = [await edge.client() for _ in range(4)]
         await edge.settled(lambda: edge.listener.connection_count == 4)
         for _ in range(10):
@@ -255,7 +260,7 @@ async def test_an_address_that_is_refused_again_and_again_leaves_places_to_other
         other.close()
         for client in held:
             client.close()
-        await edge.settled(lambda: edge.gate.addresses._taken == {})
+        await edge.settled(lambda: edge.gate.connections_per_address._taken == {})
 
 
 async def test_behind_a_trusted_proxy_the_requests_of_an_address_count_and_not_the_proxys_connections():
@@ -264,7 +269,7 @@ async def test_behind_a_trusted_proxy_the_requests_of_an_address_count_and_not_t
 
     async with running_edge(trusted=["127.0.0.1"], script=answers_or_streams) as edge:
         with_bor(edge)
-        edge.gate.addresses = Shares(2)
+        edge.gate.connections_per_address = Shares(2)
         streams = [await edge.client() for _ in range(2)]
         for stream in streams:
             await stream.send(request("GET /events", behind("192.0.2.1")))
@@ -285,7 +290,9 @@ async def test_behind_a_trusted_proxy_the_requests_of_an_address_count_and_not_t
 
 @pytest.mark.parametrize("line", ["GET /events", "GET /live"])
 async def test_streams_do_not_use_the_places_of_requests_while_there_is_room_beside_them(line):
-    async with running_edge(script=answers_or_streams, pool_limit=1, pool_streams=2, connect_for=0.3) as edge:
+    async with running_edge(
+        script=answers_or_streams, pool_limit=1, pool_streams=2, connect_timeout=0.3
+    ) as edge:
         for number in (1, 2):
             await (await edge.client()).send(request(line, *(HANDSHAKE if "live" in line else ())))
             await edge.settled(lambda number=number: edge.pool.use.long == number)
@@ -326,7 +333,7 @@ async def test_a_portal_that_has_not_begun_its_answer_gets_no_more_requests_for_
         await conversation.read_request()
         await conversation.read()
 
-    async with running_edge(script=never_answers, pool_limit=1, pool_streams=8, connect_for=0.2) as edge:
+    async with running_edge(script=never_answers, pool_limit=1, pool_streams=8, connect_timeout=0.2) as edge:
         await (await edge.client()).send(request("GET /"))
         await edge.settled(lambda: edge.pool.use.in_use == 1)
         edge.pass_time(11)

@@ -85,7 +85,7 @@ async def test_a_portal_that_speaks_no_tls_is_502_in_time(authority):
         upstream=lambda port, _: Upstream(
             host="127.0.0.1", port=port, tls=trust, server_name="portal.internal"
         ),
-        connect_for=0.3,
+        connect_timeout=0.3,
     ) as edge:
         assert (await (await edge.client()).ask("GET /")).status in {502, 504}
 
@@ -106,7 +106,7 @@ async def test_limits_hold_over_tls(authority):
     async def script(conversation: Conversation) -> None:
         await conversation.read_request()
 
-    limits = Limits(body_size=10, body_for=20)
+    limits = Limits(body_size=10, body_timeout=20)
     async with running_edge(
         script=script,
         listener_tls=server_side(authority, HOST),

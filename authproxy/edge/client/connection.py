@@ -125,13 +125,13 @@ class ClientConnection(RequestReader, asyncio.Protocol):
         name = transport.get_extra_info("peername")
         if isinstance(name, tuple):
             self.peer = peer_of(name)
-        self.is_trusted = self._gate.trusted.trusts(self.peer)
+        self.is_trusted = self._gate.trusted_proxies.trusts(self.peer)
         self._deadline = self._gate.time() + self._limits.idle_for
         if not self.is_trusted:
             share = network_of(self.peer)
-            if self._gate.addresses.take(share):
+            if self._gate.connections_per_address.take(share):
                 self._share = share
-            elif self._gate.addresses.take(f"refused {share}"):
+            elif self._gate.connections_per_address.take(f"refused {share}"):
                 # The connection stays for a moment, so that its 503 arrives. An address has as many of these
                 # as it has connections: without a limit others would find no place.
                 self._share = f"refused {share}"
@@ -149,7 +149,7 @@ class ClientConnection(RequestReader, asyncio.Protocol):
             self.personal.close()
             self.personal = None
         if self._share:
-            self._gate.addresses.give_back(self._share)
+            self._gate.connections_per_address.give_back(self._share)
             self._share = ""
         # Parser, exchange and tunnel know this connection: without the knots it is freed now, not when the
         # collector comes by.
@@ -187,7 +187,7 @@ class ClientConnection(RequestReader, asyncio.Protocol):
             self._refuse(_TOO_EARLY)
             return
         if not self._has_message:
-            self._deadline = self._gate.time() + self._limits.head_for
+            self._deadline = self._gate.time() + self._limits.head_timeout
             self._has_message = True
             self._line = data
         self._feed(data)
@@ -228,7 +228,7 @@ class ClientConnection(RequestReader, asyncio.Protocol):
         if receiving is self._current:
             if not self._is_lingering:
                 # A body that drips uses up its time and is cut: a slowloris holds a portal's connection, too.
-                rate, latest = self._limits.body_rate, self._gate.time() + self._limits.body_for
+                rate, latest = self._limits.body_rate, self._gate.time() + self._limits.body_timeout
                 self._deadline = min(self._deadline + len(piece) / rate, latest) if rate else latest
             receiving.request_body(piece)
         elif self._queue:
@@ -276,7 +276,7 @@ class ClientConnection(RequestReader, asyncio.Protocol):
         if self._is_held:
             self._is_held = False
             if self._receiving is not None:
-                self._deadline = self._gate.time() + self._limits.body_for
+                self._deadline = self._gate.time() + self._limits.body_timeout
             self._let_read()
 
     def _let_read(self) -> None:
@@ -338,7 +338,9 @@ class ClientConnection(RequestReader, asyncio.Protocol):
         if self._is_closing:
             return
         limits = self._limits
-        self._deadline = self._gate.time() + (limits.head_for if self._has_message else limits.idle_for)
+        self._deadline = self._gate.time() + (
+            limits.head_timeout if self._has_message else limits.idle_timeout
+        )
         if self._queue:
             # On a turn of its own, so that a thousand pipelined requests do not become a thousand nested
             # calls.
@@ -355,7 +357,7 @@ class ClientConnection(RequestReader, asyncio.Protocol):
         waiting = self._queue.popleft()
         exchange = waiting.exchange
         if self._receiving is exchange:
-            self._deadline = self._gate.time() + self._limits.body_for
+            self._deadline = self._gate.time() + self._limits.body_timeout
         self._begin(exchange)
         for piece in waiting.pieces:
             exchange.request_body(piece)
@@ -390,7 +392,7 @@ class ClientConnection(RequestReader, asyncio.Protocol):
         self._queue.clear()
         limits = self._limits
         if self._refusal is None and self._receiving is None:
-            self._deadline = self._gate.time() + limits.body_for
+            self._deadline = self._gate.time() + limits.body_timeout
             self._transport.close()
             return
         # The client may still be sending. Closing now would answer that with a reset, which destroys our

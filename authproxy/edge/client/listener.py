@@ -84,7 +84,11 @@ class Listener:
             self._servers.append(await loop.create_server(self._connection, sock=listening, backlog=_BACKLOG))
         else:
             door = TlsDoor(
-                listening, self._tls, self, handshake_for=self._gate.limits.head_for, spawn=self._gate.spawn
+                listening,
+                self._tls,
+                self,
+                handshake_for=self._gate.limits.head_timeout,
+                spawn=self._gate.spawn,
             )
             self._doors.append(door)
             door.open(_BACKLOG)
@@ -113,8 +117,8 @@ class Listener:
             return None
         # Handshakes are counted beside the connections of the address, not among them: an address with too
         # many connections still gets its 503, which needs a handshake.
-        share = "" if self._gate.trusted.trusts(peer) else f"handshakes of {network_of(peer)}"
-        if share and not self._gate.addresses.take(share):
+        share = "" if self._gate.trusted_proxies.trusts(peer) else f"handshakes of {network_of(peer)}"
+        if share and not self._gate.connections_per_address.take(share):
             return None
         connection = self._connection()
         self._arriving[connection] = share
@@ -123,7 +127,7 @@ class Listener:
     def not_arrived(self, connection: ClientConnection) -> None:
         share = self._arriving.pop(connection, "")
         if share:
-            self._gate.addresses.give_back(share)
+            self._gate.connections_per_address.give_back(share)
 
     def exhausted(self) -> None:
         self.refused_without_descriptor += 1

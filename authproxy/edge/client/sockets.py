@@ -41,8 +41,8 @@ class Address:
     host: str = ""
     port: int = 0
     unix_path: Path | None = None
-    unix_mode: int = 0o660
-    unix_group: str | int | None = None
+    unix_socket_mode: int = 0o660
+    unix_socket_group: str | int | None = None
 
     def __str__(self) -> str:
         return (
@@ -164,12 +164,12 @@ def _unix(address: Address, path: Path) -> Bound:
         try:
             new.unlink(missing_ok=True)  # of a process that was killed half way; we have its lock
             _bind_at(listening, new)
-            if address.unix_group is not None:
-                shutil.chown(new, group=address.unix_group)
+            if address.unix_socket_group is not None:
+                shutil.chown(new, group=address.unix_socket_group)
             # The permissions stand before it listens: everybody who can connect is a trusted peer.
-            new.chmod(address.unix_mode)
+            new.chmod(address.unix_socket_mode)
         except LookupError:
-            raise CannotListen(f"{address}: there is no group {address.unix_group}") from None
+            raise CannotListen(f"{address}: there is no group {address.unix_socket_group}") from None
         except OSError as error:
             raise CannotListen(f"{address} cannot be made: {error.strerror}") from error
         undoing.pop_all()

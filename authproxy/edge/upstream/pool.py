@@ -57,22 +57,22 @@ class PoolUse:
 
 
 class UpstreamPool:
-    """`connect_for` and `idle_for` are seconds. At most `limit` connections exist; who comes then waits until
-    one is free. `names` says which addresses the upstream's host has, within `connect_for` too.
+    """Timeouts are seconds. At most `upstream_connections` exist; further requests wait until one is free.
+    Beside them up to `upstream_streams` connections serve exchanges that last. `names` finds the addresses of
+    the upstream's host, within `connect_timeout` too.
 
-    Beside them there are up to `streams` connections with exchanges that last. With `reuses` False every
-    connection serves one request. With True they serve many, except for a while after the portal has sent
-    bytes that belong to no answer. `via` is the name under which requests and answers are forwarded; none
-    where the other side is a part of the gateway."""
+    With `reuses` False every connection serves one request. With True it serves many, except for a while
+    after the portal has sent bytes that belong to no answer. `via` is the name under which requests and
+    answers are forwarded; none if the other side is a part of the gateway."""
 
     def __init__(
         self,
         upstream: Upstream,
         *,
-        limit: int,
-        connect_for: float,
-        idle_for: float,
-        streams: int = 0,
+        upstream_connections: int,
+        connect_timeout: float,
+        upstream_idle_timeout: float,
+        upstream_streams: int = 0,
         reuses: bool = True,
         names: Resolver | None = None,
         via: Via = _NOBODY,
@@ -80,11 +80,11 @@ class UpstreamPool:
         self.via = via
         self._names = names or Resolver()
         self._upstream = upstream
-        self._limit = limit
-        self._streams = streams
+        self._limit = upstream_connections
+        self._streams = upstream_streams
         self._may_reuse = reuses
-        self._connect_for = connect_for
-        self._idle_for = idle_for
+        self._connect_timeout = connect_timeout
+        self._idle_timeout = upstream_idle_timeout
         self._idle: deque[UpstreamConnection] = deque()
         self._open: set[UpstreamConnection] = set()
         self._personal: dict[UpstreamConnection, None] = {}
@@ -123,7 +123,11 @@ class UpstreamPool:
         idle = self._idle
         while idle:
             connection = idle.pop()
-            if connection.is_open and connection.is_reusable and now - connection.idle_since < self._idle_for:
+            if (
+                connection.is_open
+                and connection.is_reusable
+                and now - connection.idle_since < self._idle_timeout
+            ):
                 return connection
             self._discard(connection)
         return None
@@ -132,7 +136,7 @@ class UpstreamPool:
         """A new connection, or one that becomes free while the limit is reached. Raises
         UpstreamUnreachable."""
         try:
-            async with asyncio.timeout(self._connect_for):
+            async with asyncio.timeout(self._connect_timeout):
                 while self._is_full():
                     if self._personal:
                         # It is better that one person authenticates to the portal again than that another
@@ -274,9 +278,9 @@ class UpstreamPool:
 
     def expire(self, now: float) -> None:
         """Closes connections that rested too long; called now and then."""
-        while self._idle and now - self._idle[0].idle_since >= self._idle_for:
+        while self._idle and now - self._idle[0].idle_since >= self._idle_timeout:
             self._discard(self._idle.popleft())
-        for connection in [one for one in self._personal if now - one.idle_since >= self._idle_for]:
+        for connection in [one for one in self._personal if now - one.idle_since >= self._idle_timeout]:
             self._evict(connection)
         if self._is_distrusted:
             if self._distrusted_since is None:

@@ -121,11 +121,11 @@ def test_a_file_that_is_no_socket_is_never_removed(tmp_path):
 
 def test_permissions_and_group_stand_before_anybody_can_connect(tmp_path):
     path = tmp_path / "edge.sock"
-    bound = listening(path, unix_mode=0o600, unix_group=os.getgid())
+    bound = listening(path, unix_socket_mode=0o600, unix_socket_group=os.getgid())
     assert path.stat().st_mode & 0o777 == 0o600
     bound.close()
     with pytest.raises(CannotListen, match="there is no group nobody-has-it"):
-        bind([at(path, unix_group="nobody-has-it")])
+        bind([at(path, unix_socket_group="nobody-has-it")])
     assert list(tmp_path.iterdir()) == []
 
 
