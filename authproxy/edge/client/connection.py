@@ -126,7 +126,7 @@ class ClientConnection(RequestReader, asyncio.Protocol):
         if isinstance(name, tuple):
             self.peer = peer_of(name)
         self.is_trusted = self._gate.trusted_proxies.trusts(self.peer)
-        self._deadline = self._gate.time() + self._limits.idle_for
+        self._deadline = self._gate.time() + self._limits.idle_timeout
         if not self.is_trusted:
             share = network_of(self.peer)
             if self._gate.connections_per_address.take(share):
