@@ -205,11 +205,11 @@ def profile_of(acnlb: AcnlbSettings) -> Profile:
         anchors=(authority(Path(acnlb.root_file)),),
         intermediates=(authority(Path(acnlb.sub_ca_file)),),
         accepted_policies=frozenset(acnlb.accepted_policies),
-        refused_policies=frozenset(acnlb.seal_policies),
+        seal_policies=frozenset(acnlb.seal_policies),
         requires_key_usage=acnlb.requires_key_usage,
         requires_extended_key_usage=acnlb.requires_extended_key_usage,
         believes_tax_numbers=acnlb.believes_tax_numbers,
-        sunset=Sunset(warns_from=_midnight(acnlb.warn_from), stops_at=_midnight(acnlb.stop_at)),
+        sunset=Sunset(warn_from=_midnight(acnlb.warn_from), stop_at=_midnight(acnlb.stop_at)),
     )
 
 
@@ -217,14 +217,14 @@ def rules_of(settings: RevocationSettings) -> RevocationRules:
     return RevocationRules(
         addresses=SourceAddresses(
             allowed_hosts=frozenset(settings.allowed_hosts),
-            overrides=settings.moved,
-            ocsp=settings.ocsp_url,
-            crls=settings.crl_urls,
+            moved=settings.moved,
+            ocsp_url=settings.ocsp_url,
+            crl_urls=settings.crl_urls,
         ),
         ocsp_timeout=settings.timeout,
         max_stale=settings.max_stale,
         refresh_every=settings.refresh_every,
-        list_octets=settings.largest_list,
+        largest_list=settings.largest_list,
     )
 
 

@@ -201,7 +201,7 @@ def sign_in_demand(settings: Settings, portal: Portal) -> SignInDemand:
         required_claims=portal.required_claims,
         level=own.level,
         idle_for=own.idle or settings.sessions.idle,
-        expires_after=settings.sessions.absolute,
+        absolute_lifetime=settings.sessions.absolute,
         members=portal.members,
         route_levels={route.name: route.requirement.level for route in portal.routes},
     )

@@ -40,7 +40,7 @@ def relying_party(settings: ProviderSettings) -> RelyingParty:
         logout_tokens=settings.logout_tokens,
         audiences=frozenset(settings.audiences),
         userinfo=settings.userinfo,
-        pushes_requests=settings.pushed_authorization_requests,
+        pushed_authorization_requests=settings.pushed_authorization_requests,
         logout_method=settings.logout_method,
         logout_hint=settings.logout_hint,
     )
@@ -52,7 +52,7 @@ def claim_rules(settings: ProviderSettings, portals: Portals) -> ClaimRules:
         names=ClaimNames(**dataclasses.asdict(settings.claims)),
         levels=settings.levels,
         leeway=settings.leeway,
-        when_absent=VerifiedWhenAbsent(
+        verified_when_absent=VerifiedWhenAbsent(
             email=is_rekonos_own(settings.issuer) if absent.email is None else absent.email,
             phone_number=absent.phone_number,
         ),

@@ -50,7 +50,7 @@ def step_up_services(components: Components, login: OpenIdSignIn, held: HeldRequ
         enrolments=components.stores.enrolments,
         people=components.stores.people,
         set_up=frozenset({method.method for method in methods} | set(elsewhere)),
-        proof_for=components.settings.step_up.enrolment_proof_for,
+        enrolment_proof_for=components.settings.step_up.enrolment_proof_for,
     )
     return StepUpServices(
         step_ups=_step_ups(components, methods, elsewhere, changes, held),

@@ -120,7 +120,7 @@ async def stores(
     keys = KeyRing(record_keys(settings.sessions), random_bytes=secrets.token_bytes)
     seals = Seals(keys)
     if store.url == MEMORY:
-        near_cache = NearCache(keeps_for=store.near_cache_for, silence=None)
+        near_cache = NearCache(near_cache_for=store.near_cache_for, silence=None)
         yield Stores(
             sessions=MemorySessions(near_cache),
             attempts=MemoryAttempts(),
@@ -180,7 +180,7 @@ async def stores(
             grants=RedisGrants(connection, keys=keys),
             used_proofs=RedisUsedProofs(connection),
             audit_queue=RedisAuditQueue(connection, keys=keys),
-            near_cache=NearCache(keeps_for=store.near_cache_for),
+            near_cache=NearCache(near_cache_for=store.near_cache_for),
             connection=connection,
             heartbeat=heartbeat,
             clock=clock,

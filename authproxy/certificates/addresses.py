@@ -32,23 +32,23 @@ class SourceAddresses:
 
     allowed_hosts: frozenset[str] = frozenset()
     """`host` (default port of the scheme) or `host:port`: where addresses that certificates name may lead."""
-    overrides: Mapping[str, str] = field(default_factory=dict)
+    moved: Mapping[str, str] = field(default_factory=dict)
     """Maps the beginning of an address that certificates name to what replaces it. The longest match
     counts."""
-    ocsp: str | None = None
+    ocsp_url: str | None = None
     """If set, this responder is asked instead of those that certificates name."""
-    crls: tuple[str, ...] = ()
+    crl_urls: tuple[str, ...] = ()
     """Lists that are kept in addition to those that certificates name."""
 
     def __post_init__(self) -> None:
-        for url in (*self.overrides.values(), *self.crls, *filter(None, [self.ocsp])):
+        for url in (*self.moved.values(), *self.crl_urls, *filter(None, [self.ocsp_url])):
             if _host(url) is None:
                 raise ValueError(f"{url} is not an address for HTTP without user name and fragment")
 
     def of_responders(self, certificate: x509.Certificate) -> tuple[SourceAddress, ...]:
         """The OCSP responders for the certificate, in the order of asking."""
-        if self.ocsp is not None:
-            return (SourceAddress(self.ocsp, is_named=True),)
+        if self.ocsp_url is not None:
+            return (SourceAddress(self.ocsp_url, is_named=True),)
         return tuple(dict.fromkeys(self._permitted(_responders(certificate))))
 
     def lead_anywhere(self, certificate: x509.Certificate) -> bool:
@@ -57,7 +57,7 @@ class SourceAddresses:
 
     @property
     def of_named_lists(self) -> tuple[SourceAddress, ...]:
-        return tuple(SourceAddress(url, is_named=True) for url in self.crls)
+        return tuple(SourceAddress(url, is_named=True) for url in self.crl_urls)
 
     def of_lists(self, certificate: x509.Certificate) -> tuple[SourceAddress, ...]:
         """The addresses of the revocation lists that the certificate names."""
@@ -71,14 +71,14 @@ class SourceAddresses:
     def _permitted(self, urls: Iterable[str]) -> Iterator[SourceAddress]:
         for url in urls:
             begins = max(
-                (beginning for beginning in self.overrides if url.startswith(beginning)),
+                (beginning for beginning in self.moved if url.startswith(beginning)),
                 key=len,
                 default=None,
             )
             if begins is not None:
-                replaced = self.overrides[begins] + url.removeprefix(begins)
+                replaced = self.moved[begins] + url.removeprefix(begins)
                 # The rest of the address comes from the certificate and must not change the host.
-                if _host(replaced) == _host(self.overrides[begins]):
+                if _host(replaced) == _host(self.moved[begins]):
                     yield SourceAddress(replaced, is_named=True)
             elif _host(url) in self.allowed_hosts:
                 yield SourceAddress(url, is_named=False)

@@ -64,14 +64,14 @@ class CertificateCheck(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sunset:
-    """From `warns_from` on people are told that these certificates will stop being accepted. From `stops_at`
+    """From `warn_from` on people are told that these certificates will stop being accepted. From `stop_at`
     on they sign nobody in."""
 
-    warns_from: datetime
-    stops_at: datetime
+    warn_from: datetime
+    stop_at: datetime
 
     def __post_init__(self) -> None:
-        if self.warns_from > self.stops_at:
+        if self.warn_from > self.stop_at:
             raise ValueError("people must be told before certificates stop being accepted, not after")
 
 
@@ -90,7 +90,7 @@ class Profile:
     accepted_policies: frozenset[str] = frozenset()
     """The leaf must state one of these, and every CA above it must allow it. Empty: every policy is
     accepted."""
-    refused_policies: frozenset[str] = frozenset()
+    seal_policies: frozenset[str] = frozenset()
     requires_key_usage: bool = False
     requires_extended_key_usage: bool = False
     """Whether the extension must be present. If it is present, it always counts."""
@@ -108,7 +108,7 @@ class Profile:
 
     def ends_at(self, now: datetime) -> datetime | None:
         """When these certificates stop being accepted; None before people are to be told."""
-        return self.sunset.stops_at if self.sunset is not None and now >= self.sunset.warns_from else None
+        return self.sunset.stop_at if self.sunset is not None and now >= self.sunset.warn_from else None
 
 
 def examined(
@@ -207,15 +207,15 @@ def _out_of_time(leaf: x509.Certificate, now: datetime) -> CertificateRefused | 
 
 
 def _sunset(profile: Profile, now: datetime) -> CertificateRefused | None:
-    if profile.sunset is None or now < profile.sunset.stops_at:
+    if profile.sunset is None or now < profile.sunset.stop_at:
         return None
     return CertificateRefused(
-        reason=Reason.CERTIFICATE_SUNSET, detail=f"not accepted since {profile.sunset.stops_at:%Y-%m-%d}"
+        reason=Reason.CERTIFICATE_SUNSET, detail=f"not accepted since {profile.sunset.stop_at:%Y-%m-%d}"
     )
 
 
 def _seal(policies: frozenset[str], profile: Profile) -> CertificateRefused | None:
-    if policies & profile.refused_policies:
+    if policies & profile.seal_policies:
         return CertificateRefused(
             reason=Reason.CERTIFICATE_IS_A_SEAL, detail="its policy is one for seals of organisations"
         )

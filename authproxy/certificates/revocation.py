@@ -47,7 +47,7 @@ class RevocationRules:
     answers_at_most: int = 10_000
     """How many answers are kept; the oldest one is dropped first."""
     list_timeout: timedelta = timedelta(seconds=20)
-    list_octets: int = 8 * 1024 * 1024
+    largest_list: int = 8 * 1024 * 1024
     refresh_every: timedelta = timedelta(hours=1)
     max_stale: timedelta = timedelta(0)
     """How long a list is used after its `nextUpdate` while no newer one is available."""
@@ -117,7 +117,7 @@ class RevocationSources:
         self._lists = RevocationLists(
             fetcher,
             store,
-            FetchLimits(timeout=rules.list_timeout, octets=rules.list_octets),
+            FetchLimits(timeout=rules.list_timeout, octets=rules.largest_list),
             refresh_every=rules.refresh_every,
             max_stale=rules.max_stale,
             jitter=self._jitter,

@@ -78,7 +78,7 @@ def identity(
     names: ClaimNames,
     levels: Mapping[str, Level],
     required: Sequence[Claim],
-    when_absent: VerifiedWhenAbsent = VerifiedWhenAbsent(),
+    verified_when_absent: VerifiedWhenAbsent = VerifiedWhenAbsent(),
 ) -> ClaimedIdentity:
     """The identity. Raises ClaimsRefused for a tax number that is invalid, or two that differ, whether or not
     one is required."""
@@ -91,13 +91,13 @@ def identity(
             "email_verified",
             sources,
             lambda source: _email(source, names.email),
-            when_absent=when_absent.email,
+            verified_when_absent=verified_when_absent.email,
         ),
         phone=_verified(
             "phone_number_verified",
             sources,
             lambda source: _phone(source, names.phone_number),
-            when_absent=when_absent.phone_number,
+            verified_when_absent=verified_when_absent.phone_number,
         ),
     )
     person = replace(person, tax_number=_tax_number(sources, names.tax_number, of=person))
@@ -173,7 +173,7 @@ def _first(read: Callable[[Claims], str | None], sources: Iterable[Claims]) -> s
 
 
 def _verified(
-    flag: str, sources: Sequence[Claims], read: Callable[[Claims], str | None], *, when_absent: bool
+    flag: str, sources: Sequence[Claims], read: Callable[[Claims], str | None], *, verified_when_absent: bool
 ) -> str | None:
     """The first value that is verified. A source that denies it wins over whatever the other one says. A
     source that says yes speaks of its own value, and of the other's only where that is the same or it has
@@ -186,7 +186,7 @@ def _verified(
         (
             value
             for value, _ in stated
-            if value is not None and (when_absent or value in vouched or None in vouched)
+            if value is not None and (verified_when_absent or value in vouched or None in vouched)
         ),
         None,
     )

@@ -73,5 +73,5 @@ class PushedRequests:
         return {"client_id": self._relying_party.client_id, "request_uri": request_uri}
 
     def _pushes(self, metadata: Metadata) -> bool:
-        wish = self._relying_party.pushes_requests
+        wish = self._relying_party.pushed_authorization_requests
         return wish == "always" or (wish == "auto" and metadata.demands_pushed_requests)

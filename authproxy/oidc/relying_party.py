@@ -51,7 +51,7 @@ class RelyingParty:
     userinfo: UserInfoUse = "required"
     """Whether the userinfo endpoint, where the provider has one, must answer; may be silent or refuse; or is
     not asked."""
-    pushes_requests: Pushing = "auto"
+    pushed_authorization_requests: Pushing = "auto"
     """Whether authorization requests are pushed (RFC 9126): `auto` where the provider demands it."""
 
     def __post_init__(self) -> None:

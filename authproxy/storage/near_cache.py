@@ -45,8 +45,8 @@ class NearCache:
         "_heard_at",
         "_heard_until",
         "_invalidated",
-        "_keeps_for",
         "_max_entries",
+        "_near_cache_for",
         "_silence",
         "_tickets",
     )
@@ -54,11 +54,11 @@ class NearCache:
     def __init__(
         self,
         *,
-        keeps_for: timedelta,
+        near_cache_for: timedelta,
         silence: timedelta | None = timedelta(seconds=1),
         max_entries: int = 50_000,
     ) -> None:
-        self._keeps_for = keeps_for
+        self._near_cache_for = near_cache_for
         self._silence = silence
         self._max_entries = max_entries
         self._entries: OrderedDict[str, CachedSession] = OrderedDict()
@@ -99,14 +99,14 @@ class NearCache:
             last_active_at=stored.last_active_at,
             forgiven=stored.forgiven,
             read_at=now,
-            good_until=min(now + self._keeps_for, session.expires_at, idle_end),
+            good_until=min(now + self._near_cache_for, session.expires_at, idle_end),
         )
         previous = self._entries.get(ticket_text)
         # If the clock was set back, extras are from the future, and so would be the time in an assertion
         # among them.
         if previous is not None and previous.session == session and previous.read_at <= now:
             entry.session, entry.extras = previous.session, previous.extras
-        if self._keeps_for and not self._is_overtaken(session.session_id, read):
+        if self._near_cache_for and not self._is_overtaken(session.session_id, read):
             self._keep(ticket_text, entry)
         return entry
 

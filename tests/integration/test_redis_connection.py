@@ -185,7 +185,7 @@ async def test_the_rights_in_the_readme_are_enough_for_everything(server):
     sessions = RedisSessions(redis, keys=KeyRing((bytes(32),), random_bytes=secrets.token_bytes))
     attempts = RedisAttempts(redis)
     logout_tokens = RedisLogoutTokens(redis)
-    cache = near_cache.NearCache(keeps_for=timedelta(seconds=5))
+    cache = near_cache.NearCache(near_cache_for=timedelta(seconds=5))
     ticket = new_ticket()
     await redis.ping()
     await sessions.create(ticket, session_for(ticket, provider_session="s-1"), browser="", now=NOW)

@@ -58,7 +58,7 @@ class Instance:
     def __init__(self, redis: RedisConnection) -> None:
         self.redis = redis
         self.sessions = RedisSessions(redis, keys=KEYS)
-        self.cache = NearCache(keeps_for=LONG)
+        self.cache = NearCache(near_cache_for=LONG)
 
     async def read(self, ticket):
         now, read = clock(), self.cache.begin_read()
@@ -234,7 +234,7 @@ async def test_a_frozen_redis_turns_the_near_cache_off_within_a_second(server):
 
 class RecordingCache(NearCache):
     def __init__(self) -> None:
-        super().__init__(keeps_for=LONG)
+        super().__init__(near_cache_for=LONG)
         self.heard_at = []
 
     def heard(self, now):

@@ -139,7 +139,7 @@ async def sources(host, clock, shared):
             public = await resources.enter_async_context(client_session(public_only=True))
             stated = {"ocsp_timeout": timedelta(seconds=5), "list_timeout": timedelta(seconds=5)} | rules
             return RevocationSources(
-                RevocationRules(addresses=addresses or SourceAddresses(overrides={HOST: host.url}), **stated),
+                RevocationRules(addresses=addresses or SourceAddresses(moved={HOST: host.url}), **stated),
                 Fetcher(named=named, public=public),
                 shared,
                 authorities=(SUB.certificate, ROOT.certificate),
@@ -236,10 +236,10 @@ async def test_authorities_are_asked_about_too(sources, host):
 async def test_the_operators_responder_and_lists_do_where_certificates_name_none(sources, host):
     nameless = SUB.person()
     host.publish("/all.crl", SUB.crl())
-    ours = await sources(addresses=SourceAddresses(crls=(f"{host.url}/all.crl",)))
+    ours = await sources(addresses=SourceAddresses(crl_urls=(f"{host.url}/all.crl",)))
     assert (await said(ours, about(nameless))).source is StatusSource.CRL
     host.respond(nameless)
-    ours = await sources(addresses=SourceAddresses(ocsp=f"{host.url}/ocsp"))
+    ours = await sources(addresses=SourceAddresses(ocsp_url=f"{host.url}/ocsp"))
     assert (await said(ours, about(nameless))).source is StatusSource.OCSP
 
 
@@ -322,7 +322,7 @@ async def test_a_responder_that_does_not_answer_properly_says_nothing(sources, h
 async def test_a_list_that_cannot_be_believed_says_nothing(sources, host, how, word):
     host.answers["/sub.crl"] = how
     assert word in await failure_of(
-        await sources(list_timeout=timedelta(seconds=0.3), list_octets=60_000), about(BOR)
+        await sources(list_timeout=timedelta(seconds=0.3), largest_list=60_000), about(BOR)
     )
 
 
@@ -406,7 +406,7 @@ async def test_a_certificate_about_which_nobody_may_be_asked_is_remembered(sourc
 
 async def test_nobody_there_says_nothing(sources):
     gone = f"http://127.0.0.1:{free_port()}"
-    ours = await sources(addresses=SourceAddresses(overrides={HOST: gone}))
+    ours = await sources(addresses=SourceAddresses(moved={HOST: gone}))
     assert "could not be asked" in await failure_of(ours)
 
 
@@ -803,7 +803,7 @@ async def openssl_responder(tmp_path):
 async def test_openssls_responder_is_understood(openssl_responder, sources, clock):
     # It knows no other time than the machine's.
     clock.now = datetime.now(UTC)
-    ours = await sources(addresses=SourceAddresses(ocsp=openssl_responder), ocsp_requires_nonce=True)
+    ours = await sources(addresses=SourceAddresses(ocsp_url=openssl_responder), ocsp_requires_nonce=True)
     assert (await said(ours, now=clock.now)).source is StatusSource.OCSP
     revoked = await said(ours, about(BOR), now=clock.now)
     assert (revoked.reason, revoked.at) == ("keyCompromise", datetime(2026, 11, 20, 9, tzinfo=UTC))

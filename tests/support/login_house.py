@@ -113,7 +113,7 @@ class LoginHouse:
         self.provider = Provider()
         self.attempts = Attempts()
         self.seals = Seals(KeyRing((bytes(32),), random_bytes=secrets.token_bytes))
-        self.sessions = Sessions(NearCache(keeps_for=timedelta(), silence=None))
+        self.sessions = Sessions(NearCache(near_cache_for=timedelta(), silence=None))
         self.elevations = Elevations(sessions=self.sessions, random_bytes=secrets.token_bytes)
         self.people = MemoryPeople()
         self.time = NOW
@@ -132,7 +132,7 @@ class LoginHouse:
                 required_claims=("tax_number", "name"),
                 level=self.level,
                 idle_for=timedelta(minutes=5),
-                expires_after=timedelta(hours=8),
+                absolute_lifetime=timedelta(hours=8),
                 members=self.members,
                 route_levels={"acq/orders POST": Level.MEDIUM},
             )

@@ -42,7 +42,7 @@ class SignInDemand:
     required_claims: tuple[Claim, ...]
     level: Level
     idle_for: timedelta
-    expires_after: timedelta
+    absolute_lifetime: timedelta
     members: Members = "anyone"
     route_levels: Mapping[str, Level] = field(default_factory=dict)
     """The level that each route demands, by the route's name: for proofs that are made for one route."""
@@ -260,7 +260,7 @@ class SignIns:
             level=proved.level,
             events=(proved.event,),
             started_at=now,
-            expires_at=min(filter(None, (now + demand.expires_after, proved.ends_at))),
+            expires_at=min(filter(None, (now + demand.absolute_lifetime, proved.ends_at))),
             idle_for=demand.idle_for,
             id_token=proved.id_token,
             provider_session=proved.provider_session,

@@ -230,7 +230,7 @@ class CertificateSignIn:
             return first
         now = self._clock()
         # Before there is a session: its certificate can be asked about for as long as the session lives.
-        await self._certificates.keep_watched(shown, demand.expires_after)
+        await self._certificates.keep_watched(shown, demand.absolute_lifetime)
         proved = self._proved(first, shown, now)
         signed_in = await self._sign_ins.start(proved, attempt, demand, visit, now=now)
         second = await self._ask_register(shown, demand)

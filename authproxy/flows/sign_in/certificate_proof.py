@@ -57,7 +57,7 @@ class CertificateProof:
             if refused is not None:
                 return not_proved(attempt, refused, found=f"certificate {shown.fingerprint}", session=session)
             # Before the session rests on it: from then on the certificate can be asked about.
-            await self._certificates.keep_watched(shown, demand.expires_after)
+            await self._certificates.keep_watched(shown, demand.absolute_lifetime)
             now = self._clock()
             return await self._proofs.step_up(
                 attempt, visit, session, self._event(attempt, shown, now), now=now

@@ -49,7 +49,7 @@ class ClaimRules:
     leeway: timedelta = timedelta(seconds=60)
     provider_demand: Callable[[Attempt], ProviderDemand] = lambda _attempt: NOTHING
     """What the provider is asked for beyond the protocol, by the route to which an attempt leads."""
-    when_absent: VerifiedWhenAbsent = field(default_factory=VerifiedWhenAbsent)
+    verified_when_absent: VerifiedWhenAbsent = field(default_factory=VerifiedWhenAbsent)
     step_up_by: StepUpBy = ALWAYS
 
 
@@ -106,7 +106,7 @@ class RoundTrip:
             names=self._rules.names,
             levels=self._rules.levels,
             required=required,
-            when_absent=self._rules.when_absent,
+            verified_when_absent=self._rules.verified_when_absent,
         )
 
     def unconfirmed(self, attempt: Attempt, authenticated: Authenticated) -> str | None:

@@ -66,14 +66,19 @@ class MethodChanges:
     """Every method raises CannotAsk."""
 
     def __init__(
-        self, *, enrolments: Enrolments, people: People, set_up: frozenset[StepUpMethod], proof_for: timedelta
+        self,
+        *,
+        enrolments: Enrolments,
+        people: People,
+        set_up: frozenset[StepUpMethod],
+        enrolment_proof_for: timedelta,
     ) -> None:
         """`set_up` are the methods that this gateway has. One that it has not protects nothing and is asked
         of nobody; one that is only away for a while is asked for all the same."""
         self._enrolments = enrolments
         self._people = people
         self._set_up = set_up
-        self._proof_for = proof_for
+        self._enrolment_proof_for = enrolment_proof_for
 
     async def demand(self, person: Person, change: str) -> ChangeDemand:
         """What the change needs; `change` is one of `OTHER_PROOF`, or `ANY_PROOF`."""
@@ -90,7 +95,7 @@ class MethodChanges:
         self, methods: frozenset[StepUpMethod] | set[StepUpMethod], *, is_first: bool
     ) -> ChangeDemand:
         in_order = tuple(method for method in STEP_UP_METHODS if method in methods)
-        return ChangeDemand(methods=in_order, max_age=self._proof_for, is_first=is_first)
+        return ChangeDemand(methods=in_order, max_age=self._enrolment_proof_for, is_first=is_first)
 
     async def _own(self, person: Person) -> set[StepUpMethod]:
         owner = owner_of(person)

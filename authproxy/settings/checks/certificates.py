@@ -183,9 +183,9 @@ def _nobody_to_ask(
     ]
     addresses = SourceAddresses(
         allowed_hosts=frozenset(revocation.allowed_hosts),
-        overrides=revocation.moved,
-        ocsp=revocation.ocsp_url,
-        crls=revocation.crl_urls,
+        moved=revocation.moved,
+        ocsp_url=revocation.ocsp_url,
+        crl_urls=revocation.crl_urls,
     )
     if not hard or addresses.lead_anywhere(sub_ca):
         return

@@ -83,7 +83,7 @@ def test_a_port_must_be_allowed_by_name():
 
 def test_the_longest_override_counts_and_keeps_the_rest():
     addresses = SourceAddresses(
-        overrides={
+        moved={
             "http://acldap.example.si/": "http://10.0.0.1/all/",
             "http://acldap.example.si/crl/": "http://10.0.0.2/lists/",
         }
@@ -95,13 +95,15 @@ def test_the_longest_override_counts_and_keeps_the_rest():
 @pytest.mark.parametrize("rest", ["@evil.example/", ".evil.example/", ":81/", "evil"])
 def test_what_follows_an_override_does_not_move_it_to_another_host(rest):
     addresses = SourceAddresses(
-        overrides={"http://acldap.example.si": "http://10.0.0.1"}, allowed_hosts=frozenset({"evil.example"})
+        moved={"http://acldap.example.si": "http://10.0.0.1"}, allowed_hosts=frozenset({"evil.example"})
     )
     assert addresses.of_lists(SUB.person(lists=lists_at(f"http://acldap.example.si{rest}"))) == ()
 
 
 def test_the_operators_responder_is_asked_whatever_the_certificate_says():
-    addresses = SourceAddresses(ocsp="http://10.0.0.3/ocsp", allowed_hosts=frozenset({"acldap.example.si"}))
+    addresses = SourceAddresses(
+        ocsp_url="http://10.0.0.3/ocsp", allowed_hosts=frozenset({"acldap.example.si"})
+    )
     assert (
         addresses.of_responders(LEAF)
         == addresses.of_responders(SUB.person())
@@ -110,14 +112,14 @@ def test_the_operators_responder_is_asked_whatever_the_certificate_says():
 
 
 def test_the_operators_lists_are_kept():
-    assert SourceAddresses(crls=("http://10.0.0.3/a.crl",)).of_named_lists == (
+    assert SourceAddresses(crl_urls=("http://10.0.0.3/a.crl",)).of_named_lists == (
         SourceAddress("http://10.0.0.3/a.crl", is_named=True),
     )
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"ocsp": "ldap://x/"}, {"crls": ("x.crl",)}, {"overrides": {"http://a/": "http://user:secret@b/"}}],
+    [{"ocsp_url": "ldap://x/"}, {"crl_urls": ("x.crl",)}, {"moved": {"http://a/": "http://user:secret@b/"}}],
 )
 def test_an_operators_address_that_cannot_be_asked_is_a_mistake(wrong):
     with pytest.raises(ValueError):

@@ -42,7 +42,7 @@ def trusting(root, *intermediates, **changes):
         anchors=(root.certificate,),
         intermediates=tuple(each.certificate for each in intermediates),
         accepted_policies=profiles.ACNLB_PERSONS,
-        refused_policies=profiles.ACNLB_SEALS,
+        seal_policies=profiles.ACNLB_SEALS,
         **changes,
     )
 

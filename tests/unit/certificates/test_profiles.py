@@ -31,7 +31,7 @@ from tests.support.certificate_builder import (
 
 ROOT = Authority.root()
 SUB = ROOT.authority()
-ACNLB = {"accepted_policies": profiles.ACNLB_PERSONS, "refused_policies": profiles.ACNLB_SEALS}
+ACNLB = {"accepted_policies": profiles.ACNLB_PERSONS, "seal_policies": profiles.ACNLB_SEALS}
 
 
 def profile(**changes):
@@ -77,9 +77,7 @@ def test_other_policies_are_not_for_signing_in(stated):
 
 def test_a_profile_without_policies_accepts_any():
     assert (
-        failed(
-            SUB.person(policies=policies(SEAL)), accepted_policies=frozenset(), refused_policies=frozenset()
-        )
+        failed(SUB.person(policies=policies(SEAL)), accepted_policies=frozenset(), seal_policies=frozenset())
         == {}
     )
 
@@ -136,7 +134,7 @@ def test_time_is_exact_to_the_second():
 
 
 def test_the_sunset_warns_and_then_ends():
-    sunset = Sunset(warns_from=at(10), stops_at=at(20))
+    sunset = Sunset(warn_from=at(10), stop_at=at(20))
     ending = profile(sunset=sunset)
     assert [ending.ends_at(at(days)) for days in (9, 10, 19)] == [None, at(20), at(20)]
     assert failed(SUB.person(), now=at(20) - timedelta(seconds=1), sunset=sunset) == {}
@@ -148,7 +146,7 @@ def test_the_sunset_warns_and_then_ends():
 
 def test_a_sunset_without_warning_is_a_mistake():
     with pytest.raises(ValueError):
-        Sunset(warns_from=at(2), stops_at=at(1))
+        Sunset(warn_from=at(2), stop_at=at(1))
 
 
 def test_a_profile_without_anchors_is_a_mistake():

@@ -55,7 +55,7 @@ def profile(**changes):
         anchors=(ROOT.certificate,),
         intermediates=(SUB.certificate,),
         accepted_policies=profiles.ACNLB_PERSONS,
-        refused_policies=profiles.ACNLB_SEALS,
+        seal_policies=profiles.ACNLB_SEALS,
         **changes,
     )
 
@@ -92,7 +92,7 @@ async def test_a_tax_number_counts_only_where_the_profile_says_so(validating):
 
 async def test_people_are_told_before_the_end(validating):
     verdict = await validating(
-        SUB.crl(), ROOT.crl(), sunset=Sunset(warns_from=at(-1), stops_at=at(9))
+        SUB.crl(), ROOT.crl(), sunset=Sunset(warn_from=at(-1), stop_at=at(9))
     ).validate(SHOWN, now=NOW, mode=RevocationMode.HARD)
     assert verdict.ends_at == at(9)
 

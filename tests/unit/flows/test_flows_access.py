@@ -118,7 +118,7 @@ class UsedProofs(MemoryUsedProofs):
 
 class House:
     def __init__(self, *, keeps_for=timedelta(seconds=5)):
-        self.near_cache = NearCache(keeps_for=keeps_for, silence=None)
+        self.near_cache = NearCache(near_cache_for=keeps_for, silence=None)
         self.sessions = Sessions(self.near_cache)
         self.signer = Signer()
         self.begun = []

@@ -41,7 +41,7 @@ SAYS_NOTHING = VerifiedWhenAbsent()
 
 
 def claimed(
-    userinfo=None, required=EVERYTHING, names=NAMES, when_absent=SAYS_NOTHING, **id_token
+    userinfo=None, required=EVERYTHING, names=NAMES, verified_when_absent=SAYS_NOTHING, **id_token
 ) -> ClaimedIdentity:
     verified = VerifiedClaims(
         issuer=Issuer("https://idp/"), subject=Subject("90342.A"), auth_time=NOW, every=id_token
@@ -52,7 +52,7 @@ def claimed(
         names=names,
         levels=LEVELS,
         required=required,
-        when_absent=when_absent,
+        verified_when_absent=verified_when_absent,
     )
 
 
@@ -416,14 +416,19 @@ def test_whoever_denies_that_it_is_verified_wins_over_the_other(claim, denying):
 
 
 @pytest.mark.parametrize("claim", VALUES)
-@pytest.mark.parametrize("when_absent", [True, False])
-def test_what_nobody_says_anything_about_is_for_the_settings_to_say(claim, when_absent):
-    rule = VerifiedWhenAbsent(email=when_absent, phone_number=when_absent)
-    assert kept(claimed({claim: VALUES[claim]}, required=(), when_absent=rule), claim) == (
-        VALUES[claim] if when_absent else None
+@pytest.mark.parametrize("verified_when_absent", [True, False])
+def test_what_nobody_says_anything_about_is_for_the_settings_to_say(claim, verified_when_absent):
+    rule = VerifiedWhenAbsent(email=verified_when_absent, phone_number=verified_when_absent)
+    assert kept(claimed({claim: VALUES[claim]}, required=(), verified_when_absent=rule), claim) == (
+        VALUES[claim] if verified_when_absent else None
     )
     assert (
-        kept(claimed({claim: VALUES[claim], f"{claim}_verified": True}, required=(), when_absent=rule), claim)
+        kept(
+            claimed(
+                {claim: VALUES[claim], f"{claim}_verified": True}, required=(), verified_when_absent=rule
+            ),
+            claim,
+        )
         == VALUES[claim]
     )
 
@@ -432,16 +437,18 @@ def test_a_yes_speaks_of_the_value_beside_it_and_of_no_other():
     strict = VerifiedWhenAbsent(email=False)
     theirs = {"email": "ana@example.si", "email_verified": True}
     assert (
-        claimed({"email": "mallory@example.si"}, required=(), when_absent=strict, **theirs).person.email
+        claimed(
+            {"email": "mallory@example.si"}, required=(), verified_when_absent=strict, **theirs
+        ).person.email
         == "ana@example.si"
     )
     assert (
-        claimed({"email": "ana@example.si"}, required=(), when_absent=strict, **theirs).person.email
+        claimed({"email": "ana@example.si"}, required=(), verified_when_absent=strict, **theirs).person.email
         == "ana@example.si"
     )
     assert (
         claimed(
-            {"email": "ana@example.si"}, required=(), when_absent=strict, email_verified=True
+            {"email": "ana@example.si"}, required=(), verified_when_absent=strict, email_verified=True
         ).person.email
         == "ana@example.si"
     )

@@ -113,7 +113,7 @@ async def test_whether_a_request_is_pushed_is_for_the_provider_to_say_unless_set
     hostile, wish, demanded, is_pushed
 ):
     hostile.discovery["require_pushed_authorization_requests"] = demanded
-    url = await asked(hostile, pushes_requests=wish)
+    url = await asked(hostile, pushed_authorization_requests=wish)
     assert ("request_uri=" in url, hostile.hits["par"]) == (is_pushed, int(is_pushed))
 
 

@@ -22,7 +22,11 @@ def found(workshop, *, rekono=None, portal=None):
 
 def test_without_any_of_them_nothing_is_different(workshop):
     party = relying_party(workshop.read().settings.rekono)
-    assert (party.userinfo, party.pushes_requests, party.audiences) == ("required", "auto", frozenset())
+    assert (party.userinfo, party.pushed_authorization_requests, party.audiences) == (
+        "required",
+        "auto",
+        frozenset(),
+    )
 
 
 def test_they_reach_the_relying_party(workshop):
@@ -34,7 +38,7 @@ def test_they_reach_the_relying_party(workshop):
         }
 
     party = relying_party(workshop.read(spoil).settings.rekono)
-    assert (party.userinfo, party.pushes_requests, party.audiences) == (
+    assert (party.userinfo, party.pushed_authorization_requests, party.audiences) == (
         "off",
         "always",
         frozenset({"account"}),

@@ -15,7 +15,7 @@ MINUTE = timedelta(minutes=1)
 
 
 async def cached():
-    cache = NearCache(keeps_for=timedelta(seconds=5), silence=None)
+    cache = NearCache(near_cache_for=timedelta(seconds=5), silence=None)
     sessions = MemorySessions(cache)
     ticket = new_ticket()
     await sessions.create(ticket, session_for(ticket), browser="", now=NOW)

@@ -21,7 +21,7 @@ def cache():
 
 
 def heard_for_long(**options):
-    cache = NearCache(keeps_for=KEEPS_FOR, silence=timedelta(days=1), **options)
+    cache = NearCache(near_cache_for=KEEPS_FOR, silence=timedelta(days=1), **options)
     cache.heard(NOW)
     return cache
 
@@ -100,14 +100,14 @@ def test_forgetting_all_leaves_nothing(cache):
 
 
 def test_a_cache_that_has_not_heard_the_channel_yet_is_not_used():
-    cache = NearCache(keeps_for=KEEPS_FOR)
+    cache = NearCache(near_cache_for=KEEPS_FOR)
     text, _ = remembered(cache)
     assert cache.lookup(text, NOW) is None
     assert not cache.is_heard(NOW)
 
 
 def test_a_cache_is_not_used_once_the_channel_has_been_silent():
-    cache = NearCache(keeps_for=KEEPS_FOR, silence=SECOND)
+    cache = NearCache(near_cache_for=KEEPS_FOR, silence=SECOND)
     cache.heard(NOW)
     text, entry = remembered(cache)
     assert cache.lookup(text, NOW + SECOND - MOMENT) is entry
@@ -118,7 +118,7 @@ def test_a_cache_is_not_used_once_the_channel_has_been_silent():
 
 
 def test_hearing_an_older_moment_does_not_prolong_anything():
-    cache = NearCache(keeps_for=KEEPS_FOR, silence=SECOND)
+    cache = NearCache(near_cache_for=KEEPS_FOR, silence=SECOND)
     cache.heard(NOW)
     text, _ = remembered(cache)
     cache.heard(NOW - SECOND)
@@ -245,7 +245,7 @@ def test_a_full_cache_drops_what_was_read_longest_ago():
 
 
 def test_a_cache_that_keeps_for_no_time_keeps_nothing():
-    cache = NearCache(keeps_for=timedelta(0), silence=None)
+    cache = NearCache(near_cache_for=timedelta(0), silence=None)
     text, entry = remembered(cache)
     assert entry.extras == {}
     assert cache.lookup(text, NOW) is None
@@ -253,7 +253,7 @@ def test_a_cache_that_keeps_for_no_time_keeps_nothing():
 
 
 def test_the_channel_of_an_in_process_store_is_always_heard():
-    cache = NearCache(keeps_for=KEEPS_FOR, silence=None)
+    cache = NearCache(near_cache_for=KEEPS_FOR, silence=None)
     text, entry = remembered(cache)
     cache.lost()
     cache.heard(NOW)

@@ -56,7 +56,7 @@ class Grants(MemoryGrants):
 class House:
     def __init__(self):
         self.provider, self.grants = Provider(), Grants()
-        self.sessions = MemorySessions(NearCache(keeps_for=timedelta(), silence=None))
+        self.sessions = MemorySessions(NearCache(near_cache_for=timedelta(), silence=None))
         self.watch = self.instance()
 
     def instance(self):

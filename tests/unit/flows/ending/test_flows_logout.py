@@ -42,7 +42,7 @@ class Sessions(MemorySessions):
 
 @pytest.fixture
 def sessions():
-    return Sessions(NearCache(keeps_for=timedelta(), silence=None))
+    return Sessions(NearCache(near_cache_for=timedelta(), silence=None))
 
 
 def logout(sessions, endpoint="https://provider.example/endsession", **more):

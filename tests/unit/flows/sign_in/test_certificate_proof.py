@@ -69,7 +69,7 @@ class House:
             required_claims=(),
             level=Level.LOW,
             idle_for=timedelta(minutes=15),
-            expires_after=timedelta(hours=8),
+            absolute_lifetime=timedelta(hours=8),
             members="register",
         )
         self.proof = CertificateProof(

@@ -19,7 +19,7 @@ DEMAND = SignInDemand(
     required_claims=(),
     level=Level.LOW,
     idle_for=timedelta(minutes=15),
-    expires_after=timedelta(hours=8),
+    absolute_lifetime=timedelta(hours=8),
 )
 
 

@@ -93,7 +93,7 @@ class House:
     ):
         self.time = NOW
         self.sessions, self.people, self.kept = (
-            Sessions(NearCache(keeps_for=timedelta(), silence=None)),
+            Sessions(NearCache(near_cache_for=timedelta(), silence=None)),
             MemoryPeople(),
             Kept(clock=lambda: self.time),
         )
@@ -106,7 +106,7 @@ class House:
             required_claims=required,
             level=level,
             idle_for=timedelta(minutes=15),
-            expires_after=timedelta(hours=8),
+            absolute_lifetime=timedelta(hours=8),
         )
         self.login = CertificateSignIn(
             rules=CertificateRules(

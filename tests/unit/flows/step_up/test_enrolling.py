@@ -167,7 +167,7 @@ class House:
             enrolments=self.store,
             people=self.people,
             set_up=frozenset(STEP_UP_METHODS),
-            proof_for=timedelta(minutes=5),
+            enrolment_proof_for=timedelta(minutes=5),
         )
         parts = {
             "sessions": self.sessions,
@@ -354,7 +354,7 @@ async def test_what_this_gateway_does_not_have_protects_nothing(house):
         enrolments=house.store,
         people=house.people,
         set_up=frozenset({"rekono", "totp"}),
-        proof_for=timedelta(minutes=5),
+        enrolment_proof_for=timedelta(minutes=5),
     )
     assert (await without.demand(house.session.person, ":totp")).is_first
     assert not (await house.enrolling()._changes.demand(house.session.person, ":totp")).is_first

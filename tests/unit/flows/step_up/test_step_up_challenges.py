@@ -244,7 +244,7 @@ class House:
                 enrolments=self.enrolments,
                 people=self.people,
                 set_up=frozenset(STEP_UP_METHODS),
-                proof_for=timedelta(minutes=5),
+                enrolment_proof_for=timedelta(minutes=5),
             ),
             notices=self,
             bound=BoundRequests(held=self.held, used=self.used),
