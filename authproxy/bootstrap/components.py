@@ -142,8 +142,8 @@ async def assemble(
     elevations = Elevations(
         sessions=opened.sessions,
         random_bytes=secrets.token_bytes,
-        register=Membership(store=opened.people),
-        witness=outputs.witness,
+        membership=Membership(store=opened.people),
+        record=outputs.record_proof,
     )
     certificates = None
     if settings.acnlb is not None:

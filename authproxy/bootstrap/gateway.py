@@ -140,7 +140,7 @@ def _start_tasks(components: Components, listener: Listener, edge_gate: Gate) ->
     pools = (*(site.pool for site in edge_gate.sites.values()), edge_gate.pages)
     keep(TIME_LIMITS, lambda: listener.watch(pools))
     keep("provider_refresh", lambda: _refresh_provider(components.provider))
-    if components.notices.has_a_way:
+    if components.notices.can_send:
         keep("notices", components.notices.run)
     if stores.connection is not None:
         connection = stores.connection

@@ -44,7 +44,7 @@ class LogOutputs:
         if self.file is not None:
             self.trail.between_lines(self._reopen)
 
-    async def witness(self, session: Session, event: AuthenticationEvent) -> None:
+    async def record_proof(self, session: Session, event: AuthenticationEvent) -> None:
         """Records a fresh proof before it counts. Raises CannotAsk(AUDIT_UNAVAILABLE) if events are required
         and this one cannot be written."""
         await self.audit.assure(Event.CHALLENGE_APPROVED, session=session, method=event.method)

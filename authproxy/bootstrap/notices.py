@@ -22,11 +22,11 @@ def notices(
     change_notices = Notices(
         store=stores.notices,
         numbers=numbers,
-        words=texts,
+        texts=texts,
         sms=delivery.sms,
         mail=delivery.mail,
         clock=clock,
-        fresh=secrets.token_urlsafe,
+        random_text=secrets.token_urlsafe,
     )
     if delivery.sms is None:
         return change_notices, None

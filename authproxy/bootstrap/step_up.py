@@ -18,8 +18,8 @@ from authproxy.flows.register.phone_numbers import PhoneNumbers
 from authproxy.flows.sign_in.browser_names import described
 from authproxy.flows.sign_in.openid import OpenIdSignIn
 from authproxy.flows.step_up.bound_requests import BoundRequests
-from authproxy.flows.step_up.challenges import Elsewhere, StepUpRules, StepUps
-from authproxy.flows.step_up.elsewhere import AtProvider, ByCertificate
+from authproxy.flows.step_up.challenges import StepUpChallenges, StepUpRules
+from authproxy.flows.step_up.elsewhere import AtProvider, ByCertificate, MethodElsewhere
 from authproxy.flows.step_up.enrolling import Enrolling
 from authproxy.flows.step_up.method_changes import MethodChanges
 from authproxy.identity.assurance import StepUpMethod
@@ -33,11 +33,11 @@ def held_requests(components: Components) -> HeldRequests:
     """Forms that wait for a fresh proof. The edge stores and sends them; the pages show them."""
     settings = components.settings
     return HeldRequests(
-        kept=components.stores.shared_octets,
+        store=components.stores.shared_octets,
         limits=components.stores.limits,
-        fresh=secrets.token_urlsafe,
+        random_text=secrets.token_urlsafe,
         lives_for=settings.sessions.attempt,
-        largest=settings.step_up.held.size,
+        size=settings.step_up.held.size,
         types=settings.step_up.held.types,
     )
 
@@ -49,7 +49,7 @@ def step_up_services(components: Components, login: OpenIdSignIn, held: HeldRequ
     changes = MethodChanges(
         enrolments=components.stores.enrolments,
         people=components.stores.people,
-        set_up=frozenset({method.method for method in methods} | set(elsewhere)),
+        available=frozenset({method.method for method in methods} | set(elsewhere)),
         enrolment_proof_for=components.settings.step_up.enrolment_proof_for,
     )
     return StepUpServices(
@@ -62,30 +62,30 @@ def step_up_services(components: Components, login: OpenIdSignIn, held: HeldRequ
 def _step_ups(
     components: Components,
     methods: list[Method],
-    elsewhere: dict[StepUpMethod, Elsewhere],
+    elsewhere: dict[StepUpMethod, MethodElsewhere],
     changes: MethodChanges,
     held: HeldRequests,
-) -> StepUps:
+) -> StepUpChallenges:
     settings, stores = components.settings, components.stores
-    return StepUps(
+    return StepUpChallenges(
         sessions=stores.sessions,
         challenges=stores.challenges,
         limits=stores.limits,
         elevations=components.elevations,
         methods=methods,
         elsewhere=elsewhere,
-        changes=changes,
+        method_changes=changes,
         portals={portal.portal_id: portal for portal in components.portals.by_host.values()},
-        portal_names=components.texts.portal_name,
+        portal_name=components.texts.portal_name,
         rules=StepUpRules(
             levels={int(level): frozenset(allowed) for level, allowed in settings.step_up.levels.items()},
             tries=settings.step_up.codes.tries,
             source=settings.assertions.issuer,
         ),
         describe_browser=described,
-        fresh=secrets.token_urlsafe,
+        random_text=secrets.token_urlsafe,
         notices=components.notices,
-        bound=BoundRequests(held=held, used=stores.used_proofs),
+        bound_requests=BoundRequests(held_requests=held, used_proofs=stores.used_proofs),
     )
 
 
@@ -97,21 +97,21 @@ def _enrolling(
     push = None
     if onepass is not None and settings is not None:
         push = PushEnrolling(
-            service=onepass, hashes=hashes, relying_party=settings.name, fresh=secrets.token_urlsafe
+            service=onepass, hashes=hashes, relying_party=settings.name, random_text=secrets.token_urlsafe
         )
     return Enrolling(
         sessions=components.stores.sessions,
-        store=components.stores.enrolments,
-        begun=components.stores.shared_octets,
+        enrolments=components.stores.enrolments,
+        unfinished=components.stores.shared_octets,
         limits=components.stores.limits,
         push=push,
         numbers=numbers,
         notices=components.notices,
-        changes=changes,
+        method_changes=changes,
         issuer_name=_ISSUER_NAME,
-        fresh=secrets.token_urlsafe,
+        random_text=secrets.token_urlsafe,
         random_bytes=secrets.token_bytes,
-        below=secrets.randbelow,
+        random_below=secrets.randbelow,
         sheet_cost=components.sheet_cost,
     )
 
@@ -125,7 +125,7 @@ def _methods(components: Components, numbers: PhoneNumbers, hashes: CodeHashes) 
     )
     methods: list[Method] = [
         TotpMethod(enrolments=stores.enrolments, lives_for=codes.lives_for),
-        RecoveryMethod(codes=stores.enrolments, lives_for=codes.lives_for, cost=components.sheet_cost),
+        RecoveryMethod(enrolments=stores.enrolments, lives_for=codes.lives_for, cost=components.sheet_cost),
     ]
     if components.delivery.sms is not None:
         rules = CodeRules(
@@ -138,11 +138,11 @@ def _methods(components: Components, numbers: PhoneNumbers, hashes: CodeHashes) 
             SmsMethod(
                 sender=components.delivery.sms,
                 numbers=numbers,
-                messages=stores.limits,
+                limits=stores.limits,
                 text=components.texts.code,
                 hashes=hashes,
                 rules=rules,
-                below=secrets.randbelow,
+                random_below=secrets.randbelow,
             )
         )
     if components.delivery.onepass is not None:
@@ -151,17 +151,17 @@ def _methods(components: Components, numbers: PhoneNumbers, hashes: CodeHashes) 
                 service=components.delivery.onepass,
                 enrolments=stores.enrolments,
                 pending=stores.challenges,
-                messages=stores.limits,
+                limits=stores.limits,
                 rules=PushRules(lives_for=pushes.lives_for, per_ten_minutes=pushes.per_ten_minutes),
-                below=secrets.randbelow,
+                random_below=secrets.randbelow,
             )
         )
     return methods
 
 
-def _elsewhere(components: Components, login: OpenIdSignIn) -> dict[StepUpMethod, Elsewhere]:
+def _elsewhere(components: Components, login: OpenIdSignIn) -> dict[StepUpMethod, MethodElsewhere]:
     people = components.stores.people
-    elsewhere: dict[StepUpMethod, Elsewhere] = {}
+    elsewhere: dict[StepUpMethod, MethodElsewhere] = {}
     if step_up_by(components.settings.rekono).is_possible:
         elsewhere["rekono"] = AtProvider(login, people, issuer=components.settings.rekono.issuer)
     acnlb = components.settings.acnlb

@@ -1,2 +1,2 @@
-"""Fresh proofs inside a session: challenges and what answers them, method by method, and what people have
-enrolled for it."""
+"""Step-up methods: how each of them issues a challenge and judges the answer, and what people have enrolled
+for them."""

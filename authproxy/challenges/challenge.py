@@ -1,8 +1,8 @@
-"""PURE: a challenge: one question to the person of one session, answered at most once. Pending → approved,
-refused, expired or exhausted; from the last four nothing leads on.
+"""PURE: a challenge is one question to the person of one session, and is answered at most once. It goes from
+pending to approved, refused, expired or exhausted, and stays there.
 
-Numbers are those of NIST SP 800-63B-4 §3.1.3 (out-of-band codes live 10 minutes at most, are good once) and
-of Regulation (EU) 2018/389 Art. 4 (five wrong answers at most, and no word about what was wrong).
+NIST SP 800-63B-4 §3.1.3: a code sent out of band is valid for at most 10 minutes and works once. Regulation
+(EU) 2018/389 Art. 4: at most five wrong answers, and no hint about what was wrong.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from authproxy.identity.assurance import Level, StepUpMethod
 from authproxy.identity.session import SessionId
 
 ChallengeId = NewType("ChallengeId", str)
-"""128 random bits. It names a challenge in the address of its page and opens nothing without the session that
-it was made for."""
+"""128 random bits. It stands in the address of the challenge's page, and is useless without the session that
+the challenge belongs to."""
 
 
 class State(StrEnum):
@@ -30,50 +30,54 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Challenge:
-    """`answer` is what an answer is compared with (a keyed hash of a code, the name of a notification), never
-    the code. `number` is what the browser shows and the phone must tell. `enrolment_id` is set where one
-    thing of the person's must answer and no other."""
-
     challenge_id: ChallengeId
     method: StepUpMethod
     session_id: SessionId
     portal: str
     route: str
-    """The name of the route whose requirement it is for."""
+    """The name of the route whose requirement the proof is for."""
     return_to: str
     held: str | None = field(default=None, repr=False)
-    """The name of a request that waits for this proof."""
+    """The name of the held request that waits for this proof."""
     binding: str | None = field(default=None, repr=False)
-    """Which one request the proof is for (`access.bound_proof`); None for one that is for the session."""
+    """The one request that the proof is for (`access.bound_proof`). None if the proof is for the session."""
     shown: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """What the person sees of that request: names and values of its form, as it stood when they were
-    asked."""
+    """Names and values of that request's fields, as the person saw them when they were asked."""
     purpose: str = "step_up"
-    """Or `enrolment`: of what is about to be enrolled, and by no session that shows nothing else."""
+    """Or `enrolment`."""
     answer: str = field(default="", repr=False)
+    """What an answer is compared with: a keyed hash of the code, never the code, or the text that a phone
+    signs."""
     number: str | None = field(default=None, repr=False)
+    """The number that the browser shows and that the person must choose on their phone. None where they type
+    a code."""
     enrolment_id: str | None = None
+    """The only enrolment that may answer, if it must be a certain one."""
     destination: str = ""
-    """Where it went, so that the person recognises it and nobody else learns it: the last digits, the name of
-    a phone."""
+    """Where the question was sent, masked: the last digits of a number, the name of a phone."""
     issued_at: datetime
     expires_at: datetime
     again_at: datetime | None = None
-    """From when on another message may be asked for; None where none is sent."""
+    """When the person may ask for another message. None if the method sends none."""
     level: Level = Level.LOW
-    """What the proof will be worth at most. Nothing that was enrolled at a lower level may answer."""
+    """What the proof will be worth at most. No enrolment of a lower level may answer."""
+
+    @property
+    def is_answered_on_phone(self) -> bool:
+        """Whether the person answers on their phone while the browser waits. Otherwise they type a code."""
+        return self.number is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How a challenge stands in the store."""
+    """A challenge with what the store counts for it."""
 
     challenge: Challenge
     state: State
     tries_left: int
 
     def state_at(self, now: datetime) -> State:
-        """A pending challenge ends by itself when its time is over."""
+        """The state, where a pending challenge whose time is over has expired."""
         if self.state is State.PENDING and now >= self.challenge.expires_at:
             return State.EXPIRED
         return self.state

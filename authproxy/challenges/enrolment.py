@@ -1,11 +1,11 @@
-"""PURE: what a person has enrolled to prove themselves with: an application that makes codes, a phone with a
-key, recovery codes."""
+"""PURE: what a person has enrolled: an application that makes codes, a phone with a key, recovery codes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 from authproxy.identity.assurance import Level
 from authproxy.identity.person import Person
@@ -15,24 +15,62 @@ EnrolledMethod = Literal["totp", "push", "recovery"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolment:
-    """`secret` is what the method verifies with: of `totp` the shared secret in base32, of `push` the phone's
-    public key (P-256, SubjectPublicKeyInfo in PEM), of `recovery` nothing: its codes are kept apart, as keyed
-    hashes, and each is spent by being found."""
+    """`secret` is what the method verifies an answer with: for `totp` the shared secret in base32, for `push`
+    the phone's public key (P-256, SubjectPublicKeyInfo in PEM). For `recovery` it is empty: the store keeps
+    keyed hashes of the codes apart, and deletes each one when it is used."""
 
     enrolment_id: str
     method: EnrolledMethod
     label: str = field(repr=False)
-    """What its person calls it."""
+    """The name that its person gave it."""
     enrolled_at: datetime
     secret: str = field(default="", repr=False)
     device_id: str | None = field(default=None, repr=False)
-    """The name of the phone at the service that delivers notifications."""
+    """The phone's name at the service that delivers notifications."""
     level: Level = Level.LOW
-    """How far its person was trusted when it was made. What it proves is worth no more than this."""
+    """How far its person was trusted when it was enrolled. A proof by it is worth no more than this."""
+
+
+class EnrolmentStore(Protocol):
+    """Every method raises CannotAsk. `owner` is `owner_of` the person."""
+
+    async def of(self, owner: tuple[str, ...]) -> Sequence[Enrolment]:
+        """The owner's enrolments, the oldest first, without recovery codes that an older version never
+        listed."""
+        ...
+
+    async def every(self, owner: tuple[str, ...]) -> Sequence[Enrolment]:
+        """The same, with those recovery codes."""
+        ...
+
+    async def add(self, owner: tuple[str, ...], enrolment: Enrolment) -> bool:
+        """False, and nothing changes, if the owner has the most that are allowed."""
+        ...
+
+    async def remove(self, owner: tuple[str, ...], enrolment_id: str) -> bool:
+        """False if there was none."""
+        ...
+
+    async def accept_step(self, enrolment_id: str, step: int) -> bool:
+        """Whether this time step is later than every step accepted before. If so, it is accepted now."""
+        ...
+
+    async def make_recovery(
+        self, owner: tuple[str, ...], hashes: Sequence[str], listing: Enrolment, *, instead_of: str | None
+    ) -> bool:
+        """Replaces the recovery codes that are listed under the id `instead_of` (None: there are none).
+        False, and nothing changes, if others are there by now."""
+        ...
+
+    async def recovery_left(self, owner: tuple[str, ...]) -> int: ...
+
+    async def spend_recovery(self, owner: tuple[str, ...], code_hash: str) -> bool:
+        """Whether this is one of the owner's codes. If so, it is used up now."""
+        ...
 
 
 def owner_of(person: Person) -> tuple[str, ...]:
-    """Whose an enrolment is: of a person of the register, however they signed in; otherwise of the
+    """Who owns the person's enrolments: the entry in the register, however they signed in, or otherwise the
     account."""
     if person.member is not None:
         return "member", person.member

@@ -1,5 +1,5 @@
-"""PURE: a message to a person, and what becomes of it: the words between those who have something to say and
-those who deliver it."""
+"""PURE: text messages and e-mails, as values between the modules that write them and those that deliver
+them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Sms:
     """E.164: `+38640123456`."""
     text: str = field(repr=False)
     reference: str = field(repr=False)
-    """By which a gateway may know a message again that it is handed twice. At most 64 visible characters of
-    ASCII."""
+    """At most 64 visible ASCII characters. By it, a gateway may recognise a message that it is handed
+    twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +24,13 @@ class Letter:
     subject: str = field(repr=False)
     text: str = field(repr=False)
     reference: str = field(repr=False)
-    """Visible ASCII, which no other letter has."""
+    """Visible ASCII, different for every letter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """A gateway has taken the message. Whether it arrives, it knows later."""
+    """A gateway has accepted the message. It may still fail to arrive."""
 
     gateway: str
     message_id: str = ""
-    """The gateway's; nothing where it gives none."""
+    """The gateway's own; empty if it gives none."""

@@ -1,5 +1,5 @@
-"""PURE: what every method of a step-up is to the flow: it says whether a person has it, makes a challenge,
-and judges an answer."""
+"""PURE: what the flow asks of every step-up method: whether a person has it, a challenge, and a verdict on
+the answer."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from authproxy.identity.person import Person
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """Who is asked, and what they may be told of it: messages and phones show the portal and the place."""
+class ProofRequest:
+    """Who is asked for a proof, and what the message or the phone may tell them about it."""
 
     person: Person
     portal_id: str
     portal_name: str
     """In the language of the browser."""
     origin: str
-    """The portal's public scheme and authority: a code is good there and nowhere else."""
-    place: str
-    """The path that was asked for, without its query."""
+    """The portal's public scheme and authority. A code works there and nowhere else."""
+    path: str
+    """The path that needs the proof, without its query."""
     browser: str
     """A few harmless words (`Firefox, Windows`)."""
     address: str
     locale: str
     level: Level = Level.LOW
-    """What the proof must be worth: nothing that was enrolled at a lower level is asked."""
+    """What the proof must be worth. No enrolment of a lower level is asked."""
     shown: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """Names and values of the form that waits for this proof and no other, each on one line; what they are is
-    told with the question."""
+    """For a proof that is bound to one held request: names and values of its fields, each on one line. The
+    message or the phone shows them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """A method that the person has. `destination` is masked (`•••• 456`, `Anin telefon`)."""
+    """A method that the person can use. `destination` is masked (`•••• 456`, `Anin telefon`)."""
 
     method: StepUpMethod
     destination: str = ""
     level: Level | None = None
-    """What a proof by it is worth at most; None where that is the level of the session."""
+    """What a proof by it is worth at most. None: as much as the session's level."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Issue:
-    """What a method has made: the fields of the challenge that are its own."""
+class ChallengeDetails:
+    """The fields of a new challenge that depend on its method."""
 
     lives_for: timedelta
     answer: str = field(default="", repr=False)
@@ -57,11 +57,11 @@ class Issue:
     destination: str = ""
     again_after: timedelta | None = None
     level: Level | None = None
-    """As of `Offer`."""
+    """As in `Offer`."""
 
 
 class TooOften(Exception):  # noqa: N818
-    """No further message to this person now."""
+    """This person gets no further message before `until`."""
 
     def __init__(self, until: datetime) -> None:
         super().__init__("messages to this person were asked for too often")
@@ -71,33 +71,34 @@ class TooOften(Exception):  # noqa: N818
 class Verdict(Enum):
     RIGHT = auto()
     WRONG = auto()
-    """Whatever was wrong: nobody is told more."""
+    """Nobody learns what was wrong."""
     WAITING = auto()
-    """A phone has not answered yet. Costs no try."""
+    """The phone has not answered yet. This costs no try."""
     REFUSED = auto()
     """The person has said no on their phone."""
 
 
 class Method(Protocol):
-    """Every method raises CannotAsk where somebody cannot be asked (`sender_unavailable`,
-    `store_unavailable`)."""
+    """Every method raises CannotAsk (`sender_unavailable`, `store_unavailable`)."""
 
     @property
     def method(self) -> StepUpMethod: ...
 
     async def offer(self, person: Person) -> Offer | None:
-        """None if this person does not have it, or nobody can deliver it now."""
+        """None if the person does not have this method, or if nothing can be delivered to them now."""
         ...
 
-    async def issue(self, asked: Asked, challenge_id: ChallengeId, *, now: datetime) -> Issue:
-        """Makes the challenge and sends what is to be sent. Raises TooOften."""
+    async def issue(
+        self, request: ProofRequest, challenge_id: ChallengeId, *, now: datetime
+    ) -> ChallengeDetails:
+        """Makes the challenge, and sends what has to be sent. Raises TooOften."""
         ...
 
     async def verify(self, challenge: Challenge, person: Person, answer: str, *, now: datetime) -> Verdict:
-        """The flow has counted the try and resolves the challenge; what can be spent (a step, a code) is
-        spent here."""
+        """Judges the answer. The flow has counted the try before, and resolves the challenge afterwards. What
+        works once (a time step, a recovery code) is used up here."""
         ...
 
     async def withdraw(self, challenge: Challenge) -> None:
-        """Nobody needs the answer any more."""
+        """Called when nobody waits for the answer any more."""
         ...

@@ -1,11 +1,9 @@
-"""What is told to a person about a change in how they prove themselves, so that a person hears of changes
-made by somebody else (ASVS 5.0 V6.3.7): by text message, and by e-mail where there is an address.
+"""Tells people about changes of their step-up methods, by text message and by e-mail, so that a person learns
+of a change that somebody else has made (ASVS 5.0 V6.3.7).
 
-The first change is told at once. What changes within the next five minutes makes one message at their end,
-which says so: nobody can make a stranger's phone ring all night, and these messages are never counted with
-codes. A message that cannot be sent is tried again for an hour, and then logged; it changes nothing of what
-has happened.
-"""
+The first change is told at once. All changes of the next five minutes are told in one message at their end,
+so that nobody can make a stranger's phone ring all night. These messages do not count against the limit on
+codes. A message that cannot be sent is tried again for an hour and then logged; the change itself stands."""
 
 from __future__ import annotations
 
@@ -19,21 +17,21 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.enrolment import EnrolledMethod, owner_of
 from authproxy.challenges.message import Letter, Sms
-from authproxy.challenges.sms import Numbers, SmsSender
+from authproxy.challenges.sms import PhoneNumberSource, SmsSender
 from authproxy.identity.person import Person
 from authproxy.telemetry.logging import logger
 
 Change = Literal["enrolled", "removed", "used", "number"]
-"""`used` is said of recovery codes, `number` of the telephone to which codes go."""
+"""`used`: a recovery code was used. `number`: codes go to another telephone number."""
 PAUSE: Final = timedelta(minutes=5)
-_TRIED_FOR: Final = timedelta(hours=1)
-_LOOKED_EVERY: Final = 2.0
+_TRY_FOR: Final = timedelta(hours=1)
+_LOOK_EVERY: Final = 2.0
 _UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """One change, and where its person is told of it. `number` is masked: the new one, where that is what has
+    """One change, and where to tell its person. `number` is the new telephone number, masked, if that has
     changed."""
 
     change: str
@@ -50,18 +48,18 @@ class Note:
 
     @classmethod
     def read(cls, octets: bytes) -> Note | None:
-        """None for what another version of the gateway has written in another shape; what it does not know is
-        left out."""
+        """None if another version of the gateway has written a note that this one cannot read. Unknown
+        members are ignored."""
         try:
-            told = json.loads(octets)
-            known: dict[str, Any] = {name: told[name] for name in cls.__slots__ if name in told}
-            return cls(**known | {"at": datetime.fromisoformat(told["at"])})
+            members = json.loads(octets)
+            known: dict[str, Any] = {name: members[name] for name in cls.__slots__ if name in members}
+            return cls(**known | {"at": datetime.fromisoformat(members["at"])})
         except _UNREADABLE:
             return None
 
 
 class Batch(NamedTuple):
-    """The notes for one message. `name` is the store's name of their owner."""
+    """The notes for one message. `name` is the owner's name in the store."""
 
     name: str
     notes: tuple[bytes, ...]
@@ -80,7 +78,7 @@ class MailSender(Protocol):
         ...
 
 
-class Words(Protocol):
+class NoticeTexts(Protocol):
     def changed(self, *, change: str, method: str, number: str, portal_id: str, locale: str) -> str:
         """The text message about one change, in the person's language."""
         ...
@@ -88,51 +86,42 @@ class Words(Protocol):
     def several(self, *, count: int, portal_id: str, locale: str) -> str: ...
 
     def letter(self, notes: Sequence[Note]) -> tuple[str, str]:
-        """Subject and text of the e-mail about all of them."""
-        ...
-
-
-class Tells(Protocol):
-    async def tell(
-        self, person: Person, *, change: Change, method: EnrolledMethod, portal_id: str, locale: str
-    ) -> None:
-        """Tells a person of a change of their methods, if there is a way. Raises nothing: what has changed
-        has changed."""
+        """Subject and text of the e-mail about all of these changes."""
         ...
 
 
 class Notices:
-    """Every method raises nothing but `run`, which ends with the gateway."""
+    """No method raises: a change stands, whether its person can be told or not."""
 
     def __init__(
         self,
         *,
         store: NoteStore,
-        numbers: Numbers,
-        words: Words,
+        numbers: PhoneNumberSource,
+        texts: NoticeTexts,
         sms: SmsSender | None,
         mail: MailSender | None,
         clock: Callable[[], datetime],
-        fresh: Callable[[int], str],
+        random_text: Callable[[int], str],
     ) -> None:
-        """`sms` and `mail` are None where the gateway has no such way; `fresh(n)` is URL-safe text of n
-        random bytes."""
+        """`sms` and `mail` are None if the gateway cannot send such messages; `random_text(n)` is n random
+        bytes as URL-safe text."""
         self._store = store
         self._numbers = numbers
-        self._words = words
+        self._texts = texts
         self._sms = sms
         self._mail = mail
         self._clock = clock
-        self._fresh = fresh
+        self._random_text = random_text
 
     @property
-    def has_a_way(self) -> bool:
+    def can_send(self) -> bool:
         return self._sms is not None or self._mail is not None
 
     async def tell(
         self, person: Person, *, change: Change, method: EnrolledMethod, portal_id: str, locale: str
     ) -> None:
-        """Tells a person of a change of their methods, now or with those that follow."""
+        """Tells a person of a change of their methods, now or together with the next changes."""
         try:
             phone = await self._numbers.number_of(person)
         except CannotAsk as failure:
@@ -154,9 +143,9 @@ class Notices:
     async def tell_of_number(
         self, person: Person, *, earlier: str, masked: str, portal_id: str, locale: str
     ) -> None:
-        """Tells the earlier number that codes go to another one from now on: whoever has changed it has the
-        new one. It waits for no other message and is lost among none, or whoever makes many changes before
-        and after would keep it from the person."""
+        """Tells the earlier number that codes now go to another one; whoever changed the number may have the
+        new one. This message has a queue of its own: in the person's queue, an attacker could delay it or
+        hide it among many other changes."""
         await self._note(
             ("number", *owner_of(person)),
             Note(
@@ -171,9 +160,9 @@ class Notices:
         )
 
     async def run(self) -> None:
-        """Sends what has become due, for as long as the gateway lives."""
+        """Sends what has become due, until it is cancelled."""
         while True:
-            await asyncio.sleep(_LOOKED_EVERY)
+            await asyncio.sleep(_LOOK_EVERY)
             await self.send_due()
 
     async def send_due(self) -> None:
@@ -190,7 +179,7 @@ class Notices:
         if self._mail is None:
             note = replace(note, email=None)
         if note.phone is None and note.email is None:
-            event = "notice.without_address" if self.has_a_way else "notice.without_sender"
+            event = "notice.without_address" if self.can_send else "notice.without_sender"
             logger("challenges").warning(event, change=note.change, method=note.method)
             return
         now = self._clock()
@@ -203,47 +192,47 @@ class Notices:
             _lost(note.change, note.method, failure)
 
     async def _send(self, batch: Batch, now: datetime) -> None:
-        """Each address gets one message about all of its notes. What could not be sent waits for the next
-        turn, address by address."""
+        """Sends each address one message about all of its notes. Notes that could not be sent go back to the
+        store, with only the address that has not been told yet."""
         notes = [note for note in map(Note.read, batch.notes) if note is not None]
-        again: list[Note] = []
+        unsent: list[Note] = []
         for phone in dict.fromkeys(note.phone for note in notes if note.phone is not None):
-            theirs = [note for note in notes if note.phone == phone]
-            again += [
+            to_phone = [note for note in notes if note.phone == phone]
+            unsent += [
                 replace(note, email=None)
-                for note in await self._unsent(self._sent_by_sms(phone, theirs), theirs, now)
+                for note in await self._unsent(self._send_sms(phone, to_phone), to_phone, now)
             ]
         for email in dict.fromkeys(note.email for note in notes if note.email is not None):
-            theirs = [note for note in notes if note.email == email]
-            again += [
+            to_email = [note for note in notes if note.email == email]
+            unsent += [
                 replace(note, phone=None)
-                for note in await self._unsent(self._sent_by_mail(email, theirs), theirs, now)
+                for note in await self._unsent(self._send_letter(email, to_email), to_email, now)
             ]
-        if again:
-            left = batch._replace(notes=tuple(note.octets() for note in again))
-            await self._store.put_back(left, due=now)
+        if unsent:
+            remaining = batch._replace(notes=tuple(note.octets() for note in unsent))
+            await self._store.put_back(remaining, due=now)
 
     async def _unsent(self, sending: Awaitable[None], notes: Sequence[Note], now: datetime) -> list[Note]:
-        """The notes that are to be tried again."""
+        """Awaits the sending, and returns the notes that must be tried again."""
         try:
             await sending
         except CannotAsk as failure:
             for note in notes:
-                if now - note.at >= _TRIED_FOR:
+                if now - note.at >= _TRY_FOR:
                     _lost(note.change, note.method, failure)
                 else:
                     logger("challenges").warning(
                         "notice.waits", change=note.change, method=note.method, error=str(failure)
                     )
-            return [note for note in notes if now - note.at < _TRIED_FOR]
+            return [note for note in notes if now - note.at < _TRY_FOR]
         return []
 
-    async def _sent_by_sms(self, phone: str, notes: Sequence[Note]) -> None:
+    async def _send_sms(self, phone: str, notes: Sequence[Note]) -> None:
         last = notes[-1]
         text = (
-            self._words.several(count=len(notes), portal_id=last.portal_id, locale=last.locale)
+            self._texts.several(count=len(notes), portal_id=last.portal_id, locale=last.locale)
             if len(notes) > 1
-            else self._words.changed(
+            else self._texts.changed(
                 change=last.change,
                 method=last.method,
                 number=last.number,
@@ -252,14 +241,16 @@ class Notices:
             )
         )
         if self._sms is not None:
-            # A gateway that knows messages again by their reference sends a constant one the first time only.
-            await self._sms.send(Sms(recipient=phone, text=text, reference=f"notice-{self._fresh(16)}"))
+            # A gateway may treat a message with a known reference as a repetition and not send it.
+            await self._sms.send(Sms(recipient=phone, text=text, reference=f"notice-{self._random_text(16)}"))
 
-    async def _sent_by_mail(self, email: str, notes: Sequence[Note]) -> None:
-        subject, text = self._words.letter(notes)
+    async def _send_letter(self, email: str, notes: Sequence[Note]) -> None:
+        subject, text = self._texts.letter(notes)
         if self._mail is not None:
             await self._mail.send(
-                Letter(recipient=email, subject=subject, text=text, reference=f"notice-{self._fresh(16)}")
+                Letter(
+                    recipient=email, subject=subject, text=text, reference=f"notice-{self._random_text(16)}"
+                )
             )
 
 

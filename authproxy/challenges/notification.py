@@ -1,11 +1,11 @@
-"""PURE: what a phone is asked and what it signs, to the byte: the OnePass contract (delivery/README.md).
-ECDSA over P-256 with SHA-256 (as RFC 7518 §3.4 has it), so that neither the service that carries a
-notification nor the network can approve anything.
+"""PURE: the question that a phone gets, and the exact bytes that it signs (the OnePass contract in
+delivery/README.md). The signature is ECDSA over P-256 with SHA-256, in the form of RFC 7518 §3.4, so that
+neither the service that carries notifications nor the network can approve anything.
 
-The signed text names all that its person saw, and an answer is good for nothing else. By itself that is the
-portal, the place there and the browser. Only where a route demands one proof for each request (`max_age: 0`)
-and names the fields to show are the values of the form among it, and the proof serves that form alone.
-"""
+The signed text contains everything that the person saw, so that an answer fits no other question. Normally
+that is the portal, the path, the browser and the address. Where a route demands one proof for each request
+(`max_age: 0`) and names fields to show, it also contains the values of the held request, and the proof is for
+that request alone."""
 
 from __future__ import annotations
 
@@ -36,12 +36,13 @@ _VERSIONS: Final = ("onepass-answer-v1", "onepass-answer-v2")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """One question to one phone. Times are whole seconds; texts are on one line (`shown`)."""
+    """One question to one phone. Times are in whole seconds, and texts are on one line."""
 
     push_id: str
     device_id: str
     portal: str
     place: str = field(repr=False)
+    """The path; `place` is its name in the contract."""
     browser: str = field(repr=False)
     address: str = field(repr=False)
     issued_at: datetime
@@ -49,12 +50,12 @@ class Notification:
     number: str = field(repr=False)
     choices: tuple[str, ...] = field(repr=False)
     shows: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """Names and values of the form that is to be confirmed."""
+    """Names and values of the held request that is to be confirmed."""
 
     @property
     def question(self) -> str:
-        """What a phone signs, up to its answer. A phone that does not know of `shows` signs the first
-        version, which is then worth nothing: its person has not seen them."""
+        """The signed text without the answer. A phone that does not know `shows` signs a text of version 1,
+        which is then not accepted: its person has not seen the values."""
         return (
             lines(
                 _VERSIONS[bool(self.shows)],
@@ -75,7 +76,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneAnswer:
-    """What the service says that a phone has answered: nothing of it is believed but by the signature."""
+    """A phone's answer, as the service reports it. Only the signature proves any of it."""
 
     action: str
     number: str = field(repr=False)
@@ -84,8 +85,8 @@ class PhoneAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnrolledPhone:
-    """What the service says of the phone that an activation code was typed into. Key and proof, which is a
-    signature, are base64url."""
+    """The phone that an activation code was typed into, as the service reports it. `proof` is a signature; it
+    and the key are in base64url."""
 
     device_id: str
     device_name: str = field(repr=False)
@@ -96,7 +97,7 @@ class EnrolledPhone:
 class Unanswered(Enum):
     PENDING = auto()
     GONE = auto()
-    """Nobody will answer: the service has never heard of it, or has put it aside."""
+    """No answer will come: the service does not know the notification, or has withdrawn it."""
 
 
 class Sent(Enum):
@@ -105,16 +106,17 @@ class Sent(Enum):
 
 
 def answer_statement(question: str, *, action: str, number: str) -> bytes:
-    """The octets that a phone signs to answer: `number` is the one that its person chose, none to refuse."""
+    """The octets that a phone signs to answer. `number` is the one that the person chose; it is empty in a
+    refusal."""
     return (question + lines(action=action, number=number or "-")).encode()
 
 
 def enrolment_statement(
     *, enrolment_id: str, relying_party: str, secret: str, device_id: str, device_name: str, public_key: str
 ) -> bytes:
-    """The octets that a phone signs to be enrolled. `secret` is the part of the activation code that its
-    person carried by hand from our page to the phone: the service in between does not know it, and so cannot
-    put a key of its own in. Raises ValueError for a text that no phone would have sent."""
+    """The octets that a phone signs to be enrolled. `secret` is the half of the activation code that the
+    service never learns: the person typed it into the phone. Without it, the service cannot enrol a key of
+    its own. Raises ValueError for a text that no phone would have sent."""
     return lines(
         "onepass-enrolment-v1",
         enrolment=enrolment_id,
@@ -127,25 +129,27 @@ def enrolment_statement(
 
 
 def lines(*heads: str, **fields: str) -> str:
-    """One line for each, `name: value`, ended by a line feed. No value has a control character, so that no
-    two lists of values give one text. Raises ValueError for one that has."""
+    """One line for each field, `name: value`, with a line feed at its end. Raises ValueError for a value with
+    a control character: it could hold a line feed, and two different lists of fields would give the same
+    text."""
     if any(unicodedata.category(sign) == "Cc" for value in fields.values() for sign in value):
         raise ValueError("a value with a control character cannot be signed")
     return "".join(f"{line}\n" for line in (*heads, *(f"{name}: {value}" for name, value in fields.items())))
 
 
 def shown_lines(shows: tuple[tuple[str, str], ...]) -> str:
-    """The lines for what is shown of a form: how many pairs, and then each in two lines. Nothing where
-    nothing is shown."""
+    """The lines for the shown fields of a held request: their number, then two lines for each. Empty if there
+    are none."""
     if not shows:
         return ""
     return lines(shows=str(len(shows))) + "".join(lines(name=name, value=value) for name, value in shows)
 
 
-def shown(text: str) -> str:
-    """A text as a phone can show it: printable, on one line, not endless."""
+def on_one_line(text: str, *, longest: int = _LONGEST) -> str:
+    """The text as a phone can show it: printable characters on one line. An ellipsis ends a text that is
+    cut."""
     tidied = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
-    return tidied if len(tidied) <= _LONGEST else f"{tidied[: _LONGEST - 1]}…"
+    return tidied if len(tidied) <= longest else f"{tidied[: longest - 1]}…"
 
 
 def time_text(at: datetime) -> str:
@@ -153,8 +157,8 @@ def time_text(at: datetime) -> str:
 
 
 def is_signed(statement: bytes, signature: str, public_key: str) -> bool:
-    """Whether the holder of the key (PEM) has signed exactly this. The signature is r and s, 32 octets each,
-    in base64url."""
+    """Whether the holder of the key (PEM) has signed exactly this text. The signature is r and s, 32 octets
+    each, in base64url (RFC 7518 §3.4)."""
     octets = _octets(signature)
     try:
         key = load_pem_public_key(public_key.encode())
@@ -171,8 +175,8 @@ def is_signed(statement: bytes, signature: str, public_key: str) -> bool:
 
 
 def public_key_pem(text: str) -> str | None:
-    """The PEM of a public key that a phone has sent (SubjectPublicKeyInfo in DER, base64url). None for any
-    other key or curve, and for a second spelling of the same key."""
+    """The PEM of a public key that a phone has sent (SubjectPublicKeyInfo in DER, base64url). None for
+    another kind of key, and for a second encoding of the same key."""
     octets = _octets(text)
     try:
         key = load_der_public_key(octets or b"")
@@ -188,7 +192,7 @@ def _is_p256(key: object) -> TypeGuard[ec.EllipticCurvePublicKey]:
 
 
 def _octets(text: str) -> bytes | None:
-    """None for what is not base64url without padding, or leaves bits over."""
+    """None unless the text is base64url without padding and without unused bits set."""
     try:
         octets = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):

@@ -1,8 +1,7 @@
-"""PURE: short codes that people read and type: how they are made, what is kept of them, and how a typed one
-is read.
+"""PURE: short codes that people read and type: how they are made, hashed, and read as typed.
 
-Of a code a keyed hash is kept, under a key that the store does not have: six digits have no secret of their
-own to hide behind. That key is derived from a server key by HKDF-SHA256 (RFC 5869).
+The store keeps a keyed hash, and does not have the key: without one, six digits could be found by trying them
+all. The key is derived from a server key by HKDF-SHA256 (RFC 5869).
 """
 
 from __future__ import annotations
@@ -22,33 +21,34 @@ _KEY_SIZE: Final = 32
 _BETWEEN = re.compile(r"[\s\-\u2010-\u2015\u2212.]")
 _LONGEST_TYPED = 64
 _RECOVERY_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
-"""Without what people confuse: 31 signs, so that ten of them have 49 bits."""
+"""Without characters that people confuse. Ten of these 31 characters have 49 bits."""
 _RECOVERY_LENGTH = 10
 _RECOVERY_GROUP = 5
 
 
-def digits(count: int, below: Callable[[int], int]) -> str:
-    """A code of so many digits. `below(n)` is a random number under n."""
-    return f"{below(10**count):0{count}d}"
+def digits(count: int, random_below: Callable[[int], int]) -> str:
+    """A code of so many digits. `random_below(n)` is a random number below n."""
+    return f"{random_below(10**count):0{count}d}"
 
 
-def recovery_code(below: Callable[[int], int]) -> str:
+def recovery_code(random_below: Callable[[int], int]) -> str:
     """A code to be kept on paper: `7mpq2-x9fhk`."""
-    signs = "".join(_RECOVERY_ALPHABET[below(len(_RECOVERY_ALPHABET))] for _ in range(_RECOVERY_LENGTH))
-    return f"{signs[:_RECOVERY_GROUP]}-{signs[_RECOVERY_GROUP:]}"
+    alphabet = _RECOVERY_ALPHABET
+    code = "".join(alphabet[random_below(len(alphabet))] for _ in range(_RECOVERY_LENGTH))
+    return f"{code[:_RECOVERY_GROUP]}-{code[_RECOVERY_GROUP:]}"
 
 
 def as_typed(text: str) -> str:
-    """What somebody has typed or pasted, without what stands between the signs, in small letters and plain
-    digits. What is too long to be a code is none."""
+    """A typed or pasted code without blanks, dashes and dots, in lower case and plain digits. Empty if the
+    text is too long to be a code."""
     if len(text) > _LONGEST_TYPED:
         return ""
     return _BETWEEN.sub("", unicodedata.normalize("NFKC", text)).lower()
 
 
 class CodeHashes:
-    """Keyed hashes of codes. The first key makes them, all of them recognise: instances may have the keys in
-    different order."""
+    """Keyed hashes of codes. The first key makes new hashes, and every key recognises old ones: while keys
+    are being changed, instances may have them in different order."""
 
     def __init__(self, keys: tuple[bytes, ...]) -> None:
         self._keys = tuple(
@@ -56,15 +56,15 @@ class CodeHashes:
         )
 
     def of(self, name: str, code: str) -> str:
-        """The hash that is kept of a code. `name` is whose or what for: the same code elsewhere has
-        another."""
-        return self.every(name, code)[0]
+        """The hash to store. `name` says whose code it is or what it is for, so that equal codes have
+        different hashes."""
+        return self.under_each_key(name, code)[0]
 
-    def every(self, name: str, code: str) -> tuple[str, ...]:
-        """The hashes that may have been kept of a code, one for each key."""
-        said = f"{name}\0{as_typed(code)}".encode(errors="surrogatepass")
-        return tuple(hmac.new(key, said, hashlib.sha256).hexdigest() for key in self._keys)
+    def under_each_key(self, name: str, code: str) -> tuple[str, ...]:
+        """Every hash that may have been stored for this code, one for each key."""
+        octets = f"{name}\0{as_typed(code)}".encode(errors="surrogatepass")
+        return tuple(hmac.new(key, octets, hashlib.sha256).hexdigest() for key in self._keys)
 
-    def fits(self, name: str, typed: str, kept: str) -> bool:
-        """Whether what was typed is the code. Takes the same time for every wrong one."""
-        return any(hmac.compare_digest(made, kept) for made in self.every(name, typed))
+    def matches(self, name: str, typed: str, stored_hash: str) -> bool:
+        """Whether the typed text is the code. Takes the same time for every wrong one."""
+        return any(hmac.compare_digest(made, stored_hash) for made in self.under_each_key(name, typed))

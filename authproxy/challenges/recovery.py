@@ -1,10 +1,9 @@
-"""The method `recovery`: codes from a sheet of paper, each good once, for whoever has lost the phone (NIST SP
-800-63B-4 §3.1.2).
+"""The method `recovery`: codes from a sheet of paper, each of which works once, for people who have lost
+their phone (NIST SP 800-63B-4 §3.1.2).
 
-They lie in a drawer for years, longer than any key of the server: what is kept of them is made without one,
-and slowly (scrypt, RFC 7914), because 49 bits are few for a fast hash (ASVS 5.0 V6.5.2). How slowly, the
-OWASP Password Storage Cheat Sheet says.
-"""
+A sheet lies in a drawer for years, longer than a server key is used. Its codes are therefore hashed without a
+key, by a slow hash (scrypt, RFC 7914), because 49 bits are too few for a fast one (ASVS 5.0 V6.5.2). The
+costs are from the OWASP Password Storage Cheat Sheet."""
 
 from __future__ import annotations
 
@@ -13,13 +12,13 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from authproxy.challenges import one_time_code
 from authproxy.challenges.challenge import Challenge, ChallengeId
-from authproxy.challenges.enrolment import Enrolment, owner_of
-from authproxy.challenges.method import Asked, Issue, Offer, Verdict
-from authproxy.challenges.names import person_name
+from authproxy.challenges.enrolment import EnrolmentStore, owner_of
+from authproxy.challenges.limits import person_name
+from authproxy.challenges.method import ChallengeDetails, Offer, ProofRequest, Verdict
 from authproxy.challenges.one_time_code import as_typed
 from authproxy.identity.assurance import Level, StepUpMethod
 from authproxy.identity.person import Person
@@ -37,41 +36,38 @@ class Cost:
 
 
 COST: Final = Cost(n=2**14, r=8, p=5)
-"""One of the rows that OWASP calls equal. The first of them (n = 2**17, p = 1) takes 128 MiB for each answer:
-people who answer at the same moment would take the gateway's memory. This one takes 16."""
+"""OWASP lists several settings as equally strong. The first one (n = 2**17, p = 1) takes 128 MiB for each
+answer, so a few answers at the same moment would use up the gateway's memory. This one takes 16 MiB."""
 _EARLIER: Final = Cost(n=2**14, r=8, p=1)
-"""Of sheets that versions before this one have made. They lie in drawers."""
-
-
-class RecoveryCodes(Protocol):
-    async def every(self, owner: tuple[str, ...]) -> Sequence[Enrolment]: ...
-    async def recovery_left(self, owner: tuple[str, ...]) -> int: ...
-    async def spend_recovery(self, owner: tuple[str, ...], code_hash: str) -> bool: ...
+"""The cost of sheets that earlier versions made, which people still have."""
 
 
 class RecoveryMethod:
     method: StepUpMethod = "recovery"
 
-    def __init__(self, *, codes: RecoveryCodes, lives_for: timedelta, cost: Cost = COST) -> None:
-        self._codes = codes
+    def __init__(self, *, enrolments: EnrolmentStore, lives_for: timedelta, cost: Cost = COST) -> None:
+        self._enrolments = enrolments
         self._lives_for = lives_for
         self._costs = tuple(dict.fromkeys((cost, _EARLIER)))
 
     async def offer(self, person: Person) -> Offer | None:
         owner = owner_of(person)
-        if not await self._codes.recovery_left(owner):
+        if not await self._enrolments.recovery_left(owner):
             return None
         return Offer(method=self.method, level=await self._level(owner))
 
-    async def issue(self, asked: Asked, challenge_id: ChallengeId, *, now: datetime) -> Issue:
-        return Issue(lives_for=self._lives_for, level=await self._level(owner_of(asked.person)))
+    async def issue(
+        self, request: ProofRequest, challenge_id: ChallengeId, *, now: datetime
+    ) -> ChallengeDetails:
+        return ChallengeDetails(lives_for=self._lives_for, level=await self._level(owner_of(request.person)))
 
     async def verify(self, challenge: Challenge, person: Person, answer: str, *, now: datetime) -> Verdict:
         owner = owner_of(person)
         if await self._level(owner) < challenge.level:
-            return Verdict.WRONG  # the sheet is another one than at the beginning
+            return Verdict.WRONG  # the sheet has been replaced since the challenge was issued
         for cost in self._costs:
-            if await self._codes.spend_recovery(owner, await asyncio.to_thread(_kept, owner, answer, cost)):
+            code_hash = await asyncio.to_thread(_hashed, owner, answer, cost)
+            if await self._enrolments.spend_recovery(owner, code_hash):
                 return Verdict.RIGHT
         return Verdict.WRONG
 
@@ -80,23 +76,28 @@ class RecoveryMethod:
 
     async def _level(self, owner: tuple[str, ...]) -> Level:
         return max(
-            (each.level for each in await self._codes.every(owner) if each.method == "recovery"),
+            (
+                enrolment.level
+                for enrolment in await self._enrolments.every(owner)
+                if enrolment.method == "recovery"
+            ),
             default=Level.LOW,
         )
 
 
-def fresh_codes(below: Callable[[int], int]) -> tuple[str, ...]:
-    """A new sheet."""
-    return tuple(one_time_code.recovery_code(below) for _ in range(CODES))
+def new_codes(random_below: Callable[[int], int]) -> tuple[str, ...]:
+    """The codes of a new sheet."""
+    return tuple(one_time_code.recovery_code(random_below) for _ in range(CODES))
 
 
 async def hashes_of(owner: tuple[str, ...], codes: Sequence[str], *, cost: Cost = COST) -> tuple[str, ...]:
-    """What is kept of a sheet. Takes about two seconds of another thread."""
-    return await asyncio.to_thread(lambda: tuple(_kept(owner, code, cost) for code in codes))
+    """The hashes to store for a sheet. Computing them takes another thread about two seconds."""
+    return await asyncio.to_thread(lambda: tuple(_hashed(owner, code, cost) for code in codes))
 
 
-def _kept(owner: tuple[str, ...], code: str, cost: Cost) -> str:
-    # The owner is the salt: a code must be found by what was typed, and that of somebody else is another.
+def _hashed(owner: tuple[str, ...], code: str, cost: Cost) -> str:
+    # The salt is made of the owner and not random: the stored hash is looked up by what was typed, and equal
+    # codes of two people must have different hashes.
     salt = hashlib.sha256(f"authproxy recovery\0{person_name(owner)}".encode()).digest()
     return hashlib.scrypt(
         as_typed(code).encode(errors="surrogatepass"), salt=salt, n=cost.n, r=cost.r, p=cost.p, dklen=32

@@ -1,9 +1,9 @@
 """The method `sms`: a code by text message, to the number that the register or the provider vouches for and
-never to one from a request.
+never to a number from a request.
 
-NIST SP 800-63B-4 §3.1.3.3 calls it restricted: it is off at level 30, and whoever has anything else is
-offered that first. The last line binds the code to the portal's origin, so that browsers fill it in there and
-nowhere else (WICG "Origin-bound one-time codes").
+NIST SP 800-63B-4 §3.1.3.3 restricts this method. It is therefore off at level 30, and the page offers every
+other method before it. The last line of the message binds the code to the portal's origin, so that browsers
+fill it in there and nowhere else (WICG "Origin-bound one-time codes").
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges import one_time_code
 from authproxy.challenges.challenge import Challenge, ChallengeId
 from authproxy.challenges.enrolment import owner_of
+from authproxy.challenges.limits import RateLimits, person_name
 from authproxy.challenges.message import Delivered, Sms
-from authproxy.challenges.method import Asked, Issue, Offer, TooOften, Verdict
-from authproxy.challenges.names import person_name
+from authproxy.challenges.method import ChallengeDetails, Offer, ProofRequest, TooOften, Verdict
 from authproxy.challenges.one_time_code import CodeHashes
 from authproxy.identity.assurance import StepUpMethod
 from authproxy.identity.person import Person
@@ -34,18 +34,10 @@ class SmsSender(Protocol):
         ...
 
 
-class Numbers(Protocol):
+class PhoneNumberSource(Protocol):
     async def number_of(self, person: Person) -> str | None:
-        """E.164, as it is now. Raises CannotAsk."""
+        """The person's present number (E.164). Raises CannotAsk."""
         ...
-
-
-class Messages(Protocol):
-    """How often a person may be sent something: counted where all instances count."""
-
-    async def reserve(
-        self, name: str, *, pause: timedelta, per_hour: int, now: datetime
-    ) -> datetime | None: ...
 
 
 class CodeText(Protocol):
@@ -59,7 +51,8 @@ class CodeText(Protocol):
         locale: str,
         shown: tuple[tuple[str, str], ...] = (),
     ) -> str:
-        """The message in the person's language. `shown` are names and values of what the code confirms."""
+        """The message in the person's language. `shown` are names and values of the request that the code
+        confirms."""
         ...
 
 
@@ -78,73 +71,75 @@ class SmsMethod:
         self,
         *,
         sender: SmsSender,
-        numbers: Numbers,
-        messages: Messages,
+        numbers: PhoneNumberSource,
+        limits: RateLimits,
         text: CodeText,
         hashes: CodeHashes,
         rules: CodeRules,
-        below: Callable[[int], int],
+        random_below: Callable[[int], int],
     ) -> None:
-        """`below(n)` is a random number under n, from a source that nobody can guess."""
+        """`random_below(n)` is an unpredictable number below n."""
         self._sender = sender
         self._numbers = numbers
-        self._messages = messages
+        self._limits = limits
         self._text = text
         self._hashes = hashes
         self._rules = rules
-        self._below = below
+        self._random_below = random_below
 
     async def offer(self, person: Person) -> Offer | None:
         number = await self._numbers.number_of(person)
         return None if number is None else Offer(method=self.method, destination=masked(number))
 
-    async def issue(self, asked: Asked, challenge_id: ChallengeId, *, now: datetime) -> Issue:
-        number = await self._numbers.number_of(asked.person)
+    async def issue(
+        self, request: ProofRequest, challenge_id: ChallengeId, *, now: datetime
+    ) -> ChallengeDetails:
+        number = await self._numbers.number_of(request.person)
         rules = self._rules
         if number is None:
             raise CannotAsk(Reason.SENDER_UNAVAILABLE, "the person has no number any more")
-        until = await self._messages.reserve(
-            f"sms:{person_name(owner_of(asked.person))}",
+        until = await self._limits.reserve(
+            f"sms:{person_name(owner_of(request.person))}",
             pause=rules.again_after,
             per_hour=rules.per_hour,
             now=now,
         )
         if until is not None:
             raise TooOften(until)
-        code = one_time_code.digits(rules.digits, self._below)
+        code = one_time_code.digits(rules.digits, self._random_below)
         text = self._text(
             code=code,
-            portal_name=asked.portal_name,
-            origin=asked.origin,
+            portal_name=request.portal_name,
+            origin=request.origin,
             minutes=int(rules.lives_for.total_seconds()) // 60,
-            locale=asked.locale,
-            shown=asked.shown,
+            locale=request.locale,
+            shown=request.shown,
         )
         await self._sender.send(Sms(recipient=number, text=text, reference=challenge_id))
-        return Issue(
+        return ChallengeDetails(
             lives_for=rules.lives_for,
-            answer=self._hashes.of(_sent(challenge_id, number), code),
+            answer=self._hashes.of(_hash_name(challenge_id, number), code),
             destination=masked(number),
             again_after=rules.again_after,
         )
 
     async def verify(self, challenge: Challenge, person: Person, answer: str, *, now: datetime) -> Verdict:
-        # The number may have been changed since: what went to the old one proves nothing any more. The hash
-        # is of code and number, so that a number which looks the same when it is masked is another one.
+        # The person's number may have changed since the message went out, and then the code proves nothing.
+        # The hash covers code and whole number: two numbers can look the same when they are masked.
         number = await self._numbers.number_of(person)
-        is_right = number is not None and self._hashes.fits(
-            _sent(challenge.challenge_id, number), answer, challenge.answer
+        is_right = number is not None and self._hashes.matches(
+            _hash_name(challenge.challenge_id, number), answer, challenge.answer
         )
         return Verdict.RIGHT if is_right else Verdict.WRONG
 
     async def withdraw(self, challenge: Challenge) -> None:
-        """A message that has gone cannot be called back; its challenge ends."""
+        """A message cannot be called back."""
 
 
-def _sent(challenge_id: ChallengeId, number: str) -> str:
+def _hash_name(challenge_id: ChallengeId, number: str) -> str:
     return f"{challenge_id}\0{number}"
 
 
 def masked(number: str) -> str:
-    """What a person recognises their number by."""
+    """The last digits, by which a person recognises their number."""
     return f"••• {number[-_SHOWN_DIGITS:]}"

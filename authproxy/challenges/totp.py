@@ -1,9 +1,9 @@
-"""The method `totp`: codes by time (RFC 6238), of OnePass or any other application, each of them good once.
+"""The method `totp`: time-based codes (RFC 6238) from OnePass or any other application. Each code works once.
 
-A code is accepted in its step and one before and after. The last step that was accepted is remembered where
-all instances see it, and no earlier one is taken again (RFC 6238 §5.2; the code of an enrolment counts as
-well).
-"""
+A code is accepted in its own time step and in the steps before and after it. The store remembers the last
+accepted step for all instances, and no code of that step or an earlier one is accepted again (RFC 6238 §5.2:
+"The verifier MUST NOT accept the second attempt of the OTP after the successful validation"). The code by
+which an application was enrolled counts too."""
 
 from __future__ import annotations
 
@@ -11,89 +11,92 @@ import base64
 import hmac
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 import pyotp
 
 from authproxy.challenges.challenge import Challenge, ChallengeId
-from authproxy.challenges.enrolment import Enrolment, owner_of
-from authproxy.challenges.method import Asked, Issue, Offer, Verdict
+from authproxy.challenges.enrolment import Enrolment, EnrolmentStore, owner_of
+from authproxy.challenges.method import ChallengeDetails, Offer, ProofRequest, Verdict
 from authproxy.challenges.one_time_code import as_typed
 from authproxy.identity.assurance import StepUpMethod
 from authproxy.identity.person import Person
 
 SECRET_SIZE: Final = 20
-"""Bytes: the length of a SHA-1 block's output, as RFC 4226 §4 recommends."""
+"""Bytes. RFC 4226 §4 R6 recommends a secret of 160 bits."""
 _STEP: Final = 30
-_AROUND: Final = (0, -1, 1)
-
-
-class Enrolments(Protocol):
-    async def of(self, owner: tuple[str, ...]) -> Sequence[Enrolment]: ...
-    async def accept_step(self, enrolment_id: str, step: int) -> bool: ...
+_STEP_OFFSETS: Final = (0, -1, 1)
 
 
 class TotpMethod:
     method: StepUpMethod = "totp"
 
-    def __init__(self, *, enrolments: Enrolments, lives_for: timedelta) -> None:
-        """`lives_for`: how long somebody may take to find their phone."""
+    def __init__(self, *, enrolments: EnrolmentStore, lives_for: timedelta) -> None:
+        """`lives_for` is how long the person has to find their phone and type the code."""
         self._enrolments = enrolments
         self._lives_for = lives_for
 
     async def offer(self, person: Person) -> Offer | None:
-        enrolled = await self._of(person)
-        if not enrolled:
+        applications = await self._applications(person)
+        if not applications:
             return None
         return Offer(
-            method=self.method, destination=_named(enrolled), level=max(each.level for each in enrolled)
+            method=self.method,
+            destination=_labels(applications),
+            level=max(application.level for application in applications),
         )
 
-    async def issue(self, asked: Asked, challenge_id: ChallengeId, *, now: datetime) -> Issue:
-        accepted = [each for each in await self._of(asked.person) if each.level >= asked.level]
-        level = min((each.level for each in accepted), default=asked.level)
-        return Issue(lives_for=self._lives_for, destination=_named(accepted), level=level)
+    async def issue(
+        self, request: ProofRequest, challenge_id: ChallengeId, *, now: datetime
+    ) -> ChallengeDetails:
+        accepted = [
+            application
+            for application in await self._applications(request.person)
+            if application.level >= request.level
+        ]
+        level = min((application.level for application in accepted), default=request.level)
+        return ChallengeDetails(lives_for=self._lives_for, destination=_labels(accepted), level=level)
 
     async def verify(self, challenge: Challenge, person: Person, answer: str, *, now: datetime) -> Verdict:
-        for enrolment in await self._of(person):
-            if enrolment.level < challenge.level:
+        for application in await self._applications(person):
+            if application.level < challenge.level:
                 continue
-            step = matching_step(enrolment.secret, answer, now)
-            if step is not None and await self._enrolments.accept_step(enrolment.enrolment_id, step):
+            step = matching_step(application.secret, answer, now)
+            if step is not None and await self._enrolments.accept_step(application.enrolment_id, step):
                 return Verdict.RIGHT
         return Verdict.WRONG
 
     async def withdraw(self, challenge: Challenge) -> None:
         """Nothing was sent."""
 
-    async def _of(self, person: Person) -> list[Enrolment]:
-        return [each for each in await self._enrolments.of(owner_of(person)) if each.method == "totp"]
+    async def _applications(self, person: Person) -> list[Enrolment]:
+        enrolments = await self._enrolments.of(owner_of(person))
+        return [enrolment for enrolment in enrolments if enrolment.method == "totp"]
 
 
-def _named(enrolled: Sequence[Enrolment]) -> str:
-    """What their person calls them; who gave no name finds none."""
-    return ", ".join(each.label for each in enrolled if each.label)
+def _labels(applications: Sequence[Enrolment]) -> str:
+    """The names that the person gave the applications. Empty if they gave none."""
+    return ", ".join(application.label for application in applications if application.label)
 
 
 def matching_step(secret: str, typed: str, now: datetime) -> int | None:
-    """The time step whose code this is, among those around `now`. Takes the same time for every wrong
-    code."""
+    """The time step around `now` whose code was typed. Takes the same time for every wrong code."""
     current = int(now.timestamp()) // _STEP
     generator = pyotp.TOTP(secret, interval=_STEP)
     code = as_typed(typed).encode(errors="surrogatepass")
-    found = [
+    matching = [
         step
-        for step in (current + around for around in _AROUND)
+        for step in (current + offset for offset in _STEP_OFFSETS)
         if hmac.compare_digest(generator.generate_otp(step).encode(), code)
     ]
-    return found[0] if found else None
+    return matching[0] if matching else None
 
 
 def secret_of(octets: bytes) -> str:
-    """Random octets as applications take a secret: base32."""
+    """Random octets in base32, in which applications take a secret."""
     return base64.b32encode(octets).decode()
 
 
 def uri_of(secret: str, *, account: str, issuer: str) -> str:
-    """What the QR code of an enrolment says."""
+    """The `otpauth:` URI for the QR code of an enrolment."""
     return pyotp.TOTP(secret, interval=_STEP).provisioning_uri(name=account, issuer_name=issuer)

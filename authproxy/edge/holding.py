@@ -129,7 +129,7 @@ async def _admitted(
     gate: Gate, holding: Holding, required: StepUpRequired, target: RequestTarget, name: str
 ) -> PerRequestDecision:
     """Whether there is a proof for exactly this form. Raises CannotAsk."""
-    form = await holding.requests.found(name, required.session)
+    form = await holding.requests.find(name, required.session)
     if form is None or form.target != target.origin_form:
         return PerRequestDecision(decision=Denied(reason=Reason.HELD_REQUEST_GONE, portal=required.portal))
     return await gate.access.admit_once(required, target, bound_proof.of_form(name, form), gate.clock())

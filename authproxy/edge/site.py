@@ -69,7 +69,7 @@ class HeldRequests(Protocol):
         """The name under which the form is kept; None if it is not."""
         ...
 
-    async def found(self, name: str, session: Session) -> HeldRequest | None:
+    async def find(self, name: str, session: Session) -> HeldRequest | None:
         """The form, if it is this person's. It stays where it is."""
         ...
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from authproxy.challenges.challenge import Challenge, ChallengeId, Standing, State
 from authproxy.identity.attempt import Attempt, Showing
 from authproxy.identity.grant import Grant, GrantTurn
 from authproxy.identity.member import Member, RegisterKey
@@ -109,6 +110,32 @@ class UsedProofs(Protocol):
 
     async def give_back(self, proof: str) -> None: ...
     async def is_used(self, proof: str) -> bool: ...
+
+
+class ChallengeStore(Protocol):
+    async def open(self, challenge: Challenge, *, tries: int, now: datetime) -> None: ...
+    async def find(self, challenge_id: ChallengeId, *, now: datetime) -> Standing | None: ...
+    async def count_try(self, challenge_id: ChallengeId, *, now: datetime) -> Standing | None: ...
+
+    async def resolve(self, challenge_id: ChallengeId, state: State, *, now: datetime) -> bool:
+        """Whether the challenge was pending. If so, it has this state now."""
+        ...
+
+    async def current(self, session_id: SessionId, *, now: datetime) -> Sequence[ChallengeId]:
+        """The session's pending challenges, the newest first."""
+        ...
+
+
+class AnswerLimits(Protocol):
+    """Limits on wrong codes, counted under several names at once (`challenges/limits.py`)."""
+
+    async def try_answer(self, names: Sequence[str], *, now: datetime) -> datetime | None:
+        """Counts an answer and returns None, or counts nothing and returns when a block of one of the names
+        ends."""
+        ...
+
+    async def forgive(self, names: Sequence[str]) -> None: ...
+    async def blocked_until(self, names: Sequence[str], *, now: datetime) -> datetime | None: ...
 
 
 class LogoutTokens(Protocol):

@@ -12,16 +12,20 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from authproxy.access.decision import Reason
+from authproxy.flows.access import Access
 from authproxy.flows.ending.back_channel_logout import BackChannelLogout
 from authproxy.flows.ending.logout import Logout
+from authproxy.flows.held.requests import HeldRequests
 from authproxy.flows.sign_in.certificate import CertificateSignIn
 from authproxy.flows.sign_in.openid import OpenIdSignIn
+from authproxy.flows.step_up.challenges import StepUpChallenges
+from authproxy.flows.step_up.enrolling import Enrolling
 from authproxy.telemetry.audit import Audit
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web.assets import Assets
 from authproxy.web.back_channel_logout import BackChannelLogoutEndpoint
-from authproxy.web.enrolments import Enrolling, EnrolmentPages
-from authproxy.web.held_requests import HeldRequestPages, HeldRequests
+from authproxy.web.enrolments import EnrolmentPages
+from authproxy.web.held_requests import HeldRequestPages
 from authproxy.web.limiting import Limiting
 from authproxy.web.login import LoginPages
 from authproxy.web.logout import LogoutPages
@@ -33,8 +37,8 @@ from authproxy.web.rates import Rates
 from authproxy.web.refusals import PAGES, Refusals, particulars_in
 from authproxy.web.refused_sign_ins import PLACE, RefusalSeals, RefusedSignIns
 from authproxy.web.request_context import NO_PORTAL, PortalPresentation
-from authproxy.web.session_page import SessionPages, Sessions
-from authproxy.web.step_up import StepUpPages, StepUps
+from authproxy.web.session_page import SessionPages
+from authproxy.web.step_up import StepUpPages
 from authproxy.web.templating import templates
 
 LARGEST_FORM = 16 * 1024
@@ -45,7 +49,7 @@ LARGEST_FORM = 16 * 1024
 class StepUpServices:
     """What the pages of fresh proofs ask."""
 
-    step_ups: StepUps
+    step_ups: StepUpChallenges
     held: HeldRequests
     enrolling: Enrolling
 
@@ -61,7 +65,7 @@ class Services:
     login: OpenIdSignIn
     logout: Logout
     back_channel_logout: BackChannelLogout
-    sessions: Sessions
+    sessions: Access
     portals: Mapping[str, PortalPresentation]
     links: Links
     jwks: Callable[[], Mapping[str, object]]

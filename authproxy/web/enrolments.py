@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import Final, Protocol, assert_never
+from typing import Final, assert_never
 
 import segno
 from aiohttp import web
@@ -19,16 +19,15 @@ from aiohttp import web
 from authproxy.access.decision import Reason
 from authproxy.flows.step_up.enrolling import (
     Enrolled,
-    EnrolmentList,
+    Enrolling,
     NotEnrolled,
+    PhoneAwaited,
     ProofNeeded,
     PushBegun,
     RecoveryMade,
     Removed,
     TotpBegun,
-    Waiting,
 )
-from authproxy.flows.visit import Visit
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.web import return_to
 from authproxy.web.forms import submitted
@@ -40,22 +39,6 @@ from authproxy.web.visits import visit_of
 _GROUP: Final = 4
 """Letters of a secret that people type at a time."""
 _SAID: Final = {Reason.CHALLENGE_OVER: "method-expired", Reason.STEP_UP_TOO_OFTEN: "method-too-many"}
-
-
-class Enrolling(Protocol):
-    """Every method gives None where nobody is signed in at the portal."""
-
-    async def listed(self, visit: Visit) -> EnrolmentList | None: ...
-
-    async def begin(
-        self, visit: Visit, method: str, label: str
-    ) -> TotpBegun | PushBegun | RecoveryMade | ProofNeeded | NotEnrolled | None: ...
-
-    async def finish(
-        self, visit: Visit, name: str, typed: str
-    ) -> Enrolled | Waiting | NotEnrolled | None: ...
-
-    async def remove(self, visit: Visit, enrolment_id: str) -> Removed | ProofNeeded | NotEnrolled | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +85,7 @@ class EnrolmentPages:
                     Event.METHOD_ENROLLED, session=outcome.session, method=outcome.enrolment.method
                 )
                 return see(request, "session", {"said": "method-added"})
-            case Waiting():
+            case PhoneAwaited():
                 return self._activation(request, outcome.begun, is_waiting=True)
             case NotEnrolled():
                 if outcome.method is not None:

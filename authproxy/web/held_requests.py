@@ -10,12 +10,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 from aiohttp import web
 
 from authproxy.access.decision import Reason
-from authproxy.flows.held.requests import ShownRequest
+from authproxy.flows.access import Access
+from authproxy.flows.held.requests import HeldRequests
 from authproxy.flows.visit import Visit
 from authproxy.identity.session import Session
 from authproxy.telemetry.audit import Audit
@@ -23,7 +24,6 @@ from authproxy.web.forms import submitted
 from authproxy.web.pages import CONTEXT, Pages
 from authproxy.web.proofs import onward, sign_in_first
 from authproxy.web.refusals import Refusals
-from authproxy.web.session_page import Sessions
 from authproxy.web.visits import place_of, visit_of
 
 _MOST_SHOWN: Final = 40
@@ -32,12 +32,6 @@ _LONGEST_SHOWN: Final = 200
 _SECRET_NAME: Final = re.compile(
     r"pass|pwd|geslo|secret|token|csrf|(?<![a-z])pin(?![a-z])", re.IGNORECASE | re.ASCII
 )
-
-
-class HeldRequests(Protocol):
-    async def shown(self, name: str, session: Session) -> ShownRequest | None: ...
-
-    async def discard(self, name: str, session: Session) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +47,7 @@ class HeldRequestPages:
         self,
         *,
         held: HeldRequests,
-        sessions: Sessions,
+        sessions: Access,
         pages: Pages,
         refusals: Refusals,
         audit: Audit,
@@ -72,7 +66,7 @@ class HeldRequestPages:
         session = await self._session(visit)
         if session is None:
             return sign_in_first(request, visit.return_to)
-        waiting = None if visit.held is None else await self._held.shown(visit.held, session)
+        waiting = None if visit.held is None else await self._held.preview(visit.held, session)
         if waiting is None:
             return self._refusals.answer(request, Reason.HELD_REQUEST_GONE, return_to=visit.return_to)
         return self._pages.answer(

@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
+from authproxy.flows.access import Access
 from authproxy.flows.sign_in.attempts import AlreadySignedIn, SignedIn, SignInOutcome, SignInRefused
 from authproxy.flows.sign_in.certificate import CertificateSignIn
 from authproxy.flows.sign_in.openid import OpenIdSignIn
@@ -25,7 +26,6 @@ from authproxy.web.forms import cookie_fields, submitted
 from authproxy.web.pages import CONTEXT, Pages
 from authproxy.web.proofs import Proofs, log_trouble, onward
 from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, Refused
-from authproxy.web.session_page import Sessions
 from authproxy.web.visits import visit_of
 
 
@@ -38,7 +38,7 @@ class LoginPages:
         self,
         *,
         login: OpenIdSignIn,
-        sessions: Sessions,
+        sessions: Access,
         pages: Pages,
         refusals: Refusals,
         audit: Audit,

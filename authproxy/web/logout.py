@@ -8,13 +8,13 @@ from datetime import datetime
 
 from aiohttp import hdrs, web
 
+from authproxy.flows.access import Access
 from authproxy.flows.ending.logout import Logout
 from authproxy.oidc.end_session import EndSessionRequest
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.web import cookies, signed_out
 from authproxy.web.forms import cookie_fields, submitted
 from authproxy.web.pages import CONTEXT, Pages
-from authproxy.web.session_page import Sessions
 from authproxy.web.signed_out import SignedOut
 
 _CLEAR = '"cache", "storage"'
@@ -24,7 +24,7 @@ other portals."""
 
 class LogoutPages:
     def __init__(
-        self, *, logout: Logout, sessions: Sessions, pages: Pages, audit: Audit, clock: Callable[[], datetime]
+        self, *, logout: Logout, sessions: Access, pages: Pages, audit: Audit, clock: Callable[[], datetime]
     ) -> None:
         self._logout = logout
         self._sessions = sessions

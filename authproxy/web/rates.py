@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Final, Literal
 
-from authproxy.challenges.names import address_name
+from authproxy.challenges.limits import address_name
 
 Kind = Literal["sign_ins", "callbacks", "logout_tokens", "codes"]
 _WINDOW: Final = timedelta(minutes=1)

@@ -6,16 +6,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from aiohttp import web
 
 from authproxy.access.decision import Reason
-from authproxy.flows.access import CurrentSession
-from authproxy.identity.session import Session, SessionId, SessionSummary
+from authproxy.flows.access import Access, CurrentSession
+from authproxy.flows.step_up.enrolling import Enrolling
+from authproxy.identity.session import SessionId
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.web import cookies
-from authproxy.web.enrolments import Enrolling
 from authproxy.web.forms import cookie_fields, submitted
 from authproxy.web.pages import CONTEXT, Pages, see
 from authproxy.web.refusals import Refused
@@ -27,27 +26,11 @@ _WARNED_BEFORE = timedelta(minutes=2)
 least."""
 
 
-class Sessions(Protocol):
-    async def current(
-        self, *, portal_id: str, ticket_text: str | None, now: datetime
-    ) -> CurrentSession | None: ...
-
-    async def extend(
-        self, *, portal_id: str, ticket_text: str | None, now: datetime
-    ) -> CurrentSession | None: ...
-
-    async def others(self, session: Session, *, now: datetime) -> tuple[SessionSummary, ...]: ...
-
-    async def end_other(self, session: Session, session_id: SessionId, *, now: datetime) -> bool: ...
-
-    async def discard(self, session: Session) -> None: ...
-
-
 class SessionPages:
     def __init__(
         self,
         *,
-        sessions: Sessions,
+        sessions: Access,
         pages: Pages,
         audit: Audit,
         portals: Mapping[str, PortalPresentation],

@@ -10,14 +10,15 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Final, Protocol, assert_never
+from typing import Final, assert_never
 
 from aiohttp import hdrs, web
 
 from authproxy.access.decision import Reason
 from authproxy.challenges.challenge import State
 from authproxy.challenges.method import Offer
-from authproxy.flows.step_up.outcomes import Demand, Issued, NotProved, SentAway, SteppedUp
+from authproxy.flows.step_up.challenges import StepUpChallenges
+from authproxy.flows.step_up.outcomes import Demand, NotProved, Pending, SentAway, SteppedUp
 from authproxy.flows.visit import Visit
 from authproxy.identity.session import Session
 from authproxy.telemetry.audit import Audit, Event
@@ -36,27 +37,11 @@ _BLOCKS: Final = frozenset({Reason.CODE_WRONG, Reason.STEP_UP_BLOCKED})
 """With an `until`, these say that wrong codes have closed what can be guessed."""
 
 
-class StepUps(Protocol):
-    """Every method gives None where nobody is signed in at the portal."""
-
-    async def demand(self, visit: Visit) -> Demand | None: ...
-
-    async def begin(self, visit: Visit, method: str) -> Issued | SentAway | NotProved | None: ...
-
-    async def standing(self, visit: Visit, challenge_id: str) -> Issued | NotProved | None: ...
-
-    async def again(self, visit: Visit, challenge_id: str) -> Issued | NotProved | None: ...
-
-    async def answer(
-        self, visit: Visit, challenge_id: str, typed: str
-    ) -> SteppedUp | Issued | NotProved | None: ...
-
-
 class StepUpPages:
     def __init__(
         self,
         *,
-        step_ups: StepUps,
+        step_ups: StepUpChallenges,
         proofs: Proofs,
         pages: Pages,
         refusals: Refusals,
@@ -148,12 +133,12 @@ class StepUpPages:
         )
 
     async def _begun(
-        self, request: web.Request, visit: Visit, outcome: Issued | SentAway | NotProved | None
+        self, request: web.Request, visit: Visit, outcome: Pending | SentAway | NotProved | None
     ) -> web.Response:
         match outcome:
             case None:
                 return sign_in_first(request, visit.return_to)
-            case Issued():
+            case Pending():
                 challenge = outcome.standing.challenge
                 if outcome.is_new:
                     self._record_issued(outcome.session, challenge.method)
@@ -167,14 +152,14 @@ class StepUpPages:
                 assert_never(outcome)
 
     async def _answered(
-        self, request: web.Request, visit: Visit, outcome: SteppedUp | Issued | NotProved | None
+        self, request: web.Request, visit: Visit, outcome: SteppedUp | Pending | NotProved | None
     ) -> web.Response:
         match outcome:
             case None:
                 return sign_in_first(request, visit.return_to)
             case SteppedUp():
                 return self._proofs.approved(request, outcome)
-            case Issued():
+            case Pending():
                 return _see_challenge(request, visit, outcome.standing.challenge.challenge_id)
             case NotProved():
                 return await self._not_proved(request, visit, outcome)
@@ -207,7 +192,7 @@ class StepUpPages:
         )
         return () if demand is None else demand.offers
 
-    def _asked(self, request: web.Request, visit: Visit, outcome: Issued | NotProved | None) -> web.Response:
+    def _asked(self, request: web.Request, visit: Visit, outcome: Pending | NotProved | None) -> web.Response:
         """The page of a challenge."""
         if outcome is None:
             return sign_in_first(request, visit.return_to)
@@ -220,12 +205,11 @@ class StepUpPages:
             "for": challenge.route,
             **({} if challenge.held is None else {"held": challenge.held}),
         }
-        reloads = (
-            challenge.method == "push" and not outcome.is_answered and request.query.get("calm") != "yes"
-        )
+        is_on_phone = challenge.is_answered_on_phone
+        reloads = is_on_phone and not outcome.is_answered and request.query.get("calm") != "yes"
         return self._pages.answer(
             request,
-            "step_up_waiting.html" if challenge.method == "push" else "step_up_code.html",
+            "step_up_waiting.html" if is_on_phone else "step_up_code.html",
             here="step-up",
             keep={"c": challenge.challenge_id, **place, **({} if reloads else {"calm": "yes"})},
             challenge=challenge,

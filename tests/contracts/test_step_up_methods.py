@@ -15,7 +15,7 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.challenge import Challenge, ChallengeId
 from authproxy.challenges.enrolment import Enrolment, owner_of
 from authproxy.challenges.message import Delivered
-from authproxy.challenges.method import Asked, Issue, TooOften, Verdict
+from authproxy.challenges.method import ChallengeDetails, ProofRequest, TooOften, Verdict
 from authproxy.challenges.one_time_code import CodeHashes
 from authproxy.challenges.push import PushMethod, PushRules
 from authproxy.challenges.recovery import RecoveryMethod
@@ -79,10 +79,10 @@ class Subjects:
         return SmsMethod(
             sender=self.outbox,
             numbers=PhoneNumbers(MemoryPeople()),
-            messages=self.limits,
+            limits=self.limits,
             hashes=self.hashes,
             rules=CodeRules(),
-            below=secrets.randbelow,
+            random_below=secrets.randbelow,
             text=lambda **said: said["code"],
         )
 
@@ -94,13 +94,13 @@ class Subjects:
             service=self.service,
             enrolments=self.enrolments,
             pending=self.challenges,
-            messages=self.limits,
+            limits=self.limits,
             rules=PushRules(),
-            below=secrets.randbelow,
+            random_below=secrets.randbelow,
         )
 
     def _recovery(self) -> RecoveryMethod:
-        return RecoveryMethod(codes=self.enrolments, lives_for=timedelta(minutes=5), cost=QUICK)
+        return RecoveryMethod(enrolments=self.enrolments, lives_for=timedelta(minutes=5), cost=QUICK)
 
     async def prepared(self) -> Subjects:
         for one in (self.ana, self.bor):
@@ -122,13 +122,13 @@ class Subjects:
                 await self.enrolments.put_recovery(owner, kept)
         return self
 
-    async def issue(self, one: Person, name: str = "c1") -> Issue:
-        asked = Asked(
+    async def issue(self, one: Person, name: str = "c1") -> ChallengeDetails:
+        asked = ProofRequest(
             person=one,
             portal_id="acq",
             portal_name="Acquiring",
             origin="https://acq.example",
-            place="/pay",
+            path="/pay",
             browser="Firefox",
             address="192.0.2.1",
             locale="sl",

@@ -131,11 +131,11 @@ async def house(*, largest=CAP):
     kept = Kept()
     rules = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
     requests = HeldRequests(
-        kept=kept,
+        store=kept,
         limits=MemoryLimits(people=rules, addresses=rules),
-        fresh=secrets.token_urlsafe,
+        random_text=secrets.token_urlsafe,
         lives_for=timedelta(minutes=30),
-        largest=largest,
+        size=largest,
         types=(TYPE, "multipart/form-data", "text/plain"),
     )
     held: list[str] = []

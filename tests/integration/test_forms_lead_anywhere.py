@@ -15,7 +15,7 @@ from aiohttp import web
 from playwright.async_api import Browser
 
 from authproxy.access.decision import Reason
-from authproxy.flows.held.requests import ShownRequest
+from authproxy.flows.held.requests import HeldRequestPreview
 from authproxy.flows.sign_in.attempts import SignInRefused
 from tests.support.page_checks import signed_in
 from tests.support.pages_house import PROVIDER_LOGOUT, SESSION, TICKET, House, front, running_pages
@@ -94,7 +94,7 @@ async def test_a_click_arrives_at_a_third_origin_from(chromium: Browser, place: 
     house.flows.outcome = SignInRefused(Reason.TAX_NUMBER_MISSING, "/orders")
     house.flows.provider_logout = replace(PROVIDER_LOGOUT, endpoint=f"{place.provider}/endsession")
     house.step_ups.provider, house.step_ups.asked, house.step_ups.phone = place.provider, [], "waits"
-    house.held.kept[HELD] = ShownRequest(
+    house.held.kept[HELD] = HeldRequestPreview(
         method="POST",
         target="/orders",
         content_type="application/x-www-form-urlencoded",

@@ -13,7 +13,7 @@ import pytest
 
 from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.challenge import ChallengeId, State
-from authproxy.challenges.names import address_name, person_name
+from authproxy.challenges.limits import address_name, person_name
 from authproxy.identity.session import SessionId
 from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import keys as keyspace

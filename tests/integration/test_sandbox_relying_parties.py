@@ -14,7 +14,7 @@ import pytest
 from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.challenge import Challenge, ChallengeId
 from authproxy.challenges.enrolment import Enrolment, owner_of
-from authproxy.challenges.method import Asked, Verdict
+from authproxy.challenges.method import ProofRequest, Verdict
 from authproxy.challenges.notification import Notification
 from authproxy.challenges.one_time_code import CodeHashes
 from authproxy.challenges.push import EnrolmentFailed, PushEnrolling, PushMethod, PushRules
@@ -53,25 +53,25 @@ class Gateway:
             service=self.service,
             enrolments=self.enrolments,
             pending=self.challenges,
-            messages=MemoryLimits(people=RULES, addresses=RULES),
+            limits=MemoryLimits(people=RULES, addresses=RULES),
             rules=PushRules(),
-            below=secrets.randbelow,
+            random_below=secrets.randbelow,
         )
         self.enrolling = PushEnrolling(
             service=self.service,
             hashes=CodeHashes((b"k" * 32,)),
             relying_party=RELYING_PARTY,
-            fresh=secrets.token_urlsafe,
+            random_text=secrets.token_urlsafe,
         )
 
     async def asks(self, email=ANA):
         self.turn += 1
-        asked = Asked(
+        asked = ProofRequest(
             person=person(email),
             portal_id="bips",
             portal_name="Takojšnja plačila BIPS",
             origin="https://bips.example",
-            place="/placila/novo",
+            path="/placila/novo",
             browser="Firefox, Windows",
             address="192.0.2.7",
             locale="sl",

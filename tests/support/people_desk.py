@@ -8,7 +8,7 @@ import json
 from click.testing import CliRunner
 
 from authproxy import bootstrap
-from authproxy.challenges.names import person_name
+from authproxy.challenges.limits import person_name
 from authproxy.cli import main
 from authproxy.settings.sources import load
 from tests.support.session_builders import new_ticket, session_for

@@ -12,20 +12,20 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.challenge import Challenge, ChallengeId, Standing, State
 from authproxy.challenges.enrolment import Enrolment
 from authproxy.challenges.method import Offer
-from authproxy.flows.held.requests import ShownRequest
+from authproxy.flows.held.requests import HeldRequestPreview
 from authproxy.flows.step_up.enrolling import (
     Enrolled,
     EnrolmentList,
     NotEnrolled,
+    PhoneAwaited,
     ProofNeeded,
     PushBegun,
     RecoveryMade,
     Removed,
     TotpBegun,
-    Waiting,
 )
 from authproxy.flows.step_up.method_changes import ChangeDemand
-from authproxy.flows.step_up.outcomes import Demand, Issued, NotProved, SentAway, SteppedUp
+from authproxy.flows.step_up.outcomes import Demand, NotProved, Pending, SentAway, SteppedUp
 from authproxy.flows.visit import Visit
 from authproxy.identity.session import Session
 from authproxy.identity.ticket import SessionTicket
@@ -107,7 +107,7 @@ class ScriptedStepUps:
             )
         )
 
-    async def begin(self, visit: Visit, method: str) -> Issued | SentAway | NotProved | None:
+    async def begin(self, visit: Visit, method: str) -> Pending | SentAway | NotProved | None:
         session = self._session(visit)
         if session is None or self.begin_fails is not None:
             return None if session is None else replace(self.begin_fails, session=session)
@@ -134,26 +134,26 @@ class ScriptedStepUps:
                 again_at=visit.now + self.again_in if method == "sms" else None,
             )
         )
-        return Issued(session, self._standing(self.asked[-1]), is_new=not self.waits_already)
+        return Pending(session, self._standing(self.asked[-1]), is_new=not self.waits_already)
 
     def _standing(self, challenge: Challenge) -> Standing:
         return Standing(challenge=challenge, state=State.PENDING, tries_left=self.tries_left)
 
-    def _found(self, visit: Visit, challenge_id: str) -> Issued | NotProved | None:
+    def _found(self, visit: Visit, challenge_id: str) -> Pending | NotProved | None:
         session = self._session(visit)
         if session is None:
             return None
         known = [challenge for challenge in self.asked if challenge.challenge_id == challenge_id]
         if not known:
             return NotProved(reason=Reason.CHALLENGE_OVER, return_to=visit.return_to, session=session)
-        return Issued(session, self._standing(known[0]), is_new=False, is_answered=self.phone != "waits")
+        return Pending(session, self._standing(known[0]), is_new=False, is_answered=self.phone != "waits")
 
-    async def standing(self, visit: Visit, challenge_id: str) -> Issued | NotProved | None:
+    async def standing(self, visit: Visit, challenge_id: str) -> Pending | NotProved | None:
         return self._found(visit, challenge_id) if self.standing_fails is None else self.standing_fails
 
-    async def again(self, visit: Visit, challenge_id: str) -> Issued | NotProved | None:
+    async def again(self, visit: Visit, challenge_id: str) -> Pending | NotProved | None:
         found = self._found(visit, challenge_id)
-        if not isinstance(found, Issued):
+        if not isinstance(found, Pending):
             return found
         if self.again_fails is not None:
             return replace(self.again_fails, session=found.session, standing=found.standing)
@@ -161,9 +161,9 @@ class ScriptedStepUps:
 
     async def answer(
         self, visit: Visit, challenge_id: str, typed: str
-    ) -> SteppedUp | Issued | NotProved | None:
+    ) -> SteppedUp | Pending | NotProved | None:
         found = self._found(visit, challenge_id)
-        if not isinstance(found, Issued):
+        if not isinstance(found, Pending):
             return found
         self.typed.append(typed)
         challenge = found.standing.challenge
@@ -204,17 +204,17 @@ class ScriptedStepUps:
 @dataclass
 class ScriptedHeldRequests:
     session: Session
-    kept: dict[str, ShownRequest] = field(default_factory=dict)
+    kept: dict[str, HeldRequestPreview] = field(default_factory=dict)
 
-    async def shown(self, name: str, session: Session) -> ShownRequest | None:
+    async def preview(self, name: str, session: Session) -> HeldRequestPreview | None:
         return self.kept.get(name) if session == self.session else None
 
     async def discard(self, name: str, session: Session) -> bool:
         return self.kept.pop(name, None) is not None
 
 
-def a_form(**changes) -> ShownRequest:
-    request = ShownRequest(
+def a_form(**changes) -> HeldRequestPreview:
+    request = HeldRequestPreview(
         method="POST",
         target="/pay?now=1",
         content_type="application/x-www-form-urlencoded",
@@ -307,7 +307,9 @@ class ScriptedEnrolling:
             return RecoveryMade(codes=RECOVERY_CODES, session=session)
         return self._totp() if method == "totp" else self._push()
 
-    async def finish(self, visit: Visit, name: str, typed: str) -> Enrolled | Waiting | NotEnrolled | None:
+    async def finish(
+        self, visit: Visit, name: str, typed: str
+    ) -> Enrolled | PhoneAwaited | NotEnrolled | None:
         session = self._session(visit)
         if session is None or self.refusal is not None:
             return None if session is None else NotEnrolled(reason=self.refusal, session=session)
@@ -315,7 +317,7 @@ class ScriptedEnrolling:
             return (
                 Enrolled(enrolment=self.enrols("push"), session=session)
                 if self.is_activated
-                else Waiting(begun=self._push())
+                else PhoneAwaited(begun=self._push())
             )
         if typed != CODE:
             return NotEnrolled(reason=Reason.CODE_WRONG, session=session, method="totp", begun=self._totp())

@@ -1,1 +1,2 @@
-"""Forms that wait until their person has proved themselves: kept sealed, shown, sent on once."""
+"""Held requests: forms that wait until their person has given a fresh proof. They are kept sealed, shown, and
+sent on once."""

@@ -1,8 +1,8 @@
-"""PURE: what stands in the body of a form, for the eyes of whoever is about to send it (HTML Standard
-§4.10.22, RFC 7578).
+"""PURE: names and values in the body of a form, to show them to the person who is about to send it (HTML
+Standard §4.10.22, RFC 7578).
 
-Portals read bodies in ways of their own; what is made of one here is shown and never sent. No body is too
-strange to be shown.
+The result is only shown. The portal gets the original body, and reads it in its own way. Every body can be
+shown, however strange it is.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from itertools import islice
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-_MOST: Final = 200
-_LONGEST: Final = 2000
+_MOST_PARTS: Final = 200
+_LONGEST_TEXT: Final = 2000
 _BOUNDARY: Final = re.compile(
     r';[ \t]*boundary=(?:"([^"]{1,70})"|([^\s;",]{1,70}))', re.ASCII | re.IGNORECASE
 )
 _DISPOSITION: Final = re.compile(rb"\r\ncontent-disposition:([^\r\n]*)", re.IGNORECASE)
 _NAME: Final = re.compile(rb';[ \t]*name="([^"]*)"', re.IGNORECASE)
 _FILE_NAME: Final = re.compile(rb';[ \t]*filename="([^"]*)"', re.IGNORECASE)
-# As browsers write them (HTML Standard §4.10.22.7 and §4.10.22.8). Programs agree on these and on little
-# else: some also part fields at `;`, read EBCDIC or UTF-7 where the type says so, take names without
+# The forms that browsers write (HTML Standard §4.10.22.7 and §4.10.22.8). Programs read these alike, and
+# little else: some also split fields at `;`, decode EBCDIC or UTF-7 if the type says so, accept names without
 # quotation marks, or find boundaries that others do not.
 _PLAIN_URLENCODED: Final = re.compile(rb"[!-:<-~]*")
 _PLAIN_TYPE: Final = re.compile(
@@ -37,16 +37,18 @@ _PLAIN_PART: Final = re.compile(
     rb'(?:; filename="[^"\r\n\\]*"(?:\r\nContent-Type: [^\r\n]*)?)?\r\n\r\n.*',
     re.DOTALL,
 )
-_OTHER_CHARSET: Final = "_charset_"
-# Control characters but tab and line feed, and those that turn the direction of writing: they show other
-# things than are sent.
-_UNSEEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# A field of this name sets the charset in which some programs read all others (HTML Standard, "Naming form
+# controls").
+_CHARSET_FIELD: Final = "_charset_"
+# Control characters except tab and line feed, and characters that change the direction of writing: with them,
+# the page could show something else than what is sent.
+_INVISIBLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """Names and values in order, and the names of files and of the fields that they are in. `is_whole` is
-    False where there is more than is shown, `is_complete` where whole fields are missing."""
+    """Names and values in their order, the names of files, and the names of the fields that hold files.
+    `is_whole` is False if something is cut or missing, `is_complete` if whole fields are missing."""
 
     fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     files: tuple[str, ...] = field(default=(), repr=False)
@@ -63,15 +65,15 @@ class _Part:
 
 
 def contents(content_type: str, body: bytes) -> Contents:
-    """What a person recognises of a body. Never raises."""
-    parts = list(islice(_parts(content_type, body), _MOST + 1))
-    shown = parts[:_MOST]
+    """The fields of a body, cut to what a person can read. Never raises."""
+    parts = list(islice(_parts(content_type, body), _MOST_PARTS + 1))
+    shown = parts[:_MOST_PARTS]
     fields = tuple((_text(part.name), _text(part.value)) for part in shown if part.file is None)
     files = tuple(_text(part.file) for part in shown if part.file)
     cut = Contents(
-        fields=tuple((name[:_LONGEST], value[:_LONGEST]) for name, value in fields),
-        files=tuple(name[:_LONGEST] for name in files),
-        file_fields=tuple(_text(part.name)[:_LONGEST] for part in shown if part.file is not None),
+        fields=tuple((name[:_LONGEST_TEXT], value[:_LONGEST_TEXT]) for name, value in fields),
+        files=tuple(name[:_LONGEST_TEXT] for name in files),
+        file_fields=tuple(_text(part.name)[:_LONGEST_TEXT] for part in shown if part.file is not None),
     )
     is_complete = shown == parts and bool(parts or not body)
     return replace(
@@ -80,8 +82,8 @@ def contents(content_type: str, body: bytes) -> Contents:
 
 
 def is_plain(content_type: str, body: bytes) -> bool:
-    """Whether the body is written as a browser writes it, so that every program finds the fields in it that
-    `contents` finds."""
+    """Whether the body is written as browsers write forms, so that every program finds the same fields as
+    `contents`."""
     if not _PLAIN_TYPE.fullmatch(content_type):
         return False
     if media_type(content_type) == "application/x-www-form-urlencoded":
@@ -99,7 +101,7 @@ def is_plain(content_type: str, body: bytes) -> bool:
 
 
 def _names_charset(body: bytes) -> bool:
-    return any(_text(part.name) == _OTHER_CHARSET for part in _urlencoded(body))
+    return any(_text(part.name) == _CHARSET_FIELD for part in _urlencoded(body))
 
 
 def media_type(content_type: str) -> str:
@@ -140,16 +142,16 @@ def _multipart(body: bytes, boundary: bytes) -> Iterator[_Part]:
             return
         head, _, value = part.partition(b"\r\n\r\n")
         disposition = _DISPOSITION.search(head)
-        said = disposition[1] if disposition is not None else b""
-        name, file = _NAME.search(said), _FILE_NAME.search(said)
+        parameters = disposition[1] if disposition is not None else b""
+        name, file = _NAME.search(parameters), _FILE_NAME.search(parameters)
         yield _Part(name[1] if name is not None else b"", value, file[1] if file is not None else None)
 
 
 def _text(octets: bytes) -> str:
-    # Old portals of this country have pages in Windows-1250; what is neither of both is shown with marks in
-    # the place of letters.
+    # Old Slovenian portals have pages in Windows-1250. Octets that are neither UTF-8 nor Windows-1250 are
+    # shown as replacement characters.
     try:
         text = octets.decode("utf-8")
     except UnicodeDecodeError:
         text = octets.decode("cp1250", "replace")
-    return _UNSEEN.sub("\ufffd", text.replace("\r\n", "\n"))
+    return _INVISIBLE.sub("\ufffd", text.replace("\r\n", "\n"))

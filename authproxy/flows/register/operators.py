@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.enrolment import EnrolledMethod, Enrolment
-from authproxy.challenges.names import person_name
+from authproxy.challenges.limits import person_name
 from authproxy.flows.register.membership import Found, PeopleStore
 from authproxy.identity import register
 from authproxy.identity.member import Account, BlockedAccount, CertificateName, Member, RegisterKey

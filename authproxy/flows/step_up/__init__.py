@@ -1,1 +1,2 @@
-"""A fresh proof inside a session: what a place demands, what is asked, and the stronger session."""
+"""Step-ups: what a route demands, how it is proved, and how the session gets the proof. People also add and
+remove their methods here."""

@@ -1,8 +1,8 @@
-"""A request that needs a proof of its own (`max_age: 0`): which one it is, what its person sees of it, and
-whether the proof is there.
+"""A request that needs a proof of its own (`max_age: 0`): which request it is, which of its fields the person
+sees, and whether it has the proof.
 
-The route is that of the request itself, and not the one that an address of our pages names: otherwise a
-script in the portal could have the person prove themselves for it without seeing what they send.
+The route is looked up from the request itself. The page's address names a route too, but a script of the
+portal can change that, and could make the person give the proof without seeing what they send.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from typing import Final, NamedTuple
 
 from authproxy.access import bound_proof
 from authproxy.access.routes import Portal, Route
+from authproxy.challenges.notification import on_one_line
 from authproxy.flows.held.form_contents import contents, is_plain
 from authproxy.flows.held.requests import HeldRequests
 from authproxy.flows.stores import UsedProofs
 from authproxy.flows.visit import Visit
 from authproxy.identity.session import Session
 
-_LONGEST: Final = 100
-_ABSENT: Final = "–"
-_BETWEEN: Final = " | "
+_LONGEST_VALUE: Final = 100
+_NO_VALUE: Final = "–"
+_BETWEEN_VALUES: Final = " | "
 _MOST_VALUES: Final = 3
 _URLENCODED: Final = "application/x-www-form-urlencoded"
 _BETWEEN_WORDS: Final = re.compile(r"[^0-9a-z]+", re.ASCII)
@@ -31,31 +32,31 @@ _BETWEEN_WORDS: Final = re.compile(r"[^0-9a-z]+", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundRequest:
-    """`shown` are names and values of its fields, each on one line and not endless; None if the form cannot
-    be read as a whole, or is written as no browser writes forms, so that nobody can say what the portal would
-    find in it."""
+    """`shown` are names and values of its fields, each value on one line and cut to 100 characters. It is
+    None if it is uncertain which fields the portal would find in the form: it cannot be read as a whole, or
+    no browser writes forms like this."""
 
     route: Route
     binding: str = field(repr=False)
     shown: tuple[tuple[str, str], ...] | None = field(repr=False)
 
 
-class Gone:
-    """The form is not kept any more."""
+class HeldRequestGone:
+    """The held request is not in the store any more."""
 
 
 class BoundRequests:
     """Every method raises CannotAsk."""
 
-    def __init__(self, *, held: HeldRequests, used: UsedProofs) -> None:
-        self._held = held
-        self._used = used
+    def __init__(self, *, held_requests: HeldRequests, used_proofs: UsedProofs) -> None:
+        self._held_requests = held_requests
+        self._used_proofs = used_proofs
 
     async def of(
         self, visit: Visit, session: Session, portal: Portal, named: Route
-    ) -> BoundRequest | Gone | None:
-        """The one request that the visit is about; None where its route demands no proof for each request.
-        `named` is the route that the page's address names."""
+    ) -> BoundRequest | HeldRequestGone | None:
+        """The request that the visit is about. None if its route does not demand a proof for each request.
+        `named` is the route in the page's address."""
         if visit.held is None:
             path, _, query = visit.return_to.partition("?")
             route = portal.route(path, "GET")
@@ -65,63 +66,62 @@ class BoundRequests:
                 or (named is not route and not named.requirement.is_per_request)
             ):
                 return None
-            shown = _shown(route, _query(query))
+            shown = _shown(route, _query_part(query))
             return BoundRequest(route=route, binding=bound_proof.of_get(visit.return_to), shown=shown)
-        form = await self._held.found(visit.held, session)
-        if form is None:
-            return Gone() if named.requirement.is_per_request else None
-        path, _, query = form.target.partition("?")
+        held = await self._held_requests.find(visit.held, session)
+        if held is None:
+            return HeldRequestGone() if named.requirement.is_per_request else None
+        path, _, query = held.target.partition("?")
         route = portal.route(path, "POST")
         if route is None or not route.requirement.is_per_request:
             return None
-        # Many programs read the fields of a form in its query as well, some before those in its body.
-        shown = _shown(route, _query(query), _Part(form.content_type, form.body))
-        return BoundRequest(route=route, binding=bound_proof.of_form(visit.held, form), shown=shown)
+        # Many programs read the fields of a form in the query as well, some of them before those in the body.
+        shown = _shown(route, _query_part(query), _FormPart(held.content_type, held.body))
+        return BoundRequest(route=route, binding=bound_proof.of_form(visit.held, held), shown=shown)
 
     async def is_proved(self, request: BoundRequest, session: Session, visit: Visit) -> bool:
-        """Whether there is a proof for it that has not been used."""
+        """Whether the session has a proof for this request that has not been used."""
         for proof in bound_proof.matching_proofs(
             session.events, request.binding, request.route.requirement, visit.now
         ):
-            if not await self._used.is_used(proof.bound_to or ""):
+            if not await self._used_proofs.is_used(proof.bound_to or ""):
                 return True
         return False
 
 
-class _Part(NamedTuple):
+class _FormPart(NamedTuple):
     """A part of a request in which a portal looks for fields."""
 
     content_type: str
     octets: bytes
 
 
-def _query(query: str) -> _Part:
-    return _Part(_URLENCODED, query.encode("latin-1", "replace"))
+def _query_part(query: str) -> _FormPart:
+    return _FormPart(_URLENCODED, query.encode("latin-1", "replace"))
 
 
-def _shown(route: Route, *parts: _Part) -> tuple[tuple[str, str], ...] | None:
+def _shown(route: Route, *parts: _FormPart) -> tuple[tuple[str, str], ...] | None:
+    """The fields that `step_up.shows` names, with all their values."""
     names = route.requirement.step_up.shows if route.requirement.step_up is not None else ()
     if not names:
         return ()
-    inside = [contents(*part) for part in parts]
-    if not all(is_plain(*part) for part in parts) or not all(each.is_complete for each in inside):
+    forms = [contents(*part) for part in parts]
+    if not all(is_plain(*part) for part in parts) or not all(form.is_complete for form in forms):
         return None
-    fields = [each for part in inside for each in part.fields]
-    found = tuple(
-        (name, [value for field_name, value in fields if _may_be(field_name, name)]) for name in names
-    )
+    fields = [pair for form in forms for pair in form.fields]
+    shown = [(name, [value for field_name, value in fields if _may_be(field_name, name)]) for name in names]
     is_file = any(
-        _may_be(field_name, name) for part in inside for field_name in part.file_fields for name in names
+        _may_be(field_name, name) for form in forms for field_name in form.file_fields for name in names
     )
-    if is_file or any(len(values) > _MOST_VALUES for _, values in found):
+    if is_file or any(len(values) > _MOST_VALUES for _, values in shown):
         return None
-    return tuple((name, _value(values)) for name, values in found)
+    return tuple((name, _joined(values)) for name, values in shown)
 
 
 def _may_be(field_name: str, name: str) -> bool:
-    """Whether some program takes a field of the one name for that of the other: programs fold case, drop
-    blanks, end names at NUL and at brackets, and read `a.b`, `a[b]` and `a_b` alike. What is shown too much
-    harms nobody."""
+    """Whether some program takes a field of the one name for that of the other. Programs ignore case, drop
+    blanks, cut names at NUL and at brackets, and read `a.b`, `a[b]` and `a_b` alike. Showing too much harms
+    nobody."""
     return _folded(name) in {
         _folded(part)
         for part in (field_name, field_name.partition("[")[0], field_name.partition("\ufffd")[0])
@@ -132,13 +132,6 @@ def _folded(name: str) -> str:
     return _BETWEEN_WORDS.sub("_", unicodedata.normalize("NFKC", name).casefold()).strip("_")
 
 
-def _value(values: Sequence[str]) -> str:
-    """All values of a field: which of several the portal takes, we do not know."""
-    return _BETWEEN.join(map(on_one_line, values)) or _ABSENT
-
-
-def on_one_line(text: str) -> str:
-    """A value as a phone can show it: what cannot be seen is a mark, and what is too long ends with one."""
-    seen = "".join(sign if sign.isprintable() else " " for sign in text)
-    tidied = " ".join(seen.split())
-    return tidied if len(tidied) <= _LONGEST else f"{tidied[: _LONGEST - 1]}…"
+def _joined(values: Sequence[str]) -> str:
+    """All values of a field, because nobody knows which of them the portal takes."""
+    return _BETWEEN_VALUES.join(on_one_line(value, longest=_LONGEST_VALUE) for value in values) or _NO_VALUE

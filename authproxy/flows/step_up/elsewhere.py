@@ -1,15 +1,13 @@
-"""Step-ups whose proof is made at another place: by signing in again at the provider, or by showing a
-certificate. Who is offered them, and where the browser goes; what comes back is judged where every sign-in
-is."""
+"""Step-ups by signing in again at the provider, or by showing a certificate: who can use them, and where the
+browser goes. Their proofs come back to the callbacks of sign-ins (`flows/sign_in/returned_proofs.py`)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from authproxy.access.routes import Route
 from authproxy.challenges.method import Offer
-from authproxy.flows.register.membership import Found
+from authproxy.flows.stores import PeopleStore
 from authproxy.flows.visit import Visit
 from authproxy.identity.assurance import Level
 from authproxy.identity.member import Member, RegisterKey
@@ -17,45 +15,53 @@ from authproxy.identity.person import Person
 from authproxy.identity.session import Session
 
 
-class People(Protocol):
-    async def find(self, wanted: Sequence[RegisterKey]) -> Sequence[Found | None]: ...
+class MethodElsewhere(Protocol):
+    """A step-up method for which the browser leaves the portal and comes back to one of our callbacks."""
+
+    async def offer(self, session: Session) -> Offer | None: ...
+
+    async def begin(self, visit: Visit, session: Session, route: Route) -> str:
+        """Returns the URL to which the browser goes. Raises CannotAsk."""
+        ...
 
 
-class Begins(Protocol):
+class SignInFlow(Protocol):
+    """A flow of `flows/sign_in`, which may import this room and not the other way round."""
+
     async def begin_step_up(self, visit: Visit, session: Session, route: str) -> str:
-        """Where the browser goes. Raises CannotAsk."""
+        """Returns the URL to which the browser goes. Raises CannotAsk."""
         ...
 
 
 class AtProvider:
-    """For whoever has an account there: it was signed in with, or the register has linked it."""
+    """For everybody who has an account at the provider: they signed in with it, or the register links it to
+    them."""
 
-    def __init__(self, begins: Begins, people: People, *, issuer: str) -> None:
-        self._begins = begins
+    def __init__(self, sign_in: SignInFlow, people: PeopleStore, *, issuer: str) -> None:
+        self._sign_in = sign_in
         self._people = people
         self._issuer = issuer
 
     async def offer(self, session: Session) -> Offer | None:
-        if session.method == "rekono":
-            return Offer(method="rekono")
-        member = await _member(self._people, session.person)
-        return (
-            Offer(method="rekono")
-            if member is not None and member.account_at(self._issuer) is not None
-            else None
-        )
+        has_account = session.method == "rekono"
+        if not has_account:
+            member = await _member(self._people, session.person)
+            has_account = member is not None and member.account_at(self._issuer) is not None
+        return Offer(method="rekono") if has_account else None
 
     async def begin(self, visit: Visit, session: Session, route: Route) -> str:
-        return await self._begins.begin_step_up(visit, session, route.name)
+        return await self._sign_in.begin_step_up(visit, session, route.name)
 
 
 class ByCertificate:
-    """For whom the register knows a certificate, or whose tax number is known where the settings find a
-    person by that."""
+    """For everybody who has a certificate in the register, or whose tax number is known, if the settings say
+    that certificates find people by tax number."""
 
-    def __init__(self, begins: Begins, people: People, *, knows_tax_numbers: bool, level: Level) -> None:
-        """`level` is what a certificate is trusted with."""
-        self._begins = begins
+    def __init__(
+        self, sign_in: SignInFlow, people: PeopleStore, *, knows_tax_numbers: bool, level: Level
+    ) -> None:
+        """`level` is what a proof by certificate is worth at most."""
+        self._sign_in = sign_in
         self._people = people
         self._knows_tax_numbers = knows_tax_numbers
         self._level = level
@@ -68,11 +74,11 @@ class ByCertificate:
         return Offer(method="certificate", level=self._level) if is_known else None
 
     async def begin(self, visit: Visit, session: Session, route: Route) -> str:
-        return await self._begins.begin_step_up(visit, session, route.name)
+        return await self._sign_in.begin_step_up(visit, session, route.name)
 
 
-async def _member(people: People, person: Person) -> Member | None:
+async def _member(people: PeopleStore, person: Person) -> Member | None:
     if person.member is None:
         return None
-    [found] = await people.find([RegisterKey("id", person.member)])
-    return None if found is None or found.member.is_blocked else found.member
+    [stored] = await people.find([RegisterKey("id", person.member)])
+    return None if stored is None or stored.member.is_blocked else stored.member

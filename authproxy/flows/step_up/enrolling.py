@@ -1,58 +1,57 @@
-"""What people enrol to prove themselves with, and take away again, on the page about their session.
+"""Adding and removing step-up methods, on the page about the session.
 
-Which proof comes first, `method_changes` says: whoever has got hold of an open session or of the account at
-the provider can neither put a phone of their own in nor take the person's out. An enrolment carries the level
-of trust at which it was made, which is never above that of the proof before it. What has changed is told to
-the person by a message.
-"""
+`method_changes` says which proof must come first, so that somebody who has got hold of an open session, or of
+the account at the provider, can neither add a phone of their own nor remove the person's. An enrolment has
+the level of trust of the session that made it, and never more than the proof before it was worth. The person
+is told of every change by a message."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from functools import partial
+from typing import Final, get_args
 
 from authproxy.access.decision import Reason
-from authproxy.challenges.enrolment import EnrolledMethod, Enrolment, owner_of
-from authproxy.challenges.notices import Change, Tells
-from authproxy.challenges.push import EnrolmentFailed
-from authproxy.challenges.recovery import COST, Cost, fresh_codes, hashes_of
-from authproxy.challenges.sms import Numbers, masked
+from authproxy.challenges.enrolment import EnrolledMethod, Enrolment, EnrolmentStore, owner_of
+from authproxy.challenges.limits import RateLimits
+from authproxy.challenges.notices import Change, Notices
+from authproxy.challenges.push import EnrolmentFailed, PushEnrolling
+from authproxy.challenges.recovery import COST, Cost, hashes_of, new_codes
+from authproxy.challenges.sms import PhoneNumberSource, masked
 from authproxy.challenges.totp import SECRET_SIZE, matching_step, secret_of, uri_of
-from authproxy.flows.held.requests import KeptStore
-from authproxy.flows.step_up.method_changes import ANY_PROOF, OTHER_PROOF, MethodChanges
-from authproxy.flows.stores import SessionStore
+from authproxy.flows.step_up.method_changes import ADDING, REMOVING, MethodChanges
+from authproxy.flows.stores import OctetStore, SessionStore
 from authproxy.flows.visit import Visit, session_of
 from authproxy.identity.assurance import Level
-from authproxy.identity.person import Person
 from authproxy.identity.session import Session
 
-_BEGUN_FOR: Final = timedelta(minutes=10)
+_UNFINISHED_FOR: Final = timedelta(minutes=10)
 _BEGUN_PER_HOUR: Final = 30
-"""What was begun is kept for ten minutes, finished or not: a script must not fill the store with it. A sheet
-of recovery codes takes seconds of a processor."""
+"""An unfinished enrolment stays in the store for ten minutes, and a sheet of recovery codes takes seconds of
+a processor. A script must not be able to begin many."""
 _LONGEST_LABEL: Final = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnrolmentList:
-    """`possible` are the methods that can be added. Whether a fresh proof comes first is said when something
-    is asked for."""
+    """`possible` are the methods that can be added. Whether that needs a fresh proof is decided when the
+    person asks for one of them."""
 
     session: Session
     enrolments: tuple[Enrolment, ...]
     recovery_left: int
     possible: tuple[EnrolledMethod, ...]
     phone: str | None = field(default=None, repr=False)
-    """Masked: where codes are sent."""
+    """The number to which codes are sent, masked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TotpBegun:
-    """The secret is shown once. `name` names what waits for its first code."""
+    """The secret is shown once. `name` is the name of the unfinished enrolment."""
 
     name: str = field(repr=False)
     secret: str = field(repr=False)
@@ -73,7 +72,7 @@ class PushBegun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryMade:
-    """All codes, shown once; those that there were before are worth nothing any more."""
+    """All codes, which are shown once. Earlier codes no longer work."""
 
     codes: tuple[str, ...] = field(repr=False)
     session: Session
@@ -81,14 +80,14 @@ class RecoveryMade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofNeeded:
-    """A fresh proof comes first. `route` is what the step-up page is asked for."""
+    """A fresh proof must come first. `route` is what the step-up page gets as its route."""
 
     route: str
     session: Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class PhoneAwaited:
     """The phone has not been activated yet."""
 
     begun: PushBegun
@@ -108,7 +107,7 @@ class Removed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotEnrolled:
-    """Nothing has changed. `begun` is there where another answer may be given."""
+    """Nothing has changed. `begun` is set if the person may type another code."""
 
     reason: Reason
     session: Session
@@ -117,72 +116,44 @@ class NotEnrolled:
     until: datetime | None = None
 
 
-class EnrolmentStore(Protocol):
-    async def every(self, owner: tuple[str, ...]) -> Sequence[Enrolment]: ...
-    async def add(self, owner: tuple[str, ...], enrolment: Enrolment) -> bool: ...
-    async def remove(self, owner: tuple[str, ...], enrolment_id: str) -> bool: ...
-    async def accept_step(self, enrolment_id: str, step: int) -> bool: ...
-    async def make_recovery(
-        self, owner: tuple[str, ...], hashes: Sequence[str], listing: Enrolment, *, instead_of: str | None
-    ) -> bool: ...
-    async def recovery_left(self, owner: tuple[str, ...]) -> int: ...
-
-
-class Limits(Protocol):
-    async def reserve(self, name: str, *, pause: timedelta, per_hour: int, now: datetime) -> datetime | None:
-        """Counts a beginning and returns None if it is allowed now; otherwise returns when the next one
-        is."""
-        ...
-
-
-class PushEnrolling(Protocol):
-    async def begin(self, person: Person, *, now: datetime) -> tuple[str, str, datetime]:
-        """The enrolment's id, the code to type into the phone, and until when. Raises CannotAsk."""
-        ...
-
-    async def finish(self, enrolment_id: str, *, label: str, now: datetime) -> Enrolment | None:
-        """None while no phone has come. Raises CannotAsk, EnrolmentFailed."""
-        ...
-
-    async def forget(self, enrolment: Enrolment) -> None:
-        """The phone is nobody's here any more."""
-        ...
-
-
 class Enrolling:
-    """Every method raises CannotAsk, and gives None where nobody is signed in at the portal."""
+    """Every method raises CannotAsk, and returns None if the browser has no session at the portal."""
 
     def __init__(  # noqa: PLR0913  (what is needed is handed over, not looked up)
         self,
         *,
         sessions: SessionStore,
-        store: EnrolmentStore,
-        begun: KeptStore,
-        limits: Limits,
+        enrolments: EnrolmentStore,
+        unfinished: OctetStore,
+        limits: RateLimits,
         push: PushEnrolling | None,
-        numbers: Numbers,
-        notices: Tells,
-        changes: MethodChanges,
+        numbers: PhoneNumberSource,
+        notices: Notices,
+        method_changes: MethodChanges,
         issuer_name: str,
-        fresh: Callable[[int], str],
+        random_text: Callable[[int], str],
         random_bytes: Callable[[int], bytes],
-        below: Callable[[int], int],
+        random_below: Callable[[int], int],
         sheet_cost: Cost = COST,
     ) -> None:
-        """`issuer_name` is what authenticator applications call us."""
+        """`issuer_name` is the name of this gateway in authenticator applications. `random_text(n)` is n
+        random bytes as URL-safe text, and `random_below(n)` an unpredictable number below n."""
         self._sessions = sessions
-        self._store = store
-        self._begun = begun
+        self._enrolments = enrolments
+        self._unfinished = unfinished
         self._limits = limits
         self._push = push
         self._numbers = numbers
         self._notices = notices
-        self._changes = changes
+        self._method_changes = method_changes
         self._issuer_name = issuer_name
-        self._fresh = fresh
+        self._random_text = random_text
         self._random_bytes = random_bytes
-        self._below = below
+        self._random_below = random_below
         self._sheet_cost = sheet_cost
+        self._begin_by_method: dict[str, _Begin] = {"totp": self._begin_totp, "recovery": self._make_recovery}
+        if push is not None:
+            self._begin_by_method["push"] = partial(self._begin_push, push)
 
     async def listed(self, visit: Visit) -> EnrolmentList | None:
         session = await session_of(self._sessions, visit)
@@ -192,27 +163,26 @@ class Enrolling:
         number = await self._numbers.number_of(session.person)
         return EnrolmentList(
             session=session,
-            enrolments=tuple(await self._store.every(owner)),
-            recovery_left=await self._store.recovery_left(owner),
-            possible=("totp", "push", "recovery") if self._push is not None else ("totp", "recovery"),
+            enrolments=tuple(await self._enrolments.every(owner)),
+            recovery_left=await self._enrolments.recovery_left(owner),
+            possible=tuple(method for method in get_args(EnrolledMethod) if method in self._begin_by_method),
             phone=None if number is None else masked(number),
         )
 
     async def begin(
         self, visit: Visit, method: str, label: str
     ) -> TotpBegun | PushBegun | RecoveryMade | ProofNeeded | NotEnrolled | None:
-        """Starts to add a method. Nothing of it counts before `finish`, but for recovery codes, which need
-        none."""
+        """Begins to add a method. It counts after `finish`. Recovery codes count at once."""
         session = await session_of(self._sessions, visit)
         if session is None:
             return None
-        if method not in OTHER_PROOF or (method == "push" and self._push is None):
+        begin = self._begin_by_method.get(method)
+        if begin is None:
             return NotEnrolled(reason=Reason.STEP_UP_IMPOSSIBLE, session=session)
-        demand = await self._changes.demand(session.person, OTHER_PROOF[method])
+        demand = await self._method_changes.demand(session.person, ADDING[method])
         proof = demand.proof_of(session, visit.now)
         if proof is None:
-            return ProofNeeded(route=OTHER_PROOF[method], session=session)
-        level = min(session.level, proof.worth)
+            return ProofNeeded(route=ADDING[method], session=session)
         until = await self._limits.reserve(
             "\0".join(("begun", *owner_of(session.person))),
             pause=timedelta(0),
@@ -221,46 +191,42 @@ class Enrolling:
         )
         if until is not None:
             return NotEnrolled(reason=Reason.STEP_UP_TOO_OFTEN, session=session, until=until)
-        if method == "recovery":
-            return await self._make_recovery(visit, session, level)
-        if method == "push" and self._push is not None:
-            return await self._begin_push(visit, session, self._push, label, level)
-        return await self._begin_totp(visit, session, label, level)
+        return await begin(visit, session, label, min(session.level, proof.worth))
 
-    async def finish(self, visit: Visit, name: str, typed: str) -> Enrolled | Waiting | NotEnrolled | None:
-        """Ends what was begun: with the first code of an application, or once the phone has come."""
+    async def finish(
+        self, visit: Visit, name: str, typed: str
+    ) -> Enrolled | PhoneAwaited | NotEnrolled | None:
+        """Adds the method: with the first code of an application, or once the phone has been activated."""
         session = await session_of(self._sessions, visit)
         if session is None:
             return None
-        octets = await self._begun.get(_key(name))
-        begun = None if octets is None else _Begun.read(octets)
-        # What was begun in another session may have been begun by whoever had that one.
-        if begun is None or not begun.is_of(session) or visit.now >= begun.expires_at:
+        octets = await self._unfinished.get(_key(name))
+        unfinished = None if octets is None else _UnfinishedEnrolment.read(octets)
+        # An enrolment that was begun in another session may have been begun by a thief of that session.
+        if unfinished is None or not unfinished.is_of(session) or visit.now >= unfinished.expires_at:
             return NotEnrolled(reason=Reason.CHALLENGE_OVER, session=session)
-        if begun.method == "totp":
-            step = matching_step(begun.secret, typed, visit.now)
-            if step is None or not await self._store.accept_step(begun.enrolment_id, step):
+        if unfinished.method == "totp":
+            step = matching_step(unfinished.secret, typed, visit.now)
+            if step is None or not await self._enrolments.accept_step(unfinished.enrolment_id, step):
                 return NotEnrolled(
                     reason=Reason.CODE_WRONG,
                     session=session,
                     method="totp",
-                    begun=self._shown(begun, name, session),
+                    begun=self._totp_begun(unfinished, name, session),
                 )
-            return await self._add(visit, session, name, begun.enrolment(visit.now))
+            return await self._add(visit, session, name, unfinished.enrolment(visit.now))
         if self._push is None:
             return NotEnrolled(reason=Reason.STEP_UP_IMPOSSIBLE, session=session, method="push")
         try:
-            enrolment = await self._push.finish(begun.enrolment_id, label=begun.label, now=visit.now)
+            enrolment = await self._push.finish(
+                unfinished.enrolment_id, label=unfinished.label, now=visit.now
+            )
         except EnrolmentFailed:
-            await self._begun.take(_key(name))
+            await self._unfinished.take(_key(name))
             return NotEnrolled(reason=Reason.CHALLENGE_OVER, session=session, method="push")
         if enrolment is None:
-            return Waiting(
-                begun=PushBegun(
-                    name=name, activation_code=begun.secret, expires_at=begun.expires_at, session=session
-                )
-            )
-        return await self._add(visit, session, name, dataclasses.replace(enrolment, level=begun.level))
+            return PhoneAwaited(begun=_push_begun(unfinished, name, session))
+        return await self._add(visit, session, name, dataclasses.replace(enrolment, level=unfinished.level))
 
     async def remove(self, visit: Visit, enrolment_id: str) -> Removed | ProofNeeded | NotEnrolled | None:
         session = await session_of(self._sessions, visit)
@@ -268,33 +234,38 @@ class Enrolling:
             return None
         owner = owner_of(session.person)
         enrolment = next(
-            (each for each in await self._store.every(owner) if each.enrolment_id == enrolment_id), None
+            (known for known in await self._enrolments.every(owner) if known.enrolment_id == enrolment_id),
+            None,
         )
         if enrolment is None:
             return NotEnrolled(reason=Reason.CHALLENGE_OVER, session=session)
-        demand = await self._changes.demand(session.person, ANY_PROOF)
+        demand = await self._method_changes.demand(session.person, REMOVING)
         if demand.proof_of(session, visit.now) is None:
-            return ProofNeeded(route=ANY_PROOF, session=session)
-        if not await self._store.remove(owner, enrolment_id):
+            return ProofNeeded(route=REMOVING, session=session)
+        if not await self._enrolments.remove(owner, enrolment_id):
             return NotEnrolled(reason=Reason.CHALLENGE_OVER, session=session)
-        if enrolment.method == "push" and self._push is not None:
+        if self._push is not None and enrolment.device_id is not None:
             await self._push.forget(enrolment)
         await self._tell(visit, session, "removed", enrolment.method)
         return Removed(enrolment=enrolment, session=session)
 
     async def _make_recovery(
-        self, visit: Visit, session: Session, level: Level
+        self, visit: Visit, session: Session, _label: str, level: Level
     ) -> RecoveryMade | NotEnrolled:
-        """Of many who ask at the same moment one sees a sheet: every sheet that is shown works."""
+        """If the person asks several times at the same moment, only one answer shows a sheet, so that every
+        sheet that is shown works."""
         owner = owner_of(session.person)
-        earlier = next(
-            (each.enrolment_id for each in await self._store.every(owner) if each.method == "recovery"), None
-        )
-        codes = fresh_codes(self._below)
+        enrolments = await self._enrolments.every(owner)
+        earlier = next((known.enrolment_id for known in enrolments if known.method == "recovery"), None)
+        codes = new_codes(self._random_below)
         listing = Enrolment(
-            enrolment_id=self._fresh(12), method="recovery", label="", enrolled_at=visit.now, level=level
+            enrolment_id=self._random_text(12),
+            method="recovery",
+            label="",
+            enrolled_at=visit.now,
+            level=level,
         )
-        if not await self._store.make_recovery(
+        if not await self._enrolments.make_recovery(
             owner, await hashes_of(owner, codes, cost=self._sheet_cost), listing, instead_of=earlier
         ):
             return NotEnrolled(reason=Reason.CHALLENGE_OVER, session=session, method="recovery")
@@ -302,58 +273,55 @@ class Enrolling:
         return RecoveryMade(codes=codes, session=session)
 
     async def _begin_totp(self, visit: Visit, session: Session, label: str, level: Level) -> TotpBegun:
-        begun = _Begun(
+        unfinished = _UnfinishedEnrolment(
             owner=owner_of(session.person),
             session_id=session.session_id,
             method="totp",
-            enrolment_id=self._fresh(12),
+            enrolment_id=self._random_text(12),
             label=_tidied(label),
             secret=secret_of(self._random_bytes(SECRET_SIZE)),
-            expires_at=visit.now + _BEGUN_FOR,
+            expires_at=visit.now + _UNFINISHED_FOR,
             level=level,
         )
-        return self._shown(begun, await self._keep(begun), session)
+        return self._totp_begun(unfinished, await self._keep(unfinished), session)
 
     async def _begin_push(
-        self, visit: Visit, session: Session, push: PushEnrolling, label: str, level: Level
+        self, push: PushEnrolling, visit: Visit, session: Session, label: str, level: Level
     ) -> PushBegun:
         enrolment_id, activation_code, until = await push.begin(session.person, now=visit.now)
-        begun = _Begun(
+        unfinished = _UnfinishedEnrolment(
             owner=owner_of(session.person),
             session_id=session.session_id,
             method="push",
             enrolment_id=enrolment_id,
             label=_tidied(label),
             secret=activation_code,
-            expires_at=min(until, visit.now + _BEGUN_FOR),
+            expires_at=min(until, visit.now + _UNFINISHED_FOR),
             level=level,
         )
-        name = await self._keep(begun)
-        return PushBegun(
-            name=name, activation_code=activation_code, expires_at=begun.expires_at, session=session
-        )
+        return _push_begun(unfinished, await self._keep(unfinished), session)
 
-    async def _keep(self, begun: _Begun) -> str:
-        name = self._fresh(32)
-        await self._begun.put(_key(name), begun.octets(), _BEGUN_FOR)
+    async def _keep(self, unfinished: _UnfinishedEnrolment) -> str:
+        name = self._random_text(32)
+        await self._unfinished.put(_key(name), unfinished.octets(), _UNFINISHED_FOR)
         return name
 
-    def _shown(self, begun: _Begun, name: str, session: Session) -> TotpBegun:
+    def _totp_begun(self, unfinished: _UnfinishedEnrolment, name: str, session: Session) -> TotpBegun:
         uri = uri_of(
-            begun.secret,
+            unfinished.secret,
             account=session.person.email or session.person.subject_for_portals,
             issuer=self._issuer_name,
         )
         return TotpBegun(
-            name=name, secret=begun.secret, uri=uri, expires_at=begun.expires_at, session=session
+            name=name, secret=unfinished.secret, uri=uri, expires_at=unfinished.expires_at, session=session
         )
 
     async def _add(
         self, visit: Visit, session: Session, name: str, enrolment: Enrolment
     ) -> Enrolled | NotEnrolled:
-        if await self._begun.take(_key(name)) is None:
+        if await self._unfinished.take(_key(name)) is None:
             return NotEnrolled(reason=Reason.CHALLENGE_OVER, session=session)  # the second click of two
-        if not await self._store.add(owner_of(session.person), enrolment):
+        if not await self._enrolments.add(owner_of(session.person), enrolment):
             return NotEnrolled(reason=Reason.STEP_UP_TOO_OFTEN, session=session, method=enrolment.method)
         await self._tell(visit, session, "enrolled", enrolment.method)
         return Enrolled(enrolment=enrolment, session=session)
@@ -364,10 +332,13 @@ class Enrolling:
         )
 
 
+_Begin = Callable[[Visit, Session, str, Level], Awaitable[TotpBegun | PushBegun | RecoveryMade | NotEnrolled]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Begun:
-    """What waits for its first code, or for its phone. `secret` of a phone is the activation code, to be
-    shown again."""
+class _UnfinishedEnrolment:
+    """An application that waits for its first code, or a phone that waits to be activated. `secret` of a
+    phone is its activation code, which can be shown again."""
 
     owner: tuple[str, ...] = field(repr=False)
     session_id: str
@@ -385,8 +356,8 @@ class _Begun:
         return json.dumps(dataclasses.asdict(self) | {"expires_at": self.expires_at.isoformat()}).encode()
 
     @classmethod
-    def read(cls, octets: bytes) -> _Begun | None:
-        """None for what another version of the gateway has written in another shape."""
+    def read(cls, octets: bytes) -> _UnfinishedEnrolment | None:
+        """None if another version of the gateway has written the record in another format."""
         try:
             fields = json.loads(octets)
             until, level = datetime.fromisoformat(fields["expires_at"]), Level(fields["level"])
@@ -405,10 +376,16 @@ class _Begun:
         )
 
 
+def _push_begun(unfinished: _UnfinishedEnrolment, name: str, session: Session) -> PushBegun:
+    return PushBegun(
+        name=name, activation_code=unfinished.secret, expires_at=unfinished.expires_at, session=session
+    )
+
+
 def _key(name: str) -> str:
     return f"enrolment:{name}"
 
 
 def _tidied(label: str) -> str:
-    """A name for a phone, as people type it: printable, on one line, of a length that a list can show."""
+    """A label as a list can show it: printable characters on one line, at most 40."""
     return " ".join("".join(sign if sign.isprintable() else " " for sign in label).split())[:_LONGEST_LABEL]

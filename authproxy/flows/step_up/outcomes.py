@@ -1,5 +1,4 @@
-"""PURE: what happens on the way to a fresh proof, as values: the demand of a place, a challenge that waits, a
-session that is stronger."""
+"""PURE: the demand of a step-up and its outcomes, as values."""
 
 from __future__ import annotations
 
@@ -17,11 +16,11 @@ from authproxy.identity.session import Session
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """What the place demands, and what its person can prove it with. No offers: `lacking` are the methods
-    that would do and that the person does not have, `withheld` those which they have and which are not worth
-    enough here: their level of trust does not allow them, or they were added at a lower level.
-    `blocked_until` is there where wrong answers have closed methods that the person has: `offers` are then
-    what is still open."""
+    """What the route demands of the person, and the methods that it accepts: `offers` are those that they can
+    use now, and `lacking` those that they do not have. They have the `withheld` ones too, but these are not
+    worth enough here: the person's level of trust does not allow them, or they were enrolled at a lower
+    level. `blocked_until` is set if too many wrong codes have closed methods that the person has. Those are
+    then not among the offers."""
 
     session: Session
     route: Route
@@ -32,22 +31,21 @@ class Demand:
     lacking: tuple[StepUpMethod, ...] = ()
     withheld: tuple[StepUpMethod, ...] = ()
     change: ChangeDemand | None = None
-    """Where the proof is for a change of the person's ways to confirm."""
+    """Set if the proof is for a change of the person's methods."""
     blocked_until: datetime | None = None
     binding: str | None = field(default=None, repr=False)
-    """Which one request the proof is for (`access.bound_proof`), where its route demands one for each."""
+    """The one request that the proof is for (`access.bound_proof`), if the route demands a proof for each."""
     shown: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """What the person sees of that request. Names and values are as somebody has written them: escape
-    them."""
+    """Names and values of that request's fields, for the person to see. They are raw input: escape them."""
     is_readable: bool = True
-    """False for a request of which nobody can say what the portal would find in it: no proof can be given for
-    it."""
+    """False if it is uncertain which fields the portal would find in the request. Nobody can give a proof for
+    such a request."""
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
-    """A challenge waits for its answer. `is_new` is False where one that was made before still waits, and
-    nothing was sent. `is_answered`: the phone has spoken, and the browser need only ask what it said."""
+class Pending:
+    """A challenge waits for its answer. `is_new` is False if it was issued earlier and nothing was sent now.
+    `is_answered`: the phone has answered, and the browser's next POST gets the result."""
 
     session: Session
     standing: Standing
@@ -57,7 +55,7 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class SentAway:
-    """The proof is made elsewhere: at the provider, or where certificates are shown."""
+    """The browser goes elsewhere for the proof: to the provider, or to the certificate host."""
 
     location: str = field(repr=False)
     method: StepUpMethod
@@ -66,7 +64,7 @@ class SentAway:
 
 @dataclass(frozen=True, slots=True)
 class SteppedUp:
-    """The session has the proof, and a new ticket; the old one opens nothing."""
+    """The session has the proof and a new ticket. The old ticket opens nothing any more."""
 
     ticket_text: str = field(repr=False)
     session: Session
@@ -77,8 +75,9 @@ class SteppedUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotProved:
-    """Nothing was proved, and the session is as it was. `standing` is there while the challenge can still be
-    answered or is to be shown as over; `state` is for the audit alone; `until` where waiting helps."""
+    """Nothing was proved, and the session is unchanged. `standing` is set if the challenge can still be
+    answered, or has to be shown as over. `state` is for the audit trail only. `until` is set if waiting
+    helps."""
 
     reason: Reason
     return_to: str
@@ -90,7 +89,7 @@ class NotProved:
     until: datetime | None = None
     found: str = ""
     provider_error: str | None = None
-    """The provider's error code, if it stated a registered one."""
+    """The provider's error code, if it sent a registered one."""
     route: str | None = None
-    """The name of the route that demands the proof, where the browser comes back from elsewhere and its
-    address does not say it."""
+    """The route that demands the proof, if the browser comes back from elsewhere and its address does not
+    name the route."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from authproxy.challenges.names import ADDRESS
+from authproxy.challenges.limits import ADDRESS
 from authproxy.storage import retention
 from authproxy.storage.expiring import Expiring
 from authproxy.storage.retention import BlockRules

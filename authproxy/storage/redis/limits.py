@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from authproxy.challenges.names import ADDRESS
+from authproxy.challenges.limits import ADDRESS
 from authproxy.storage import retention
 from authproxy.storage.records import values
 from authproxy.storage.records.sealing import KeyRing
@@ -71,7 +71,7 @@ class RedisLimits:
     """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot
     be asked.
 
-    Names say who is meant (`challenges.names`); the store sees keyed hashes of them. Blocks under retiring
+    Names say who is meant (`challenges.limits`); the store sees keyed hashes of them. Blocks under retiring
     keys count, new ones go under the first.
     """
 

@@ -65,11 +65,11 @@ class House:
         return Notices(
             store=self.store,
             numbers=numbers or Numbers(),
-            words=TextMessages(templates(ZoneInfo("Europe/Ljubljana")), {"acq": ACQ}),
+            texts=TextMessages(templates(ZoneInfo("Europe/Ljubljana")), {"acq": ACQ}),
             sms=self.sms if has_sms else None,
             mail=self.mail if has_mail else None,
             clock=lambda: self.now,
-            fresh=self._fresh,
+            random_text=self._fresh,
         )
 
     def _fresh(self, _count):

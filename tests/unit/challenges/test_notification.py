@@ -22,8 +22,8 @@ from authproxy.challenges.notification import (
     enrolment_statement,
     is_signed,
     lines,
+    on_one_line,
     public_key_pem,
-    shown,
     time_text,
 )
 from tests.support.push_service import PhoneKey, base64url
@@ -140,9 +140,9 @@ def test_no_two_lists_of_values_are_one_text(one, other):
 
 @given(st.text(max_size=400))
 def test_what_is_shown_is_printable_and_can_always_be_signed(text):
-    assert shown(text).isprintable()
-    assert len(shown(text)) <= 200
-    assert lines("head", name=shown(text)).count("\n") == 2
+    assert on_one_line(text).isprintable()
+    assert len(on_one_line(text)) <= 200
+    assert lines("head", name=on_one_line(text)).count("\n") == 2
 
 
 def test_a_signature_holds_for_its_own_text_and_key():

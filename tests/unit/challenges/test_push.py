@@ -14,7 +14,7 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.challenge import Challenge, ChallengeId, State
 from authproxy.challenges.enrolment import owner_of
-from authproxy.challenges.method import Asked, Offer, TooOften, Verdict
+from authproxy.challenges.method import Offer, ProofRequest, TooOften, Verdict
 from authproxy.challenges.notification import Sent, Unanswered
 from authproxy.challenges.one_time_code import CodeHashes
 from authproxy.challenges.push import EnrolmentFailed, PushEnrolling, PushMethod, PushRules
@@ -41,12 +41,12 @@ NAME = "Bankart Varni Spletni Prehod"
 
 
 def asked_of(person, level=Level.LOW):
-    return Asked(
+    return ProofRequest(
         person=person,
         portal_id="bips",
         portal_name="Plačila",
         origin="https://bips.example",
-        place="/placila/nov",
+        path="/placila/nov",
         browser="Firefox, Windows",
         address="192.0.2.7",
         locale="sl",
@@ -64,9 +64,9 @@ class House:
             service=self.service,
             enrolments=self.enrolments,
             pending=self.challenges,
-            messages=MemoryLimits(people=RULES, addresses=RULES),
+            limits=MemoryLimits(people=RULES, addresses=RULES),
             rules=PushRules(),
-            below=secrets.randbelow,
+            random_below=secrets.randbelow,
         )
 
     async def enrol(self, phone, name="Anin telefon", person=ANA, at=NOW):
@@ -389,7 +389,7 @@ async def test_withdrawing_ends_it_at_the_service_and_does_not_fail_with_it(hous
 
 async def test_what_a_phone_cannot_show_is_made_so_that_it_can_and_signed_like_that(house):
     challenge = await house.ask(
-        place="/a\nnumber: 42\u202e" + "b" * 500, browser="Fire\tfox", portal_name=" Plačila \r\n"
+        path="/a\nnumber: 42\u202e" + "b" * 500, browser="Fire\tfox", portal_name=" Plačila \r\n"
     )
     assert house.shown.portal == "Plačila"
     assert house.shown.browser == "Fire fox"
@@ -413,7 +413,10 @@ class Office:
     def __init__(self, *keys):
         self.service, self.phone = CarryingService(), PhoneKey()
         self.enrolling = PushEnrolling(
-            service=self.service, hashes=CodeHashes(keys), relying_party=NAME, fresh=secrets.token_urlsafe
+            service=self.service,
+            hashes=CodeHashes(keys),
+            relying_party=NAME,
+            random_text=secrets.token_urlsafe,
         )
 
     async def begins(self):

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from authproxy.challenges.challenge import Challenge, ChallengeId
 from authproxy.challenges.enrolment import Enrolment, owner_of
+from authproxy.challenges.limits import person_name
 from authproxy.challenges.method import Verdict
-from authproxy.challenges.names import person_name
 from authproxy.challenges.recovery import COST, RecoveryMethod, hashes_of
 from authproxy.identity.assurance import Level
 from authproxy.identity.person import Issuer, Person, Subject
@@ -64,7 +64,7 @@ async def test_new_sheets_are_hashed_as_slowly_as_owasp_has_it():
 async def test_a_sheet_of_the_version_before_is_good_and_each_code_once():
     codes = Codes()
     codes.sheet = made_by(2**14, 8, 1)
-    method = RecoveryMethod(codes=codes, lives_for=timedelta(minutes=5), cost=QUICK)
+    method = RecoveryMethod(enrolments=codes, lives_for=timedelta(minutes=5), cost=QUICK)
     assert await answered(codes, method, CODES[0]) is Verdict.RIGHT
     assert await codes.spend_recovery(OWNER, codes.sheet[0]) is False
     assert await codes.spend_recovery(OWNER, codes.sheet[1]) is True

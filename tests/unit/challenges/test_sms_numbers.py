@@ -9,7 +9,7 @@ import pytest
 from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.challenge import Challenge, ChallengeId
 from authproxy.challenges.message import Delivered
-from authproxy.challenges.method import Asked, Verdict
+from authproxy.challenges.method import ProofRequest, Verdict
 from authproxy.challenges.one_time_code import CodeHashes
 from authproxy.challenges.sms import CodeRules, SmsMethod
 from authproxy.identity.person import Issuer, Person, Subject
@@ -37,12 +37,12 @@ class Outbox:
         return None
 
 
-ASKED = Asked(
+ASKED = ProofRequest(
     person=ANA,
     portal_id="acq",
     portal_name="ACQ",
     origin="https://acq.example.si",
-    place="/",
+    path="/",
     browser="",
     address="",
     locale="sl",
@@ -53,11 +53,11 @@ def method_of(vouched, outbox):
     return SmsMethod(
         sender=outbox,
         numbers=vouched,
-        messages=outbox,
+        limits=outbox,
         text=lambda **said: said["code"],
         hashes=CodeHashes((b"k" * 32,)),
         rules=CodeRules(),
-        below=lambda most: most // 2,
+        random_below=lambda most: most // 2,
     )
 
 

@@ -33,13 +33,13 @@ class House:
         self.held = self.anew()
         self.ana = session_for(new_ticket())
 
-    def anew(self, *, largest=1024, types=("application/x-www-form-urlencoded", "text/plain")):
+    def anew(self, *, size=1024, types=("application/x-www-form-urlencoded", "text/plain")):
         return HeldRequests(
-            kept=self.kept,
+            store=self.kept,
             limits=MemoryLimits(people=RULES, addresses=RULES),
-            fresh=secrets.token_urlsafe,
+            random_text=secrets.token_urlsafe,
             lives_for=timedelta(minutes=30),
-            largest=largest,
+            size=size,
             types=types,
         )
 
@@ -54,7 +54,7 @@ async def test_a_form_comes_back_byte_for_byte_and_once(house):
     assert is_name(name)
     assert await house.held.take(name, house.ana, "/payments?new") == FORM
     assert await house.held.take(name, house.ana, "/payments?new") is None
-    assert await house.held.shown(name, house.ana) is None
+    assert await house.held.preview(name, house.ana) is None
 
 
 class AskedOverTheNetwork(MemorySharedOctets):
@@ -99,7 +99,7 @@ async def test_a_form_is_still_its_persons_under_a_new_ticket_and_after_signing_
 async def test_another_person_or_portal_finds_nothing_and_takes_nothing(house, stranger):
     name = await house.held.keep(house.ana, FORM, now=NOW)
     other = stranger(house.ana)
-    assert await house.held.shown(name, other) is None
+    assert await house.held.preview(name, other) is None
     assert await house.held.take(name, other, "/payments?new") is None
     assert not await house.held.discard(name, other)
     assert await house.held.take(name, house.ana, "/payments?new") == FORM
@@ -121,7 +121,7 @@ async def test_a_form_is_kept_for_as_long_as_an_attempt_lives(house):
 async def test_what_is_shown_is_what_would_be_sent_and_stays(house):
     name = await house.held.keep(house.ana, replace(FORM, body=b"amount=12%2C50&to=%3Cscript%3E"), now=NOW)
     for _ in range(2):
-        shown = await house.held.shown(name, house.ana)
+        shown = await house.held.preview(name, house.ana)
         assert (shown.method, shown.target, shown.content_type, shown.size) == (
             "POST",
             "/payments?new",
@@ -173,14 +173,14 @@ async def test_only_listed_types_up_to_a_size_are_taken(house, content_type, siz
 
 
 async def test_a_size_of_nothing_takes_not_even_an_empty_form(house):
-    assert not house.anew(largest=0).takes("text/plain", 0)
+    assert not house.anew(size=0).takes("text/plain", 0)
 
 
 @pytest.mark.parametrize("name", ["", "x", "../" * 20, "a" * 42 + "\n"])
 async def test_what_is_no_name_is_not_asked_for(house, name):
     octets = await house.kept.get(f"held request {await house.held.keep(house.ana, FORM, now=NOW)}")
     await house.kept.put(f"held request {name}", octets, timedelta(minutes=1))
-    assert await house.held.shown(name, house.ana) is None
+    assert await house.held.preview(name, house.ana) is None
     assert await house.held.take(name, house.ana, "/") is None
 
 
@@ -190,4 +190,4 @@ async def test_what_is_no_name_is_not_asked_for(house, name):
 async def test_what_another_version_has_written_is_not_there(house, octets):
     name = secrets.token_urlsafe(32)
     await house.kept.put(f"held request {name}", octets, timedelta(minutes=1))
-    assert await house.held.shown(name, house.ana) is None
+    assert await house.held.preview(name, house.ana) is None

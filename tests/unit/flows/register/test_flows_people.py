@@ -8,7 +8,7 @@ import pytest
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.enrolment import Enrolment
-from authproxy.challenges.names import person_name
+from authproxy.challenges.limits import person_name
 from authproxy.flows.register.operators import (
     AccountIsBlocked,
     AccountIsOf,

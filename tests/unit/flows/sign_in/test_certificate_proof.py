@@ -15,7 +15,7 @@ from authproxy.flows.sign_in.kept_certificates import KeptCertificates
 from authproxy.flows.sign_in.returned_proofs import ReturnedProofs
 from authproxy.flows.sign_in.shown_certificate import ShownCertificate
 from authproxy.flows.step_up.elevation import Elevations
-from authproxy.flows.step_up.method_changes import ANY_PROOF
+from authproxy.flows.step_up.method_changes import REMOVING
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.member import CertificateName
 from authproxy.identity.person import TaxNumber
@@ -133,7 +133,7 @@ async def test_it_is_as_old_as_the_showing(house):
 
 @pytest.mark.parametrize(
     ("route", "asked_for"),
-    [("acq", None), (ANY_PROOF, ANY_PROOF)],
+    [("acq", None), (REMOVING, REMOVING)],
     ids=["for a page", "for a change of methods"],
 )
 async def test_a_proof_remembers_whether_it_was_given_for_a_change_of_methods(house, route, asked_for):

@@ -12,7 +12,7 @@ from authproxy.access.provider_demand import provider_demand
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.sign_in.attempts import AlreadySignedIn, SignInRefused
 from authproxy.flows.sign_in.round_trip import StepUpBy
-from authproxy.flows.step_up.method_changes import ANY_PROOF
+from authproxy.flows.step_up.method_changes import REMOVING
 from authproxy.flows.step_up.outcomes import NotProved, SteppedUp
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.member import Account, Member
@@ -411,7 +411,7 @@ async def test_a_proof_that_was_asked_for_by_one_request_is_good_for_that_reques
 
 @pytest.mark.parametrize(
     ("route", "asked_for"),
-    [("acq", None), (ANY_PROOF, ANY_PROOF)],
+    [("acq", None), (REMOVING, REMOVING)],
     ids=["for a page", "for a change of methods"],
 )
 async def test_a_proof_remembers_whether_it_was_given_for_a_change_of_methods(house, route, asked_for):

@@ -10,7 +10,7 @@ import pytest
 
 from authproxy.access.held_request import HeldRequest
 from authproxy.access.routes import Portal, Requirement, Route, StepUp
-from authproxy.flows.step_up.bound_requests import BoundRequests, Gone
+from authproxy.flows.step_up.bound_requests import BoundRequests, HeldRequestGone
 from authproxy.flows.visit import Visit
 from tests.support.session_builders import NOW, new_ticket, session_for
 
@@ -34,7 +34,7 @@ class Kept:
     def __init__(self, form):
         self.form = form
 
-    async def found(self, _name, _session):
+    async def find(self, _name, _session):
         return self.form
 
 
@@ -60,7 +60,7 @@ async def bound(
         return_to=target,
         held="h" * 43 if is_form else None,
     )
-    return await BoundRequests(held=Kept(form if is_kept else None), used=None).of(
+    return await BoundRequests(held_requests=Kept(form if is_kept else None), used_proofs=None).of(
         visit, session_for(new_ticket()), portal, named
     )
 
@@ -219,7 +219,7 @@ async def test_of_several_fields_none_may_have_more_values_than_can_be_shown():
 
 
 async def test_a_form_that_is_gone_is_missed_only_where_it_was_to_be_confirmed():
-    assert isinstance(await bound(is_kept=False), Gone)
+    assert isinstance(await bound(is_kept=False), HeldRequestGone)
     assert await bound(is_kept=False, named=REST) is None
 
 
@@ -236,6 +236,6 @@ async def test_a_place_that_no_route_covers_is_not_bound():
         return_to="/elsewhere",
     )
     form = HeldRequest(target="/elsewhere", content_type=URLENCODED, fields=(), body=b"")
-    requests = BoundRequests(held=Kept(form), used=None)
+    requests = BoundRequests(held_requests=Kept(form), used_proofs=None)
     for held in (None, "h" * 43):
         assert await requests.of(replace(visit, held=held), session_for(new_ticket()), nothing, ROUTE) is None

@@ -46,7 +46,7 @@ async def test_a_proof_that_cannot_be_written_down_does_not_count_and_signs_nobo
         raise CannotAsk(Reason.AUDIT_UNAVAILABLE, "no room")
 
     ticket, session = signed_in
-    elevations = Elevations(sessions=sessions, random_bytes=secrets.token_bytes, witness=forgetful)
+    elevations = Elevations(sessions=sessions, random_bytes=secrets.token_bytes, record=forgetful)
     with pytest.raises(CannotAsk):
         await elevations.add(ticket.text, session, proof(), now=LATER)
     assert (await sessions.load(ticket, now=LATER)).session == session
@@ -65,7 +65,7 @@ class Register:
 
 async def test_a_blocked_person_who_still_has_a_session_gains_no_proof_and_loses_it(sessions, signed_in):
     ticket, session = signed_in
-    elevations = Elevations(sessions=sessions, random_bytes=secrets.token_bytes, register=Register())
+    elevations = Elevations(sessions=sessions, random_bytes=secrets.token_bytes, membership=Register())
     assert await elevations.add(ticket.text, session, proof(), now=LATER) is None
     assert await sessions.load(ticket, now=LATER) is None
 
@@ -73,7 +73,7 @@ async def test_a_blocked_person_who_still_has_a_session_gains_no_proof_and_loses
 async def test_a_register_that_blocks_somebody_else_is_in_nobodys_way(sessions, signed_in):
     ticket, session = signed_in
     elevations = Elevations(
-        sessions=sessions, random_bytes=secrets.token_bytes, register=Register("somebody else")
+        sessions=sessions, random_bytes=secrets.token_bytes, membership=Register("somebody else")
     )
     assert await elevations.add(ticket.text, session, proof(), now=LATER) is not None
 

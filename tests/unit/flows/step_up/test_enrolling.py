@@ -20,12 +20,12 @@ from authproxy.flows.step_up.enrolling import (
     Enrolled,
     Enrolling,
     NotEnrolled,
+    PhoneAwaited,
     ProofNeeded,
     PushBegun,
     RecoveryMade,
     Removed,
     TotpBegun,
-    Waiting,
 )
 from authproxy.flows.step_up.method_changes import MethodChanges
 from authproxy.flows.visit import Visit
@@ -166,22 +166,22 @@ class House:
         changes = MethodChanges(
             enrolments=self.store,
             people=self.people,
-            set_up=frozenset(STEP_UP_METHODS),
+            available=frozenset(STEP_UP_METHODS),
             enrolment_proof_for=timedelta(minutes=5),
         )
         parts = {
             "sessions": self.sessions,
-            "store": self.store,
-            "begun": self.kept,
+            "enrolments": self.store,
+            "unfinished": self.kept,
             "limits": self.limits,
             "push": self.phones,
             "numbers": PhoneNumbers(self.people),
             "notices": self.told,
-            "changes": changes,
+            "method_changes": changes,
             "issuer_name": "Bankart Varni Spletni Prehod",
-            "fresh": secrets.token_urlsafe,
+            "random_text": secrets.token_urlsafe,
             "random_bytes": secrets.token_bytes,
-            "below": secrets.randbelow,
+            "random_below": secrets.randbelow,
             "sheet_cost": QUICK,
         }
         return Enrolling(**parts | changed)
@@ -353,11 +353,11 @@ async def test_what_this_gateway_does_not_have_protects_nothing(house):
     without = MethodChanges(
         enrolments=house.store,
         people=house.people,
-        set_up=frozenset({"rekono", "totp"}),
+        available=frozenset({"rekono", "totp"}),
         enrolment_proof_for=timedelta(minutes=5),
     )
     assert (await without.demand(house.session.person, ":totp")).is_first
-    assert not (await house.enrolling()._changes.demand(house.session.person, ":totp")).is_first
+    assert not (await house.enrolling()._method_changes.demand(house.session.person, ":totp")).is_first
 
 
 async def test_recovery_codes_that_are_used_up_are_no_factor(house):
@@ -409,7 +409,7 @@ async def test_of_six_who_ask_for_recovery_codes_at_once_one_sees_a_sheet_and_it
     outcomes = await asyncio.gather(*(house.begins("recovery") for _ in range(6)))
     [made] = [outcome for outcome in outcomes if isinstance(outcome, RecoveryMade)]
     assert [outcome.reason for outcome in outcomes if outcome is not made] == [Reason.CHALLENGE_OVER] * 5
-    method = RecoveryMethod(codes=house.store, lives_for=timedelta(minutes=5), cost=QUICK)
+    method = RecoveryMethod(enrolments=house.store, lives_for=timedelta(minutes=5), cost=QUICK)
     assert (await method.verify(challenge_of(), house.session.person, made.codes[9], now=NOW)).name == "RIGHT"
 
 
@@ -458,7 +458,7 @@ async def test_what_lies_in_the_store_in_another_shape_is_over(house):
 async def test_a_phone_is_waited_for_and_counts_once_it_has_come(house):
     begun = await house.begins("push", label="")
     waiting = await house.finishes(begun)
-    assert isinstance(waiting, Waiting)
+    assert isinstance(waiting, PhoneAwaited)
     assert waiting.begun.activation_code == "ABCD-EFGH"
     house.phones.has_come = True
     done = await house.finishes(begun)
@@ -510,7 +510,7 @@ async def test_a_new_sheet_of_recovery_codes_takes_the_place_of_the_old_one(hous
     second = await house.begins("recovery")
     assert isinstance(second, RecoveryMade)
     assert len(set(second.codes)) == 10
-    method = RecoveryMethod(codes=house.store, lives_for=timedelta(minutes=5), cost=QUICK)
+    method = RecoveryMethod(enrolments=house.store, lives_for=timedelta(minutes=5), cost=QUICK)
     verdicts = [
         (await method.verify(challenge_of(), house.session.person, code, now=NOW)).name
         for code in (first.codes[0], second.codes[0], second.codes[0])

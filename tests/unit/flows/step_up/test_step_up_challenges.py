@@ -15,9 +15,9 @@ from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.challenge import State
 from authproxy.challenges.enrolment import Enrolment, owner_of
+from authproxy.challenges.limits import address_name, person_name
 from authproxy.challenges.message import Delivered
-from authproxy.challenges.method import Issue, Offer, Verdict
-from authproxy.challenges.names import address_name, person_name
+from authproxy.challenges.method import ChallengeDetails, Offer, Verdict
 from authproxy.challenges.one_time_code import CodeHashes
 from authproxy.challenges.recovery import RecoveryMethod
 from authproxy.challenges.sms import CodeRules, SmsMethod
@@ -25,11 +25,11 @@ from authproxy.challenges.totp import TotpMethod, secret_of
 from authproxy.flows.held.requests import HeldRequests
 from authproxy.flows.register.phone_numbers import PhoneNumbers
 from authproxy.flows.step_up.bound_requests import BoundRequests
-from authproxy.flows.step_up.challenges import StepUpRules, StepUps
+from authproxy.flows.step_up.challenges import StepUpChallenges, StepUpRules
 from authproxy.flows.step_up.elevation import Elevations
 from authproxy.flows.step_up.elsewhere import ByCertificate
-from authproxy.flows.step_up.method_changes import ANY_PROOF, MethodChanges
-from authproxy.flows.step_up.outcomes import Issued, NotProved, SentAway, SteppedUp
+from authproxy.flows.step_up.method_changes import REMOVING, MethodChanges
+from authproxy.flows.step_up.outcomes import NotProved, Pending, SentAway, SteppedUp
 from authproxy.flows.visit import Visit
 from authproxy.identity import ticket as tickets
 from authproxy.identity.assurance import STEP_UP_METHODS, AuthenticationEvent, Level
@@ -124,7 +124,7 @@ class Phone:
 
     async def issue(self, asked, challenge_id, *, now):
         self.asked = asked
-        return Issue(
+        return ChallengeDetails(
             lives_for=timedelta(minutes=2),
             number="47",
             enrolment_id="p1",
@@ -180,11 +180,11 @@ class House:
         self.secret = secret_of(b"s" * 20)
         self.used = MemoryUsedProofs(clock=lambda: self.now)
         self.held = HeldRequests(
-            kept=MemorySharedOctets(clock=lambda: self.now),
+            store=MemorySharedOctets(clock=lambda: self.now),
             limits=self.limits,
-            fresh=secrets.token_urlsafe,
+            random_text=secrets.token_urlsafe,
             lives_for=timedelta(minutes=30),
-            largest=1024,
+            size=1024,
             types=(FORM,),
         )
 
@@ -213,20 +213,20 @@ class House:
         sms = SmsMethod(
             sender=self.outbox,
             numbers=numbers,
-            messages=self.limits,
+            limits=self.limits,
             hashes=self.hashes,
             rules=CodeRules(),
-            below=secrets.randbelow,
+            random_below=secrets.randbelow,
             text=self.text,
         )
         methods = [
             TotpMethod(enrolments=self.enrolments, lives_for=timedelta(minutes=5)),
-            RecoveryMethod(codes=self.enrolments, lives_for=timedelta(minutes=5), cost=QUICK),
+            RecoveryMethod(enrolments=self.enrolments, lives_for=timedelta(minutes=5), cost=QUICK),
             sms,
             self.phone,
         ]
         elsewhere = {"rekono": AtProvider()} | changed.get("elsewhere", {})
-        return StepUps(
+        return StepUpChallenges(
             sessions=self.sessions,
             challenges=self.challenges,
             limits=self.limits,
@@ -234,20 +234,20 @@ class House:
             methods=methods,
             elevations=Elevations(sessions=self.sessions, random_bytes=secrets.token_bytes),
             elsewhere=elsewhere,
-            portal_names=lambda portal_id, locale: f"{portal_id} ({locale})",
+            portal_name=lambda portal_id, locale: f"{portal_id} ({locale})",
             describe_browser=lambda _: "Firefox",
-            fresh=secrets.token_urlsafe,
+            random_text=secrets.token_urlsafe,
             rules=StepUpRules(
                 levels=changed.get("levels", LEVELS), tries=5, source="https://gateway.example"
             ),
-            changes=MethodChanges(
+            method_changes=MethodChanges(
                 enrolments=self.enrolments,
                 people=self.people,
-                set_up=frozenset(STEP_UP_METHODS),
+                available=frozenset(STEP_UP_METHODS),
                 enrolment_proof_for=timedelta(minutes=5),
             ),
             notices=self,
-            bound=BoundRequests(held=self.held, used=self.used),
+            bound_requests=BoundRequests(held_requests=self.held, used_proofs=self.used),
         )
 
     async def tell(self, person, **what):
@@ -272,7 +272,7 @@ class House:
 
     async def asked(self, method="sms", **where):
         issued = await self.step_ups().begin(self.visit(**where), method)
-        assert isinstance(issued, Issued)
+        assert isinstance(issued, Pending)
         return issued.standing.challenge
 
     async def answers(self, challenge, typed, **where):
@@ -502,7 +502,7 @@ async def test_after_a_new_message_the_code_before_is_worth_nothing(house):
     old_code = house.outbox.code
     house.now += timedelta(seconds=61)
     again = await house.step_ups().again(house.visit(), first.challenge_id)
-    assert isinstance(again, Issued)
+    assert isinstance(again, Pending)
     assert again.standing.challenge.return_to == "/pay?id=7"
     assert reason(await house.answers(first, old_code)) is Reason.CHALLENGE_OVER
     second = again.standing.challenge
@@ -887,7 +887,7 @@ async def test_a_number_that_was_changed_meanwhile_takes_no_code_of_the_old_one(
 async def test_the_phone_is_told_of_the_place_without_its_query_and_of_the_browser(house):
     challenge = await house.asked("push", place="/trusted?id=7")
     asked = house.phone.asked
-    assert (asked.place, asked.browser, asked.address, asked.level, asked.shown) == (
+    assert (asked.path, asked.browser, asked.address, asked.level, asked.shown) == (
         "/trusted",
         "Firefox",
         "192.0.2.1",
@@ -905,7 +905,7 @@ async def test_a_phone_that_has_not_answered_is_waited_for_and_costs_no_try(hous
     challenge = await house.asked("push")
     assert (challenge.number, challenge.enrolment_id, challenge.destination) == ("47", "p1", "Anin telefon")
     for _ in range(20):
-        assert isinstance(await house.answers(challenge, ""), Issued)
+        assert isinstance(await house.answers(challenge, ""), Pending)
     house.phone.says = Verdict.RIGHT
     standing = await house.step_ups().standing(house.visit(), challenge.challenge_id)
     assert (standing.is_answered, standing.is_new) == (True, False)
@@ -945,14 +945,14 @@ async def test_wrong_numbers_on_a_phone_block_nothing(house):
     house.phone.says = Verdict.WRONG
     for number in range(6):
         await house.answers(await house.asked("push", place=f"/pay?id={number}"), "")
-    assert isinstance(await house.step_ups().begin(house.visit(), "push"), Issued)
-    assert isinstance(await house.step_ups().begin(house.visit(), "totp"), Issued)
+    assert isinstance(await house.step_ups().begin(house.visit(), "push"), Pending)
+    assert isinstance(await house.step_ups().begin(house.visit(), "totp"), Pending)
 
 
 async def test_while_nobody_can_say_what_the_phone_has_answered_it_is_waited_for(house):
     challenge = await house.asked("push")
     house.phone.says = CannotAsk(Reason.SENDER_UNAVAILABLE, "away")
-    assert isinstance(await house.answers(challenge, ""), Issued)
+    assert isinstance(await house.answers(challenge, ""), Pending)
     assert not (await house.step_ups().standing(house.visit(), challenge.challenge_id)).is_answered
 
 
@@ -1107,10 +1107,10 @@ async def test_an_address_cannot_have_a_request_confirmed_as_one_of_another_rout
 
 async def test_a_proof_for_a_change_of_methods_is_for_no_form_whatever_its_address_names(house):
     form = await keeps(house)
-    demand = await house.step_ups().demand(house.visit(**form, route=ANY_PROOF))
-    assert (demand.route.name, demand.binding, demand.shown) == (ANY_PROOF, None, ())
-    await proves(house, **form, route=ANY_PROOF)
-    assert [await is_met(house, **form), await is_met(house, **form, route=ANY_PROOF)] == [False, True]
+    demand = await house.step_ups().demand(house.visit(**form, route=REMOVING))
+    assert (demand.route.name, demand.binding, demand.shown) == (REMOVING, None, ())
+    await proves(house, **form, route=REMOVING)
+    assert [await is_met(house, **form), await is_met(house, **form, route=REMOVING)] == [False, True]
 
 
 async def test_a_place_that_demands_no_proof_has_it(house):
@@ -1124,7 +1124,7 @@ async def test_a_proof_for_enrolling_is_fresh_and_by_another_method(house):
     demand = await house.step_ups().demand(house.visit("/.authproxy/session", route=":totp"))
     assert "totp" not in [offer.method for offer in demand.offers]
     assert demand.route.requirement.step_up.max_age == timedelta(minutes=5)
-    anything = await house.step_ups().demand(house.visit("/.authproxy/session", route=ANY_PROOF))
+    anything = await house.step_ups().demand(house.visit("/.authproxy/session", route=REMOVING))
     assert "totp" in [offer.method for offer in anything.offers]
     assert not anything.change.is_first
     assert (await house.step_ups().demand(house.visit())).change is None
@@ -1146,7 +1146,7 @@ async def test_whoever_changes_their_methods_proves_any_of_their_own_at_every_le
     step_ups = house.step_ups(elsewhere=certificate, levels={})
     offered = [
         offer.method
-        for offer in (await step_ups.demand(house.visit("/.authproxy/session", route=ANY_PROOF))).offers
+        for offer in (await step_ups.demand(house.visit("/.authproxy/session", route=REMOVING))).offers
     ]
     assert offered == ["push", "totp", "certificate", "recovery"]
     assert (await step_ups.demand(house.visit())).offers == ()
@@ -1154,7 +1154,7 @@ async def test_whoever_changes_their_methods_proves_any_of_their_own_at_every_le
 
 async def test_a_proof_for_a_change_of_methods_meets_the_demand_of_no_place(house):
     """There more methods are accepted than the level of trust allows elsewhere."""
-    session_page = {"place": "/.authproxy/session", "route": ANY_PROOF}
+    session_page = {"place": "/.authproxy/session", "route": REMOVING}
     stronger = await house.answers(await house.asked("totp", **session_page), house.totp())
     assert (await house.step_ups().demand(house.visit(ticket=stronger.ticket_text, **session_page))).is_met
     assert not (await house.step_ups().demand(house.visit(ticket=stronger.ticket_text))).is_met

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from authproxy.challenges.names import ADDRESS, address_name, person_name
+from authproxy.challenges.limits import ADDRESS, address_name, person_name
 
 
 def test_people_have_names_of_their_own_however_they_are_known():
