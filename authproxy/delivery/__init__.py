@@ -1,2 +1,2 @@
-"""Whatever leaves for a phone: text messages by gateways of telephone companies, notifications by a push
-service."""
+"""Sends text messages through SMS gateways, notifications through a push service, and letters through a mail
+server."""

@@ -1,5 +1,5 @@
-"""PURE: what is agreed with an SMS gateway that is asked over HTTP: how a message is handed over, and what
-its answers mean."""
+"""PURE: the agreement with an SMS gateway that is used over HTTP: how a message is handed over, and what its
+answers mean."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from authproxy.delivery.template import Template
 
 _LATER: Final = frozenset({408, 425, 429})
 _OF_THE_MESSAGE: Final = frozenset({400, 409, 413, 422})
-"""4xx that speak of this message. All others (401, 403, 404, …) speak of us, and every message meets them."""
+"""The 4xx statuses that concern this message. All others (401, 403, 404, …) concern us, and every message
+gets them."""
 _ID: Final = re.compile(r"[\x21-\x7e]{1,200}", re.ASCII)
 _SECONDS: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
 _ABSENT: Final = object()
@@ -28,7 +29,7 @@ _ABSENT: Final = object()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """HMAC-SHA-256 over the body, in a header (after `prefix`)."""
+    """HMAC-SHA-256 over the body, sent in a header after `prefix`."""
 
     header: str
     key: bytes = field(repr=False)
@@ -42,8 +43,9 @@ class Signature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Success:
-    """Which answers mean that the message was taken: one of the statuses and, where a pointer (RFC 6901) is
-    given, a JSON value there: one of `values`, or any but null and false where there are none."""
+    """Which answers mean that the gateway took the message: those with one of the statuses and, if `pointer`
+    (RFC 6901) is set, a suitable JSON value there: one of `values`, or without `values` anything but null and
+    false."""
 
     statuses: frozenset[int] = frozenset({200, 201, 202})
     pointer: str | None = None
@@ -57,7 +59,7 @@ class Success:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryReports:
-    """Where the gateway tells what became of a message: `{message_id}` in `url` is replaced."""
+    """Where to ask what became of a message. `{message_id}` in `url` is replaced."""
 
     url: str
     pointer: str
@@ -71,22 +73,22 @@ class Agreement:
     content_type: str = "application/json"
     body: Template
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Authentication among them."""
+    """Including authentication."""
     sender: str
     recipient_form: RecipientForm = "+"
     reference_header: str | None = None
-    """Under which the gateway knows a repeated request by; unset: it may send a message twice when its answer
-    was lost."""
+    """The header by which the gateway recognises a repeated request. Without it, the gateway may send a
+    message twice if its answer was lost."""
     signature: Signature | None = None
     success: Success = field(default_factory=Success)
     reports: DeliveryReports | None = None
     timeout: timedelta = timedelta(seconds=4)
-    """Of one try."""
+    """For one try."""
     tries: int = 2
     pause: timedelta = timedelta(milliseconds=300)
-    """Before the second try; doubled before each further one."""
+    """The pause before the second try. It doubles before each further one."""
     deadline: timedelta = timedelta(seconds=8)
-    """Of all tries together."""
+    """For all tries together."""
 
     def request(self, sms: Sms) -> tuple[dict[str, str], bytes]:
         """Headers and body. Raises Unsendable."""
@@ -109,11 +111,11 @@ class Agreement:
 class Judgement(Enum):
     TAKEN = auto()
     LATER = auto()
-    """Trying again may help."""
+    """Another try may help."""
     REFUSED = auto()
-    """This message, for ever."""
+    """The gateway will never take this message."""
     BROKEN = auto()
-    """Every message, until somebody changes something."""
+    """The gateway will take no message until an operator changes something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +123,13 @@ class GatewayAnswer:
     status: int
     body: bytes = field(repr=False, default=b"")
     retry_after: str = ""
-    """The header of that name."""
+    """The value of Retry-After."""
 
     @property
     def wait(self) -> timedelta:
-        """How long the gateway wants to be left alone; a date (RFC 9110 §10.2.3) counts as nothing said."""
-        said = self.retry_after.strip()
-        return timedelta(seconds=int(said)) if _SECONDS.fullmatch(said) else timedelta()
+        """How long the gateway asks us to wait. A date (RFC 9110 §10.2.3 allows both forms) is ignored."""
+        stated = self.retry_after.strip()
+        return timedelta(seconds=int(stated)) if _SECONDS.fullmatch(stated) else timedelta()
 
 
 def judged(answer: GatewayAnswer, success: Success) -> Judgement:
@@ -139,13 +141,13 @@ def judged(answer: GatewayAnswer, success: Success) -> Judgement:
 
 
 def message_id(answer: GatewayAnswer, success: Success) -> str:
-    """The gateway's name for the message; nothing if it gives none that could be one."""
+    """The gateway's id of the message; empty if there is no usable one."""
     found = None if success.id_pointer is None else _text(_at(answer.body, success.id_pointer))
     return found if found is not None and _ID.fullmatch(found) else ""
 
 
 def reported(answer: GatewayAnswer, reports: DeliveryReports) -> Literal["delivered", "failed"] | None:
-    """What became of the message; None while nobody knows."""
+    """What became of the message; None while it is unknown."""
     if answer.status != 200:
         return None
     found = (_text(_at(answer.body, reports.pointer)) or "").lower()
@@ -164,14 +166,14 @@ def _says_so(answer: GatewayAnswer, success: Success) -> bool:
 
 
 def _text(value: Any) -> str | None:
-    """A value as an operator writes it in settings: `true`, `0`, `accepted`."""
+    """A JSON value as an operator writes it in the settings: `true`, `0`, `accepted`."""
     if isinstance(value, str):
         return value
     return json.dumps(value) if isinstance(value, bool | int) else None
 
 
 def _at(body: bytes, pointer: str) -> Any:
-    """The value at a JSON pointer (RFC 6901 §4), or `_ABSENT`: also in what is no JSON."""
+    """The value at a JSON pointer (RFC 6901 §4), or `_ABSENT`, also if the body is not JSON."""
     try:
         found: Any = json.loads(body)
     except (ValueError, RecursionError):

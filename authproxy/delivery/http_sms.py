@@ -1,8 +1,8 @@
-"""Hands text messages to a gateway over HTTP (RFC 9110), and decides what counts as an answer: small, whole,
-in time, no redirect.
+"""Hands text messages to an SMS gateway over HTTP (RFC 9110), and decides what counts as an answer: it must
+be small, complete, in time and no redirect.
 
-After an answer that was lost nobody knows whether the message was taken. It is handed over again, with the
-same code in it, and the person may get it twice; a gateway that knows messages by a header of ours
+If an answer is lost, it is unknown whether the gateway took the message. The same message is handed over
+again, and the person may get it twice. A gateway that recognises messages by a header of ours
 (`reference_header`) sends it once.
 """
 
@@ -37,10 +37,10 @@ from authproxy.telemetry.logging import logger
 
 _SIZE_LIMIT: Final = 64 * 1024
 _MOST_FOLLOWED: Final = 500
-"""Messages whose delivery is asked about at a time. That of more is not known: nothing but a number in a
-metric depends on it."""
-LOOKS: Final = tuple(timedelta(seconds=seconds) for seconds in (5, 15, 60, 300))
-"""Pauses before each question about a delivery."""
+"""The number of messages whose delivery is followed at a time. Further ones count as unknown; only a metric
+depends on it."""
+REPORT_PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (5, 15, 60, 300))
+"""The pauses before the questions about a delivery."""
 
 
 class HttpSmsGateway:
@@ -51,14 +51,14 @@ class HttpSmsGateway:
         session: aiohttp.ClientSession,
         *,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
-        looks: tuple[timedelta, ...] = LOOKS,
+        report_pauses: tuple[timedelta, ...] = REPORT_PAUSES,
     ) -> None:
-        """`spawn` runs what asks about deliveries in the background."""
+        """`spawn` runs the questions about deliveries in the background."""
         self._name = name
         self._agreement = agreement
         self._session = session
         self._spawn = spawn
-        self._looks = looks
+        self._report_pauses = report_pauses
         self._followed = 0
         self._reports: Counter[Report] = Counter()
 
@@ -75,13 +75,13 @@ class HttpSmsGateway:
             headers, body = self._agreement.request(sms)
         except Unsendable as unsendable:
             raise NotTaken(f"was not asked: {unsendable}", is_of_the_message=True) from None
-        named = message_id(await self._handed_over(headers, body), self._agreement.success)
-        if named and self._agreement.reports is not None:
-            self._follow(named, self._agreement.reports)
-        return named
+        gateway_id = message_id(await self._hand_over(headers, body), self._agreement.success)
+        if gateway_id and self._agreement.reports is not None:
+            self._follow(gateway_id, self._agreement.reports)
+        return gateway_id
 
-    async def _handed_over(self, headers: Mapping[str, str], body: bytes) -> GatewayAnswer:
-        """The answer that says that the message was taken."""
+    async def _hand_over(self, headers: Mapping[str, str], body: bytes) -> GatewayAnswer:
+        """Returns the answer by which the gateway took the message. Raises NotTaken."""
         agreement, time = self._agreement, asyncio.get_running_loop().time
         ends_at = time() + agreement.deadline.total_seconds()
         problem, pause = "", agreement.pause
@@ -89,7 +89,7 @@ class HttpSmsGateway:
             answer = None
             within = min(agreement.timeout.total_seconds(), ends_at - time())
             try:
-                answer = await self._asked(
+                answer = await self._request(
                     "POST", agreement.url, headers, body, within=within, is_read=agreement.success.needs_body
                 )
             except _NoAnswer as silence:
@@ -105,7 +105,7 @@ class HttpSmsGateway:
             pause *= 2
         raise NotTaken(problem)
 
-    async def _asked(
+    async def _request(
         self,
         method: Literal["GET", "POST"],
         url: str,
@@ -115,7 +115,7 @@ class HttpSmsGateway:
         within: float,
         is_read: bool,
     ) -> GatewayAnswer:
-        """Raises _NoAnswer where asking again may help, NotTaken where it does not."""
+        """Raises _NoAnswer if another try may help, and NotTaken if not."""
         try:
             async with (
                 asyncio.timeout(within),
@@ -133,22 +133,22 @@ class HttpSmsGateway:
         except (aiohttp.ClientSSLError, ssl.SSLError) as error:
             raise NotTaken(f"is not to be believed: {type(error).__name__}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            # The texts of these may quote what was sent or received; the class says enough.
+            # The texts of these errors may quote what was sent or received. The class name is enough.
             raise _NoAnswer(f"could not be asked: {type(error).__name__}") from None
 
-    def _follow(self, named: str, reports: DeliveryReports) -> None:
+    def _follow(self, gateway_id: str, reports: DeliveryReports) -> None:
         if self._followed >= _MOST_FOLLOWED:
             self._reports["unknown"] += 1
             return
         self._followed += 1
-        self._spawn(self._followed_up(named, reports))
+        self._spawn(self._follow_up(gateway_id, reports))
 
-    async def _followed_up(self, named: str, reports: DeliveryReports) -> None:
+    async def _follow_up(self, gateway_id: str, reports: DeliveryReports) -> None:
         report: Report = "unknown"
         try:
-            for pause in self._looks:
+            for pause in self._report_pauses:
                 await asyncio.sleep(pause.total_seconds())
-                report = await self._report(named, reports) or "unknown"
+                report = await self._ask_for_report(gateway_id, reports) or "unknown"
                 if report != "unknown":
                     break
         finally:
@@ -156,11 +156,11 @@ class HttpSmsGateway:
             self._reports[report] += 1
         logger("delivery").debug("sms.reported", gateway=self._name, report=report)
 
-    async def _report(self, named: str, reports: DeliveryReports) -> Report | None:
-        url = reports.url.replace("{message_id}", quote(named, safe=""))
+    async def _ask_for_report(self, gateway_id: str, reports: DeliveryReports) -> Report | None:
+        url = reports.url.replace("{message_id}", quote(gateway_id, safe=""))
         headers = {"Accept-Encoding": "identity", **self._agreement.headers}
         try:
-            answer = await self._asked(
+            answer = await self._request(
                 "GET", url, headers, None, within=self._agreement.timeout.total_seconds(), is_read=True
             )
         except (_NoAnswer, NotTaken):
@@ -169,7 +169,7 @@ class HttpSmsGateway:
 
 
 class _NoAnswer(Exception):  # noqa: N818
-    """Nobody knows whether the gateway has the message."""
+    """It is unknown whether the gateway has the message."""
 
 
 def client_session(
@@ -179,12 +179,12 @@ def client_session(
     key_file: str | None = None,
     names: Resolver | None = None,
 ) -> aiohttp.ClientSession:
-    """A session for one gateway: no cookies, no proxy from the environment, nothing unpacked, certificates
-    checked (against `ca_file` alone if given). Raises OSError for files that cannot be used. The caller
-    closes it.
+    """A session for one gateway: no cookies, no proxy from the environment, no decompression, certificates
+    verified (only against `ca_file`, if it is given). Raises OSError for files that cannot be used. The
+    caller closes it.
 
-    Connections are not kept: one that the gateway closes just as a message travels over it would send that
-    message twice."""
+    Connections are not reused: if the gateway closed one while a message travels over it, that message would
+    be sent twice."""
     context: ssl.SSLContext | bool = True
     if ca_file is not None or certificate_file is not None:
         context = ssl.create_default_context(cafile=ca_file)
@@ -202,7 +202,7 @@ def client_session(
 
 
 def _is_taken(answer: GatewayAnswer, agreement: Agreement) -> bool:
-    """False where trying again may help. Raises NotTaken where it does not."""
+    """Whether the message was taken; False if another try may help. Raises NotTaken if not."""
     match judged(answer, agreement.success):
         case Judgement.TAKEN:
             return True
@@ -219,7 +219,7 @@ def _is_taken(answer: GatewayAnswer, agreement: Agreement) -> bool:
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:
-    # A few bytes of gzip can stand for gigabytes; we asked for none.
+    # A few bytes of gzip can expand to gigabytes, and we asked for no compression.
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise NotTaken("answered in an encoding that was not asked for")
     body = bytearray()

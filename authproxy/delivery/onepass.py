@@ -1,12 +1,11 @@
-"""Speaks to the service that carries notifications to phones, by the contract in README.md; decides what
-counts as its answer at all.
+"""The client of the service that carries notifications to phones, by the contract in README.md.
 
-An answer is whole, small, uncompressed and in time; no redirect is followed. Nothing that it says approves
-anything: phones sign.
+An answer must be complete, small, uncompressed and in time, and no redirect is followed. No answer of the
+service approves anything: phones sign their answers.
 
-Whether the service is away is judged by what is sent to it. Pages ask for answers again and again while
-somebody waits, so a slow second would count as an outage for everybody, and one person with many tabs could
-bring it about.
+The service counts as down only if requests that send something fail. Questions for answers do not count:
+pages repeat them while somebody waits, so one slow second would look like an outage, and one person with many
+tabs could cause it for everybody.
 """
 
 from __future__ import annotations
@@ -47,15 +46,16 @@ _LATER_AT_LEAST: Final = 5
 _LATER_AT_MOST: Final = 600
 _CONNECTIONS: Final = 64
 _CONNECTIONS_FOR_WAITING: Final = 32
-"""Questions for answers that are under way at a time. The other connections are for what is sent."""
+"""How many questions for answers may be under way at a time. The remaining connections are for requests that
+send something."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnePassHealth:
-    """`failures` are those in a row, without questions for answers; `asked` and `failed` count every question
-    from the start."""
+    """`failures` counts consecutive failures without questions for answers. `asked` and `failed` count every
+    request since the start."""
 
     asked: int
     failed: int
@@ -75,12 +75,12 @@ class _ServiceAnswer:
 
 
 class _NotAgreed(ValueError):  # noqa: N818
-    """The message says what the contract does not have, and never what was received."""
+    """The answer breaks the contract. The message names the rule and never quotes the answer."""
 
 
 class OnePassService:
-    """Every question raises CannotAsk(SENDER_UNAVAILABLE); its text names the question and what was wrong,
-    never what was sent."""
+    """Every method raises CannotAsk(SENDER_UNAVAILABLE) if the service fails. Its text names the request and
+    the problem, and never quotes what was sent."""
 
     def __init__(
         self,
@@ -111,8 +111,8 @@ class OnePassService:
 
     @property
     def is_away(self) -> bool:
-        """Whether it has failed several times in a row and not long ago. Afterwards the next person finds
-        out."""
+        """Whether it failed several times in a row a short time ago. After that time the next request tries
+        again."""
         return self._away_until is not None and self._clock() < self._away_until
 
     @property
@@ -126,7 +126,7 @@ class OnePassService:
         )
 
     async def send(self, notification: Notification) -> Sent | timedelta:
-        """A span: not now, but after it."""
+        """Sends a notification. Returns a time span if the service asks us to wait that long first."""
         return await self._ask(
             "POST",
             "pushes",
@@ -152,8 +152,8 @@ class OnePassService:
         )
 
     async def answer_to(self, push_id: str) -> PhoneAnswer | Unanswered:
-        """The service is asked about once a second, however many ask here."""
-        return await self._answers.ask(push_id, lambda: self._waited_for("pushes", _phone_answer, push_id))
+        """The phone's answer. The service is asked about once a second, however many callers ask."""
+        return await self._answers.ask(push_id, lambda: self._poll("pushes", _phone_answer, push_id))
 
     async def withdraw(self, push_id: str) -> None:
         await self._ask("DELETE", "pushes", _done, named=push_id, accepted={204, 404})
@@ -175,19 +175,20 @@ class OnePassService:
         )
 
     async def enrolled(self, enrolment_id: str) -> EnrolledPhone | Unanswered:
-        """As `answer_to`."""
+        """The enrolled phone. Shares questions as `answer_to` does."""
         return await self._phones.ask(
-            enrolment_id, lambda: self._waited_for("enrolments", _enrolled_phone, enrolment_id)
+            enrolment_id, lambda: self._poll("enrolments", _enrolled_phone, enrolment_id)
         )
 
     async def remove(self, device_id: str) -> None:
         await self._ask("DELETE", "devices", _done, named=device_id, accepted={204, 404})
 
-    async def _waited_for(self, kind: str, read: Callable[[_ServiceAnswer], T], named: str) -> T:
-        """An answer for which somebody waits. It is no evidence that the service is there or away."""
+    async def _poll(self, kind: str, read: Callable[[_ServiceAnswer], T], named: str) -> T:
+        """Asks for an answer for which somebody waits. The result does not decide whether the service is
+        down."""
         async with self._waiting:
             try:
-                return await self._told("GET", kind, read, accepted={200, 404}, named=named)
+                return await self._request("GET", kind, read, accepted={200, 404}, named=named)
             except CannotAsk:
                 self._failed += 1
                 raise
@@ -203,7 +204,7 @@ class OnePassService:
         document: Mapping[str, Any] | None = None,
     ) -> T:
         try:
-            found = await self._told(method, kind, read, accepted=accepted, named=named, document=document)
+            found = await self._request(method, kind, read, accepted=accepted, named=named, document=document)
         except CannotAsk as failure:
             self._failed += 1
             self._failures += 1
@@ -214,7 +215,7 @@ class OnePassService:
         self._failures, self._away_until = 0, None
         return found
 
-    async def _told(
+    async def _request(
         self,
         method: str,
         kind: str,
@@ -228,18 +229,18 @@ class OnePassService:
         url = f"{self._url}/{kind}" if named is None else f"{self._url}/{kind}/{quote(named, safe='')}"
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
-                return read(await self._exchanged(method, url, accepted, document))
+                return read(await self._exchange(method, url, accepted, document))
         except TimeoutError:
-            raise _trouble(
+            raise _cannot_ask(
                 method, kind, f"had no answer within {self._timeout.total_seconds():g} s"
             ) from None
         except _NotAgreed as fault:
-            raise _trouble(method, kind, str(fault)) from None
+            raise _cannot_ask(method, kind, str(fault)) from None
         except (aiohttp.ClientError, OSError, ValueError, RecursionError) as error:
-            # The texts of these may quote what was received; the class says enough.
-            raise _trouble(method, kind, f"could not be asked: {type(error).__name__}") from None
+            # The texts of these errors may quote what was received. The class name is enough.
+            raise _cannot_ask(method, kind, f"could not be asked: {type(error).__name__}") from None
 
-    async def _exchanged(
+    async def _exchange(
         self, method: str, url: str, accepted: set[int], document: Mapping[str, Any] | None
     ) -> _ServiceAnswer:
         async with self._session.request(
@@ -247,7 +248,7 @@ class OnePassService:
         ) as response:
             if response.status not in accepted:
                 raise _NotAgreed(f"answered {response.status}")
-            # A few bytes of gzip can stand for gigabytes; we asked for none.
+            # A few bytes of gzip can expand to gigabytes, and we asked for no compression.
             if response.headers.get("Content-Encoding", "identity").lower() != "identity":
                 raise _NotAgreed("answered in an encoding that was not asked for")
             octets = bytearray()
@@ -263,14 +264,14 @@ class OnePassService:
             )
 
 
-def _trouble(method: str, kind: str, what: str) -> CannotAsk:
+def _cannot_ask(method: str, kind: str, what: str) -> CannotAsk:
     return CannotAsk(Reason.SENDER_UNAVAILABLE, f"OnePass ({method} {kind}) {what}")
 
 
 def client_session(ca_file: str | None, names: Resolver | None = None) -> aiohttp.ClientSession:
-    """A session for the service: no cookies, no proxy from the environment, certificates checked (against
-    `ca_file` alone if given), nothing unpacked. Connections are not kept: one that is closed just as a
-    notification travels would cost the person the attempt."""
+    """A session for the service: no cookies, no proxy from the environment, no decompression, certificates
+    verified (only against `ca_file`, if it is given). Connections are not reused: if one is closed while a
+    notification travels over it, the person's attempt would be lost."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             ssl=True if ca_file is None else ssl.create_default_context(cafile=ca_file),

@@ -1,7 +1,6 @@
-"""Questions about one thing that many people or tabs ask at the same time: the counterpart hears about one a
-second, and all who wait get its answer. Without this, one person with many tabs would keep the counterpart
-busy for everybody.
-"""
+"""Merges questions that many people or tabs ask about one thing at the same time. The service gets about one
+per second, and all who wait share its answer. Without this, one person with many tabs would keep the service
+busy for everybody."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ _MOST_NAMES: Final = 10_000
 
 @dataclass(slots=True)
 class _Asked(Generic[T]):
-    """What is known of one name. `free_at` is in the loop's time."""
+    """What is known about one name. `free_at` is in the event loop's time."""
 
     known: T
     free_at: float
@@ -29,20 +28,20 @@ class _Asked(Generic[T]):
 
 
 class SharedQuestions(Generic[T]):
-    """On average one question per name and `pause`; one may come early, so that whoever presses a button just
-    after the script has asked need not wait. Of those who come in between eight wait for the next answer. All
-    others are told at once what was known last, so that requests which wait cannot take every connection to
-    our pages."""
+    """Asks on average one question per name and `pause`. One question may come early, so that a person who
+    presses a button just after the script has asked need not wait. Meanwhile up to eight callers wait for the
+    next answer. Further callers get the last known answer at once, so that waiting requests cannot occupy all
+    connections to our pages."""
 
     def __init__(self, *, unknown: T, pause: timedelta = timedelta(seconds=1)) -> None:
-        """`unknown` is the answer while there has been none."""
+        """`unknown` is returned until there is an answer."""
         self._unknown = unknown
         self._pause = pause.total_seconds()
         self._names: dict[str, _Asked[T]] = {}
 
     async def ask(self, name: str, question: Callable[[], Awaitable[T]]) -> T:
-        """The answer to a question that was begun after the last one ended, or was under way. Raises
-        CannotAsk as the question does."""
+        """Returns the answer to a question that began after the last one ended, or to the one that is under
+        way. Raises CannotAsk if the question does."""
         asked = self._names.get(name)
         if asked is None:
             asked = self._names[name] = _Asked(self._unknown, free_at=0.0)
@@ -76,6 +75,6 @@ class SharedQuestions(Generic[T]):
             raise
         finally:
             asked.question = None
-            if not shared.done():  # whoever asked has gone away: the next one asks again
+            if not shared.done():  # this caller was cancelled: the next one asks again
                 shared.set_result(asked.known)
         return asked.known

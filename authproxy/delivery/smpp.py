@@ -1,8 +1,8 @@
-"""Hands text messages to a message centre by SMPP 3.4 over one connection, which is kept open, tried while it
-is silent, and made anew.
+"""Hands text messages to a message centre by SMPP 3.4 over one connection. The connection is kept open,
+tested while it is silent, and made again when it is lost.
 
-After a connection that was lost nobody knows whether a message was taken: it is handed over again once, with
-the same code in it, and the person may get it twice.
+If the connection is lost, it is unknown whether a message was taken. The same message is handed over once
+more, and the person may get it twice.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _NO_PLAN, _ISDN = 0, 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageCentre:
-    """What is agreed with a message centre."""
+    """The agreement with a message centre."""
 
     host: str
     port: int = 2775
     context: ssl.SSLContext | None = field(default=None, repr=False)
-    """TLS, where there is one."""
+    """The TLS context; None for a connection without TLS."""
     system_id: str
     password: str = field(repr=False)
     system_type: str = ""
@@ -47,9 +47,9 @@ class MessageCentre:
     only_ucs2: bool = False
     enquire_every: timedelta = timedelta(seconds=30)
     deadline: timedelta = timedelta(seconds=8)
-    """Of one message, and of every other question."""
+    """For one message, and for every other request."""
     pause: timedelta = timedelta(milliseconds=500)
-    """Before trying again; doubled each time, up to `longest_pause`."""
+    """The pause before another try. It doubles each time, up to `longest_pause`."""
     longest_pause: timedelta = timedelta(seconds=30)
 
 
@@ -90,12 +90,13 @@ class SmppSmsGateway:
         deadline = self._centre.deadline.total_seconds()
         try:
             async with asyncio.timeout(deadline):
-                return await self._taken(bodies)
+                return await self._hand_over(bodies)
         except TimeoutError:
             raise NotTaken(f"did not take it within {deadline:g} s") from None
 
     async def run(self) -> None:
-        """Keeps the connection: for reports about deliveries, and so that nobody waits for it. For ever."""
+        """Keeps the connection open, for ever: for delivery reports, and so that no message waits for a
+        connection."""
         pause = self._centre.pause
         while True:
             try:
@@ -110,20 +111,20 @@ class SmppSmsGateway:
             await asyncio.sleep(pause.total_seconds())
             pause = min(pause * 2, self._centre.longest_pause)
 
-    async def _taken(self, bodies: tuple[bytes, ...]) -> str:
+    async def _hand_over(self, bodies: tuple[bytes, ...]) -> str:
         for _ in range(_TRIES):
             try:
                 session = await self._open()
-                names = [await self._submitted(session, body) for body in bodies]
+                names = [await self._submit(session, body) for body in bodies]
             except ConnectionLost as lost:
                 problem = str(lost)
             else:
                 return names[0]
         raise NotTaken(problem)
 
-    async def _submitted(self, session: SmppSession, body: bytes) -> str:
-        """The message centre's name for the message. One that is busy is asked again until the caller's time
-        is over."""
+    async def _submit(self, session: SmppSession, body: bytes) -> str:
+        """Submits one message and returns the message centre's id of it. If the centre is busy, it is asked
+        again until the caller's time is over."""
         pause = self._centre.pause
         while True:
             answer = await session.ask(Command.SUBMIT_SM, body)
@@ -138,14 +139,14 @@ class SmppSmsGateway:
             pause *= 2
 
     async def _open(self) -> SmppSession:
-        """The connection, made if there is none. Raises ConnectionLost, and NotTaken if the message centre
-        does not want us."""
+        """Returns the connection, and makes it if there is none. Raises ConnectionLost, and NotTaken if the
+        message centre refuses the bind."""
         async with self._opening:
             if self._session is None or self._session.over.is_set():
-                self._session = await self._bound()
+                self._session = await self._bind()
             return self._session
 
-    async def _bound(self) -> SmppSession:
+    async def _bind(self) -> SmppSession:
         centre = self._centre
         session = await connected(
             centre.host, centre.port, centre.context, names=self._names, delivered=self._delivered
@@ -166,15 +167,15 @@ class SmppSmsGateway:
         return session
 
     async def _watch(self, session: SmppSession) -> None:
-        """Returns when the connection is over; one that is silent is tried."""
+        """Returns when the connection is over. It is tested while it is silent."""
         while not session.over.is_set():
             try:
                 async with asyncio.timeout(self._centre.enquire_every.total_seconds()):
                     await session.over.wait()
             except TimeoutError:
-                await self._try_out(session)
+                await self._test(session)
 
-    async def _try_out(self, session: SmppSession) -> None:
+    async def _test(self, session: SmppSession) -> None:
         try:
             async with asyncio.timeout(self._centre.deadline.total_seconds()):
                 await session.ask(Command.ENQUIRE_LINK)
@@ -190,7 +191,7 @@ class SmppSmsGateway:
 
 
 def submissions(centre: MessageCentre, sms: Sms, reference: int) -> tuple[bytes, ...]:
-    """The bodies of `submit_sm` that a message becomes. Raises Unsendable."""
+    """The bodies of the `submit_sm` requests for a message. Raises Unsendable."""
     text = encoded(sms.text, only_ucs2=centre.only_ucs2)
     number = written(sms.recipient, centre.recipient_form)
     destination = SmppAddress(_UNKNOWN if number.startswith("00") else _INTERNATIONAL, _ISDN, number)
@@ -205,7 +206,7 @@ def submissions(centre: MessageCentre, sms: Sms, reference: int) -> tuple[bytes,
             data_coding=data_coding,
             is_part=len(parts) > 1,
             is_payload=is_payload,
-            # When the last part has arrived, the others mostly have.
+            # When the last part has arrived, the others usually have, too.
             wants_receipt=centre.bind == "transceiver" and at == len(parts),
         )
         for at, part in enumerate(parts, start=1)

@@ -1,9 +1,9 @@
-"""PURE: the few protocol data units of SMPP 3.4 that a sender of messages needs (§3.2 layout, §4 operations,
+"""PURE: the protocol data units of SMPP 3.4 that a sender of messages needs (§3.2 layout, §4 operations,
 §5.1.3 statuses).
 
-Our own, because the libraries at hand write texts and numbers into logs when something fails, take no unknown
-status, or know no certificate authority but the system's. Two message centres of others read them in the
-tests.
+They are our own, because available libraries log texts and numbers when something fails, break on unknown
+statuses, or trust only the system's certificate authorities. In the tests, two foreign message centres read
+them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 HEADER_SIZE: Final = 16
 _LARGEST: Final = 70_000
-"""Octets: a `message_payload` of 64 KiB, and what is around it."""
+"""Bytes: a `message_payload` of 64 KiB and the fields around it."""
 _HEADER: Final = struct.Struct(">IIII")
 _ANSWER: Final = 0x80000000
 _VERSION: Final = 0x34
@@ -40,14 +40,15 @@ class Command(IntEnum):
 OK: Final = 0
 UNKNOWN_COMMAND: Final = 0x03
 BUSY: Final = frozenset({0x08, 0x14, 0x58, 0x64})
-"""System error, queue full, throttled, temporary error of an application: later it may do."""
+"""System error, queue full, throttled, temporary application error (§5.1.3): another try may help."""
 OF_THE_MESSAGE: Final = frozenset({0x01, 0x0B, 0x48, 0x50, 0x66})
-"""Length, destination address and its two kinds, rejected by an application: this message, for ever."""
+"""Invalid length, invalid destination address, its type or its plan, rejected by an application (§5.1.3): the
+centre will never take this message."""
 
 
 @dataclass(frozen=True, slots=True)
 class SmppAddress:
-    """`kind` and `plan` are type of number and numbering plan (§5.2.5, §5.2.6)."""
+    """`kind` is the type of number (§5.2.5), `plan` the numbering plan (§5.2.6)."""
 
     kind: int
     plan: int
@@ -81,12 +82,12 @@ def answer(to: Pdu, body: bytes = b"") -> bytes:
 
 
 def refusal(to: Pdu) -> bytes:
-    """What is said to a command that nobody here knows."""
+    """The answer to a command that is unknown here (`generic_nack`, §4.3)."""
     return written(Command.GENERIC_NACK, to.sequence, status=UNKNOWN_COMMAND)
 
 
 def body_size(header: bytes) -> int:
-    """How many octets follow the header. Raises ValueError where they cannot."""
+    """How many bytes follow the header. Raises ValueError for an impossible length."""
     length = _HEADER.unpack(header)[0]
     if not HEADER_SIZE <= length <= _LARGEST:
         raise ValueError("a length that cannot be")
@@ -99,8 +100,8 @@ def read(header: bytes, body: bytes) -> Pdu:
 
 
 def bind(system_id: str, password: str, system_type: str) -> bytes:
-    """The body of both binds. A password longer than the standard's eight characters is sent as it is: many
-    message centres take it."""
+    """The body of both bind requests (§4.1). A password longer than the standard's eight characters is sent
+    unchanged, because many message centres accept it."""
     return (
         _text(system_id, 15) + _text(password, 64) + _text(system_type, 12) + bytes([_VERSION, 0, 0]) + b"\0"
     )
@@ -116,8 +117,8 @@ def submission(
     is_payload: bool = False,
     wants_receipt: bool = False,
 ) -> bytes:
-    """The body of `submit_sm`. `is_part`: the octets begin with the header that joins parts. `is_payload`:
-    they are longer than one message, and the message centre cuts them."""
+    """The body of `submit_sm` (§4.4). `is_part`: the bytes begin with the header that joins parts.
+    `is_payload`: they are longer than one message, and the message centre splits them."""
     flags = (
         bytes([_HAS_HEADER if is_part else 0, 0, 0])
         + b"\0\0"
@@ -129,8 +130,8 @@ def submission(
 
 
 def message_id(body: bytes) -> str:
-    """The message centre's name for a message, out of `submit_sm_resp`; nothing if there is none that can be
-    read."""
+    """The message centre's id of a message, from `submit_sm_resp` (§4.4.2); empty if there is no readable
+    one."""
     text = body.partition(b"\0")[0]
     return (
         text.decode("ascii")
@@ -140,8 +141,8 @@ def message_id(body: bytes) -> str:
 
 
 def receipt(body: bytes) -> Literal["delivered", "failed"] | None:
-    """What became of a message, out of `deliver_sm`: by `message_state` (§5.3.2.35), or by the words that
-    most write (appendix B). None for what is no receipt, or says that nothing is certain yet."""
+    """What became of a message, from `deliver_sm`: by `message_state` (§5.3.2.35), or by the words that most
+    centres write (appendix B). None for anything but a receipt with a final state."""
     try:
         kind, text, state = _delivery(body)
     except (ValueError, IndexError, struct.error):
@@ -157,7 +158,7 @@ def receipt(body: bytes) -> Literal["delivered", "failed"] | None:
 
 
 def _delivery(body: bytes) -> tuple[int, bytes, int | None]:
-    """Kind, text and, if it is there, state of a message that was brought."""
+    """Kind, text and, if it is present, state of a delivered message."""
     at = body.index(b"\0") + 1
     for _ in range(2):
         at = body.index(b"\0", at + 2) + 1
@@ -181,7 +182,7 @@ def _delivery(body: bytes) -> tuple[int, bytes, int | None]:
 
 
 def _text(text: str, longest: int) -> bytes:
-    """A C-octet string. Raises ValueError for what does not fit into one."""
+    """A C-octet string (§3.1). Raises ValueError for a text that does not fit."""
     if len(text) > longest or not text.isascii() or "\0" in text:
         raise ValueError("a text that does not fit into its field")
     return text.encode("ascii") + b"\0"

@@ -1,5 +1,5 @@
-"""One connection to a message centre (SMPP 3.4 §2.2): questions and their answers, and what it asks by
-itself."""
+"""One connection to a message centre (SMPP 3.4 §2.2): our requests and their answers, and the centre's own
+requests."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ _CLOSED: Final = "closed the connection"
 
 
 class ConnectionLost(Exception):  # noqa: N818
-    """What was asked last may have been done, or not. The text is for operators."""
+    """The connection was lost. It is unknown whether the last request took effect. The text is for
+    operators."""
 
 
 class SmppSession:
-    """Everything that waits for an answer ends with the connection, by ConnectionLost."""
+    """When the connection ends, everything that waits for an answer raises ConnectionLost."""
 
     def __init__(
         self,
@@ -39,7 +40,7 @@ class SmppSession:
         self.over = asyncio.Event()
 
     async def ask(self, command: Command, body: bytes = b"") -> Pdu:
-        """The answer. The caller limits the time. Raises ConnectionLost."""
+        """Sends a request and returns the answer. The caller limits the time. Raises ConnectionLost."""
         if self.over.is_set():
             raise ConnectionLost(self._problem or _CLOSED)
         sequence = self._next()
@@ -67,10 +68,10 @@ class SmppSession:
             while not self.over.is_set():
                 header = await self._reader.readexactly(smpp_pdus.HEADER_SIZE)
                 pdu = smpp_pdus.read(header, await self._reader.readexactly(smpp_pdus.body_size(header)))
-                self._met(pdu)
+                self._handle(pdu)
                 await self._writer.drain()
         except asyncio.CancelledError:
-            # The gateway ends: a goodbye, whose answer nobody waits for.
+            # The gateway ends. Nobody waits for the answer to this unbind.
             self._writer.write(smpp_pdus.written(Command.UNBIND, self._next()))
             raise
         except ValueError:
@@ -92,10 +93,10 @@ class SmppSession:
         self._sequence = self._sequence % _LAST_SEQUENCE + 1
         return self._sequence
 
-    def _met(self, pdu: Pdu) -> None:
+    def _handle(self, pdu: Pdu) -> None:
         if pdu.is_answer:
             waiting = self._waiting.get(pdu.sequence)
-            # Nobody waits for an answer that comes too late.
+            # An answer that comes too late is dropped.
             if waiting is not None and not waiting.done():
                 waiting.set_result(pdu)
             return
@@ -120,7 +121,7 @@ async def connected(
     names: Resolver,
     delivered: Callable[[bytes], None],
 ) -> SmppSession:
-    """A connection on which nothing has been said. `delivered` gets the body of every message that comes.
+    """Opens a connection; the bind is still to be sent. `delivered` gets the body of every incoming message.
     Raises ConnectionLost."""
     try:
         reader, writer = await asyncio.open_connection(
@@ -129,6 +130,6 @@ async def connected(
             server_hostname=host if context is not None else None,
         )
     except OSError as error:
-        # The class says enough: refused, no such name, a certificate that does not hold.
+        # The class name is enough: refused, no such name, an invalid certificate.
         raise ConnectionLost(f"could not be connected to: {type(error).__name__}") from None
     return SmppSession(reader, writer, delivered=delivered)

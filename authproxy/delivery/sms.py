@@ -1,9 +1,9 @@
-"""PURE: how a text becomes short messages (3GPP TS 23.038 §6, TS 23.040 §9.2.3.24.1), and how gateways want a
-number to be written.
+"""PURE: splits a text into short messages (3GPP TS 23.038 §6, TS 23.040 §9.2.3.24.1), and writes a number in
+the form that a gateway wants.
 
-`č`, `š` and `ž` are not in the alphabet of telephones: a text with one of them is UCS-2 as a whole, and 70
-characters fill a message instead of 160. A part never ends inside of a character, because some telephones
-show each part by itself.
+The alphabet of telephones has no `č`, `š` and `ž`. A text with one of them is sent in UCS-2 as a whole, and a
+message holds 70 characters instead of 160. A part never ends within a character, because some telephones show
+each part by itself.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SEPTETS: Final = {character: bytes([at]) for at, character in enumerate(_BASIC)
 }
 _ALONE: Final[dict[Alphabet, int]] = {"gsm": 160, "ucs2": 140}
 _JOINED: Final[dict[Alphabet, int]] = {"gsm": 153, "ucs2": 134}
-"""Octets of a message: 140 of them hold 160 characters of seven bits, and six go to the header that joins
+"""Length of a message. 140 bytes hold 160 characters of seven bits, and six bytes go to the header that joins
 parts."""
 _MOST_PARTS: Final = 255
 _PREFIXES: Final[dict[RecipientForm, str]] = {"+": "+", "00": "00", "digits": ""}
@@ -36,17 +36,17 @@ _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 
 
 class Unsendable(ValueError):  # noqa: N818
-    """The message cannot be sent by anybody. The text says why and repeats nothing of it."""
+    """No gateway can send the message. The text says why and never quotes the message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """`octets` has one octet for each character of seven bits: it is the gateway that packs them."""
+    """`octets` has one byte per seven-bit character; the gateway packs them."""
 
     alphabet: Alphabet
     octets: bytes = field(repr=False)
     parts: tuple[bytes, ...] = field(repr=False)
-    """The same, cut; without headers."""
+    """The same, split into parts without headers."""
 
 
 def encoded(text: str, *, only_ucs2: bool = False) -> Encoded:
@@ -56,7 +56,7 @@ def encoded(text: str, *, only_ucs2: bool = False) -> Encoded:
         units = [_SEPTETS[character] for character in text]
     else:
         alphabet = "ucs2"
-        # A lone surrogate is no character; what replaces it is seen as such.
+        # A lone surrogate is not a character and becomes a visible replacement.
         units = [character.encode("utf-16-be", "replace") for character in text]
     parts = _parts(units, alphabet)
     if not text or len(parts) > _MOST_PARTS:
@@ -65,8 +65,8 @@ def encoded(text: str, *, only_ucs2: bool = False) -> Encoded:
 
 
 def joined(parts: tuple[bytes, ...], reference: int) -> tuple[bytes, ...]:
-    """The parts, each behind the header by which telephones put them together; one part alone stays as it
-    is."""
+    """The parts, each with the header by which telephones join them (TS 23.040 §9.2.3.24.1). A single part
+    stays unchanged."""
     if len(parts) == 1:
         return parts
     return tuple(
@@ -75,8 +75,7 @@ def joined(parts: tuple[bytes, ...], reference: int) -> tuple[bytes, ...]:
 
 
 def written(recipient: str, form: RecipientForm) -> str:
-    """The number as a gateway wants it: `+386…`, `00386…` or `386…`. Raises Unsendable for what is not
-    E.164."""
+    """The number in the gateway's form: `+386…`, `00386…` or `386…`. Raises Unsendable if it is not E.164."""
     if not _E164.fullmatch(recipient):
         raise Unsendable("the number is not in international form")
     return _PREFIXES[form] + recipient[1:]

@@ -1,9 +1,8 @@
-"""What every SMS gateway is to whoever sends, and the sender that asks several in order: the first that takes
-a message has it.
+"""The interface of SMS gateways, and a sender that asks several of them in order until one takes the message.
 
-A gateway that failed several times in a row is asked last for a while: people should not wait for its
-silence. Then one message is its probe. Nothing that concerns one number alone counts, or whoever has an odd
-number could take a gateway away from everybody else.
+A gateway that failed several times in a row is asked last for a while, because people should not wait for it.
+After that one message is its probe. Failures that concern one number only do not count: otherwise somebody
+with an unusual number could put a gateway out of use for everybody.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ Report = Literal["delivered", "failed", "unknown"]
 
 
 class NotTaken(Exception):  # noqa: N818
-    """The gateway does not have the message, or nobody knows. The text is for operators and holds nothing of
-    the message.
+    """The gateway does not have the message, or that is unknown. The text is for operators and quotes nothing
+    of the message.
 
-    `is_of_the_message`: another message might be taken."""
+    `is_of_the_message`: the failure concerns this message only."""
 
     def __init__(self, problem: str, *, is_of_the_message: bool = False) -> None:
         super().__init__(problem)
@@ -37,26 +36,26 @@ class NotTaken(Exception):  # noqa: N818
 class SmsGateway(Protocol):
     @property
     def name(self) -> str:
-        """Of the settings: it stands in metrics and logs."""
+        """The name in settings, metrics and logs."""
         ...
 
     @property
     def reports(self) -> Counter[Report]:
-        """What became of messages, as far as the gateway has told."""
+        """What became of messages, as far as the gateway has reported."""
         ...
 
     async def take(self, sms: Sms) -> str:
-        """Hands the message over, within the gateway's own limit of time; its name for the message, or
-        nothing. Raises NotTaken."""
+        """Hands the message over, within the gateway's own time limit. Returns the gateway's id of the
+        message, or an empty text. Raises NotTaken."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayRest:
-    """When a gateway is asked last, and for how long."""
+    """When a gateway is put last, and for how long."""
 
     after: int = 3
-    """Failures in a row."""
+    """Consecutive failures."""
     lasts: timedelta = timedelta(seconds=30)
 
 
@@ -64,7 +63,7 @@ class GatewayRest:
 class GatewayHealth:
     name: str
     failures: int
-    """In a row; 0 where it works, as far as is known."""
+    """Consecutive failures; 0 if it works, as far as is known."""
     is_resting: bool
     last_problem: str
 
@@ -85,16 +84,16 @@ class FallbackSender:
     def __init__(
         self, gateways: Sequence[SmsGateway], *, rest: GatewayRest, clock: Callable[[], datetime]
     ) -> None:
-        """Gateways in the order in which they are asked; at least one."""
+        """`gateways` are at least one, in the order in which they are asked."""
         self._standings = tuple(_Standing(gateway) for gateway in gateways)
         self._rest = rest
         self._clock = clock
 
     async def send(self, sms: Sms) -> Delivered:
-        """Raises CannotAsk if no gateway takes the message.
+        """Sends a message. Raises CannotAsk if no gateway takes it.
 
-        Where an answer is lost, the next one is asked and the person may get the same message twice: better
-        than none."""
+        If an answer is lost, the next gateway is asked, and the person may get the message twice. That is
+        better than none."""
         problems = []
         for standing in self._in_order():
             try:
@@ -112,32 +111,32 @@ class FallbackSender:
         now = self._clock()
         return tuple(
             GatewayHealth(
-                name=each.gateway.name,
-                failures=each.failures,
-                is_resting=each.is_resting(now),
-                last_problem=each.last_problem,
+                name=standing.gateway.name,
+                failures=standing.failures,
+                is_resting=standing.is_resting(now),
+                last_problem=standing.last_problem,
             )
-            for each in self._standings
+            for standing in self._standings
         )
 
     def sent(self) -> Iterator[tuple[str, Outcome, int]]:
-        """How many messages each gateway has taken and has not."""
+        """How many messages each gateway has taken and not taken."""
         return (
-            (each.gateway.name, outcome, count)
-            for each in self._standings
-            for outcome, count in each.outcomes.items()
+            (standing.gateway.name, outcome, count)
+            for standing in self._standings
+            for outcome, count in standing.outcomes.items()
         )
 
     def reported(self) -> Iterator[tuple[str, Report, int]]:
         """What became of the messages that each gateway has taken."""
         return (
-            (each.gateway.name, report, count)
-            for each in self._standings
-            for report, count in each.gateway.reports.items()
+            (standing.gateway.name, report, count)
+            for standing in self._standings
+            for report, count in standing.gateway.reports.items()
         )
 
     def _in_order(self) -> Iterator[_Standing]:
-        """One by one, judged when its turn comes."""
+        """The gateways in the order of asking. Whether one is resting is decided when its turn comes."""
         resting = []
         for standing in self._standings:
             now = self._clock()
@@ -145,7 +144,7 @@ class FallbackSender:
                 resting.append(standing)
                 continue
             if standing.rests_until is not None:
-                # This message is the probe. Others that come while it waits find the gateway at rest.
+                # This message is the probe. For messages that come meanwhile the gateway is still resting.
                 standing.rests_until = now + self._rest.lasts
             yield standing
         yield from resting

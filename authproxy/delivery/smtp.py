@@ -1,7 +1,7 @@
-"""Hands letters to a mail server (RFC 5321), which delivers them. Plain text, one recipient, TLS by default.
+"""Hands letters to a mail server (RFC 5321): plain text, one recipient, TLS by default.
 
-The standard library's client waits for the network, so it runs in a thread of its own: a mail server or a
-name server that hangs holds up later letters, and nothing else.
+The standard library's client blocks, so it runs in a thread of its own. A mail server or name server that
+hangs delays later letters and nothing else.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.message import Letter
 
-# One mailbox and nothing else: no second recipient, no display name, no header after it (RFC 5321 §4.1.2,
-# without quoted local parts).
+# One mailbox (RFC 5321 §4.1.2, without quoted local parts). A second recipient, a display name or a further
+# header does not match.
 _MAILBOX: Final = re.compile(
     r"[^\s\"(),:;<>@\[\\\]\x00-\x1f\x7f]{1,64}@[^\s\"(),:;<>@\[\\\]\x00-\x1f\x7f]{1,255}"
 )
@@ -32,8 +32,8 @@ _MOST_WAITING: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailServer:
-    """`sender` is the mailbox that letters come from. `tls`: from the first byte, after STARTTLS, or not at
-    all."""
+    """`sender` is the mailbox that letters come from. `tls`: from the first byte, after STARTTLS (RFC 3207),
+    or none."""
 
     host: str
     port: int
@@ -47,7 +47,7 @@ class MailServer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailHealth:
-    """`failures` are those in a row."""
+    """`failures` are consecutive ones."""
 
     sent: int
     failed: int
@@ -70,8 +70,9 @@ class SmtpSender:
         )
 
     async def send(self, letter: Letter) -> None:
-        """Raises CannotAsk(SENDER_UNAVAILABLE); its text never has an address or what the server said. An
-        address that is no mailbox gets no letter, and raises nothing: trying again would not help."""
+        """Sends a letter. Raises CannotAsk(SENDER_UNAVAILABLE); its text never has an address or the server's
+        words. If the recipient is not a mailbox, no letter is sent and nothing is raised, because another try
+        would not help."""
         if not is_mailbox(letter.recipient):
             self._failed += 1
             return
@@ -79,17 +80,17 @@ class SmtpSender:
             raise self._trouble("has too many letters waiting")
         self._waiting += 1
         try:
-            # Every step has the timeout; a letter takes about eight of them.
+            # Each of about eight steps has the server's timeout. All together get four times that.
             async with asyncio.timeout(4 * self._server.timeout.total_seconds()):
                 await asyncio.get_running_loop().run_in_executor(self._thread, self._hand_over, letter)
         except smtplib.SMTPRecipientsRefused:
-            # Says something about one mailbox and nothing about the server.
+            # This concerns the mailbox, not the server.
             self._failed += 1
             return
         except TimeoutError:
             raise self._trouble("had no answer in time") from None
         except (smtplib.SMTPException, OSError, ValueError) as error:
-            # The texts of these quote what the server said, and with it addresses.
+            # The texts of these errors quote the server, and so addresses.
             raise self._trouble(f"could not be used: {type(error).__name__}") from None
         finally:
             self._waiting -= 1
@@ -97,7 +98,7 @@ class SmtpSender:
         self._failures = 0
 
     def close(self) -> None:
-        """What is under way ends by its own timeouts."""
+        """A letter that is under way ends by its own timeouts."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _hand_over(self, letter: Letter) -> None:
@@ -116,14 +117,14 @@ class SmtpSender:
             client.send_message(message, server.sender, [letter.recipient])
 
     def _message(self, letter: Letter) -> EmailMessage:
-        """Raises ValueError for a value that would end its header."""
+        """Raises ValueError for a value with a line end, which would begin another header."""
         message = EmailMessage()
         message["From"] = self._server.sender
         message["To"] = letter.recipient
         message["Subject"] = letter.subject
         message["Date"] = format_datetime(self._clock())
         message["Message-ID"] = f"<{letter.reference}@{self._server.sender.rpartition('@')[2]}>"
-        # No answer of a machine to a machine (RFC 3834 §5).
+        # RFC 3834 §5: asks automatic responders not to answer.
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(letter.text)
         return message
@@ -136,5 +137,5 @@ class SmtpSender:
 
 
 def is_mailbox(text: str) -> bool:
-    """Whether the text is one mailbox to which a letter can be sent."""
+    """Whether the text is a single mailbox to which a letter can be sent."""
     return _MAILBOX.fullmatch(text) is not None

@@ -1,5 +1,6 @@
-"""PURE: the body of a request as an operator writes it, filled so that no value can leave its place: JSON
-(RFC 8259 §7), forms (WHATWG URL §5.2), XML 1.0 §2.4, plain text."""
+"""PURE: fills the body of a request that an operator has written. Each value is escaped for the body's type,
+so that it cannot change its structure: JSON (RFC 8259 §7), forms (WHATWG URL §5.2), XML 1.0 §2.4, plain
+text."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ _NOT_IN_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0
 
 
 class Template:
-    """`{recipient}`, `{text}`, `{sender}` and `{reference}` are filled in; every other brace is what it is.
-    In JSON the places stand inside of quotation marks. Raises ValueError with a sentence for the operator."""
+    """`{recipient}`, `{text}`, `{sender}` and `{reference}` are replaced; other braces stay. In JSON they
+    must stand within quotation marks. Raises ValueError with a text for the operator."""
 
     def __init__(self, text: str, media_type: str) -> None:
         unknown = sorted({name for name in _FIELD.findall(text) if name not in FIELDS})
@@ -32,13 +33,12 @@ class Template:
             _check_json(self.filled(dict.fromkeys(FIELDS, "\"'\\\n")))
 
     def filled(self, values: Mapping[str, str]) -> bytes:
-        """The body in UTF-8, with a value for each of `FIELDS`. What is filled in is not looked at for places
-        again."""
+        """The body in UTF-8, with a value for each of `FIELDS`. Values are not searched for fields again."""
         return _FIELD.sub(lambda place: self._written(values[place[1]]), self._text).encode(errors="replace")
 
 
 def is_writable(media_type: str) -> bool:
-    """Whether it is known how a value is written in such a body."""
+    """Whether values can be escaped for such a body."""
     try:
         _writing(media_type)
     except ValueError:

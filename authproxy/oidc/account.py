@@ -1,9 +1,8 @@
-"""Whether somebody's account at the provider still stands, asked without the person: by using the refresh
-token (RFC 6749 §6) or by introspection of the access token (RFC 7662); and the end of these tokens (RFC
-7009).
+"""Asks the provider, without the person, whether their account still exists: with the refresh token (RFC 6749
+§6) or by introspection of the access token (RFC 7662). Also revokes these tokens (RFC 7009).
 
-Only what can mean nothing else is a no. New tokens are not looked into: what is asked is whether there are
-any, and nobody's name, level or end comes from them.
+Only an unambiguous answer counts as "no". New tokens are not examined; what counts is whether there are any.
+Nobody's name, level or session end is taken from them.
 """
 
 from __future__ import annotations
@@ -29,21 +28,20 @@ _REFUSALS: Final = ("invalid_grant", "invalid_token")
 
 @dataclass(frozen=True, slots=True)
 class Stands:
-    """The account stands. `grant` takes the place of the one that was used, if the provider has given
-    another."""
+    """The account exists. `grant` replaces the one that was used, if the provider has issued a new one."""
 
     grant: Grant | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """The provider does not stand for the account any more. `found` says how it said so, for operators."""
+    """The account is withdrawn. `found` tells operators what the provider answered."""
 
     found: str
 
 
 class AccountQuestions:
-    """Every method raises CannotAsk for whatever is neither a yes nor a no."""
+    """Every method raises CannotAsk for an answer that is neither a yes nor a no."""
 
     def __init__(
         self,
@@ -61,7 +59,7 @@ class AccountQuestions:
         self._clock = clock
 
     async def ask(self, grant: Grant) -> Stands | Withdrawn:
-        """What the provider says of the account today."""
+        """Whether the account exists now, according to the provider."""
         if grant.refresh_token is not None:
             return await self._refreshed(grant.refresh_token)
         if grant.access_token is not None:
@@ -69,8 +67,8 @@ class AccountQuestions:
         raise cannot_ask("there is no token to ask with")
 
     async def end(self, grant: Grant) -> None:
-        """Tells the provider that the token is not needed any more; nothing where it takes no such word. To a
-        provider that does not know the token (RFC 7009 §2.2) nothing needs to be said either."""
+        """Revokes the token at the provider, if that has a revocation endpoint. If the provider does not know
+        the token, it answers 200 all the same (RFC 7009 §2.2)."""
         url = (await self._metadata.current()).revocation_endpoint
         token = grant.refresh_token or grant.access_token
         if url is None or token is None:
@@ -86,7 +84,8 @@ class AccountQuestions:
             "token endpoint", url, {"grant_type": "refresh_token", "refresh_token": refresh_token}
         )
         document = _object_in(answer)
-        # MITREid says `invalid_token` and 401 of a refresh token that has been revoked.
+        # For a revoked refresh token RFC 6749 §5.2 wants `invalid_grant` and 400. MITREid answers
+        # `invalid_token` and 401.
         if answer.status in {400, 401} and document.get("error") in _REFUSALS:
             return Withdrawn(f"refresh token: {document['error']}")
         if answer.status != 200 or not isinstance(document.get("access_token"), str):
@@ -100,8 +99,8 @@ class AccountQuestions:
         url = (await self._metadata.current()).introspection_endpoint
         if url is None:
             raise cannot_ask("the provider names no introspection endpoint any more")
-        # A token that is over is not active, and that says nothing about the account. What the provider's
-        # clock is ahead counts as well.
+        # An expired token is inactive, which says nothing about the account. The provider's clock may be
+        # ahead, hence the margin.
         margin = self._relying_party.leeway + timedelta(seconds=1)
         if ends_at is None or self._clock() >= ends_at - margin:
             raise cannot_ask("the access token is over: without a refresh token nobody can ask any more")
@@ -118,7 +117,7 @@ class AccountQuestions:
         return Stands()
 
     async def _asked(self, name: str, url: str, form: dict[str, str]) -> ProviderAnswer:
-        # An assertion for the token endpoint is what providers take at the other two as well.
+        # Providers accept an assertion for the token endpoint at the other two endpoints, too.
         credentials = self._credentials.towards((await self._metadata.current()).token_endpoint)
         question = ProviderQuestion(
             name=name,

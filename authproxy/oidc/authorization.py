@@ -1,5 +1,5 @@
-"""PURE: the authorization request and its response: OpenID Connect Core §3.1.2, PKCE (RFC 7636), the issuer
-in it (RFC 9207)."""
+"""PURE: the authorization request and its response: OpenID Connect Core §3.1.2, PKCE (RFC 7636), `iss` in the
+response (RFC 9207)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from authproxy.oidc.refused import AnswerInvalid, AuthorizationRefused, register
 from authproxy.oidc.relying_party import RelyingParty
 from authproxy.oidc.wire import base64url
 
-# RFC 6749 appendix A.11: a code is VSCHAR of any length. Rekono's has 32 characters, those of Microsoft's
-# providers up to 2,500. The bound keeps the token request small.
+# RFC 6749 appendix A.11: a code is VSCHAR of any length. Rekono's has 32 characters, Microsoft's have up to
+# 2,500. The limit keeps the token request small.
 _CODE = re.compile(r"[\x20-\x7e]{1,8192}", re.ASCII)
 _STATE = re.compile(r"[\x21-\x7e]{1,2048}", re.ASCII)
-# RFC 6749 §4.1.2.1: what stands for 500 and 503, which cannot be sent through a browser's redirect.
+# RFC 6749 §4.1.2.1: these stand for 500 and 503, which cannot be sent in a redirect of the browser.
 _OUTAGES = frozenset({"server_error", "temporarily_unavailable"})
 _TOKENS = frozenset({"id_token", "access_token"})
 _NO_EXTRA: Mapping[str, str] = MappingProxyType({})
@@ -29,7 +29,8 @@ _PARAMETERS = frozenset({"code", "state", "iss", "error", "error_description", "
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationResponse:
-    """A response that may be acted on. The code is one-time, and worth a session until it is redeemed."""
+    """A response that has passed the checks. Until its code is redeemed, whoever has the code could get a
+    session."""
 
     code: str = field(repr=False)
 
@@ -45,9 +46,9 @@ def parameters(
     anew: bool = False,
     extra: Mapping[str, str] = _NO_EXTRA,
 ) -> dict[str, str]:
-    """What is asked of the provider. `anew` asks for a new authentication whoever is signed in there: by the
-    same person after a repair, or by another one. What `extra` names beside our own parameters is sent as it
-    is."""
+    """The parameters of an authorization request. `anew` demands a new authentication even if somebody is
+    signed in at the provider: by the same person after a repair of their data, or by another one. `extra`
+    parameters are sent unless they have the name of one of ours."""
     parameters = {
         **extra,
         "response_type": "code",
@@ -63,7 +64,8 @@ def parameters(
     prompt = "login" if anew else relying_party.prompt
     if prompt is not None:
         parameters["prompt"] = prompt
-    # Beside a prompt MITREid does not enforce max_age, but without it there would be no auth_time to check.
+    # MITREid does not enforce max_age if there is a prompt. It is sent anyway, because otherwise there would
+    # be no auth_time to check.
     if relying_party.max_age is not None and (anew or prompt is None):
         parameters["max_age"] = str(
             int(relying_party.max_age.total_seconds())
@@ -72,15 +74,15 @@ def parameters(
 
 
 def address(endpoint: str, parameters: Mapping[str, str]) -> str:
-    """The URL that the browser is sent to. Each parameter occurs once, whatever the provider has put into its
-    endpoint's query."""
+    """The URL that the browser is sent to. Each parameter occurs once, even if the endpoint's URL has it in
+    its query."""
     endpoint, _, query = endpoint.partition("?")
-    theirs = [
+    others = [
         piece
         for piece in query.split("&")
         if piece and unquote_plus(piece.partition("=")[0]) not in parameters
     ]
-    return f"{endpoint}?{'&'.join([*theirs, urlencode(parameters, quote_via=quote)])}"
+    return f"{endpoint}?{'&'.join([*others, urlencode(parameters, quote_via=quote)])}"
 
 
 def code_challenge(code_verifier: str) -> str:
@@ -89,7 +91,7 @@ def code_challenge(code_verifier: str) -> str:
 
 
 def state_of(parameters: Sequence[tuple[str, str]]) -> str | None:
-    """The state by which the attempt is looked up; None if there is not exactly one that could be ours."""
+    """The state that finds the attempt; None unless there is exactly one that could be ours."""
     states = [value for name, value in parameters if name == "state"]
     return states[0] if len(states) == 1 and _STATE.fullmatch(states[0]) else None
 
@@ -97,8 +99,8 @@ def state_of(parameters: Sequence[tuple[str, str]]) -> str | None:
 def read_response(
     parameters: Sequence[tuple[str, str]], *, expected_issuer: str, issuer_is_announced: bool
 ) -> AuthorizationResponse:
-    """The code in a response whose state has already been found. Raises AuthorizationRefused, never with a
-    text of the provider."""
+    """The code in a response whose state is known. Raises AuthorizationRefused, whose text never quotes the
+    provider."""
     occurrences = Counter(name for name, _ in parameters if name in _PARAMETERS)
     if any(count > 1 for count in occurrences.values()):
         raise AnswerInvalid("authorization response: a parameter occurs twice")

@@ -1,6 +1,6 @@
-"""PURE: whether a logout token is genuine, for us, and fresh, and which sessions it is about: OpenID Connect
-Back-Channel Logout 1.0 §2.4, §2.6. That it has its effect once is for whoever remembers `token_id`.
-"""
+"""PURE: whether a logout token is genuine, for this gateway, and recent, and which sessions it names: OpenID
+Connect Back-Channel Logout 1.0 §2.4, §2.6. The caller must remember `token_id`, so that a token takes effect
+once."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ from authproxy.oidc.signed_token import SignedToken, TokenKind, instant, is_iden
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 _NAME = "logout token"
 _TYPED = TokenKind(_NAME, frozenset({"LOGOUT+JWT", "APPLICATION/LOGOUT+JWT"}))
-# §2.4 recommends the type of its own since 2022; providers from before leave it out or say JWT.
+# Since 2022 §2.4 recommends a type of its own. Older providers send no `typ`, or JWT.
 _TYPED_OR_NOT = TokenKind(_NAME, _TYPED.types | {"JWT"})
 _OLDEST = timedelta(minutes=5)
-"""The specification recommends tokens of two minutes; a longer life gives a stolen one longer use."""
+"""§2.4 recommends that tokens expire within two minutes. The longer a token is accepted, the longer a stolen
+one can be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogoutToken:
-    """What a token that has passed every check asks for. At least one of `subject` and `provider_session` is
-    there."""
+    """The request of a token that has passed every check. At least one of `subject` and `provider_session` is
+    set."""
 
     issuer: Issuer
     subject: Subject | None = field(repr=False)
     provider_session: str | None = field(repr=False)
     token_id: str = field(repr=False)
     good_until: datetime
-    """From then on the token is refused for its age."""
+    """After this time the token is refused as too old."""
 
 
 def read(token: str, relying_party: RelyingParty) -> SignedToken:
-    """As `signed_token.read`, for a logout token."""
+    """Like `signed_token.read`, for a logout token."""
     kind = _TYPED if relying_party.logout_tokens == "typed" else _TYPED_OR_NOT
     return signed_token.read(token, kind, relying_party.algorithm)
 
@@ -46,8 +47,7 @@ def read(token: str, relying_party: RelyingParty) -> SignedToken:
 def verified(
     token: SignedToken, key: VerificationKey, relying_party: RelyingParty, *, now: datetime
 ) -> LogoutToken:
-    """What the token asks for, after the signature and then every check. Raises TokenRefused with the first
-    check that failed."""
+    """Checks the signature first and then every claim. Raises TokenRefused for the first check that fails."""
     kind = token.kind
     claims = signed_token.claims_of(token, key)
     signed_token.check_parties(claims, kind, relying_party)
@@ -69,8 +69,8 @@ def verified(
 
 
 def _check_meaning(claims: Mapping[str, Any], kind: TokenKind) -> None:
-    """Without these an ID token could be played as a logout token: the same key signs both, and `typ` may be
-    missing."""
+    """§2.6: demands `events` and forbids `nonce`. Otherwise an ID token could be replayed as a logout token,
+    because the same key signs both and `typ` may be missing."""
     events = claims.get("events")
     if not isinstance(events, dict) or events.keys() != {EVENT} or not isinstance(events[EVENT], dict):
         raise kind.refused("events is not that of a back-channel logout alone")
@@ -83,7 +83,7 @@ def _good_until(
 ) -> datetime:
     leeway = relying_party.leeway
     if relying_party.logout_tokens == "draft" and "exp" not in claims:
-        # The age alone is the limit then: it is bounded for every token.
+        # The maximum age, which holds for every token, is the only limit then.
         claims = {**claims, "exp": (instant(claims, "iat", kind) + _OLDEST).timestamp()}
     times = signed_token.check_times(claims, kind, leeway=leeway, now=now)
     if now - times.issued_at >= _OLDEST + leeway:

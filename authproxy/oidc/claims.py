@@ -1,8 +1,8 @@
-"""PURE: what a provider's claims say about the person (OpenID Connect Core §5.1), where its profile leaves
-names and types open.
+"""PURE: makes a person and a level of a provider's claims (OpenID Connect Core §5.1). The names and types of
+some claims are configurable, because the provider's profile leaves them open.
 
-Userinfo is read first, then the ID token. What contradicts itself is refused; what is doubtful is left out;
-an unknown level is the lowest one.
+Userinfo is read first, then the ID token. Contradictions are refused, doubtful values are left out, and an
+unknown level counts as the lowest.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ Claims = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimNames:
-    """Under which names, in order, a provider states something. A name is a member as it stands (a URL, too);
-    one that is not there leads by its dots into objects: `tax.value` is `value` within `tax`."""
+    """The names of the provider's claims, in the order in which they are tried. A name is first taken as a
+    whole (it may be a URL). If there is no such claim, its dots lead into objects: `tax.value` is `value`
+    within `tax`."""
 
     tax_number: tuple[str, ...]
     level: tuple[str, ...]
@@ -50,8 +51,8 @@ class ClaimNames:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedWhenAbsent:
-    """Whether an e-mail address and a telephone number count as verified where the provider says neither yes
-    nor no."""
+    """Whether an e-mail address and a telephone number count as verified if the provider says neither yes nor
+    no."""
 
     email: bool = True
     phone_number: bool = False
@@ -59,8 +60,8 @@ class VerifiedWhenAbsent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedIdentity:
-    """The person as the provider states them, what is `present` of all that is known of people, and what is
-    missing of what was required. `acr` and `amr` are the provider's words."""
+    """The person as the provider states them, the claims that are `present`, and the required ones that are
+    `missing`. `acr` and `amr` are the provider's values."""
 
     person: Person
     level: Level
@@ -80,8 +81,7 @@ def identity(
     required: Sequence[Claim],
     verified_when_absent: VerifiedWhenAbsent = VerifiedWhenAbsent(),
 ) -> ClaimedIdentity:
-    """The identity. Raises ClaimsRefused for a tax number that is invalid, or two that differ, whether or not
-    one is required."""
+    """Raises ClaimsRefused for an invalid tax number, or two that differ, even if none is required."""
     sources = (userinfo, id_token.every)
     person = Person(
         issuer=id_token.issuer,
@@ -121,7 +121,7 @@ def identity(
 
 
 def _stated(source: Claims, name: str) -> object:
-    """The value under a name; None if there is none."""
+    """The value of a claim; None if it is missing."""
     if name in source:
         return source[name]
     value: object = source
@@ -154,7 +154,7 @@ def _digits(value: object) -> str:
 
 
 def _level(sources: Iterable[Claims], names: Sequence[str], levels: Mapping[str, Level]) -> Level:
-    """Each source speaks by the first of the names that it uses; of two that differ the lower one counts."""
+    """Each source counts with the first name that it uses. If the sources differ, the lower level counts."""
     stated = [
         next((value for name in names if (value := _stated(source, name)) is not None), None)
         for source in sources
@@ -175,9 +175,9 @@ def _first(read: Callable[[Claims], str | None], sources: Iterable[Claims]) -> s
 def _verified(
     flag: str, sources: Sequence[Claims], read: Callable[[Claims], str | None], *, verified_when_absent: bool
 ) -> str | None:
-    """The first value that is verified. A source that denies it wins over whatever the other one says. A
-    source that says yes speaks of its own value, and of the other's only where that is the same or it has
-    none."""
+    """The first verified value. If one source says "not verified", there is none. A source that says
+    "verified" vouches for its own value, and for the other's value only if that is the same or it states none
+    itself."""
     if any(not (source[flag] is True or source[flag] == "true") for source in sources if flag in source):
         return None
     stated = [(read(source), flag in source) for source in sources]
@@ -195,23 +195,23 @@ def _verified(
 def _name(source: Claims, names: ClaimNames) -> str | None:
     given, family = _text(source, names.given_name), _text(source, names.family_name)
     name = _text(source, names.name) or (f"{given} {family}" if given and family else None)
-    # One spelling of š for everybody who compares: as one character, not as s and a caron (Unicode Standard
-    # Annex 15).
+    # NFC (Unicode Standard Annex 15) spells `š` as one character, not as `s` and a caron, so that names can
+    # be compared.
     return unicodedata.normalize("NFC", name)[:_TEXT_LIMIT].rstrip() if name else None
 
 
 def _email(source: Claims, names: Sequence[str]) -> str | None:
     email = _text(source, names)
-    # More than one `@`: mail software disagrees on which part is the domain. A shortened address is somebody
-    # else's: none is cut.
+    # Mail software disagrees on the domain of an address with more than one `@`. A long address is not cut,
+    # because the rest could be somebody else's address.
     if email is None or len(email) > _TEXT_LIMIT or not _EMAIL.fullmatch(email):
         return None
     return email
 
 
 def _phone(source: Claims, names: Sequence[str]) -> str | None:
-    """E.164. A number without its country is a Slovenian one if it can be; where a code may be sent is
-    nothing to guess at."""
+    """E.164. A number without a country code is taken as Slovenian if it has that form. Otherwise nothing is
+    guessed, because codes are sent to this number."""
     text = _text(source, names)
     if text is None:
         return None
@@ -228,7 +228,7 @@ def _phone(source: Claims, names: Sequence[str]) -> str | None:
 
 
 def _has_address(source: Claims, names: Sequence[str]) -> bool:
-    """An address is an object with any part in it, or text; `formatted` may have several lines (OpenID
+    """An address is text, or an object with at least one part; `formatted` may have several lines (OpenID
     Connect Core §5.1.1)."""
     return any(_is_address_part(part) for name in names for part in _parts(_stated(source, name)))
 
@@ -242,7 +242,7 @@ def _is_address_part(part: object) -> bool:
 
 
 def _text(source: Claims, names: Sequence[str]) -> str | None:
-    """What is stated under the first of the names that says something in one visible line."""
+    """The value of the first name that has one line of visible text."""
     values = (_stated(source, name) for name in names)
     return next(
         (value.strip() for value in values if isinstance(value, str) and value.strip() and is_visible(value)),

@@ -1,5 +1,4 @@
-"""How the gateway says at the provider's endpoints who it is: the client authentications of OpenID Connect
-Core §9."""
+"""How the gateway authenticates at the provider's endpoints (OpenID Connect Core §9)."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ _CURVE_ALGORITHMS = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "E
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a question carries so that the provider knows the gateway."""
+    """The headers and form fields that authenticate the gateway in a request."""
 
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     form: dict[str, str] = field(default_factory=dict, repr=False)
@@ -54,7 +53,7 @@ class ClientCredentials:
         )
 
     def towards(self, audience: str) -> Credentials:
-        """The credentials for one question. `audience` is whom a signed assertion is for: the URL of the
+        """The credentials for one request. `audience` is the audience of a signed assertion: the URL of the
         endpoint, or the issuer."""
         if self._key is not None:
             return Credentials(
@@ -66,12 +65,12 @@ class ClientCredentials:
         client_id, secret = self._relying_party.client_id, self._relying_party.client_secret or ""
         if self._relying_party.client_authentication == "client_secret_post":
             return Credentials(form={"client_id": client_id, "client_secret": secret})
-        # RFC 6749 §2.3.1: both halves are form-encoded first, so that a colon in them stays theirs.
+        # RFC 6749 §2.3.1: both halves are form-encoded first, so that a colon within them is no separator.
         pair = f"{quote_plus(client_id)}:{quote_plus(secret)}".encode()
         return Credentials(headers={"Authorization": "Basic " + base64.b64encode(pair).decode("ascii")})
 
     def _assertion(self, key: _ClientKey, audience: str) -> str:
-        """For this audience, once, within a minute."""
+        """An assertion for this audience, valid for a minute and with a `jti` of its own (RFC 7523 §3)."""
         issued_at = int(self._clock().timestamp())
         header = {"alg": key.algorithm, "typ": "JWT"}
         if self._relying_party.client_key_id is not None:

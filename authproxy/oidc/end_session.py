@@ -1,9 +1,8 @@
-"""PURE: how a browser is sent to the provider to end its session there (OpenID Connect RP-Initiated Logout
+"""PURE: the request with which a browser ends the session at the provider (OpenID Connect RP-Initiated Logout
 1.0 §2).
 
-`id_token_hint` makes some providers come back that otherwise stay on a page of their own (MITREid). In an
-address it reaches histories and logs, so a token with anything about the person in it goes there only if the
-settings say so.
+Some providers (MITREid) send the browser back only if there is an `id_token_hint`. In a URL the hint reaches
+histories and logs, so a token with personal data is put there only if the settings say so.
 """
 
 from __future__ import annotations
@@ -40,16 +39,16 @@ _OF_THE_PROTOCOL: Final = frozenset(
     }
 )
 _PERSONAL: Final = re.compile(r"[@\s]|^(?:SI)?[0-9]{8}$|^[0-9]{13}$", re.ASCII | re.IGNORECASE)
-"""A subject that is an e-mail address, a name with blanks, a tax number or the number of a citizen (EMŠO)."""
+"""A subject that looks like an e-mail address, a name with spaces, a tax number or a personal number
+(EMŠO)."""
 _LONGEST_IN_URL: Final = 2048
-"""Characters of a token in an address: a front proxy takes 4 KiB for the whole head of our answer by default
+"""Characters of a token in a URL. A front proxy accepts 4 KiB for the head of our answer by default
 (nginx)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndSessionRequest:
-    """What the browser is to bring to the provider's `endpoint`: by GET at `location`, or as the fields of a
-    form by POST."""
+    """What the browser sends to the provider's `endpoint`: by GET at `location`, or as a form by POST."""
 
     by: Literal["get", "post"]
     endpoint: str
@@ -57,20 +56,20 @@ class EndSessionRequest:
 
     @property
     def location(self) -> str:
-        """Each parameter occurs once, whatever the provider has put into its endpoint's query."""
+        """The URL for a GET. Each parameter occurs once, even if the endpoint's URL has it in its query."""
         endpoint, _, query = self.endpoint.partition("?")
-        theirs = [
+        others = [
             piece
             for piece in query.split("&")
             if piece and unquote_plus(piece.partition("=")[0]) not in self.fields
         ]
-        return f"{endpoint}?{'&'.join([*theirs, urlencode(self.fields, quote_via=quote)])}"
+        return f"{endpoint}?{'&'.join([*others, urlencode(self.fields, quote_via=quote)])}"
 
 
 def request(
     relying_party: RelyingParty, *, endpoint: str, id_token: str, post_logout_redirect_uri: str, state: str
 ) -> EndSessionRequest | None:
-    """The request for one session; None where the settings send nobody to the provider."""
+    """The request for one session; None if the settings send nobody to the provider."""
     if relying_party.logout_method == "none":
         return None
     fields = {
@@ -84,8 +83,8 @@ def request(
 
 
 def is_impersonal(id_token: str) -> bool:
-    """Whether nothing in the token says more about the person than the provider's name for them. What cannot
-    be read is personal."""
+    """Whether the token identifies the person only by the provider's subject. A token that cannot be read
+    counts as personal."""
     try:
         _, payload, _ = id_token.split(".")
         claims = json_object(octets_of(payload))

@@ -1,7 +1,7 @@
-"""Asks a provider one question over HTTP, and decides what counts as an answer (RFC 9700 §4.12: no redirect
-is ever followed).
+"""Sends one request to a provider over HTTP, and decides what counts as an answer. It never follows a
+redirect (RFC 9700 §4.12: a redirect may forward credentials).
 
-An answer is whole, small, uncompressed and in time; everything else means that the provider cannot be asked.
+An answer is complete, small, uncompressed and in time. Anything else means that the provider cannot be asked.
 """
 
 from __future__ import annotations
@@ -28,14 +28,13 @@ _LATER = frozenset({408, 425, 429})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderQuestion:
-    """One request. `name` is what the provider's endpoint is called in messages; URLs, fields and bodies
-    never are in them."""
+    """One request. `name` is the endpoint's name in messages, which never contain URLs, fields or bodies."""
 
     name: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
-    """Sent by POST; without a form the question is a GET."""
+    """Sent by POST. Without a form the request is a GET."""
     success: int = 200
     """The status of a good answer."""
     size_limit: int
@@ -43,7 +42,7 @@ class ProviderQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderAnswer:
-    """What came back: a success (200, or what the question says), or the provider's own refusal (4xx)."""
+    """A success (200, or the status that the question expects), or a refusal by the provider (4xx)."""
 
     question: ProviderQuestion
     status: int
@@ -51,8 +50,8 @@ class ProviderAnswer:
     body: bytes = field(repr=False)
 
     def json_object(self) -> dict[str, Any]:
-        """The JSON object in the answer. Raises CannotAsk if there is none (a maintenance page),
-        AnswerInvalid if it can be read twice."""
+        """The JSON object in the answer. Raises CannotAsk if there is none (a maintenance page), and
+        AnswerInvalid if it is ambiguous."""
         if self.media_type != "application/json" and not (
             self.media_type.startswith("application/") and self.media_type.endswith("+json")
         ):
@@ -66,7 +65,7 @@ class ProviderAnswer:
 
     @property
     def error(self) -> str | None:
-        """The error code in a refusal, if there is a registered one (RFC 6749 §5.2). Descriptions are not
+        """The error code of a refusal, if it is a registered one (RFC 6749 §5.2). Descriptions are not
         read."""
         try:
             return registered(self.json_object().get("error"))
@@ -75,7 +74,7 @@ class ProviderAnswer:
 
     @property
     def said(self) -> str:
-        """A refusal for operators: the status, and the error code if there is a registered one."""
+        """A refusal in words for operators: the status, and the error code if it is a registered one."""
         return f"{self.status}" if self.error is None else f"{self.status}, {self.error}"
 
 
@@ -84,19 +83,18 @@ def cannot_ask(message: str) -> CannotAsk:
 
 
 def has_been_sent(failure: CannotAsk) -> bool:
-    """Whether the question that `ask` has failed with may have reached the provider, which may have acted on
-    it."""
+    """Whether a failed question may have reached the provider, which may have acted on it."""
     return not isinstance(failure.__context__, aiohttp.ClientConnectorError)
 
 
 def client_session(
     ca_file: str | None, timeout: timedelta, names: Resolver | None = None
 ) -> aiohttp.ClientSession:
-    """A session for one provider: no cookies, no proxy from the environment, certificates checked (against
-    `ca_file` alone if given).
+    """A session for one provider: no cookies, no proxy from the environment, certificates verified (only
+    against `ca_file`, if it is given).
 
-    Connections are not kept: one that the provider closes just as the code travels over it would cost the
-    person the sign-in.
+    Connections are not reused: if the provider closed one while the code travels over it, the sign-in would
+    be lost.
     """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
@@ -117,16 +115,16 @@ def client_session(
 async def ask(
     session: aiohttp.ClientSession, question: ProviderQuestion, *, time_limit: timedelta
 ) -> ProviderAnswer:
-    """The provider's answer. Raises CannotAsk for everything that is none: no connection, no end in time,
-    5xx, redirects, too much."""
+    """Returns the provider's answer. Raises CannotAsk if there is none: no connection, too late, too large,
+    5xx, a redirect."""
     try:
         async with asyncio.timeout(time_limit.total_seconds()):
             return await _asked(session, question)
     except TimeoutError:
         raise cannot_ask(f"{question.name} gave no answer within {time_limit.total_seconds():g} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        # The texts of these may quote what was received; the class says enough (certificate, DNS, connection,
-        # malformed answer).
+        # The texts of these errors may quote what was received. The class name tells enough (certificate,
+        # DNS, connection, malformed answer).
         raise cannot_ask(f"{question.name} could not be asked: {type(error).__name__}") from None
 
 
@@ -144,7 +142,7 @@ async def _asked(session: aiohttp.ClientSession, question: ProviderQuestion) -> 
             or response.status in _LATER
         ):
             raise cannot_ask(f"{question.name} answered {response.status}")
-        # A few bytes of gzip can stand for gigabytes; we asked for none.
+        # A few bytes of gzip can expand to gigabytes, and we asked for no compression.
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise cannot_ask(f"{question.name} answered in an encoding that was not asked for")
         return ProviderAnswer(

@@ -1,4 +1,4 @@
-"""PURE: whether an ID token is genuine, for us, from this sign-in, and fresh: OpenID Connect Core
+"""PURE: whether an ID token is genuine, for this gateway, from this sign-in, and recent: OpenID Connect Core
 §3.1.3.7."""
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from authproxy.oidc.relying_party import Algorithm, RelyingParty
 from authproxy.oidc.signed_token import SignedToken, TokenKind, instant, is_identifier, seconds
 from authproxy.oidc.wire import Unreadable, base64url, json_object, octets_of
 
-# Providers that put a person's groups into the token need more than the 16 KiB of others.
+# Some providers put a person's groups into the token, so it may be longer than the 16 KiB of other kinds.
 _KIND = TokenKind("ID token", frozenset({"JWT"}), longest=64 * 1024)
 _OLDEST = timedelta(minutes=10)
 
@@ -34,16 +34,16 @@ class VerifiedClaims:
 
     @property
     def provider_session(self) -> str | None:
-        """The provider's name for its session (`sid`, OpenID Connect Back-Channel Logout §2.1); None if it
-        states none that can be used."""
+        """The provider's name for its session (`sid`, OpenID Connect Back-Channel Logout §2.1); None if there
+        is no usable one."""
         name = self.every.get("sid")
         return name if is_identifier(name) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """What only this sign-in can know: the nonce that was sent, the access token that came along, and what
-    time it is."""
+    """What this sign-in expects: the nonce that was sent, the access token that came with the ID token, and
+    the time."""
 
     nonce: str = field(repr=False)
     access_token: str = field(repr=False)
@@ -51,15 +51,14 @@ class Expectation:
 
 
 def read(token: str, algorithm: Algorithm) -> SignedToken:
-    """As `signed_token.read`, for an ID token."""
+    """Like `signed_token.read`, for an ID token."""
     return signed_token.read(token, _KIND, algorithm)
 
 
 def verified(
     token: SignedToken, key: VerificationKey, relying_party: RelyingParty, expected: Expectation
 ) -> VerifiedClaims:
-    """The claims, after the signature and then every check. Raises TokenRefused with the first check that
-    failed."""
+    """Checks the signature first and then every claim. Raises TokenRefused for the first check that fails."""
     claims = signed_token.claims_of(token, key)
     signed_token.check_parties(claims, _KIND, relying_party)
     _check_binding(claims, token.algorithm, expected)
@@ -73,8 +72,8 @@ def verified(
 
 
 def auth_time_in(token: str) -> datetime | None:
-    """When the person of a token that was verified before had authenticated, by the provider's clock; None if
-    it does not say."""
+    """When the person of an already verified token had authenticated, by the provider's clock; None if it
+    does not say."""
     try:
         claims = json_object(octets_of(token.split(".")[1]))
         return instant(claims, "auth_time", _KIND) if "auth_time" in claims else None
@@ -90,14 +89,15 @@ def _check_binding(claims: dict[str, Any], algorithm: Algorithm, expected: Expec
 
 
 def _are_equal(received: object, expected: str) -> bool:
-    # Lone surrogates have no UTF-8; "surrogatepass" keeps them comparable.
+    # Lone surrogates cannot be encoded as UTF-8. "surrogatepass" makes them comparable.
     return isinstance(received, str) and hmac.compare_digest(
         received.encode("utf-8", "surrogatepass"), expected.encode()
     )
 
 
 def _at_hash(access_token: str, algorithm: Algorithm) -> str:
-    """OpenID Connect Core §3.1.3.6; for Ed25519 the hash is its own, SHA-512."""
+    """OpenID Connect Core §3.1.3.6: the left half of the access token's hash, by the hash of the token's
+    algorithm. For Ed25519 that is SHA-512."""
     digest = hashlib.new(
         "sha512" if algorithm == "EdDSA" else f"sha{algorithm[2:]}", access_token.encode()
     ).digest()

@@ -1,7 +1,7 @@
-"""PURE: which keys of a provider's JWK set (RFC 7517, RFC 7518 §6) may verify an ID token, and which one a
-token means.
+"""PURE: which keys of a provider's JWK set (RFC 7517, RFC 7518 §6) may verify its tokens, and which one a
+token names.
 
-A key that is not certainly a strong public signature key for the pinned algorithm does not exist here.
+Only strong public signature keys for the pinned algorithm are used. All other keys are ignored.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _ALGORITHMS = get_default_algorithms()
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519"}
 _COORDINATES = {"RSA": ("n", "e"), "EC": ("x", "y"), "OKP": ("x",)}
 _KEY_ID = re.compile(r"[\x20-\x7e]{1,256}", re.ASCII)
-# Below 2048 bits RSA is weak (RFC 7518 §3.3); above 8192 one verification becomes a burden that the provider
-# could choose.
+# Below 2048 bits RSA is weak (RFC 7518 §3.3). Above 8192 bits one verification is so expensive that a
+# provider could slow the gateway down.
 _RSA_BITS = range(2048, 8192 + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationKey:
-    """A public key, tied to the one algorithm that it may be used with."""
+    """A public key and the only algorithm that it may be used with."""
 
     key_id: str | None
     algorithm: Algorithm
@@ -44,20 +44,21 @@ class VerificationKey:
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """The usable keys. Keys that share a `kid` are none of them: a token could not say which one it means."""
+    """The usable keys. Keys that share a `kid` are left out, because a token could not say which one it
+    means."""
 
     keys: tuple[VerificationKey, ...]
 
     def meant_by(self, key_id: str | None) -> VerificationKey | None:
-        """The key of that `kid`; for a token without `kid`, the only key there is."""
+        """The key with that `kid`. For a token without `kid` it is the only key, if there is exactly one."""
         if key_id is None:
             return self.keys[0] if len(self.keys) == 1 else None
         return next((key for key in self.keys if key.key_id == key_id), None)
 
 
 def read(document: Mapping[str, Any], algorithm: Algorithm) -> KeySet:
-    """The keys of the set that are usable with the algorithm, perhaps none. Raises Unreadable for what is no
-    JWK set at all."""
+    """The keys of the set that can be used with the algorithm; there may be none. Raises Unreadable if the
+    document is not a JWK set."""
     jwks = document.get("keys")
     if not isinstance(jwks, list) or not all(isinstance(jwk, dict) for jwk in jwks):
         raise Unreadable("not a JWK set")
@@ -94,6 +95,6 @@ def _is_meant_for(jwk: dict[str, Any], algorithm: Algorithm) -> bool:
         and jwk.get("alg", algorithm) == algorithm
         and isinstance(operations, list)
         and "verify" in operations
-        # A published private key signs for everybody.
+        # A private key was published: anybody can sign with it.
         and "d" not in jwk
     )

@@ -1,8 +1,8 @@
-"""What the provider says of itself: its metadata (OpenID Connect Discovery 1.0 §4) and its keys, asked for
-rarely and kept well.
+"""The provider's metadata (OpenID Connect Discovery 1.0 §4) and keys. They are fetched rarely, and the last
+good ones are kept.
 
-The provider's `Cache-Control` is not looked at: how stale our knowledge may be is our decision, and MITREid
-sends none that helps.
+The provider's `Cache-Control` is ignored: how old our knowledge may be is our decision, and MITREid sends no
+useful one.
 """
 
 from __future__ import annotations
@@ -27,17 +27,18 @@ from authproxy.telemetry.logging import logger
 
 FRESH_FOR = timedelta(hours=1)
 COOL_DOWN = timedelta(seconds=5)
-"""After a failure nobody asks again for this long: a dead provider is not asked once per user."""
+"""After a failure the provider is not asked for this long. Otherwise every user would ask a provider that is
+down."""
 STRANGERS_KEY_SEARCH_INTERVAL = timedelta(minutes=1)
-"""Tokens that anybody may send make us look for an unknown key at most this often."""
+"""For a token that anybody may send, an unknown key is looked for at most this often."""
 KEY_SEARCHES = 5
-"""How often in a row tokens of the token endpoint, which are the provider's own, may make us look for an
-unknown key."""
+"""How often in a row an unknown key is looked for because of tokens from the token endpoint, which come from
+the provider itself."""
 KEY_SEARCH_BACK_AFTER = timedelta(seconds=10)
-"""After this long there is one search more, up to `KEY_SEARCHES`."""
+"""After this time one more search is allowed, up to `KEY_SEARCHES`."""
 _TRIED_AGAIN_AFTER = (0.1, 0.4)
-"""Seconds. A code is valid once: the keys that its token needs are asked for again before the sign-in is
-given up."""
+"""Seconds. A code can be redeemed once, so the keys for its token are asked for again before the sign-in
+fails."""
 _SIZE_LIMIT = 256 * 1024
 
 T = TypeVar("T")
@@ -45,7 +46,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
-    """The part of the provider's metadata that is used. Every URL in it has passed `is_endpoint`."""
+    """The part of the provider's metadata that is used. Every URL has passed `is_endpoint`."""
 
     authorization_endpoint: str
     token_endpoint: str
@@ -58,14 +59,14 @@ class Metadata:
     """Whether authorization responses must carry `iss` (RFC 9207 §3)."""
     pushed_authorization_request_endpoint: str | None = None
     demands_pushed_requests: bool = False
-    """Whether it refuses authorization requests that were not pushed (RFC 9126 §5)."""
+    """Whether the provider refuses authorization requests that were not pushed (RFC 9126 §5)."""
     userinfo_algorithms: tuple[Algorithm, ...] = ()
-    """By which of the algorithms that may be believed it says that it signs userinfo."""
+    """The algorithms by which the provider signs userinfo, as far as they may be trusted."""
 
 
 def read(document: Mapping[str, Any], issuer: str) -> Metadata:
-    """The metadata in a discovery document. Raises Unreadable unless it is this issuer's, to the byte, and
-    names usable endpoints."""
+    """The metadata in a discovery document. Raises Unreadable unless its issuer is the configured one, byte
+    for byte (OpenID Connect Discovery §4.3), and the endpoints can be used."""
     stated = document.get("issuer")
     if stated != issuer:
         hint = (
@@ -82,8 +83,8 @@ def read(document: Mapping[str, Any], issuer: str) -> Metadata:
         return url
 
     def usable(name: str) -> str | None:
-        """The URL of something that most sign-ins do without: one that may not be used is none, and the rest
-        of the document holds."""
+        """The URL of an endpoint that most sign-ins do not need. An unusable one counts as absent; the rest
+        of the document stays valid."""
         url = document.get(name)
         return url if isinstance(url, str) and is_endpoint(url, issuer=issuer) else None
 
@@ -108,16 +109,16 @@ def read(document: Mapping[str, Any], issuer: str) -> Metadata:
 
 
 def _algorithms(announced: object) -> tuple[Algorithm, ...]:
-    """Those that may be believed: signatures by a public key, never `none` and never by the client secret."""
+    """The announced algorithms that may be trusted: signatures by a public key, never `none`, never HMAC with
+    the client secret."""
     return tuple(known for known in ALGORITHMS if isinstance(announced, list) and known in announced)
 
 
 class LastGood(Generic[T]):
-    """A value that is asked for when it is missing or an hour old; the last good one is kept when the asking
-    fails.
+    """A value that is fetched if it is missing or an hour old. If that fails, the last good value is kept.
 
-    However many wait, one asks: whoever holds the lock. If that one is cancelled the next in line asks, so
-    nobody's impatience is another's failure and no task outlives its request.
+    Only one caller asks at a time: the holder of the lock. If that caller is cancelled, the next one asks. So
+    one caller's cancellation does not fail another one, and no task outlives its request.
     """
 
     def __init__(self, fetch: Callable[[], Awaitable[T]], clock: Callable[[], datetime]) -> None:
@@ -125,16 +126,16 @@ class LastGood(Generic[T]):
         self._clock = clock
         self._asking = asyncio.Lock()
         self.failures = 0
-        """How many questions have failed since the start."""
+        """The number of failed questions since the start."""
         self._renewed_at: datetime | None = None
         self._failed_at: datetime | None = None
         self.value: T | None = None
         self.fetched_at: datetime | None = None
         self.failure: str | None = None
-        """Why the last question failed; None if it did not. For operators, free of secrets."""
+        """Why the last question failed; None if it did not. For operators, without secrets."""
 
     async def current(self) -> T:
-        """The value. Raises CannotAsk only if there has never been one."""
+        """Returns the value. Raises CannotAsk only if there has never been one."""
         if self.value is not None and (self._is_fresh() or self._asking.locked()):
             return self.value
         async with self._asking:
@@ -148,8 +149,8 @@ class LastGood(Generic[T]):
                 return self.value
 
     async def renewed(self, *, interval: timedelta) -> T:
-        """The value, asked for again unless that has been tried within the interval. Raises CannotAsk while
-        the last trial failed."""
+        """Returns the value. It is fetched again unless that was tried within the interval. Raises CannotAsk
+        if the last try failed."""
         async with self._asking:
             if self.value is None or not self._is_within(interval, self._renewed_at):
                 self._renewed_at = self._clock()
@@ -161,12 +162,12 @@ class LastGood(Generic[T]):
     async def newer_than(
         self, seen: T | None, may_ask: Callable[[], bool], *, failures: int
     ) -> tuple[T, bool] | None:
-        """Another value than the one that was seen, and whether it has been asked for in this call; None if
-        none may be asked for now.
+        """Returns a value other than `seen`, and whether this call has fetched it; None if `may_ask` allows
+        no question.
 
-        Raises CannotAsk if the question failed, or if somebody else's has failed since there were so many
-        `failures`: however many try again, one asks. That a question has failed a moment before that is no
-        reason here not to ask.
+        Raises CannotAsk if the question failed, or if another caller's has failed since the count was
+        `failures`: of many callers that retry, one asks. A failure just before that does not keep this call
+        from asking.
         """
         async with self._asking:
             if self.value is not None and self.value is not seen:
@@ -180,7 +181,7 @@ class LastGood(Generic[T]):
             return None
 
     async def refresh(self) -> None:
-        """Asks for the value, however fresh it is. A failure is kept in `failure`, not raised."""
+        """Fetches the value, however recent it is. A failure is stored in `failure`, not raised."""
         async with self._asking:
             with suppress(CannotAsk):
                 await self._ask()
@@ -189,7 +190,7 @@ class LastGood(Generic[T]):
         return self._is_within(FRESH_FOR, self.fetched_at)
 
     def _is_within(self, span: timedelta, since: datetime | None) -> bool:
-        # Not before either: a clock that was set back must not stretch the span.
+        # `since` must not be in the future: a clock that was set back must not stretch the span.
         return since is not None and timedelta(0) <= self._clock() - since < span
 
     async def _ask(self, *, at_once: bool = False) -> T:
@@ -201,7 +202,7 @@ class LastGood(Generic[T]):
             self._failed(str(failure))
             raise
         except Exception as failure:  # noqa: BLE001  (see below)
-            # Whatever an answer has done to its reader: nobody knows more than if there had been none.
+            # An answer that breaks its reader counts as no answer.
             logger("oidc").exception("provider.answer_failed")
             raise cannot_ask(
                 self._failed(f"its answer could not be read: {type(failure).__name__}")
@@ -216,7 +217,7 @@ class LastGood(Generic[T]):
 
 
 class _Searches:
-    """How many searches for unknown keys are left: a token bucket."""
+    """The number of searches for unknown keys that are left: a token bucket."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
@@ -224,7 +225,7 @@ class _Searches:
         self._counted_at = clock()
 
     def take(self) -> bool:
-        """Whether there is one, which is then used up. A clock that goes back brings none."""
+        """Takes one search, and returns whether there was one. If the clock goes back, none is added."""
         now = self._clock()
         self._left = min(
             KEY_SEARCHES, self._left + max(now - self._counted_at, timedelta(0)) / KEY_SEARCH_BACK_AFTER
@@ -254,16 +255,16 @@ class ProviderMetadata:
         return await self.metadata.current()
 
     async def have_keys(self) -> None:
-        """Asks for the keys, more than once if need be, unless there are some. Raises CannotAsk."""
+        """Fetches the keys if there are none, with retries. Raises CannotAsk."""
         if self.keys.value is None:
             await self._newer_keys(None, lambda: True)
 
     async def key(self, key_id: str | None) -> VerificationKey | None:
-        """The key that a token of the token endpoint means; asks for the keys again, more than once if need
-        be, if it is none that we know. None if it still is none."""
+        """The key that a token from the token endpoint names. If it is unknown, the keys are fetched again,
+        with retries. None if it is still unknown."""
         keys = await self.keys.current()
-        # What somebody else was asking for when the token arrived may be older than its key: then it is
-        # looked for once more.
+        # A fetch that another caller had begun when the token arrived may be older than the token's key. Then
+        # one more fetch is made.
         for _ in range(2):
             known = keys.meant_by(key_id)
             newer = None if known is not None else await self._newer_keys(keys, self._searches.take)
@@ -275,9 +276,8 @@ class ProviderMetadata:
         return keys.meant_by(key_id)
 
     async def key_instead(self, key: VerificationKey, key_id: str | None) -> VerificationKey | None:
-        """Another key that a token of the token endpoint means, after this one has not signed it: a provider
-        may have put a new key in the place of the old one without a new name, or uses no names. None if there
-        is no other."""
+        """Another key for a token from the token endpoint, after `key` did not verify it: a provider may
+        replace a key without a new `kid`, or use no `kid`. None if there is no other key."""
         keys = await self.keys.current()
         if keys.meant_by(key_id) is key:
             newer = await self._newer_keys(keys, self._searches.take)
@@ -286,15 +286,15 @@ class ProviderMetadata:
         return None if found is key else found
 
     async def key_for_stranger(self, key_id: str | None) -> VerificationKey | None:
-        """As `key`, for tokens that anybody may send: these have a search of their own, so that forged ones
-        do not use up that of the sign-ins, which would then not find a new key."""
+        """Like `key`, for tokens that anybody may send. They have a search limit of their own, so that forged
+        tokens do not use up the searches that sign-ins need after a change of keys."""
         known = (await self.keys.current()).meant_by(key_id)
         return known or (
             await self._keys_for_strangers.renewed(interval=STRANGERS_KEY_SEARCH_INTERVAL)
         ).meant_by(key_id)
 
     async def userinfo_key(self, key_id: str | None, algorithm: Algorithm) -> VerificationKey | None:
-        """As `key`, for signed userinfo, whose algorithm need not be that of ID tokens."""
+        """Like `key`, for signed userinfo, which may use another algorithm than ID tokens."""
         if algorithm == self._relying_party.algorithm:
             return await self.key(key_id)
         keys = await self.keys.current()
@@ -308,15 +308,14 @@ class ProviderMetadata:
         return key_set.read(self._jwks, algorithm)
 
     async def refresh(self) -> None:
-        """Asks for both ahead of need. Never raises CannotAsk: what failed is found in `failure`, what was
-        known stays known."""
+        """Fetches both in advance. Never raises CannotAsk: a failure is stored in `failure`, and the last
+        good values stay."""
         await self.metadata.refresh()
         await self.keys.refresh()
 
     async def _fetch_metadata(self) -> Metadata:
         issuer = self._relying_party.issuer
-        # OpenID Connect Discovery §4: a slash at the end of the issuer is removed for this, and only for
-        # this.
+        # OpenID Connect Discovery §4.1: a slash at the end of the issuer is removed for this URL only.
         document = await self._document(
             "discovery document", issuer.removesuffix("/") + "/.well-known/openid-configuration"
         )
@@ -337,8 +336,8 @@ class ProviderMetadata:
     async def _newer_keys(
         self, seen: KeySet | None, may_ask: Callable[[], bool]
     ) -> tuple[KeySet, bool] | None:
-        """As `LastGood.newer_than`; a question that fails is asked again, as long as one may take
-        altogether."""
+        """Like `LastGood.newer_than`, but a failed question is repeated, all within the time limit of one
+        question."""
         pauses, failures = list(_TRIED_AGAIN_AFTER), self.keys.failures
         try:
             async with asyncio.timeout(self._relying_party.timeout.total_seconds()):

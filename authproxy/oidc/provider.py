@@ -1,7 +1,7 @@
-"""The OpenID provider as sign-in sees it: where to send the browser, and whom its return has proved.
+"""The OpenID provider as sign-in sees it: where to send the browser, and who has come back.
 
-The order of the checks is that of OpenID Connect Core §3.1: response, code, ID token, userinfo. Nobody is
-asked before the answer at hand has been checked.
+The checks follow the order of OpenID Connect Core §3.1: response, code, ID token, userinfo. Nothing is sent
+before the previous answer has been checked.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from authproxy.oidc.userinfo import UserInfo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authenticated:
-    """A sign-in at the provider that has passed every check of the protocol. `id_token` is kept as a hint for
-    the logout only; `grant` is what the account may be asked about with later, None if there is no way to."""
+    """A sign-in that has passed every check of the protocol. `id_token` is kept only as a hint for the
+    logout. `grant` is used later to ask about the account; None if the provider offers no way."""
 
     claims: VerifiedClaims
     userinfo: Mapping[str, object] = field(repr=False)
@@ -39,20 +39,20 @@ class Authenticated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderHealth:
-    """What is known of the provider, without asking it."""
+    """What is known about the provider, without asking it."""
 
     metadata_known: bool
     metadata_age: timedelta | None
     usable_keys: int
     last_error: str | None
-    """Why the last question failed; None once it has succeeded. Holds no secret."""
+    """Why the last question failed; None if it succeeded. Contains no secret."""
 
 
 class OpenIdProvider:
-    """The relying party's side. Everything here raises CannotAsk while the provider cannot be asked.
+    """The gateway's view of the provider. Every method raises CannotAsk if the provider cannot be asked.
 
-    Raises ValueError at construction if the relying party's own key cannot sign. The session stays the
-    caller's: it closes it.
+    Raises ValueError at construction if the relying party's own key cannot sign. The caller closes the
+    session.
     """
 
     def __init__(
@@ -64,8 +64,8 @@ class OpenIdProvider:
         random_text: Callable[[int], str],
     ) -> None:
         self._relying_party = relying_party
-        # Whoever is sent a `max_age` has to state `auth_time` (OpenID Connect Core §2).
-        self._dating = (
+        # A provider that gets a `max_age` must state `auth_time` (OpenID Connect Core §2).
+        self._dated_relying_party = (
             relying_party
             if relying_party.max_age is not None
             else replace(relying_party, max_age=timedelta(0))
@@ -92,11 +92,12 @@ class OpenIdProvider:
         dated: bool = False,
         extra: Mapping[str, str] | None = None,
     ) -> str:
-        """The URL to send the browser to. `anew`: the provider is to ask who it is, whoever is signed in
-        there; `dated`: and to state when it did. `extra` are parameters beyond those of the protocol."""
+        """The URL to send the browser to. `anew`: the provider must authenticate the person again, even if
+        somebody is signed in there. `dated`: it must state when it did. `extra` are parameters beyond those
+        of the protocol."""
         metadata = await self._metadata.current()
         requested = authorization.parameters(
-            self._dating if dated else self._relying_party,
+            self._dated_relying_party if dated else self._relying_party,
             redirect_uri=redirect_uri,
             state=state,
             nonce=nonce,
@@ -112,9 +113,9 @@ class OpenIdProvider:
     async def authenticate(
         self, parameters: Sequence[tuple[str, str]], *, redirect_uri: str, nonce: str, code_verifier: str
     ) -> Authenticated:
-        """Whom the authorization response proves, after its state has been taken and its browser recognised.
+        """The person whom the authorization response proves. Its state and browser have been checked before.
 
-        Raises AuthorizationRefused if it proves nobody. The code is used up either way.
+        Raises AuthorizationRefused if it proves nobody. The code is used up in either case.
         """
         metadata = await self._metadata.current()
         response = authorization.read_response(
@@ -130,15 +131,15 @@ class OpenIdProvider:
             code_verifier=code_verifier,
         )
         claims = await self._verified(tokens, nonce)
-        userinfo = await self._userinfo.told(
+        userinfo = await self._userinfo.fetch(
             metadata, access_token=tokens.access_token, subject=claims.subject
         )
         grant = self._grant(tokens, can_introspect=metadata.introspection_endpoint is not None)
         return Authenticated(claims=claims, userinfo=userinfo, id_token=tokens.id_token, grant=grant)
 
     async def logout_token(self, text: str) -> LogoutToken:
-        """What a logout token asks for. Raises TokenRefused if it must not be believed; whether it was used
-        before is not known here."""
+        """Reads and verifies a logout token. Raises TokenRefused if it must not be believed. Whether it was
+        used before is not checked here."""
         token = back_channel_logout.read(text, self._relying_party)
         key = await self._metadata.key_for_stranger(token.key_id)
         if key is None:
@@ -148,9 +149,9 @@ class OpenIdProvider:
     async def end_session_request(
         self, *, id_token: str, post_logout_redirect_uri: str, state: str
     ) -> EndSessionRequest | None:
-        """How a browser ends its session at the provider; None where it is sent nowhere: by the settings, for
-        want of an endpoint, or because the provider has not answered lately, and the browser would show no
-        page of anybody's."""
+        """How a browser ends its session at the provider; None if it is not sent there: because of the
+        settings, because the provider has no such endpoint, or because the provider has not answered lately
+        and the browser would show an error."""
         endpoint = (await self._metadata.current()).end_session_endpoint
         if endpoint is None or self._metadata.metadata.failure is not None:
             return None
@@ -163,15 +164,15 @@ class OpenIdProvider:
         )
 
     async def ask_about(self, grant: Grant) -> Stands | Withdrawn:
-        """Whether the account that the grant was given for still stands."""
+        """Whether the account that the grant belongs to still exists."""
         return await self._account.ask(grant)
 
     async def end_grant(self, grant: Grant) -> None:
-        """Tells the provider that the grant is not needed any more."""
+        """Revokes the grant at the provider."""
         await self._account.end(grant)
 
     async def refresh(self) -> None:
-        """Asks for metadata and keys ahead of need. Never raises CannotAsk: `health` tells."""
+        """Fetches metadata and keys in advance. Never raises CannotAsk; `health` shows failures."""
         await self._metadata.refresh()
 
     def health(self, now: datetime) -> ProviderHealth:
@@ -199,6 +200,7 @@ class OpenIdProvider:
             raise token.kind.refused("no usable key of the provider is the one that it names")
         if not key.has_signed(token.signing_input, token.signature):
             key = await self._metadata.key_instead(key, token.key_id) or key
-        # The time is read only now: `iat` is younger than the response that brought the code.
+        # The clock is read only now: the token, and so its `iat`, is younger than the response that brought
+        # the code.
         expected = Expectation(nonce=nonce, access_token=tokens.access_token, now=self._clock())
         return id_token.verified(token, key, self._relying_party, expected)

@@ -1,5 +1,5 @@
-"""Pushes authorization requests to the provider, so that the browser carries a name for one and nobody on the
-way can read or change it: RFC 9126."""
+"""Pushes authorization requests to the provider (RFC 9126). The browser then carries only a reference, so
+nobody on the way can read or change the request."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class PushedRequests:
         self._credentials = credentials
 
     async def parameters(self, metadata: Metadata, requested: Mapping[str, str]) -> Mapping[str, str]:
-        """What the browser carries: the request itself, or its name if it was pushed. Raises CannotAsk if it
-        had to be and was not: no person can help a request that the provider refuses before it has seen
-        them."""
+        """The parameters that the browser carries: those of the request, or a reference if it was pushed.
+        Raises CannotAsk if it had to be pushed and could not be. A request that the provider refuses at this
+        point is an outage, too, because the person can do nothing about it."""
         if not self._pushes(metadata):
             return requested
         url = metadata.pushed_authorization_request_endpoint
@@ -41,7 +41,7 @@ class PushedRequests:
                 "the discovery document has no usable pushed_authorization_request_endpoint, and requests "
                 "are to be pushed"
             )
-        # §2: the issuer is the audience that every provider must accept in an assertion.
+        # RFC 9126 §2: every provider must accept the issuer as the audience of an assertion here.
         credentials = self._credentials.towards(self._relying_party.issuer)
         question = ProviderQuestion(
             name=_NAME,

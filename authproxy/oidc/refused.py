@@ -1,4 +1,4 @@
-"""PURE: the ends of a sign-in that the provider's answers cause. An outage is not among them: that is
+"""PURE: the failures of a sign-in that the provider's answers cause. An outage is not among them; that is
 `access.unavailable.CannotAsk`."""
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from authproxy.identity.person import Person
 
 
 class AuthorizationRefused(Exception):  # noqa: N818  (named after the outcome, as RFC 6749 does)
-    """This sign-in signs nobody in. The message is for operators; no text of the provider is repeated in it,
-    because providers put codes and names into their error texts. `error` is the provider's error code, if it
-    stated a registered one."""
+    """This sign-in signs nobody in. The message is for operators and never quotes the provider, because
+    providers put codes and names into their error texts. `error` is the provider's error code if it is a
+    registered one."""
 
     def __init__(self, reason: Reason, message: str, *, error: str | None = None) -> None:
         super().__init__(message)
@@ -53,26 +53,26 @@ _REGISTERED = frozenset(
 
 
 def registered(error: object) -> str | None:
-    """The error code if it is a registered one (OAuth Extensions Error Registry). Any other may hold what is
-    nobody's business."""
+    """The error code if it is a registered one (OAuth Extensions Error Registry). Others could contain
+    personal data."""
     return error if isinstance(error, str) and error in _REGISTERED else None
 
 
 class AnswerInvalid(AuthorizationRefused):
-    """The provider, or somebody in its name, answered something that must not be believed."""
+    """An answer of the provider, or in its name, that must not be believed."""
 
     def __init__(self, found: str) -> None:
         super().__init__(Reason.PROVIDER_ANSWER_INVALID, found)
 
 
 class TokenRefused(AnswerInvalid):
-    """A token of the provider failed a check; `found` says which one and, for clocks, by how much."""
+    """A token of the provider failed a check. `found` names the check and, for times, the difference."""
 
 
 class AuthenticationTooOld(TokenRefused):
-    """The token is genuine, and the person has not proved who they are as lately as was asked, or nobody says
-    when. Only the first can be mended by asking the person to authenticate again (`prompt=login`), because
-    some providers do so although they do not know `max_age`."""
+    """The token is genuine, but the person authenticated too long ago (`is_dated`), or the provider does not
+    say when. In the first case it helps to ask them to authenticate again (`prompt=login`): some providers
+    support that but not `max_age`."""
 
     def __init__(self, found: str, *, is_dated: bool = False) -> None:
         super().__init__(found)
@@ -81,7 +81,8 @@ class AuthenticationTooOld(TokenRefused):
 
 
 class ClaimsRefused(AuthorizationRefused):
-    """The ID token is genuine, but what is said about the person cannot be used; `person` is what can be."""
+    """The ID token is genuine, but the claims about the person cannot be used. `person` has those that
+    can."""
 
     def __init__(self, reason: Reason, message: str, *, person: Person) -> None:
         super().__init__(reason, message)

@@ -1,5 +1,4 @@
-"""PURE: what the gateway and one OpenID provider have agreed on, checked once so that nothing below needs to
-check it again."""
+"""PURE: what the gateway and an OpenID provider have agreed on. It is checked once, here."""
 
 from __future__ import annotations
 
@@ -21,9 +20,9 @@ ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelyingParty:
-    """The agreement. `algorithm` is the only one accepted on ID tokens; `leeway` is lived with between the
-    two clocks; `timeout` bounds one question to the provider. Raises ValueError for an agreement that cannot
-    be kept; the message holds no secret."""
+    """The agreement. `algorithm` is the only one accepted for ID tokens. `leeway` is the tolerated difference
+    between the two clocks. `timeout` limits one question to the provider. Raises ValueError for an impossible
+    agreement; the message has no secret."""
 
     issuer: str
     client_id: str
@@ -39,20 +38,19 @@ class RelyingParty:
     leeway: timedelta = timedelta(seconds=60)
     timeout: timedelta = timedelta(seconds=10)
     logout_tokens: LogoutTokens = "standard"
-    """How far logout tokens may fall short of today's recommendation (OpenID Connect Back-Channel Logout 1.0
-    §2.4): `typed` must say by `typ` what they are, `draft` ones need no `exp`."""
+    """How strictly logout tokens must follow OpenID Connect Back-Channel Logout 1.0 §2.4: `typed` ones must
+    have the `typ` of a logout token, `draft` ones need no `exp`."""
     logout_method: LogoutMethod = "get"
-    """How the browser goes to the provider to end its session there; `none`: it does not."""
+    """How the browser is sent to the provider to end the session there; `none`: not at all."""
     logout_hint: LogoutHint = "auto"
-    """Whether it brings the ID token along. `auto`: in an address only if nothing in the token is about the
-    person."""
+    """Whether it carries the ID token. `auto`: in a URL only if the token has no personal data."""
     audiences: frozenset[str] = frozenset()
-    """Who else may be an audience of the provider's tokens beside us."""
+    """Audiences of the provider's tokens that are trusted besides this client."""
     userinfo: UserInfoUse = "required"
-    """Whether the userinfo endpoint, where the provider has one, must answer; may be silent or refuse; or is
-    not asked."""
+    """Whether the userinfo endpoint, if the provider has one, must answer (`required`), may fail
+    (`optional`), or is not asked (`off`)."""
     pushed_authorization_requests: Pushing = "auto"
-    """Whether authorization requests are pushed (RFC 9126): `auto` where the provider demands it."""
+    """Whether authorization requests are pushed (RFC 9126). `auto`: if the provider demands it."""
 
     def __post_init__(self) -> None:
         if not is_endpoint(self.issuer, issuer=self.issuer) or "?" in self.issuer:
@@ -70,7 +68,7 @@ class RelyingParty:
             if not self.client_key:
                 raise ValueError("private_key_jwt needs client_key")
         elif not self.client_secret:
-            # An empty secret authenticates nobody, and some providers take it for a public client.
+            # An empty secret authenticates nobody, and some providers treat the client as a public one.
             raise ValueError(f"{self.client_authentication} needs client_secret")
         if "openid" not in self.scopes or any(not scope or " " in scope for scope in self.scopes):
             raise ValueError("scopes: `openid` is needed, and each scope is one word")
@@ -83,19 +81,20 @@ class RelyingParty:
 
     @property
     def demands_fresh_authentication(self) -> bool:
-        """Whether `max_age` is asked for. Never together with a prompt: MITREid then ignores it."""
+        """Whether `max_age` is sent. It is not sent together with a prompt, because MITREid ignores it
+        then."""
         return self.max_age is not None and self.prompt is None
 
 
 def is_endpoint(url: str, *, issuer: str) -> bool:
-    """Whether the gateway may send something there: https, or http on this machine if the issuer itself is
-    http on this machine."""
+    """Whether the gateway may send something to this URL: https, or http on this machine if the issuer is
+    http on this machine, too."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
         return False
-    # urlsplit drops tabs and line ends without a word.
+    # urlsplit silently drops tabs and line ends.
     if (
         not host
         or not url.isascii()

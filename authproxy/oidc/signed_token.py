@@ -1,8 +1,7 @@
-"""PURE: a token that the provider has signed (RFC 7515 compact form, RFC 8725), and the claims that all of
-its tokens have.
+"""PURE: reads a token that the provider has signed (RFC 7515 compact form, RFC 8725), and checks the claims
+that all kinds of tokens have.
 
-Nothing inside a token is read before its signature holds, save the header, and of that only what finds the
-key.
+Before the signature has been verified, only the header is read, and only to find the key.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from authproxy.oidc.refused import TokenRefused
 from authproxy.oidc.relying_party import Algorithm, RelyingParty
 from authproxy.oidc.wire import Unreadable, is_visible, json_object, octets_of
 
-# Members that would bring a key of the token's choice, change how the rest is read, or demand what we do not
-# know (RFC 7515 §4.1.11).
+# Header members with which a token chooses its own key, changes how the rest is read, or demands extensions
+# that we do not know (RFC 7515 §4.1.11).
 _FORBIDDEN_HEADERS = frozenset({"crit", "b64", "jku", "jwk", "x5u", "x5c", "zip"})
 _LAST_SECOND = 253_402_300_799  # of the year 9999, beyond which there is no datetime
 
 
 @dataclass(frozen=True, slots=True)
 class TokenKind:
-    """What a token is meant to be. `types` are the values of `typ` that say so, in capitals; a token without
-    `typ` says `JWT`. Nothing is read of one that has more than `longest` characters."""
+    """A kind of token. `types` are the accepted values of `typ`, in capitals; a token without `typ` counts as
+    `JWT`. A token of more than `longest` characters is not read."""
 
     name: str
     types: frozenset[str]
@@ -39,7 +38,7 @@ class TokenKind:
 
 @dataclass(frozen=True, slots=True)
 class SignedToken:
-    """A token whose form is right, and nothing more."""
+    """A well-formed token. Nothing else has been checked."""
 
     kind: TokenKind
     key_id: str | None
@@ -56,8 +55,8 @@ class TokenTimes:
 
 
 def read(token: str, kind: TokenKind, *algorithms: Algorithm) -> SignedToken:
-    """The parts of a token in JWS compact form whose header suits its kind and one of the algorithms. Raises
-    TokenRefused."""
+    """The parts of a token in JWS compact form. Its header must match the kind and one of the algorithms.
+    Raises TokenRefused."""
     if len(token) > kind.longest:
         raise kind.refused(f"longer than {kind.longest} characters")
     parts = token.split(".")
@@ -73,8 +72,8 @@ def read(token: str, kind: TokenKind, *algorithms: Algorithm) -> SignedToken:
         raise kind.refused(f"signed with another algorithm than {' or '.join(algorithms)}")
     if forbidden := header.keys() & _FORBIDDEN_HEADERS:
         raise kind.refused(f"header has {', '.join(sorted(forbidden))}")
-    # RFC 8725 §3.11: an access token, an ID token and a logout token are none of each other, though the same
-    # key has signed them.
+    # RFC 8725 §3.11: `typ` tells access tokens, ID tokens and logout tokens apart, which the same key may
+    # sign.
     token_type = header.get("typ", "JWT")
     if not isinstance(token_type, str) or token_type.upper() not in kind.types:
         raise kind.refused("typed as something else")
@@ -85,7 +84,7 @@ def read(token: str, kind: TokenKind, *algorithms: Algorithm) -> SignedToken:
 
 
 def claims_of(token: SignedToken, key: VerificationKey) -> dict[str, Any]:
-    """The claims, after the signature. Raises TokenRefused."""
+    """The claims, after the signature has been verified. Raises TokenRefused."""
     if not key.has_signed(token.signing_input, token.signature):
         raise token.kind.refused("the signature is wrong")
     try:
@@ -95,17 +94,18 @@ def claims_of(token: SignedToken, key: VerificationKey) -> dict[str, Any]:
 
 
 def check_parties(claims: Mapping[str, Any], kind: TokenKind, relying_party: RelyingParty) -> None:
-    """Raises TokenRefused unless the token is from this issuer, for us, and for nobody else but the audiences
-    that the settings trust."""
+    """Raises TokenRefused unless the token is from this issuer, and for this client and at most the further
+    audiences that the settings trust."""
     if claims.get("iss") != relying_party.issuer:
         raise kind.refused("iss is not the configured issuer, to the byte")
     stated = claims.get("aud")
     audiences = stated if isinstance(stated, list) else [stated]
-    # Of several audiences another one could be the thief (OpenID Connect Core §3.1.3.7): without settings we
-    # trust none but ourselves.
+    # OpenID Connect Core §3.1.3.7: a token for untrusted further audiences is refused. One of them could have
+    # stolen it.
     if relying_party.client_id not in audiences or not all(
-        isinstance(one, str) and (one == relying_party.client_id or one in relying_party.audiences)
-        for one in audiences
+        isinstance(audience, str)
+        and (audience == relying_party.client_id or audience in relying_party.audiences)
+        for audience in audiences
     ):
         trusted = " and those of `rekono.audiences`" if relying_party.audiences else ""
         raise kind.refused(f"aud is not exactly this client{trusted}")
@@ -118,8 +118,8 @@ def check_parties(claims: Mapping[str, Any], kind: TokenKind, relying_party: Rel
 def check_times(
     claims: Mapping[str, Any], kind: TokenKind, *, leeway: timedelta, now: datetime
 ) -> TokenTimes:
-    """Raises TokenRefused for a token that is over or not valid yet; how old a valid one may be is for each
-    kind to say."""
+    """Raises TokenRefused for a token that has expired or is not valid yet. Each kind sets its own maximum
+    age."""
     expires_at, issued_at = instant(claims, "exp", kind), instant(claims, "iat", kind)
     not_before = instant(claims, "nbf", kind) if "nbf" in claims else issued_at
     if now - leeway >= expires_at:
@@ -132,8 +132,8 @@ def check_times(
 
 
 def check_validity(claims: Mapping[str, Any], kind: TokenKind, *, leeway: timedelta, now: datetime) -> None:
-    """Raises TokenRefused for a token that says that it is over or not valid yet. One that names no times is
-    valid."""
+    """Raises TokenRefused for a token that says that it has expired or is not valid yet. A token without
+    times is valid."""
     if "exp" in claims and now - leeway >= (expires_at := instant(claims, "exp", kind)):
         raise kind.refused(f"expired {seconds(now - expires_at)} ago; are both clocks right?")
     for name in ("iat", "nbf"):
@@ -142,10 +142,10 @@ def check_validity(claims: Mapping[str, Any], kind: TokenKind, *, leeway: timede
 
 
 def instant(claims: Mapping[str, Any], name: str, kind: TokenKind) -> datetime:
-    """The claim as a moment, whole seconds. Raises TokenRefused if it is none."""
+    """The claim as a time, in whole seconds. Raises TokenRefused if it is missing or not a time."""
     value = claims.get(name)
-    # `True` is an int to Python, and text that looks like a number is one to some readers: neither is a JSON
-    # number.
+    # In Python `True` is an int, and some readers accept numbers in quotes. Neither is a JSON number (RFC
+    # 7519 §2).
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LAST_SECOND:
         raise kind.refused(f"{name} is missing or no time")
     return datetime.fromtimestamp(math.floor(value), UTC)
@@ -156,6 +156,6 @@ def seconds(span: timedelta) -> str:
 
 
 def is_identifier(value: object) -> TypeGuard[str]:
-    """Whether a claim can name somebody or something: text of at most 255 characters, every one of which can
-    be seen."""
+    """Whether a claim can be an identifier: text of 1 to 255 visible characters (OpenID Connect Core §2:
+    `sub` has at most 255)."""
     return isinstance(value, str) and 1 <= len(value) <= 255 and is_visible(value)

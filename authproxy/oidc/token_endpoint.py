@@ -17,20 +17,20 @@ from authproxy.oidc.relying_party import RelyingParty
 _SIZE_LIMIT = 256 * 1024  # both tokens, with room for what else a provider puts into the answer
 _LONGEST_LIFETIME = 366 * 24 * 3600
 _TOKEN = re.compile(r"[\x20-\x7e]{1,32768}", re.ASCII)
-# RFC 6749 §5.2: these say that the provider does not take us for its client. No user can help it, and every
-# user meets it.
+# RFC 6749 §5.2: with these errors the provider rejects us as its client. No user can help that, and it
+# happens to every user.
 _OUR_FAULT = frozenset({"invalid_client", "unauthorized_client"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenAnswer:
-    """Both tokens as received, unverified."""
+    """The tokens as received, unverified."""
 
     id_token: str = field(repr=False)
     access_token: str = field(repr=False)
     refresh_token: str | None = field(default=None, repr=False)
     expires_in: int | None = None
-    """Seconds that the access token is good for; None if the provider does not say."""
+    """Seconds for which the access token is valid; None if the provider does not say."""
 
 
 class TokenEndpoint:
@@ -42,8 +42,8 @@ class TokenEndpoint:
         self._credentials = credentials
 
     async def redeem(self, url: str, *, code: str, redirect_uri: str, code_verifier: str) -> TokenAnswer:
-        """The tokens for the code. Raises AuthorizationRefused if the provider says no, to the code or to us,
-        and CannotAsk if it says nothing."""
+        """Exchanges the code for tokens. Raises AuthorizationRefused if the provider refuses the code or this
+        client, and CannotAsk if it gives no answer."""
         credentials = self._credentials.towards(url)
         form = {
             "grant_type": "authorization_code",
@@ -63,7 +63,7 @@ class TokenEndpoint:
 
 def _refused(answer: ProviderAnswer) -> AuthorizationRefused:
     error = answer.error
-    # A 401 speaks of our authentication, whatever stands in it: some providers send a page along.
+    # A 401 concerns our authentication, whatever its body says: some providers send a page with it.
     if answer.status == 401 or error in _OUR_FAULT:
         found = (
             "the provider does not accept this relying party; check `rekono.client_id`, "
@@ -72,7 +72,7 @@ def _refused(answer: ProviderAnswer) -> AuthorizationRefused:
         return AuthorizationRefused(
             Reason.PROVIDER_REFUSED, f"token endpoint: {answer.said}: {found}", error=error
         )
-    # MITREid repeats the code in `error_description`: it is not even read.
+    # MITREid repeats the code in `error_description`, so that is not read.
     if isinstance(answer.json_object().get("error"), str):
         return AuthorizationRefused(
             Reason.PROVIDER_REFUSED, f"token endpoint: {answer.said}: the code was refused", error=error
@@ -100,6 +100,6 @@ def _tokens(document: dict[str, Any]) -> TokenAnswer:
 
 
 def refresh_token_in(document: dict[str, Any]) -> str | None:
-    """The refresh token in an answer; None if there is none that could be sent back."""
+    """The refresh token in an answer; None if there is no usable one."""
     refresh_token = document.get("refresh_token")
     return refresh_token if isinstance(refresh_token, str) and _TOKEN.fullmatch(refresh_token) else None

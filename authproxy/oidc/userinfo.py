@@ -1,4 +1,4 @@
-"""Asks the userinfo endpoint who the access token speaks for: OpenID Connect Core §5.3, as JSON or as a
+"""Asks the userinfo endpoint about the person of the access token: OpenID Connect Core §5.3, as JSON or as a
 signed JWT (§5.3.2)."""
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class UserInfo:
         self._provider = provider
         self._clock = clock
 
-    async def told(self, metadata: Metadata, *, access_token: str, subject: str) -> Mapping[str, object]:
-        """The claims about the subject of the ID token; none where the endpoint is not asked, or need not
-        answer and does not.
+    async def fetch(self, metadata: Metadata, *, access_token: str, subject: str) -> Mapping[str, object]:
+        """The claims about the subject of the ID token; none if the endpoint is not asked, or may fail and
+        does.
 
-        Raises AnswerInvalid for an answer that must not be believed, whether or not one is needed, and
-        CannotAsk if a needed one is not there.
+        Raises AnswerInvalid for an answer that must not be believed, even if no answer is needed, and
+        CannotAsk if a needed answer is missing.
         """
         if metadata.userinfo_endpoint is None or self._relying_party.userinfo == "off":
             return {}
@@ -55,12 +55,13 @@ class UserInfo:
         except CannotAsk as failure:
             return self._without(failure)
         if claims.get("sub") != subject:
-            # OpenID Connect Core §5.3.2: the access token may be another person's (token substitution).
+            # OpenID Connect Core §5.3.2: `sub` must be that of the ID token. Otherwise the access token may
+            # be another person's (token substitution).
             raise AnswerInvalid(f"{_NAME}: about another subject than the ID token")
         return claims
 
     def _without(self, failure: CannotAsk | AnswerInvalid) -> Mapping[str, object]:
-        """What is known without an answer. Raises the failure where an answer is needed."""
+        """The claims without an answer: none. Raises the failure if an answer is needed."""
         if self._relying_party.userinfo == "required":
             raise failure
         logger("oidc").warning("userinfo.unanswered", error=str(failure))
@@ -75,7 +76,7 @@ class UserInfo:
     async def _claims(self, answer: ProviderAnswer, metadata: Metadata) -> Mapping[str, object]:
         if answer.media_type != "application/jwt":
             return answer.json_object()
-        # Latin-1, because whatever is not ASCII is found there and refused as no base64url.
+        # Latin-1 decodes every byte. Characters outside ASCII are then refused as not base64url.
         token = signed_token.read(
             answer.body.decode("latin-1"), _KIND, self._relying_party.algorithm, *metadata.userinfo_algorithms
         )

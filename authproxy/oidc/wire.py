@@ -1,8 +1,7 @@
-"""PURE: the one strict reading of JSON (RFC 8259), base64url (RFC 7515 §2) and short texts that come from a
-provider.
+"""PURE: reads JSON (RFC 8259), base64url (RFC 7515 §2) and short texts from a provider strictly.
 
-What two readers could read in two ways is refused: duplicate members, `NaN`, padding, leftover bits,
-invisible characters.
+Everything that two readers could understand in two ways is refused: duplicate members, `NaN`, padding,
+leftover bits, invisible characters.
 """
 
 from __future__ import annotations
@@ -15,22 +14,22 @@ import unicodedata
 from typing import Any, NoReturn
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
-# Controls, formats (bidirectional overrides make one name look like another), lone surrogates, line and
-# paragraph separators.
+# Control and format characters (a bidirectional override makes one name look like another), lone surrogates,
+# line and paragraph separators.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 class Unreadable(ValueError):  # noqa: N818
-    """The octets are not what they should be. The message never repeats them."""
+    """The bytes cannot be read. The message never quotes them."""
 
 
 class Ambiguous(Unreadable):
-    """The octets are JSON that two readers may read in two ways."""
+    """The bytes are JSON that two readers may understand in two ways."""
 
 
 def json_object(octets: bytes) -> dict[str, Any]:
-    """The object in `octets`. Raises Unreadable if there is none, and Ambiguous for one that names a member
-    twice, at any depth."""
+    """The JSON object in `octets`. Raises Unreadable if there is none, and Ambiguous if a member occurs twice
+    at any depth (RFC 8259 §4 leaves its meaning open)."""
     try:
         value = json.loads(
             octets.decode("utf-8"),
@@ -55,8 +54,8 @@ def base64url(octets: bytes) -> str:
 
 
 def octets_of(text: str) -> bytes:
-    """The octets in base64url text. Raises Unreadable for padding, other characters and any second spelling
-    of the same octets."""
+    """Decodes base64url. Raises Unreadable for padding, other characters, and a second spelling of the same
+    bytes."""
     if not _BASE64URL.fullmatch(text) or len(text) % 4 == 1:
         raise Unreadable("not base64url")
     octets = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
@@ -66,7 +65,7 @@ def octets_of(text: str) -> bytes:
 
 
 def is_visible(text: str) -> bool:
-    """Whether every character of the text, blanks aside, can be seen where it stands."""
+    """Whether every character of the text, except spaces, is visible."""
     return not any(unicodedata.category(character) in _INVISIBLE for character in text)
 
 

@@ -93,7 +93,7 @@ async def gateways():
                 name,
                 Agreement(url=url, **agreed),
                 opened,
-                looks=looks,
+                report_pauses=looks,
                 spawn=lambda work: tasks.add(asyncio.ensure_future(work)),
             )
 
