@@ -100,9 +100,7 @@ async def assemble(
     # Counterparts: the store, the provider, and what carries messages.
     names = await resources.enter_async_context(resolver(settings))
     opened = await resources.enter_async_context(stores(settings, names=names, clock=clock, audit=audit))
-    session = await resources.enter_async_context(
-        client_session(settings.rekono.ca_file, settings.rekono.timeout, names)
-    )
+    session = await resources.enter_async_context(client_session(settings.rekono.ca_file, names))
     signer = assertion_signer(settings.assertions, audit)
     provider = OpenIdProvider(
         relying_party(settings.rekono), session, clock=clock, random_text=secrets.token_urlsafe

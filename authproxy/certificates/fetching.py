@@ -14,11 +14,13 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from authproxy.certificates.addresses import SourceAddress
+from authproxy.dns import client_sessions
+from authproxy.dns.client_sessions import BodyRefused, SessionResolver, read_body
 from authproxy.dns.resolver import Resolver
-from authproxy.dns.sessions import SessionResolver
 
 _LOST = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError, ConnectionError)
 """The connection was lost or could not be made."""
+_CONNECTIONS = 32
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -72,10 +74,10 @@ class Fetcher:
         ) as response:
             if response.status != 200:
                 raise NoAnswer(f"answered {response.status}")
-            # A few bytes of gzip can expand to gigabytes, and we asked for no compression.
-            if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-                raise NoAnswer("answered in an encoding that was not asked for")
-            return await _body(response, limits.octets)
+            try:
+                return await read_body(response, limits.octets)
+            except BodyRefused as refused:
+                raise NoAnswer(str(refused)) from None
 
 
 class _PublicOnly(AbstractResolver):
@@ -100,20 +102,10 @@ class _PublicOnly(AbstractResolver):
 
 
 def client_session(*, public_only: bool, names: Resolver | None = None) -> aiohttp.ClientSession:
-    """A session for `Fetcher`: no cookies, no proxy from the environment, no decompression. The caller closes
-    it."""
+    """A session for `Fetcher`. The caller closes it."""
     resolver = SessionResolver(names)
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            resolver=_PublicOnly(resolver) if public_only else resolver,
-            limit=32,
-            use_dns_cache=False,
-            force_close=True,
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        auto_decompress=False,
-        headers={"User-Agent": "authproxy"},
+    return client_sessions.client_session(
+        _PublicOnly(resolver) if public_only else resolver, connections=_CONNECTIONS
     )
 
 
@@ -133,12 +125,3 @@ def _leads_out(host: str) -> bool:
         return is_public(host)
     except ValueError:
         return True  # a name: the session judges the addresses that it resolves to
-
-
-async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) > limit:
-            raise NoAnswer(f"answered with more than {limit} bytes")
-    return bytes(body)

@@ -31,10 +31,12 @@ from authproxy.delivery.agreement import (
 )
 from authproxy.delivery.sms import Unsendable
 from authproxy.delivery.sms_gateways import NotTaken, Report
+from authproxy.dns import client_sessions
+from authproxy.dns.client_sessions import BodyRefused, SessionResolver, read_body
 from authproxy.dns.resolver import Resolver
-from authproxy.dns.sessions import SessionResolver
 from authproxy.telemetry.logging import logger
 
+_CONNECTIONS: Final = 32
 _SIZE_LIMIT: Final = 64 * 1024
 _MOST_FOLLOWED: Final = 500
 """The number of messages whose delivery is followed at a time. Further ones count as unknown; only a metric
@@ -125,9 +127,11 @@ class HttpSmsGateway:
             ):
                 return GatewayAnswer(
                     status=response.status,
-                    body=await _body(response) if is_read else b"",
+                    body=await read_body(response, _SIZE_LIMIT) if is_read else b"",
                     retry_after=response.headers.get("Retry-After", ""),
                 )
+        except BodyRefused as refused:
+            raise NotTaken(str(refused)) from None
         except TimeoutError:
             raise _NoAnswer(f"gave no answer within {within:.3g} s") from None
         except (aiohttp.ClientSSLError, ssl.SSLError) as error:
@@ -179,26 +183,14 @@ def client_session(
     key_file: str | None = None,
     names: Resolver | None = None,
 ) -> aiohttp.ClientSession:
-    """A session for one gateway: no cookies, no proxy from the environment, no decompression, certificates
-    verified (only against `ca_file`, if it is given). Raises OSError for files that cannot be used. The
-    caller closes it.
-
-    Connections are not reused: if the gateway closed one while a message travels over it, that message would
-    be sent twice."""
-    context: ssl.SSLContext | bool = True
+    """A session for one gateway. Its certificate is verified only against `ca_file`, if that is given. Raises
+    OSError for files that cannot be used. The caller closes the session."""
+    context = None
     if ca_file is not None or certificate_file is not None:
         context = ssl.create_default_context(cafile=ca_file)
         if certificate_file is not None:
             context.load_cert_chain(certificate_file, key_file)
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            ssl=context, limit=32, force_close=True, resolver=SessionResolver(names), use_dns_cache=False
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        auto_decompress=False,
-        headers={"User-Agent": "authproxy"},
-    )
+    return client_sessions.client_session(SessionResolver(names), connections=_CONNECTIONS, context=context)
 
 
 def _is_taken(answer: GatewayAnswer, agreement: Agreement) -> bool:
@@ -216,15 +208,3 @@ def _is_taken(answer: GatewayAnswer, agreement: Agreement) -> bool:
             raise NotTaken(f"answered {answer.status}", is_of_the_message=True)
         case Judgement.BROKEN:
             raise NotTaken(f"answered {answer.status}")
-
-
-async def _body(response: aiohttp.ClientResponse) -> bytes:
-    # A few bytes of gzip can expand to gigabytes, and we asked for no compression.
-    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise NotTaken("answered in an encoding that was not asked for")
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) > _SIZE_LIMIT:
-            raise NotTaken(f"answered with more than {_SIZE_LIMIT} bytes")
-    return bytes(body)

@@ -34,8 +34,9 @@ from authproxy.challenges.notification import (
     time_text,
 )
 from authproxy.delivery.shared_questions import SharedQuestions
+from authproxy.dns import client_sessions
+from authproxy.dns.client_sessions import BodyRefused, SessionResolver, read_body
 from authproxy.dns.resolver import Resolver
-from authproxy.dns.sessions import SessionResolver
 
 _SIZE_LIMIT: Final = 16 * 1024
 _LONGEST_TEXT: Final = 400
@@ -248,14 +249,10 @@ class OnePassService:
         ) as response:
             if response.status not in accepted:
                 raise _NotAgreed(f"answered {response.status}")
-            # A few bytes of gzip can expand to gigabytes, and we asked for no compression.
-            if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-                raise _NotAgreed("answered in an encoding that was not asked for")
-            octets = bytearray()
-            async for piece in response.content.iter_any():
-                octets += piece
-                if len(octets) > _SIZE_LIMIT:
-                    raise _NotAgreed(f"answered with more than {_SIZE_LIMIT} bytes")
+            try:
+                octets = await read_body(response, _SIZE_LIMIT)
+            except BodyRefused as refused:
+                raise _NotAgreed(str(refused)) from None
             body = json.loads(octets) if response.status in {200, 201} else {}
             if not isinstance(body, dict):
                 raise _NotAgreed("answered with no JSON object")
@@ -269,22 +266,10 @@ def _cannot_ask(method: str, kind: str, what: str) -> CannotAsk:
 
 
 def client_session(ca_file: str | None, names: Resolver | None = None) -> aiohttp.ClientSession:
-    """A session for the service: no cookies, no proxy from the environment, no decompression, certificates
-    verified (only against `ca_file`, if it is given). Connections are not reused: if one is closed while a
-    notification travels over it, the person's attempt would be lost."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            ssl=True if ca_file is None else ssl.create_default_context(cafile=ca_file),
-            limit=_CONNECTIONS,
-            force_close=True,
-            resolver=SessionResolver(names),
-            use_dns_cache=False,
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        auto_decompress=False,
-        headers={"User-Agent": "authproxy"},
-    )
+    """A session for the service. Its certificate is verified only against `ca_file`, if that is given. The
+    caller closes the session."""
+    context = None if ca_file is None else ssl.create_default_context(cafile=ca_file)
+    return client_sessions.client_session(SessionResolver(names), connections=_CONNECTIONS, context=context)
 
 
 def _sent(answer: _ServiceAnswer) -> Sent | timedelta:

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from urllib.parse import quote, unquote_plus, urlencode
 
 from authproxy.access.decision import Reason
 from authproxy.oidc.refused import AnswerInvalid, AuthorizationRefused, registered
@@ -71,18 +70,6 @@ def parameters(
             int(relying_party.max_age.total_seconds())
         )  # digits only: anything else is a 500 at MITREid
     return parameters
-
-
-def address(endpoint: str, parameters: Mapping[str, str]) -> str:
-    """The URL that the browser is sent to. Each parameter occurs once, even if the endpoint's URL has it in
-    its query."""
-    endpoint, _, query = endpoint.partition("?")
-    others = [
-        piece
-        for piece in query.split("&")
-        if piece and unquote_plus(piece.partition("=")[0]) not in parameters
-    ]
-    return f"{endpoint}?{'&'.join([*others, urlencode(parameters, quote_via=quote)])}"
 
 
 def code_challenge(code_verifier: str) -> str:

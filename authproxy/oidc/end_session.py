@@ -11,10 +11,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
-from urllib.parse import quote, unquote_plus, urlencode
 
 from authproxy.oidc.relying_party import LogoutHint, RelyingParty
-from authproxy.oidc.wire import Unreadable, json_object, octets_of
+from authproxy.oidc.wire import Unreadable, json_object, octets_of, with_parameters
 
 _OF_THE_PROTOCOL: Final = frozenset(
     {
@@ -56,14 +55,8 @@ class EndSessionRequest:
 
     @property
     def location(self) -> str:
-        """The URL for a GET. Each parameter occurs once, even if the endpoint's URL has it in its query."""
-        endpoint, _, query = self.endpoint.partition("?")
-        others = [
-            piece
-            for piece in query.split("&")
-            if piece and unquote_plus(piece.partition("=")[0]) not in self.fields
-        ]
-        return f"{endpoint}?{'&'.join([*others, urlencode(self.fields, quote_via=quote)])}"
+        """The URL for a GET."""
+        return with_parameters(self.endpoint, self.fields)
 
 
 def request(

@@ -18,11 +18,13 @@ from yarl import URL
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
+from authproxy.dns import client_sessions
+from authproxy.dns.client_sessions import BodyRefused, SessionResolver, read_body
 from authproxy.dns.resolver import Resolver
-from authproxy.dns.sessions import SessionResolver
 from authproxy.oidc.refused import AnswerInvalid, registered
 from authproxy.oidc.wire import Ambiguous, Unreadable, json_object
 
+_CONNECTIONS = 64
 _LATER = frozenset({408, 425, 429})
 
 
@@ -87,29 +89,11 @@ def has_been_sent(failure: CannotAsk) -> bool:
     return not isinstance(failure.__context__, aiohttp.ClientConnectorError)
 
 
-def client_session(
-    ca_file: str | None, timeout: timedelta, names: Resolver | None = None
-) -> aiohttp.ClientSession:
-    """A session for one provider: no cookies, no proxy from the environment, certificates verified (only
-    against `ca_file`, if it is given).
-
-    Connections are not reused: if the provider closed one while the code travels over it, the sign-in would
-    be lost.
-    """
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            ssl=True if ca_file is None else ssl.create_default_context(cafile=ca_file),
-            limit=64,
-            force_close=True,
-            resolver=SessionResolver(names),
-            use_dns_cache=False,
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=timeout.total_seconds()),
-        trust_env=False,
-        auto_decompress=False,
-        headers={"User-Agent": "authproxy"},
-    )
+def client_session(ca_file: str | None, names: Resolver | None = None) -> aiohttp.ClientSession:
+    """A session for one provider. Its certificate is verified only against `ca_file`, if that is given. The
+    caller closes the session."""
+    context = None if ca_file is None else ssl.create_default_context(cafile=ca_file)
+    return client_sessions.client_session(SessionResolver(names), connections=_CONNECTIONS, context=context)
 
 
 async def ask(
@@ -142,21 +126,13 @@ async def _asked(session: aiohttp.ClientSession, question: ProviderQuestion) -> 
             or response.status in _LATER
         ):
             raise cannot_ask(f"{question.name} answered {response.status}")
-        # A few bytes of gzip can expand to gigabytes, and we asked for no compression.
-        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise cannot_ask(f"{question.name} answered in an encoding that was not asked for")
+        try:
+            body = await read_body(response, question.size_limit)
+        except BodyRefused as refused:
+            raise cannot_ask(f"{question.name} {refused}") from None
         return ProviderAnswer(
             question=question,
             status=response.status,
             media_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
-            body=await _body(response, question),
+            body=body,
         )
-
-
-async def _body(response: aiohttp.ClientResponse, question: ProviderQuestion) -> bytes:
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) > question.size_limit:
-            raise cannot_ask(f"{question.name} answered with more than {question.size_limit} bytes")
-    return bytes(body)

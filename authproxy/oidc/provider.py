@@ -24,6 +24,7 @@ from authproxy.oidc.pushed_requests import PushedRequests
 from authproxy.oidc.relying_party import RelyingParty
 from authproxy.oidc.token_endpoint import TokenAnswer, TokenEndpoint
 from authproxy.oidc.userinfo import UserInfo
+from authproxy.oidc.wire import with_parameters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +107,7 @@ class OpenIdProvider:
             anew=anew,
             extra=extra or {},
         )
-        return authorization.address(
+        return with_parameters(
             metadata.authorization_endpoint, await self._pushed_requests.parameters(metadata, requested)
         )
 

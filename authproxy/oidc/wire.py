@@ -11,7 +11,9 @@ import json
 import math
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import Any, NoReturn
+from urllib.parse import quote, unquote_plus, urlencode
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 # Control and format characters (a bidirectional override makes one name look like another), lone surrogates,
@@ -62,6 +64,18 @@ def octets_of(text: str) -> bytes:
     if base64url(octets) != text:
         raise Unreadable("base64url with bits left over")
     return octets
+
+
+def with_parameters(endpoint: str, parameters: Mapping[str, str]) -> str:
+    """The endpoint's URL with these parameters. Each occurs once, even if the URL has it in its query
+    already."""
+    endpoint, _, query = endpoint.partition("?")
+    others = [
+        piece
+        for piece in query.split("&")
+        if piece and unquote_plus(piece.partition("=")[0]) not in parameters
+    ]
+    return f"{endpoint}?{'&'.join([*others, urlencode(parameters, quote_via=quote)])}"
 
 
 def is_visible(text: str) -> bool:

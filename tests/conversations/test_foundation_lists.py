@@ -182,7 +182,7 @@ async def hostile():
 async def parties(hostile):
     """Makes relying parties that have agreed with the provider as the changes say."""
     agreed = RelyingParty(issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
-    async with client_session(None, agreed.timeout) as session:
+    async with client_session(None) as session:
         yield lambda **changes: OpenIdProvider(
             replace(agreed, **changes), session, clock=lambda: NOW, random_text=lambda size: "f" * size
         )

@@ -191,7 +191,7 @@ async def sign_in(hostile: HostileProvider, **changes: object) -> Authenticated:
         ),
         **changes,
     )
-    async with client_session(None, relying_party.timeout) as session:
+    async with client_session(None) as session:
         provider = OpenIdProvider(
             relying_party, session, clock=lambda: NOW, random_text=lambda size: "f" * size
         )

@@ -9,8 +9,8 @@ import socket
 
 import pytest
 
+from authproxy.dns.client_sessions import SessionResolver
 from authproxy.dns.resolver import STALE_FOR, NameUnanswered, NameUnknown, Resolver
-from authproxy.dns.sessions import SessionResolver
 from tests.support.name_server import name_server
 
 PORTAL = "portal.example"

@@ -46,7 +46,7 @@ async def provider(hostile):
     relying_party = RelyingParty(
         issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, timeout=timedelta(seconds=2)
     )
-    async with client_session(None, relying_party.timeout) as session:
+    async with client_session(None) as session:
         yield OpenIdProvider(relying_party, session, clock=lambda: NOW, random_text=lambda size: "f" * size)
 
 
@@ -86,7 +86,7 @@ async def test_the_secret_travels_in_the_header_where_that_is_agreed(hostile, en
     hostile.answer("token", TOKENS)
     hostile.answer("introspect", {"active": True})
     hostile.always("revoke")
-    async with client_session(None, relying_party.timeout) as session:
+    async with client_session(None) as session:
         provider = OpenIdProvider(
             relying_party, session, clock=lambda: NOW, random_text=lambda size: "f" * size
         )

@@ -10,6 +10,7 @@ from authproxy.oidc import authorization
 from authproxy.oidc.authorization import code_challenge, read_response, state_of
 from authproxy.oidc.refused import AuthorizationRefused
 from authproxy.oidc.relying_party import RelyingParty
+from authproxy.oidc.wire import with_parameters
 
 ISSUER = "https://idp.rekono.si/openid-connect-server-webapp/"
 TAX_NUMBER_SCOPE = "http://idp.rekono.si/openid/taxnumber"
@@ -34,7 +35,7 @@ def request(endpoint=f"{ISSUER}authorize", *, anew=False, extra=None, **agreemen
         anew=anew,
         extra=extra or {},
     )
-    return authorization.address(endpoint, asked)
+    return with_parameters(endpoint, asked)
 
 
 def test_the_request_asks_for_a_code_with_everything_that_binds_it():

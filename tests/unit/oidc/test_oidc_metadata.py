@@ -44,7 +44,7 @@ async def hostile():
 @pytest.fixture
 async def known(hostile, clock):
     relying_party = RelyingParty(issuer=hostile.issuer, client_id=CLIENT_ID, client_secret="s")
-    async with client_session(None, relying_party.timeout) as session:
+    async with client_session(None) as session:
         yield ProviderMetadata(relying_party, session, clock=clock)
 
 

@@ -44,7 +44,7 @@ async def provider(hostile):
     relying_party = RelyingParty(
         issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, max_age=timedelta(minutes=5)
     )
-    async with client_session(None, relying_party.timeout) as session:
+    async with client_session(None) as session:
         yield OpenIdProvider(relying_party, session, clock=lambda: NOW, random_text=lambda size: "f" * size)
 
 
@@ -71,7 +71,7 @@ async def test_a_proof_is_asked_for_with_a_time_also_where_no_age_is_agreed(host
     relying_party = RelyingParty(
         issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, max_age=agreed
     )
-    async with client_session(None, relying_party.timeout) as session:
+    async with client_session(None) as session:
         provider = OpenIdProvider(
             relying_party, session, clock=lambda: NOW, random_text=lambda size: "f" * size
         )

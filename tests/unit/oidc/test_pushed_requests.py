@@ -49,7 +49,7 @@ async def asked(hostile, *, extra=None, **agreement):
     """The URL that the browser is sent to."""
     agreement = {"client_secret": CLIENT_SECRET, **agreement}
     relying_party = RelyingParty(issuer=hostile.issuer, client_id=CLIENT_ID, **agreement)
-    async with client_session(None, relying_party.timeout) as session:
+    async with client_session(None) as session:
         provider = OpenIdProvider(
             relying_party, session, clock=lambda: NOW, random_text=lambda size: "f" * size
         )

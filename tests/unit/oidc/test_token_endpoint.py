@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from urllib.parse import unquote_plus
 
 import pytest
@@ -49,7 +49,7 @@ def pem(key, encryption=None) -> bytes:
 async def redeemed(hostile: HostileProvider, **agreement):
     """The headers and the form of the token request."""
     relying_party = RelyingParty(issuer=hostile.issuer, client_id=CLIENT_ID, **agreement)
-    async with client_session(None, timedelta(seconds=10)) as session:
+    async with client_session(None) as session:
         endpoint = TokenEndpoint(
             relying_party,
             session,

@@ -51,7 +51,7 @@ async def told(hostile, **agreement):
     relying_party = RelyingParty(
         issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, **agreement
     )
-    async with client_session(None, relying_party.timeout) as session:
+    async with client_session(None) as session:
         provider = OpenIdProvider(
             relying_party, session, clock=lambda: NOW, random_text=lambda size: "f" * size
         )
