@@ -1,4 +1,5 @@
-"""The authority's HTTP side: files for browsers, operators and scripts, and buttons that revoke and break."""
+"""The authority's HTTP side: files for browsers, operators and scripts, and buttons that revoke certificates
+and switch on faults."""
 
 from __future__ import annotations
 
@@ -48,10 +49,10 @@ def application(
     random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     state_dir: Path | None = None,
 ) -> web.Application:
-    """An authority that is reached at `base_url` (no slash at its end), which its certificates repeat.
+    """An authority at `base_url` (without a slash at its end). Its certificates contain this address.
 
-    Its keys are made here, which takes a second or so, or read from `state_dir`, where they stay together
-    with what is revoked; `root.pem` and `sub.pem` there are for whoever trusts it. Raises StoredKeysBroken,
+    Its keys are made here, which takes about a second, or read from `state_dir`, which also keeps the
+    revocations. `root.pem` and `sub.pem` in this folder are for relying parties. Raises StoredKeysBroken,
     RevocationsBroken or OSError.
     """
     service = _Service(Authority(base_url=base_url, clock=clock, random_bytes=random_bytes, folder=state_dir))
@@ -180,7 +181,7 @@ class _Service:
 
 
 async def _form(request: web.Request) -> dict[str, str]:
-    """Of our own page only."""
+    """The form of our own page; 403 for a form of another site."""
     if is_of_another_site(request):
         raise web.HTTPForbidden
     return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}

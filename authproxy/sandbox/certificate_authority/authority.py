@@ -1,5 +1,4 @@
-"""What the authority knows and says: which certificates it has issued, what became of them, its lists and its
-answers."""
+"""The authority: the certificates that it has issued, their status, its lists and its OCSP answers."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ from authproxy.sandbox.certificate_authority.revocations import Revocations
 State = Literal["valid", "revoked", "expired", "not_yet_valid", "foreign"]
 Of = Literal["root", "sub"]
 PARTITIONS: dict[Of, tuple[int, ...]] = {"root": (1,), "sub": (1, 2)}
-# Short, so that who presses a button sees what comes of it.
+# Short, so that a revocation takes effect soon.
 _ANSWER_LIVES, _LIST_LIVES = timedelta(minutes=1), timedelta(minutes=10)
 _STALE_SINCE = timedelta(days=1)
 _SUB = "sub"
@@ -33,12 +32,12 @@ _SUB = "sub"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A certificate as the page and scripts see it."""
+    """A certificate as the page and scripts show it."""
 
     order: Order
     certificate: x509.Certificate
     state: State
-    """foreign: made by somebody else under our name; we can say nothing about it."""
+    """foreign: issued by somebody else under our name, so we know nothing about it."""
 
     @property
     def sha256(self) -> str:
@@ -50,8 +49,8 @@ class Entry:
 
 
 class Authority:
-    """Made with all its keys. Without a `folder` everything is forgotten. Raises StoredKeysBroken,
-    RevocationsBroken and OSError."""
+    """The authority with all its keys. Without a `folder` it forgets everything at the end. Raises
+    StoredKeysBroken, RevocationsBroken and OSError."""
 
     def __init__(
         self,
@@ -99,21 +98,21 @@ class Authority:
             yield Entry(order=order, certificate=certificate, state=self._state(order, certificate, now))
 
     def revoke(self, name: str, reason: x509.ReasonFlags) -> bool:
-        """Whether there is such a certificate of ours; `sub` is the issuing CA itself."""
+        """Revokes a certificate; `sub` is the issuing CA itself. False if there is no such certificate."""
         known = self._revocable(name)
         if known is not None:
             self._revocations.revoke(known, reason=reason, now=self._clock())
         return known is not None
 
     def restore(self, name: str) -> bool:
-        """Whether there is such a certificate of ours."""
+        """Ends a revocation. False if there is no such certificate."""
         known = self._revocable(name)
         if known is not None:
             self._revocations.restore(known)
         return known is not None
 
     def ocsp(self, question: bytes, how: str | None) -> bytes:
-        """The answer, wrong in the way `how` (of `faults`)."""
+        """The answer to an OCSP request; with the fault `how` (of `faults`), if any."""
         if how == "try_later":
             return unsuccessful(OCSPResponseStatus.TRY_LATER)
         told = answer(question, self._responders, self._behaviour(how))
@@ -127,7 +126,7 @@ class Authority:
     def crl(
         self, of: Of, partition: int | None, how: str | None, *, kind: Kind = "complete"
     ) -> x509.CertificateRevocationList:
-        """The list of one partition, or of everything; wrong in the way `how` (of `faults`)."""
+        """The list of one partition, or of everything; with the fault `how` (of `faults`), if any."""
         if how == "wrong_partition" and partition is not None:
             partition = max(PARTITIONS[of]) + 1 - partition
         elif how in {"delta", "indirect"}:
@@ -167,7 +166,8 @@ class Authority:
         return since, since + lives
 
     def _next_number(self) -> int:
-        """Grows also over a restart, and nobody issues a thousand lists in a second."""
+        """The next CRL number. It also grows over a restart, because nobody issues a thousand lists in a
+        second."""
         self._number = max(self._number + 1, int(self._clock().timestamp() * 1000))
         return self._number
 
@@ -208,5 +208,5 @@ class Authority:
 
 
 def _spoilt(signed: bytes, signature: bytes) -> bytes:
-    """The same with one bit of its signature changed."""
+    """The same bytes with one bit of the signature changed."""
     return signed.replace(signature, signature[:-1] + bytes([signature[-1] ^ 1]))

@@ -1,8 +1,7 @@
-"""Everything that the authority holds: made at the start, or read from the folder in which an earlier start
-has stored it.
+"""All keys and certificates of the authority: made at the start, or read from the folder of an earlier start.
 
-The folder has `root.pem` and `sub.pem` for whoever trusts them, and below `private/` (0700, files 0600) keys
-with their certificates.
+The folder contains `root.pem` and `sub.pem` for relying parties, and in `private/` (0700, files 0600) the
+keys with their certificates.
 """
 
 from __future__ import annotations
@@ -31,13 +30,14 @@ from authproxy.sandbox.certificate_authority.orders import ORDERS
 
 _ROOT, _SUB, _ROOT_OCSP, _SUB_OCSP = "root", "sub", "root-ocsp", "sub-ocsp"
 _AUTHORITIES = {_ROOT: 3072, _SUB: 3072, _ROOT_OCSP: 2048, _SUB_OCSP: 2048, "impostor-ca": 3072}
-"""Names of keys, and their bits."""
+"""Names of keys, with their lengths in bits."""
 _REUSED_FOR = timedelta(days=300)
-"""Then everything is made anew: who is valid is to stay so, and who is not yet valid is not to become so."""
+"""After this time everything is made anew, so that valid certificates stay valid, and the one that is not yet
+valid stays so."""
 
 
 class StoredKeysBroken(Exception):  # noqa: N818
-    """The folder was not written by us, or was damaged. The text names the file, never what stands in it."""
+    """The folder was not written by us, or is damaged. The text names the file, never its content."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +46,17 @@ class CertifiedKeys:
     sub: CertifiedKey
     root_ocsp: CertifiedKey
     sub_ocsp: CertifiedKey
-    """Who signs the OCSP answers about what `sub` has issued."""
+    """Signs the OCSP answers about certificates of `sub`."""
     people: Mapping[str, CertifiedKey]
-    """By the names of the orders."""
+    """By the order's name."""
 
 
 def certified_keys(
     *, base_url: str, now: datetime, random_bytes: Callable[[int], bytes], folder: Path | None
 ) -> CertifiedKeys:
-    """Made in a second or so of both processors, or read; at another address the certificates are new and the
-    keys stay. Raises StoredKeysBroken, and OSError for a folder that cannot be used."""
+    """Makes all keys and certificates, in about a second of all processors, or reads them from `folder`. If
+    `base_url` has changed, the certificates are new and the keys stay. Raises StoredKeysBroken, and OSError
+    for a folder that cannot be used."""
     if folder is None:
         return _new(base_url, now, random_bytes, {})
     description, private = folder / "made.json", folder / "private"
@@ -95,7 +96,7 @@ def _new(
 
     root = issuing.root(keys[_ROOT], stamp())
     sub = issuing.sub(keys[_SUB], root, stamp(), addresses)
-    # The same names over another key: what an attacker can make, too.
+    # The same names with another key, as an attacker can make them.
     impostor = issuing.sub(
         keys["impostor-ca"], issuing.root(keys["impostor-ca"], stamp()), stamp(), addresses
     )
@@ -113,8 +114,8 @@ def _new(
 
 
 def _keys(bits: Mapping[str, int]) -> dict[str, RSAPrivateKey]:
-    """In threads: OpenSSL lets go of the interpreter while it looks for primes. The large ones first, so that
-    none is waited for alone."""
+    """Makes keys in threads, because OpenSSL releases the interpreter while it looks for primes. Large keys
+    come first, so that the last one does not run alone."""
     names = sorted(bits, key=lambda name: -bits[name])
     with ThreadPoolExecutor(os.cpu_count()) as workers:
         return dict(
@@ -127,8 +128,7 @@ def _orders() -> list[str]:
 
 
 def _is_reusable(description: Path, base_url: str | None, now: datetime) -> bool:
-    """Whether what is stored is for this address (None: for any), not too old, and has all that is
-    ordered."""
+    """Whether the stored keys are for this address (None: for any), not too old, and complete."""
     if not description.exists():
         return False
     try:
@@ -166,8 +166,7 @@ def _read(private: Path, name: str) -> CertifiedKey:
     file = private / f"{name}.pem"
     try:
         content = file.read_bytes()
-        # Looking whether the numbers are primes takes longer than finding them did, and nobody but us writes
-        # here.
+        # Checking the primes takes longer than making the key, and only we write here.
         key = load_pem_private_key(content, None, unsafe_skip_rsa_key_validation=True)
         certificate, *chain = x509.load_pem_x509_certificates(content)
     except (FileNotFoundError, ValueError, TypeError):

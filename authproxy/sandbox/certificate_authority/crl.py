@@ -23,21 +23,21 @@ class Revoked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
-    """One edition of a list."""
+    """One issue of a list."""
 
     number: int
     this_update: datetime
     next_update: datetime
     kind: Kind = "complete"
-    """delta: changes since the edition before. indirect: claims to speak for other issuers, too."""
+    """delta: the changes since the previous issue. indirect: claims to cover other issuers, too."""
     scope: tuple[x509.GeneralName, ...] = ()
-    """Names of the partition; empty: everything that the issuer has issued."""
+    """Names of the partition; empty: the list covers everything that the issuer has issued."""
 
 
 def revocation_list(
     issuer: CertifiedKey, entries: Iterable[tuple[int, Revoked]], issue: Issue
 ) -> x509.CertificateRevocationList:
-    """`entries` are serial numbers and what is known of them."""
+    """A signed list. `entries` are serial numbers with their revocations."""
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(issuer.certificate.subject)
@@ -70,6 +70,6 @@ def revocation_list(
 
 def _entry(serial: int, revoked: Revoked) -> x509.RevokedCertificate:
     builder = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(revoked.at)
-    if revoked.reason is not x509.ReasonFlags.unspecified:  # RFC 5280 §5.3.1: then it should be absent
+    if revoked.reason is not x509.ReasonFlags.unspecified:  # RFC 5280 §5.3.1: `unspecified` should be absent
         builder = builder.add_extension(x509.CRLReason(revoked.reason), critical=False)
     return builder.build()

@@ -1,4 +1,4 @@
-"""A certificate with its key as files that browsers and scripts take."""
+"""A certificate and its key in the file formats of browsers and scripts."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ def modern(certified_key: CertifiedKey, friendly_name: str) -> bytes:
 
 
 def legacy(certified_key: CertifiedKey, friendly_name: str) -> bytes:
-    """PKCS #12 with triple DES and SHA-1, for systems that know nothing younger. It need not protect: the
-    password is known."""
+    """PKCS #12 with triple DES and SHA-1, for old systems. It needs no protection: the password is public."""
     return _packed(certified_key, friendly_name, PBES.PBESv1SHA1And3KeyTripleDESCBC, hashes.SHA1())  # noqa: S303
 
 
@@ -53,4 +52,4 @@ FILES: Mapping[str, tuple[str, Callable[[CertifiedKey, str], bytes]]] = {
     ".pem": (PEM_TYPE, lambda certified_key, _: pem(certified_key)),
     ".crt": (PEM_TYPE, leaf),
 }
-"""By the end of a file's name, the longer ends first: its media type, and what is in it."""
+"""Media type and content by the end of a file's name, longer ends first."""

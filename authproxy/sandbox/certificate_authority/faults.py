@@ -1,4 +1,5 @@
-"""What of the authority's services is broken on purpose: ways in which responders and lists fail, or lie."""
+"""Faults of the authority's services that somebody has switched on: ways in which responders and lists fail
+or lie."""
 
 from __future__ import annotations
 
@@ -28,12 +29,12 @@ WAYS: Mapping[Service, tuple[str, ...]] = {
 USUAL_WAIT, _LONGEST_WAIT = 30.0, 600.0
 _FOLLOWED = "followed"
 _CHUNK, _CHUNKS = 64 * 1024, 1024
-# The beginning of a sequence of 64 MiB, as a list or an answer of that size would have it.
+# The beginning of a DER sequence of 64 MiB, as a list or an answer of that size would have.
 _HUGE_BEGINS = bytes.fromhex("308403fffffa")
 
 
 class NotAFault(ValueError):  # noqa: N818
-    """What was asked for cannot be broken. The text names the member that is wrong."""
+    """The request names no such fault. The text names the wrong member."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class Fault:
     service: Service
     how: str
     seconds: float
-    """How long a slow answer waits."""
+    """How long a slow answer takes."""
 
     def as_json(self) -> dict[str, Any]:
         return {"service": self.service, "how": self.how, "seconds": self.seconds}
@@ -59,7 +60,7 @@ class Faults:
         self._of[fault.service] = fault
 
     def mend(self, service: Service | None = None) -> None:
-        """The service works again, or all of them, and slow answers that are waiting come at once."""
+        """Ends the fault of one service, or all faults. Slow answers that still wait are sent at once."""
         for each in (service,) if service is not None else get_args(Service):
             self._of.pop(each, None)
         self._over()
@@ -68,8 +69,8 @@ class Faults:
         return iter(self._of.values())
 
     async def met(self, service: Service, request: web.Request) -> str | None:
-        """What goes wrong with this request. A slow answer has waited when this returns; one who followed a
-        redirect has met it before."""
+        """The fault for this request, if any. For a slow answer this returns only after the wait. A request
+        that has followed the redirect meets no further one."""
         fault = self._of.get(service)
         if fault is None or (fault.how == "redirect" and _FOLLOWED in request.query):
             return None
@@ -101,8 +102,7 @@ def fault(body: Mapping[str, Any]) -> Fault:
 
 
 async def on_the_way(how: str | None, request: web.Request, content_type: str) -> web.StreamResponse | None:
-    """The answer of a service that fails before it has looked at the question; None where there is more to
-    it."""
+    """The answer for a fault that does not depend on the question; None for any other fault."""
     if how == "down":
         return web.Response(status=503, text="out of service\n")
     if how == "redirect":
@@ -115,7 +115,7 @@ async def on_the_way(how: str | None, request: web.Request, content_type: str) -
 
 
 async def _endless(request: web.Request, content_type: str) -> web.StreamResponse:
-    """64 MiB without saying so beforehand, or as much as somebody reads."""
+    """64 MiB without Content-Length, or as much as the client reads."""
     response = web.StreamResponse(headers={"Content-Type": content_type})
     await response.prepare(request)
     await response.write(_HUGE_BEGINS)

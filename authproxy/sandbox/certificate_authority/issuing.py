@@ -1,7 +1,7 @@
-"""PURE: certificates, built byte for byte as AC NLB's are (as far as these are known): extensions, 8-byte key
-identifiers, serial numbers.
+"""PURE: certificates with the names, extensions, key identifiers and serial numbers of AC NLB's, as far as
+these are known.
 
-Keys, serial numbers and times are arguments; nothing is drawn here.
+Keys, random bytes and times are arguments.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from authproxy.sandbox.certificate_authority import names, statements
 from authproxy.sandbox.certificate_authority.orders import Order
 
 _A_YEAR = timedelta(days=365.25)
-# As AC NLB's stood at the end of 2026: the CAs are nine years old, people's certificates were issued up to
-# 2023 and live five years.
+# As at AC NLB at the end of 2026: the CAs are nine years old; people's certificates were issued until 2023
+# and are valid for five years.
 _CA_AGE, _ROOT_LIFE, _SUB_LIFE = timedelta(days=3450), 20 * _A_YEAR, 18 * _A_YEAR + timedelta(days=304)
 _AGE, _LIFE = (
     {"now": timedelta(days=1277), "past": timedelta(days=1900), "future": timedelta(days=-400)},
@@ -34,8 +34,7 @@ _SHA256_WITH_RSA, _SHA1_WITH_RSA = bytes.fromhex("2a864886f70d01010b"), bytes.fr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertifiedKey:
-    """A certificate, the private key to it, and the certificates between it and the root, the issuer
-    first."""
+    """A private key, its certificate, and the certificates between it and the root, the issuer first."""
 
     certificate: x509.Certificate
     key: RSAPrivateKey = field(repr=False)
@@ -44,7 +43,7 @@ class CertifiedKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Where the certificates say that things are."""
+    """The addresses in certificates."""
 
     base: str
 
@@ -61,13 +60,14 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stamp:
-    """When a certificate is made, and the four random bytes of its serial number."""
+    """The time at which a certificate is made, and four random bytes for its serial number."""
 
     now: datetime
     random: bytes
 
     def serial(self, not_before: datetime) -> int:
-        """As Entrust's software makes them: four random bytes, four zero bytes, the Unix time."""
+        """A serial number as Entrust's software makes it: four random bytes, four zero bytes, the Unix
+        time."""
         return int.from_bytes(self.random + bytes(4) + int(not_before.timestamp()).to_bytes(4, "big"), "big")
 
 
@@ -94,7 +94,8 @@ def sub(key: RSAPrivateKey, by: CertifiedKey, stamp: Stamp, addresses: Addresses
 
 
 def responder(key: RSAPrivateKey, by: CertifiedKey, stamp: Stamp) -> CertifiedKey:
-    """Who signs OCSP answers for the CA `by`. Its own status need not be asked."""
+    """The certificate that signs OCSP answers for the CA `by`. Nobody needs to ask for its own status
+    (id-pkix-ocsp-nocheck)."""
     issuer = by.certificate.subject
     common_name = str(issuer.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value)
     name = names.authority(common_name, "OCSP")
@@ -110,7 +111,7 @@ def responder(key: RSAPrivateKey, by: CertifiedKey, stamp: Stamp) -> CertifiedKe
 def personal(
     order: Order, key: RSAPrivateKey, by: CertifiedKey, stamp: Stamp, addresses: Addresses
 ) -> CertifiedKey:
-    """What was ordered, by the issuing CA."""
+    """The certificate of an order, issued by `by`."""
     name = names.subject(
         common_name=order.common_name,
         serial_number=order.serial_number,
@@ -171,7 +172,7 @@ def _signed(
 
 
 def key_identifier(key: RSAPublicKey) -> bytes:
-    """RFC 5280 §4.2.1.2, method 2: the bits 0100 and the last 60 of the SHA-1 of the key."""
+    """RFC 5280 §4.2.1.2, method 2: the bits 0100, then the last 60 bits of the key's SHA-1."""
     last = hashlib.sha1(key.public_bytes(Encoding.DER, PublicFormat.PKCS1)).digest()[-8:]  # noqa: S324  (a name, not a protection)
     return bytes([0x40 | last[0] & 0x0F]) + last[1:]
 
@@ -185,7 +186,7 @@ def _authority(builder: x509.CertificateBuilder, *, path_length: int | None) -> 
 def _whose_status_is_told(
     builder: x509.CertificateBuilder, addresses: Addresses, *, of: str, common_name: str, partition: int
 ) -> x509.CertificateBuilder:
-    """Adds where the CA `of` tells whether the certificate is revoked."""
+    """Adds the addresses at which the CA `of` publishes the certificate's status."""
     access = [
         x509.AccessDescription(
             AuthorityInformationAccessOID.CA_ISSUERS,
@@ -215,7 +216,7 @@ def _whose_status_is_told(
 def distribution_point(
     addresses: Addresses, *, of: str, common_name: str, partition: int
 ) -> tuple[x509.UniformResourceIdentifier, x509.DirectoryName]:
-    """The two names of one CRL, in the certificates that it speaks for and in itself."""
+    """The two names of one CRL. They stand in the certificates that it covers and in the CRL."""
     address = x509.UniformResourceIdentifier(addresses.crl(of, partition))
     return address, x509.DirectoryName(names.partition(common_name, partition))
 
@@ -249,8 +250,8 @@ def _key_usage(wanted: Iterable[str]) -> x509.KeyUsage:
 
 
 def _with_sha1(certificate: x509.Certificate, issuer_key: RSAPrivateKey) -> x509.Certificate:
-    """The certificate as it would have been signed in 2010, which the library does not do any more. Both
-    signatures have one length."""
+    """The certificate signed with SHA-1, as in 2010. The library no longer does this, so the signature is
+    replaced by one of the same length."""
     to_sign = certificate.tbs_certificate_bytes.replace(_SHA256_WITH_RSA, _SHA1_WITH_RSA)
     unsigned = certificate.public_bytes(Encoding.DER)[: -len(certificate.signature)].replace(
         _SHA256_WITH_RSA, _SHA1_WITH_RSA

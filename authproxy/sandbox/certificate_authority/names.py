@@ -15,13 +15,13 @@ ROOT, SUB = "ACNLB RootCA", "ACNLB SubCA"
 
 
 def attribute(oid: x509.ObjectIdentifier, text: str, kind: StringType = PRINTABLE) -> x509.NameAttribute[str]:
-    """One attribute in the string type that is asked for: the library alone would write UTF8String, and names
-    are compared byte by byte."""
+    """One attribute in the given string type. By default the library writes UTF8String, but names are
+    compared byte by byte."""
     return x509.NameAttribute(oid, text, _type=kind)
 
 
 def authority(common_name: str, *further: str) -> x509.Name:
-    """The name of a CA, and with a further common name of what belongs to it: a CRL, a responder."""
+    """The name of a CA; with a further common name, of its CRL or responder."""
     return x509.Name(
         [
             attribute(NameOID.COUNTRY_NAME, "SI"),
@@ -47,8 +47,8 @@ def subject(
     kind: StringType,
     is_multi_valued: bool,
 ) -> x509.Name:
-    """Whose certificate it is. `organization` is a name and its tax number; `is_multi_valued` puts the common
-    name and the serial number into one RDN."""
+    """The subject of a person's or a seal's certificate. `organization` is a name and its tax number.
+    `is_multi_valued` puts common name and serial number into one RDN."""
     last = [
         attribute(NameOID.COMMON_NAME, common_name, kind),
         attribute(NameOID.SERIAL_NUMBER, serial_number),

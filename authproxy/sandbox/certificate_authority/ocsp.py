@@ -1,5 +1,5 @@
-"""PURE: an OCSP responder (RFC 6960, nonces by RFC 9654): the bytes of a question to the bytes of an
-answer."""
+"""PURE: an OCSP responder (RFC 6960, nonces by RFC 9654) that turns the bytes of a question into the bytes of
+an answer."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _LONGEST_NONCE = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Responder:
-    """Answers for one CA: `signer` in the name of `issuer`. `of` knows what was issued: None for a serial
-    number that never was."""
+    """Answers for the CA `issuer`; `signer` signs. `of` gives the status of a serial number, and None if it
+    was never issued."""
 
     issuer: x509.Certificate
     signer: CertifiedKey
@@ -36,25 +36,24 @@ class Status:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """How to answer: truly, unless somebody has broken it."""
+    """How to answer. The defaults are the correct behaviour; other values are faults."""
 
     this_update: datetime
     next_update: datetime
     signer: CertifiedKey | None = None
-    """Who signs instead."""
+    """Signs instead of the responder's signer."""
     is_always_unknown: bool = False
     serial_offset: int = 0
-    """Added to the serial number that was asked about."""
+    """Added to the serial number in the question."""
     nonce: Callable[[bytes], bytes | None] = lambda asked: asked
-    """Of the answer; None: the answer has none."""
+    """The answer's nonce for the question's; None: the answer has no nonce."""
 
 
 def answer(question: bytes, responders: Iterable[Responder], behaviour: Behaviour) -> bytes:
-    """A signed answer to a question about one certificate: good, revoked, or unknown where it was never
-    issued.
+    """A signed answer about one certificate: good, revoked, or unknown if it was never issued.
 
-    Without a signature: malformed for what cannot be read or asks about several certificates, unauthorized
-    for those of other issuers.
+    Unsigned answers: `malformed` for an unreadable question or several certificates, `unauthorized` for other
+    issuers.
     """
     try:
         request = ocsp.load_der_ocsp_request(question)
@@ -76,7 +75,7 @@ def unsuccessful(status: ocsp.OCSPResponseStatus) -> bytes:
 
 
 def _nonce(request: ocsp.OCSPRequest) -> bytes | None:
-    """RFC 9654 §2.1: from 1 to 128 octets. Raises ValueError for any other."""
+    """RFC 9654 §2.1: 1 to 128 octets. Raises ValueError for another length."""
     for extension in request.extensions:
         if isinstance(extension.value, x509.OCSPNonce):
             if not 1 <= len(extension.value.nonce) <= _LONGEST_NONCE:

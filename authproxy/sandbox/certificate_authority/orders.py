@@ -1,4 +1,4 @@
-"""PURE: which certificates there are, and in what each differs from the usual one: the people of the sandbox,
+"""PURE: the list of certificates, each described by how it differs from the usual one: people of the sandbox,
 and variants for tests."""
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ Group = Literal["person", "variant"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One certificate of a person or of a seal. Unless said otherwise: RSA-2048, SHA-256, valid now, by the
-    issuing CA."""
+    """One certificate of a person or a seal. By default: RSA-2048, SHA-256, valid now, issued by the issuing
+    CA."""
 
     name: str
-    """In addresses: `/people/{name}.p12`."""
+    """As in the address `/people/{name}.p12`."""
     common_name: str
     given_name: str | None = None
     family_name: str | None = None
     email: str | None
     serial_number: str
-    """Attribute of the subject: a number of the CA's own, `TINSI-…` or `PNOSI-…`."""
+    """The subject's attribute: a number of the CA's own, `TINSI-…` or `PNOSI-…`."""
     organization: tuple[str, str] | None = None
-    """Name and tax number of the employer, or of whom a seal belongs to."""
+    """Name and tax number of the employer, or of the seal's owner."""
     policy: int = 11
-    """Last arc of 1.3.6.1.4.1.7597.1.5: 11 to 14 are for people, 15 and 16 are seals."""
+    """Last arc of 1.3.6.1.4.1.7597.1.5: 11 to 14 for people, 15 and 16 for seals."""
     usages: tuple[Usage, ...] = ("digital_signature", "content_commitment", "key_encipherment")
     purposes: tuple[x509.ObjectIdentifier, ...] = ()
     """Extended key usage; empty: the extension is absent."""
@@ -39,14 +39,14 @@ class Order:
     is_multi_valued: bool = True
     bits: int = 2048
     key: str
-    """Certificates with the same word here share a key."""
+    """The name of the key; certificates with the same name share a key."""
     is_sha1: bool = False
     valid: Literal["now", "past", "future"] = "now"
     by: Literal["sub", "impostor"] = "sub"
     partition: Literal[1, 2] = 1
-    """Number of the CRL in which it would be listed."""
+    """Number of the CRL that covers it."""
     is_revoked: bool = False
-    """From the beginning."""
+    """Whether it is revoked from the start."""
     group: Group = "person"
 
     @property
@@ -105,7 +105,7 @@ ORDERS: tuple[Order, ...] = (
         organization=_BANK,
         policy=15,
     ),
-    # To be accepted by a tolerant reader.
+    # A tolerant reader accepts these.
     _variant("tinsi", "Tina", "Sitar", "TINSI-99990032"),
     replace(_variant("pnosi", "Petra", "Nosan", "PNOSI-0101900505028"), policy=14),
     replace(_variant("employee", "Emil", "Podlogar", "2305100002011"), organization=_BANK, policy=12),
@@ -117,7 +117,7 @@ ORDERS: tuple[Order, ...] = (
         purposes=(_CLIENT,),
     ),
     replace(_variant("rsa-3072", "Rok", "Trček", "2305100002052"), key="rsa-3072", bits=3072),
-    # To be refused.
+    # These must be refused.
     replace(_variant("nonrepudiation", "Nik", "Rep", "2305100003019"), usages=("content_commitment",)),
     replace(_variant("server-only", "Srečko", "Verk", "2305100003027"), purposes=(_SERVER,)),
     replace(_variant("mail-only", "Mila", "Ocvirk", "2305100003035"), purposes=(_MAIL,)),
@@ -134,8 +134,7 @@ ORDERS: tuple[Order, ...] = (
 
 
 def ordered(name: str) -> Order | None:
-    """The certificate that somebody asks for, in any case: by name, by e-mail address, or a person by their
-    first name."""
+    """The order with this name or e-mail address, in any case; a person also by the first name."""
     wanted = name.strip().casefold()
     return next((order for order in ORDERS if wanted in _called(order)), None)
 

@@ -1,5 +1,4 @@
-"""Which certificates are revoked, since when and why; remembered over a restart in a file, if there is
-one."""
+"""The revoked certificates, with time and reason. A file, if there is one, keeps them over a restart."""
 
 from __future__ import annotations
 
@@ -16,16 +15,16 @@ from authproxy.sandbox.certificate_authority.crl import Revoked
 REASONS: Mapping[str, x509.ReasonFlags] = {
     reason.value: reason for reason in x509.ReasonFlags if reason is not x509.ReasonFlags.remove_from_crl
 }
-"""By the words of RFC 5280."""
+"""By the names in RFC 5280."""
 USUAL_REASON = x509.ReasonFlags.key_compromise.value
 
 
 class RevocationsBroken(Exception):  # noqa: N818
-    """The file cannot be understood. The text names it."""
+    """The file is unreadable. The text names it."""
 
 
 class Revocations:
-    """By names of certificates. `at_first` are revoked at `now` where no file says otherwise. Raises
+    """Revocations by names of certificates. Without a file `at_first` are revoked at `now`. Raises
     RevocationsBroken, OSError."""
 
     def __init__(self, at_first: Iterable[str], *, now: datetime, file: Path | None) -> None:
@@ -38,12 +37,12 @@ class Revocations:
             self._save()
 
     def revoke(self, name: str, *, reason: x509.ReasonFlags, now: datetime) -> None:
-        """Nothing changes for one that is revoked already: its date is the first."""
+        """Revokes a certificate. One that is revoked already keeps its first date."""
         self._since.setdefault(name, Revoked(at=now.replace(microsecond=0), reason=reason))
         self._save()
 
     def restore(self, name: str) -> None:
-        """As if it had never been revoked, which no real authority does."""
+        """Undoes a revocation completely, which no real authority does."""
         self._since.pop(name, None)
         self._save()
 

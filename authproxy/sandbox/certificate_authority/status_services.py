@@ -1,5 +1,4 @@
-"""Where readers ask what is revoked: CRLs in DER and in PEM, each at its own address, and OCSP by GET and by
-POST (RFC 6960 §A)."""
+"""The addresses for revocation checks: CRLs in DER and in PEM, and OCSP by GET and by POST (RFC 6960 §A)."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ _CRL_TYPE, _OCSP_TYPE = "application/pkix-crl", "application/ocsp-response"
 
 
 class StatusServices:
-    """Answers truly, or in the way in which somebody has broken the service."""
+    """Answers correctly, or with the fault that is switched on."""
 
     def __init__(self, authority: Authority, faults: Faults) -> None:
         self._authority = authority
@@ -49,7 +48,7 @@ class StatusServices:
         try:
             question = base64.b64decode(request.match_info["question"], validate=True)
         except (binascii.Error, ValueError):
-            question = b""  # which is malformed, and is answered so
+            question = b""  # an empty question is answered `malformed`
         return await self._ocsp(request, question)
 
     async def _list(

@@ -1,4 +1,5 @@
-"""The phone as one application: screens for people, an interface for scripts, and the way to the provider."""
+"""The phone as one application: screens for people, an interface for scripts, and the client of the
+provider."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from authproxy.sandbox.phone.settings import Settings
 from authproxy.sandbox.web_pages.pages import Pages
 
 PHONE = web.AppKey("PHONE", Phone)
-"""For whoever made the phone: `links` are those that it has."""
+"""The phone, for the code that has made the application."""
 
 
 def application(
@@ -32,11 +33,11 @@ def application(
     random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     state_file: Path | None = None,
 ) -> web.Application:
-    """A phone whose accounts are with the provider at `provider_url`; `installed` and `linked` are on it from
-    the start, without a PIN.
+    """A phone for accounts of the provider at `provider_url`. `installed` and `linked` are on it from the
+    start, without a PIN.
 
-    With `state_file` a restart keeps accounts, links and PIN, and what the file holds comes before what is
-    given here. Raises BrokenPhoneStateError.
+    With `state_file` a restart keeps accounts, links and PIN; the file's content then replaces `installed`
+    and `linked`. Raises BrokenPhoneStateError.
     """
     onepass = OnePass(provider_url)
     phone = Phone(

@@ -1,4 +1,4 @@
-"""The phone as a whole: its accounts with the codes of now, and what the provider says about each of them."""
+"""The phone: its accounts and links, their codes, and what the provider says about them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from authproxy.sandbox.phone.relying_parties import Invitation, LinkPush, Relyin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
-    """What the provider says about all accounts at one moment."""
+    """What the provider says about all accounts and links at one moment."""
 
     pushes: tuple[tuple[Installation, Push], ...] = ()
     link_pushes: tuple[tuple[Link, LinkPush], ...] = ()
@@ -47,30 +47,33 @@ class Phone:
         self.relying_parties = RelyingParties(onepass, random_bytes)
         self.lock = Lock(memory, clock, random_bytes)
         self.csrf = random_bytes(16).hex()
-        """What forms of the phone carry. Knowing it takes having read a page of the phone."""
+        """A value in every form of the phone. Only a page of the phone reveals it, so forms of other sites
+        are refused."""
 
     @property
     def accounts(self) -> tuple[Installation, ...]:
         return self._memory.state.accounts
 
     def account(self, device_id: str) -> Installation | None:
-        return next((one for one in self.accounts if one.device_id == device_id), None)
+        return next((account for account in self.accounts if account.device_id == device_id), None)
 
     def account_of(self, email: str) -> Installation | None:
-        return next((one for one in self.accounts if one.email.casefold() == email.strip().casefold()), None)
+        wanted = email.strip().casefold()
+        return next((account for account in self.accounts if account.email.casefold() == wanted), None)
 
     @property
     def links(self) -> tuple[Link, ...]:
         return self._memory.state.links
 
     def link(self, device_id: str) -> Link | None:
-        return next((one for one in self.links if one.device_id == device_id), None)
+        return next((link for link in self.links if link.device_id == device_id), None)
 
     def links_of(self, email: str) -> tuple[Link, ...]:
-        return tuple(one for one in self.links if one.account.casefold() == email.strip().casefold())
+        wanted = email.strip().casefold()
+        return tuple(link for link in self.links if link.account.casefold() == wanted)
 
     def code(self, account: Installation) -> tuple[str, int]:
-        """The one-time code of now and the seconds it has left. It needs no provider."""
+        """The current one-time code and the seconds that it has left. It needs no provider."""
         now = self._clock()
         return one_time_code.code(account.totp_secret, one_time_code.step(now)), one_time_code.seconds_left(
             now
@@ -87,15 +90,14 @@ class Phone:
         return outcome
 
     async def accept(self, invitation: Invitation, device_name: str) -> Link | None:
-        """This phone answers a relying party from now on. None if the invitation is over. Raises
-        UnreachableError."""
+        """Links this phone to a relying party. None if the invitation is over. Raises UnreachableError."""
         link = await self.relying_parties.accept(invitation, device_name)
         if link is not None:
             self._memory.save(self._memory.state.with_link(link))
         return link
 
     async def remove_link(self, link: Link) -> None:
-        """The key is gone at once; the service is told if it answers."""
+        """Removes the link and its key at once, and tells the service if it can be reached."""
         self._memory.save(self._memory.state.without_link(link.device_id))
         try:
             await self.relying_parties.remove(link)
@@ -103,17 +105,16 @@ class Phone:
             return
 
     async def remove(self, account: Installation) -> None:
-        """Takes the account off the phone; at the provider, too, if it answers."""
+        """Removes the account from the phone, and at the provider if it can be reached."""
         self._memory.save(self._memory.state.without_account(account.device_id))
         try:
             await self.onepass.remove(account)
         except (UnreachableError, NotInstalledError):
-            # Nobody else has the token and the secret: an account that is forgotten here is as good as
-            # removed.
+            # Nobody else has the token and the secret, so the account is as good as removed.
             return
 
     async def reset(self) -> None:
-        """A phone as on its first day."""
+        """Resets the phone to factory settings."""
         accounts, links = self.accounts, self.links
         self._memory.save(PhoneState())
         self.lock.lock()
@@ -139,7 +140,7 @@ class Phone:
         try:
             return link, await self.relying_parties.pushes(link)
         except NotInstalledError:
-            # The relying party has let the phone go: nothing will come from there any more.
+            # The relying party has removed the phone and will send nothing more.
             self._memory.save(self._memory.state.without_link(link.device_id))
             return link, ()
         except UnreachableError as trouble:

@@ -1,5 +1,4 @@
-"""Forms of the phone: only those that it has shown itself are read, and an answer that changed something
-leads elsewhere."""
+"""Forms of the phone: it reads only forms of its own pages, and answers each change with a redirect."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ from aiohttp import web
 
 
 async def read(request: web.Request, csrf: str) -> dict[str, str]:
-    """The form. One that the phone has not shown, or not since it was started, leads to the first page, which
+    """The form's fields. A form that the phone has not shown since its start leads to the first page, which
     says so."""
     form = {name: str(value) for name, value in (await request.post()).items()}
     if not hmac.compare_digest(form.get("_csrf", "").encode("utf-8", "surrogatepass"), csrf.encode()):

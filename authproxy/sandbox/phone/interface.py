@@ -1,5 +1,4 @@
-"""The phone for scripts: codes, notifications and answers as JSON, without the PIN, for whoever runs the
-sandbox."""
+"""The phone for scripts: codes, notifications and answers as JSON. It asks for no PIN."""
 
 from __future__ import annotations
 
@@ -52,7 +51,7 @@ class Interface:
         return web.json_response({"email": account.email, "code": code, "seconds_left": seconds_left})
 
     async def pushes(self, request: web.Request) -> web.Response:
-        """Sign-ins at the provider, and what relying parties want confirmed."""
+        """Notifications of the provider and of relying parties that wait for an answer."""
         email = request.query.get("email", "")
         account, links = self._phone.account_of(email), self._phone.links_of(email)
         if account is None and not links:
@@ -75,7 +74,7 @@ class Interface:
         return web.json_response(waiting)
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Of all accounts on the phone the one that was asked answers."""
+        """Answers with the account or link to which the notification was sent."""
         body = await json_object(request)
         action, number = body.get("action"), body.get("number", "")
         if (
@@ -100,7 +99,7 @@ class Interface:
         return await self._answered_by_link(push_id, action, number if action == "approve" else "")
 
     async def _answered_by_link(self, push_id: str, action: str, number: str) -> int:
-        """What does not wait any more cannot be signed: it is unknown."""
+        """Answers a relying party's notification. One that no longer waits is unknown."""
         for link in self._phone.links:
             with suppress(NotInstalledError):
                 for push in await self._phone.relying_parties.pushes(link):
@@ -111,7 +110,7 @@ class Interface:
         return 404
 
     async def link(self, request: web.Request) -> web.Response:
-        """Makes the phone somebody's at a relying party, as its page does."""
+        """Links the phone to a relying party, as the page does."""
         body = await json_object(request)
         code, name = body.get("code"), body.get("name", "OnePass")
         if (

@@ -1,5 +1,4 @@
-"""The phone for people, toward relying parties: an activation code is typed in, notifications are answered,
-links are taken away."""
+"""The phone's screens for relying parties: enter an activation code, answer notifications, remove links."""
 
 from __future__ import annotations
 
@@ -37,7 +36,7 @@ class LinkScreens:
         return self._code_page(request, problem="")
 
     async def invitation(self, request: web.Request) -> web.Response:
-        """Shows who asks before the phone is theirs."""
+        """Shows who asks before the phone is linked."""
         form = await read(request, self._phone.csrf)
         try:
             invitation = await self._phone.relying_parties.invitation(form.get("code", "")[:_LONGEST_CODE])
@@ -65,7 +64,7 @@ class LinkScreens:
     async def remove(self, request: web.Request) -> web.Response:
         await read(request, self._phone.csrf)
         link = self._phone.link(request.match_info["link"])
-        if link is not None:  # a second press finds nothing left to do
+        if link is not None:  # the button was pressed twice
             await self._phone.remove_link(link)
         return to("/?said=unlinked")
 
@@ -75,7 +74,7 @@ class LinkScreens:
         return to(f"/?said={said}") if push is None else self._push_page(request, link, push, problem="")
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Signs what the page has shown. Approving takes one of the numbers; without one the page asks for it
+        """Signs what the page has shown. To approve, one must choose a number; without it the page asks
         again."""
         form = await read(request, self._phone.csrf)
         link, action, number = self._link(request), form.get("action", ""), form.get("number", "")
@@ -97,7 +96,7 @@ class LinkScreens:
         return to(f"/?said={_OUTCOMES.get(status, 'over')}")
 
     async def _waiting(self, link: Link, push_id: str) -> tuple[LinkPush | None, str]:
-        """The notification, or what to say instead."""
+        """The notification; if it does not wait, None and the word for the page."""
         try:
             found = next(
                 (push for push in await self._phone.relying_parties.pushes(link) if push.push_id == push_id),

@@ -1,6 +1,6 @@
-"""The lock of the app: which browsers have shown the PIN, and how long a guesser waits.
+"""The lock of the app: which browsers have entered the PIN, and how long one must wait after wrong PINs.
 
-There is one phone and one PIN. A browser that has shown it stays unlocked until nobody has used it for ten
+There is one phone and one PIN. A browser that has entered it stays unlocked until it is unused for ten
 minutes.
 """
 
@@ -33,8 +33,8 @@ class Lock:
         return self._memory.state.pin is not None
 
     def is_open_for(self, browser: str, *, is_used: bool) -> bool:
-        """Whether this browser may see the phone; being used keeps it open, a script that asks on its own
-        does not."""
+        """Whether this browser may see the phone. Use by a person prolongs this; a request of the page's
+        script does not."""
         if not self.has_pin:
             return True
         now = self._clock()
@@ -46,7 +46,7 @@ class Lock:
         return True
 
     def minutes_to_wait(self) -> int:
-        """Whole minutes until a PIN is looked at again; 0 for at once."""
+        """Whole minutes until a PIN is checked again; 0: now."""
         until = self._memory.state.wait_until
         return max(0, math.ceil((until - self._clock()).total_seconds() / 60)) if until is not None else 0
 
@@ -55,12 +55,12 @@ class Lock:
         return pins.TRIES - self._memory.state.wrong_pins % pins.TRIES
 
     async def is_right(self, typed: str) -> bool:
-        """Looks at the PIN unless the wait is on; the fifth wrong one begins it."""
+        """Checks the PIN, except during a wait. The fifth wrong PIN begins one."""
         state = self._memory.state
         if state.pin is None or self.minutes_to_wait():
             return False
-        # Counted before the slow hash: guesses that come all at once count like others, and a restart forgets
-        # none.
+        # Counted before the slow hash, so that simultaneous guesses count too, and stored, so that a restart
+        # forgets none.
         wrong = state.wrong_pins + 1
         self._memory.save(
             replace(state, wrong_pins=wrong, wait_until=None if wrong % pins.TRIES else self._clock() + _WAIT)
@@ -71,17 +71,17 @@ class Lock:
         return is_right
 
     async def change(self, pin: str) -> None:
-        """A new PIN; every browser has to show it."""
+        """Sets a new PIN; every browser must enter it."""
         made = await asyncio.to_thread(pins.hashed, pin, self._random_bytes(16))
         self._memory.save(replace(self._memory.state, pin=made, wrong_pins=0, wait_until=None))
         self._unlocked.clear()
 
     def unlock(self) -> str:
-        """The value by which the browser is known from now on."""
+        """The cookie value of a newly unlocked browser."""
         browser = self._random_bytes(32).hex()
         self._unlocked[browser] = self._clock() + _IDLE
         return browser
 
     def lock(self) -> None:
-        """Every browser has to show the PIN."""
+        """Every browser must enter the PIN."""
         self._unlocked.clear()

@@ -1,4 +1,4 @@
-"""What the phone keeps: its accounts and its PIN, in memory or in a file that only its owner reads."""
+"""What the phone keeps: accounts, links and PIN, in memory or in a private file."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from authproxy.sandbox.installation import Installation, Link
 
 
 class BrokenPhoneStateError(Exception):
-    """The file does not hold what a phone has written. It is left as it is; the text names the file."""
+    """A phone has not written this file. It stays unchanged; the text names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneState:
     accounts: tuple[Installation, ...] = ()
     links: tuple[Link, ...] = ()
-    """Relying parties that this phone answers."""
+    """The relying parties that this phone answers."""
     pin: str | None = field(default=None, repr=False)
-    """A hash of `pin.hashed`; None: anybody may use the phone."""
+    """The result of `pin.hashed`; None: no PIN is set."""
     wrong_pins: int = 0
     wait_until: datetime | None = None
 
     def with_account(self, account: Installation) -> PhoneState:
-        """One entry for each e-mail address: the newest."""
+        """Adds the account; it replaces one with the same e-mail address."""
         others = (other for other in self.accounts if other.email != account.email)
         return replace(self, accounts=(*others, account))
 
@@ -44,7 +44,8 @@ class PhoneState:
 
 
 class Memory:
-    """`state` is what holds now. With a file, what it holds comes before what the phone would begin with."""
+    """`state` is the current state. If there is a file, it begins with the file's content instead of
+    `initial`."""
 
     def __init__(self, initial: PhoneState, file: Path | None) -> None:
         """Raises BrokenPhoneStateError."""
@@ -55,8 +56,7 @@ class Memory:
             self.save(initial)
 
     def save(self, state: PhoneState) -> None:
-        """Holds from now on. A file is replaced as a whole, so that a crash leaves the old one or the new
-        one."""
+        """Sets the current state, and writes the file."""
         self.state = state
         if self._file is not None:
             private_files.replace(self._file, json.dumps(_as_json(state), ensure_ascii=False, indent=1))
@@ -69,7 +69,7 @@ def _as_json(state: PhoneState) -> dict[str, Any]:
 
 
 def _read(file: Path, initial: PhoneState) -> PhoneState:
-    """A file from before there were links leaves those that the phone begins with."""
+    """The file's state. An old file has no links; then those of `initial` stay."""
     try:
         members = json.loads(file.read_text(encoding="utf-8"))
         accounts = tuple(Installation(**account) for account in members.pop("accounts"))

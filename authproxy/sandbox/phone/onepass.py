@@ -1,4 +1,4 @@
-"""The provider's OnePass service as a phone uses it: JSON over HTTP, five seconds for each answer."""
+"""The phone's client of the provider's OnePass service: JSON over HTTP, with five seconds for each answer."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _SECONDS = 5
 
 
 class UnreachableError(Exception):
-    """The provider did not answer, or not as its OnePass service does."""
+    """The provider did not answer, or not as a OnePass service does."""
 
 
 class NotInstalledError(Exception):
-    """The provider does not know this phone: another has taken its place."""
+    """The provider does not know this phone, because another one has replaced it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activated:
     installation: Installation
     has_replaced: bool
-    """Another phone had the account before."""
+    """Whether another phone had the account before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotActivated:
     minutes: int
-    """0: the code was wrong; else how long the provider looks at none."""
+    """Minutes to wait until the provider checks codes again; 0: the code was wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +60,8 @@ class Push:
 
 
 class OnePass:
-    """`session` is there while the application runs. Every call raises UnreachableError, those of an
-    installation NotInstalledError."""
+    """`session` is set while the application runs. Every call may raise UnreachableError; calls for an
+    installation may raise NotInstalledError."""
 
     session: ClientSession
 
@@ -69,7 +69,7 @@ class OnePass:
         self._service = f"{provider_url.rstrip('/')}/onepass"
 
     async def start(self, email: str, language: Language) -> None:
-        """Has an activation code sent, in this language, if there is such an account."""
+        """Asks for an activation code, in this language. It is sent if there is such an account."""
         async with self.asked(
             "POST", "/devices/start", json={"email": email}, headers={"Accept-Language": language}
         ) as (status, _):
@@ -102,7 +102,7 @@ class OnePass:
             return tuple(_push(**one) for one in body)
 
     async def answer(self, account: Installation, push_id: str, *, action: str, number: str) -> int:
-        """The status: 204 taken, 400 wrong number, 404 not for this account, 409 over."""
+        """The status: 204 accepted, 400 wrong number, 404 not for this account, 409 over."""
         path = f"{_place(account)}/pushes/{quote(push_id, safe='')}"
         async with self.asked(
             "POST", path, token=account.device_token, json={"action": action, "number": number}
@@ -119,7 +119,7 @@ class OnePass:
         json: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
     ) -> AsyncIterator[tuple[int, Any]]:
-        """Status and body of one request below `/onepass`. What the block cannot read in the body counts as
+        """Status and body of one request below `/onepass`. If the block cannot read the body, this counts as
         no answer."""
         if token is not None:
             headers = {"Authorization": f"Bearer {token}"}

@@ -1,5 +1,5 @@
-"""PURE: the PIN that locks the app: 4 to 6 digits, kept as scrypt (RFC 7914). Slow on purpose: call the hash
-off the event loop."""
+"""PURE: the PIN that locks the app: 4 to 6 digits, stored as scrypt (RFC 7914). The hash is slow on purpose:
+call it in a thread."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def is_pin(text: str) -> bool:
 
 
 def is_guessed_first(pin: str) -> bool:
-    """Whether it is one digit over and over, or digits in a row: those are what a finder tries."""
+    """Whether all digits are the same or in a row: these are guessed first."""
     return len(set(pin)) == 1 or pin in _UPWARDS or pin in _DOWNWARDS
 
 
 def hashed(pin: str, salt: bytes) -> str:
-    """The text to keep: salt and hash in hexadecimal."""
+    """The text to store: salt and hash in hexadecimal."""
     return f"{salt.hex()}:{_digest(pin, salt).hex()}"
 
 

@@ -1,7 +1,6 @@
-"""Relying parties as the phone knows them: how it becomes somebody's phone there, and how it signs what its
-person has decided.
+"""The phone's side of relying parties: how it is linked to one, and how it signs a person's answers.
 
-The contract is in authproxy/delivery/README.md. The key is made here and leaves the phone never.
+The contract is in authproxy/delivery/README.md. The key is made here and never leaves the phone.
 """
 
 from __future__ import annotations
@@ -19,13 +18,14 @@ from authproxy.sandbox.phone.onepass import OnePass
 _SERVICE_PART = 6
 _CODE = re.compile(r"[A-Z2-7]{16}", re.ASCII)
 _BETWEEN = re.compile(r"[\s\-]")
-# Signs that are in no code, and what somebody meant who typed them.
+# Characters that no code contains, and the letters that people mean by them.
 _MEANT = str.maketrans("018", "OIB")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
-    """Who wants this phone, and for whom. `code` is whole: the service knows its first signs only."""
+    """Who wants to link this phone, and for which account. `code` is complete; the service knows only its
+    first characters."""
 
     code: str = field(repr=False)
     enrolment_id: str
@@ -35,7 +35,7 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkPush:
-    """A notification of a relying party. Times are kept as they came: they are signed."""
+    """A notification of a relying party. Times stay as they were received, because they are signed."""
 
     push_id: str
     portal: str
@@ -47,7 +47,7 @@ class LinkPush:
     number: str = field(repr=False)
     choices: tuple[str, ...] = field(repr=False)
     shows: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """What of the form is to be confirmed: names and values."""
+    """The form fields to confirm: names and values."""
 
     @property
     def at(self) -> datetime:
@@ -55,14 +55,15 @@ class LinkPush:
 
 
 class RelyingParties:
-    """Every call raises UnreachableError, those of a link NotInstalledError: it has ended."""
+    """Every call may raise UnreachableError; calls for a link may raise NotInstalledError, when it has
+    ended."""
 
     def __init__(self, onepass: OnePass, random_bytes: Callable[[int], bytes]) -> None:
         self._onepass = onepass
         self._random_bytes = random_bytes
 
     async def invitation(self, typed: str) -> Invitation | None:
-        """What waits behind an activation code; None for one that is good for nothing."""
+        """The invitation behind an activation code; None for an unknown code."""
         code = _BETWEEN.sub("", typed).upper().translate(_MEANT)
         if not _CODE.fullmatch(code):
             return None
@@ -82,7 +83,8 @@ class RelyingParties:
             )
 
     async def accept(self, invitation: Invitation, device_name: str) -> Link | None:
-        """Makes a key, proves to hold it and to know the code. None if the invitation is over."""
+        """Makes a key, and proves possession of it and knowledge of the code. None if the invitation is
+        over."""
         link = Link(
             relying_party=invitation.relying_party,
             account=invitation.account,
@@ -128,7 +130,7 @@ class RelyingParties:
             return tuple(_push(**one) for one in body)
 
     async def answer(self, link: Link, push: LinkPush, *, action: str, number: str) -> int:
-        """Signs, and sends. The status: 204 taken, 400 wrong number, 404 unknown, 409 over."""
+        """Signs and sends the answer. The status: 204 accepted, 400 wrong number, 404 unknown, 409 over."""
         version = "onepass-answer-v2" if push.shows else "onepass-answer-v1"
         asked = statement(
             version, push=push.push_id, device=link.device_id, portal=push.portal, place=push.place

@@ -1,4 +1,4 @@
-"""The phone for people: accounts, codes and sign-ins that wait for an answer. Every page works without
+"""The phone's screens: accounts, codes and sign-ins that wait for an answer. Every page works without
 scripts."""
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Screens:
         router.add_post("/accounts/{account}/pushes/{push}", self.answer)
 
     async def home(self, request: web.Request) -> web.Response:
-        """What the phone opens with: the notification that waits, or the accounts. Where several wait, they
-        stand above the accounts."""
+        """The first page: the waiting notification, or the accounts. Several waiting notifications stand
+        above the accounts."""
         incoming = await self._phone.incoming()
         waiting = [
             *(f"/accounts/{account.device_id}/pushes/{push.id}" for account, push in incoming.pushes),
@@ -49,7 +49,7 @@ class Screens:
         return self._home(request, incoming)
 
     async def accounts(self, request: web.Request) -> web.Response:
-        """The same without opening anything, for whoever wants a code while a notification waits."""
+        """The accounts, even if a notification waits, for people who want a code."""
         return self._home(request, await self._phone.incoming())
 
     def _home(self, request: web.Request, incoming: Incoming) -> web.Response:
@@ -126,7 +126,7 @@ class Screens:
     async def remove(self, request: web.Request) -> web.Response:
         await read(request, self._phone.csrf)
         account = self._phone.account(request.match_info["account"])
-        if account is not None:  # a second press finds nothing left to do
+        if account is not None:  # the button was pressed twice
             await self._phone.remove(account)
         return to("/?said=removed")
 
@@ -136,7 +136,7 @@ class Screens:
         return to(f"/?said={said}") if push is None else self._push_page(request, account, push, problem="")
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Approving takes one of the numbers; without one the page asks for it again."""
+        """To approve, one must choose a number; without it the page asks again."""
         form = await read(request, self._phone.csrf)
         account, push_id = self._account(request), request.match_info["push"]
         action, number = form.get("action", ""), form.get("number", "")
@@ -156,7 +156,7 @@ class Screens:
         return to(f"/?said={_OUTCOMES.get(status, 'over')}")
 
     async def _waiting(self, account: Installation, push_id: str) -> tuple[Push | None, str]:
-        """The notification, or what to say instead."""
+        """The notification; if it does not wait, None and the word for the page."""
         try:
             found = next(
                 (push for push in await self._phone.onepass.pushes(account) if push.id == push_id), None

@@ -1,4 +1,4 @@
-"""Settings of the phone, its PIN, and the page that asks for it."""
+"""The phone's settings, its PIN, and the page that asks for the PIN."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Settings:
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Pages of a locked phone lead to the one that asks for the PIN. Scripts have an interface of their
-        own, which needs none."""
+        """On a locked phone every page leads to the one that asks for the PIN. The interface for scripts
+        needs no PIN."""
         is_free = request.path in _OPEN_TO_ALL or request.path.startswith("/api/")
         is_used = (
             "X-Asked-By" not in request.headers
-        )  # the pages' script says that nobody has pressed anything
+        )  # the pages' script sends this header; nobody has pressed a button
         if is_free or self._phone.lock.is_open_for(request.cookies.get(_COOKIE, ""), is_used=is_used):
             return await handler(request)
         return to("/unlock")
@@ -90,7 +90,7 @@ class Settings:
         return self._shown(request, "reset.html")
 
     async def reset(self, request: web.Request) -> web.Response:
-        """Somebody who has forgotten the PIN begins anew, as with an app that is installed again."""
+        """Resets the phone, for a person who has forgotten the PIN."""
         await read(request, self._phone.csrf)
         await self._phone.reset()
         return to("/?said=reset")
