@@ -1,5 +1,4 @@
-"""The provider as one application: which address leads where, on both halves, and the switches for its
-quirks."""
+"""The provider as one application: the addresses of both halves, and the switches for its quirks."""
 
 from __future__ import annotations
 
@@ -57,15 +56,13 @@ def application(  # noqa: PLR0913  (what is needed is handed over, not looked up
     phone_url: str = "",
     certificates: LinkedCertificates | None = None,
 ) -> web.Application:
-    """A provider for `issuer`, whose path (with or without a slash at its end) is where the OpenID server
-    lives.
+    """A provider for `issuer`, whose path (with or without a slash at its end) is the OpenID server's.
 
-    `outbox_url` is where text messages go, `POST {outbox_url}/api/sms`. `installed` are phones that are
-    activated already, `linked` those that answer a relying party, which shows `onepass_api_key`. With a
-    `state_file` a restart keeps accounts, consents and phones. `phone_url` is where a registration leads back
-    that a phone has asked for. With `certificates` their people can confirm a sign-in by one;
-    `certificate_application` must then be served at its `url`. Raises StateBroken or OSError for a state file
-    that cannot be read.
+    Text messages go to `POST {outbox_url}/api/sms`. `installed` are activated phones, `linked` phones that
+    answer relying parties; relying parties show `onepass_api_key`. With `state_file` a restart keeps
+    accounts, consents and phones. `phone_url` is the way back of a registration that began on the phone. With
+    `certificates` people can confirm a sign-in by certificate; `certificate_application` must then be served
+    at `certificates.url`. Raises StateBroken or OSError for a state file that cannot be read.
     """
     made = web.Application(client_max_size=64 * 1024)
     provider = made[PROVIDER] = Provider(
@@ -109,9 +106,9 @@ def application(  # noqa: PLR0913  (what is needed is handed over, not looked up
 
 
 def certificate_application(provider: web.Application) -> web.Application:
-    """Where browsers show a certificate for a sign-in at this provider. It must be served over TLS that asks
-    for one and lets every one pass, with the extra information `certificate.CERTIFICATES` of each
-    transport."""
+    """The application to which browsers show a certificate. It must be served over TLS that asks for a
+    certificate and accepts any, and that puts it into the transport's extra information
+    `certificate.CERTIFICATES`."""
     made = web.Application(client_max_size=1024)
     made[PROVIDER] = provider[PROVIDER]
     made.cleanup_ctx.append(_outgoing)
@@ -146,7 +143,7 @@ async def _remember_beginning(application: web.Application) -> None:
 
 @web.middleware
 async def _remember(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """What was changed is on the disk before anybody is told that it was."""
+    """Writes changes to the disk before the answer goes out."""
     try:
         return await handler(request)
     finally:

@@ -1,5 +1,5 @@
-"""What is remembered for a while, in memory: single use, expiry and the upper bound are enforced here and
-nowhere else."""
+"""Values that are remembered for a limited time, in memory. Single use, expiry and the maximum number are
+enforced only here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Expiring(Generic[T]):
-    """Entries of one lifetime. When there are too many, the oldest gives way."""
+    """Entries with the same lifetime. If there are too many, the oldest is dropped."""
 
     def __init__(
         self, clock: Callable[[], datetime], lives_for: timedelta, *, capacity: int = 10_000
@@ -21,16 +21,16 @@ class Expiring(Generic[T]):
         self._capacity = capacity
         self._entries: dict[
             str, tuple[datetime, T]
-        ] = {}  # in the order of their expiry, because all live equally long
+        ] = {}  # in the order of their expiry, because all have the same lifetime
 
     def put(self, key: str, value: T) -> None:
-        """Remembers the value, or remembers it anew: its life begins again."""
+        """Stores the value with a new lifetime."""
         self._entries.pop(key, None)
         self._purge()
         self._entries[key] = (self._clock() + self._lives_for, value)
 
     def add(self, key: str, value: T) -> bool:
-        """Remembers the value unless the key is there already; True if it was new."""
+        """Stores the value if the key is new. True if it was."""
         if key in self:
             return False
         self.put(key, value)
@@ -41,7 +41,7 @@ class Expiring(Generic[T]):
         return entry[1] if entry is not None and self._clock() < entry[0] else None
 
     def take(self, key: str) -> T | None:
-        """The value, which is forgotten at the same moment."""
+        """Removes the value and returns it."""
         value = self.get(key)
         self._entries.pop(key, None)
         return value

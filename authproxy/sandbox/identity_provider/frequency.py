@@ -1,5 +1,4 @@
-"""How often something may happen: text messages and notifications are bounded for each account, whoever asks
-for them."""
+"""Rate limits: text messages and notifications are limited for each account, whoever asks for them."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ class Frequency:
         self._times: Expiring[tuple[datetime, ...]] = Expiring(clock, window)
 
     def seconds_to_wait(self, key: str) -> int:
-        """Whole seconds until it may happen again; 0 for at once."""
+        """Whole seconds until it may happen again; 0: now."""
         times = self._within_window(key)
         return (
             math.ceil((times[-self._allowed] + self._window - self._clock()).total_seconds())

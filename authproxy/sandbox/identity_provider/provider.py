@@ -1,5 +1,5 @@
-"""What the two halves of the provider share while it runs: settings, records and their lifetimes. What a
-restart must not forget is in `state`; the rest is gone at the end."""
+"""What both halves of the provider share at run time: settings, records and their lifetimes. `state` keeps
+what must survive a restart; the rest is lost at the end."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ SIGN_IN_PAGE = f"{FRONT_END}/chooselogin/rekono.htm"
 REGISTER_PAGE = f"{FRONT_END}/register/start.htm"
 RESET_PAGE = f"{FRONT_END}/reset/start.htm"
 COOKIE = (
-    "JSESSIONID"  # both halves use this name, each on its own path, as two web applications of one Tomcat do
+    "JSESSIONID"  # both halves use this name, each for its own path, like two web applications in one Tomcat
 )
 
 
 @dataclass(slots=True, kw_only=True)
 class Session:
-    """A browser at the OpenID server; `email` is set while somebody is signed in."""
+    """A browser's session at the OpenID server. `email` is set while somebody is signed in."""
 
     csrf: str = field(repr=False)
     email: str | None = None
     authenticated_at: datetime | None = None
     entry: DataEntry | None = field(default=None, repr=False)
-    """Personal data that the person is about to enter on the dashboard."""
+    """Personal data that the person is entering on the dashboard."""
 
     def sign_in(self, email: str, at: datetime) -> None:
         self.email, self.authenticated_at, self.entry = email, at, None
@@ -63,19 +63,19 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """Put by until the person has signed in or consented. Without a request, the sign-in was for the account
-    page."""
+    """A request that waits until the person has signed in or consented. Without a request, the sign-in is for
+    the account page."""
 
     session: Session
     request: AuthorizationRequest | None
     vouched: bool = False
     answered: str | None = field(default=None, repr=False)
-    """Where the person's consent has led: a button that is pressed twice leads there twice."""
+    """The redirect after the person's consent. A button that is pressed twice leads there again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voucher:
-    """What the front end tells the OpenID server through `callback?token=`."""
+    """The front end's message to the OpenID server, fetched by `callback?token=`."""
 
     email: str = field(repr=False)
     at: datetime
@@ -84,8 +84,8 @@ class Voucher:
 
 @dataclass(slots=True, kw_only=True)
 class LoginAttempt:
-    """One pass through password and confirmation, named by its `_csrf` value and bound to the browser that
-    began it."""
+    """One attempt to sign in, by password and confirmation. Its key is the `_csrf` value; it is bound to the
+    browser that began it."""
 
     browser: str = field(repr=False)
     login: str
@@ -95,13 +95,13 @@ class LoginAttempt:
     push_id: str | None = field(default=None, repr=False)
     tries_left: int = TRIES
     refusal: Refusal | None = None
-    """Why the certificate that was shown last did not confirm it."""
+    """Why the last certificate did not confirm the attempt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownCertificate:
-    """What became of a certificate that was shown for an attempt and an account; without a refusal the
-    sign-in is confirmed."""
+    """The verdict on a certificate that was shown for an attempt and an account. Without a refusal it
+    confirms the sign-in."""
 
     csrf: str = field(repr=False)
     email: str = field(repr=False)
@@ -161,7 +161,7 @@ class Provider:
         self.vouchers: Expiring[Voucher] = Expiring(clock, timedelta(minutes=1))
         self.certificates = certificates
         self.certificates_asked_for: Expiring[str] = Expiring(clock, timedelta(minutes=5))
-        """Attempts, by the token that leads to where a certificate is shown."""
+        """Attempts by the token in the address at which the certificate is shown."""
         self.certificates_shown: Expiring[ShownCertificate] = Expiring(clock, timedelta(minutes=1))
         self.codes: Expiring[Grant] = Expiring(clock, timedelta(minutes=5))
         self.access_tokens: Expiring[Grant] = Expiring(clock, timedelta(seconds=ACCESS_TOKEN_SECONDS))
@@ -173,7 +173,7 @@ class Provider:
         self.wrong_passwords = WrongAnswers(clock)
         self.wrong_codes = WrongAnswers(clock)
         self.messages = Frequency(clock, allowed=MESSAGES_AN_HOUR, window=timedelta(hours=1))
-        """Text messages with codes that nobody has typed yet."""
+        """Text messages whose codes nobody has entered yet."""
         self.devices = Devices(installed)
         self.activations = Activations(clock, random_bytes)
         self.pushes = Pushes(clock, random_bytes)
@@ -183,15 +183,14 @@ class Provider:
         self.onepass_api_key = onepass_api_key
         self.phone_url = phone_url.rstrip("/")
         self.wrong_links = Frequency(clock, allowed=20, window=timedelta(minutes=10))
-        """Codes of relying parties that led to no enrolment, by the address that asks."""
+        """Unknown activation codes of relying parties, by the client's address."""
         self.registrations: Expiring[Registration] = Expiring(clock, timedelta(minutes=30))
         self.resets: Expiring[Reset] = Expiring(clock, timedelta(minutes=30))
         self.messages_to = Frequency(clock, allowed=5, window=timedelta(hours=1))
         self.messages_from = Frequency(clock, allowed=100, window=timedelta(hours=1))
-        """Messages outside of the confirmation window: by purpose and recipient, and by the address that asks
-        for them."""
+        """Messages outside the confirmation window: by purpose and recipient, and by the client's address."""
         self.wrong_proofs = WrongAnswers(clock)
-        """Codes and PUKs outside of the confirmation window, by what they are for and whose they are."""
+        """Wrong codes and PUK codes outside the confirmation window, by purpose and owner."""
         self.state = State(
             state_file,
             {
@@ -207,12 +206,13 @@ class Provider:
         return f"{self.issuer.rstrip('/')}/{name}"
 
     def changed(self) -> None:
-        """To be called for what a restart must not forget. It is on the disk before the answer goes out."""
+        """Must be called after a change that must survive a restart. The change is on the disk before the
+        answer goes out."""
         self.state.changed()
 
     def end_access(self, email: str, client_id: str | None = None) -> None:
-        """Makes void what one client, or every client, was given for this person: codes, access and refresh
-        tokens."""
+        """Revokes the codes, access tokens and refresh tokens that one client, or every client, has for this
+        person."""
 
         def is_meant(grant: Grant) -> bool:
             return grant.login_name == email and client_id in {None, grant.request.client_id}
@@ -222,7 +222,8 @@ class Provider:
         self.refresh_tokens.forget_where(is_meant)
 
     def end_everything(self, email: str) -> None:
-        """Somebody may have known the old password: nobody is signed in any more."""
+        """Ends all sessions and attempts of the account, because somebody else may have known the old
+        password."""
         self.end_access(email)
         self.vouchers.forget_where(lambda voucher: voucher.email == email)
         self.attempts.forget_where(lambda attempt: attempt.email == email)
@@ -231,18 +232,18 @@ class Provider:
                 session.sign_out()
 
     async def hashed(self, secret: str) -> str:
-        """A password or a PUK code as it is kept."""
+        """The stored form of a password or a PUK code."""
         return await asyncio.to_thread(secret_hash.hashed, secret, self.random_bytes(16))
 
     async def fits(self, secret: str, kept: str | None) -> bool:
-        """Whether it is the one that is kept; nobody's (None) takes as long to refuse."""
+        """Whether the secret fits the stored form. Without one (None) the refusal takes as long."""
         return await asyncio.to_thread(secret_hash.fits, secret, kept)
 
     def new_uuid(self) -> str:
         return str(uuid.UUID(bytes=self.random_bytes(16), version=4))
 
     def session_of(self, request: web.Request) -> Session | None:
-        """The browser's session at the OpenID server, whose life begins again."""
+        """The browser's session at the OpenID server. This renews its lifetime."""
         key = request.cookies.get(COOKIE, "")
         session = self.sessions.get(key)
         if session is not None:
@@ -250,15 +251,15 @@ class Provider:
         return session
 
     def keep(self, request: web.Request, response: web.StreamResponse, session: Session) -> None:
-        """Gives the session a new name and the browser a cookie with it, so that nobody can have planted the
-        old one."""
+        """Gives the session a new identifier in the browser's cookie, so that nobody can have planted it
+        (session fixation)."""
         self.sessions.take(request.cookies.get(COOKIE, ""))
         key = self.new_uuid()
         self.sessions.put(key, session)
         self.set_cookie(response, key, path=self.base)
 
     def set_cookie(self, response: web.StreamResponse, value: str, *, path: str) -> None:
-        # Not Secure: the sandbox is plain HTTP, and clients other than browsers would not send it back.
+        # Not `Secure`: the sandbox uses plain HTTP, and clients other than browsers would not send it back.
         response.set_cookie(COOKIE, value, path=path, httponly=True, samesite="Lax")
 
 
@@ -267,12 +268,12 @@ OUTGOING = web.AppKey("OUTGOING", ClientSession)
 
 
 def redirect(location: str) -> web.Response:
-    """302 to exactly this URL: what a relying party has registered is not normalised."""
+    """302 to exactly this URL: a registered redirect URI must not be normalised."""
     return web.Response(status=302, headers={"Location": location})
 
 
 def see_other(location: str) -> web.Response:
-    """To the page that follows a form: reloading it sends nothing again."""
+    """303 to the page after a form, so that reloading it does not send the form again."""
     return web.Response(status=303, headers={"Location": location})
 
 

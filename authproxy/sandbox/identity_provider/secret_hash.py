@@ -1,5 +1,5 @@
-"""PURE: passwords and PUK codes as they are kept: scrypt (RFC 7914), each with its salt. Slow on purpose: not
-for the event loop."""
+"""PURE: the stored form of passwords and PUK codes: scrypt (RFC 7914), each with its salt. The hash is slow
+on purpose: call it in a thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NOTHING = "scrypt$16384$8$1$AAAAAAAAAAAAAAAAAAAAAA==$" + base64.b64encode(bytes
 
 
 def hashed(secret: str, salt: bytes) -> str:
-    """The text to keep. It names its own cost, so that a later one can be higher."""
+    """The text to store. It contains its cost parameters, so that these can be raised later."""
     digest = _digest(secret, salt, _COST, _BLOCK, _PARALLEL)
     return "$".join(
         (
@@ -28,15 +28,15 @@ def hashed(secret: str, salt: bytes) -> str:
 
 
 def fits(secret: str, kept: str | None) -> bool:
-    """Whether this secret was hashed to `kept`. With None the answer is no, after as much work: time does not
-    tell who has an account."""
+    """Whether `secret` was hashed to `kept`. For None it is False after the same work, so that the time does
+    not reveal who has an account."""
     _, cost, block, parallel, salt, digest = (kept or _NOTHING).split("$")
     made = _digest(secret, base64.b64decode(salt), int(cost), int(block), int(parallel))
     return hmac.compare_digest(made, base64.b64decode(digest)) and kept is not None
 
 
 def _digest(secret: str, salt: bytes, cost: int, block: int, parallel: int) -> bytes:
-    # Keyboards differ in how they compose č and š (RFC 8265 §4.2: NFC).
+    # Keyboards compose č and š in different ways (RFC 8265 §4.2: NFC).
     text = unicodedata.normalize("NFC", secret)
     return hashlib.scrypt(
         text.encode("utf-8", "surrogatepass"), salt=salt, n=cost, r=block, p=parallel, dklen=32

@@ -1,7 +1,5 @@
-"""What the provider remembers over a restart, in one JSON file that only its owner reads.
-
-The file is replaced as a whole, never half written; one that cannot be understood is an error and stays as it
-is.
+"""What the provider remembers over a restart, in one private JSON file. An unreadable file is an error and
+stays unchanged.
 """
 
 from __future__ import annotations
@@ -18,8 +16,8 @@ _FORMAT = 1
 
 
 class Part(Protocol):
-    """Something that is remembered. What `restore` gets is what `snapshot` gave, or what somebody has made of
-    the file since."""
+    """Something that is remembered. `restore` gets what `snapshot` returned, unless somebody has edited the
+    file."""
 
     def snapshot(self) -> Any: ...
 
@@ -27,13 +25,12 @@ class Part(Protocol):
 
 
 class StateBroken(Exception):  # noqa: N818
-    """The file was not written by us, or was damaged. The text names file and part, never what stands in
-    it."""
+    """The file was not written by us, or is damaged. The text names file and part, never the content."""
 
 
 class State:
-    """`file` may be None: then nothing is remembered. Parts that the file does not know stay as they are;
-    parts that only the file knows are kept in it."""
+    """With `file` None nothing is remembered. Parts that are missing in the file stay unchanged; unknown
+    parts of the file are kept."""
 
     def __init__(self, file: Path | None, parts: Mapping[str, Part]) -> None:
         self._file = file
@@ -44,8 +41,7 @@ class State:
 
     def load(self) -> None:
         """Restores every part. Raises StateBroken, and OSError for a file that cannot be read."""
-        # Also what begins now is to be written: phones and accounts share secrets that are drawn at the
-        # start.
+        # The initial state must be written too: phones and accounts share secrets that are made at the start.
         self.changed()
         if self._file is None or not self._file.exists():
             return
@@ -66,12 +62,11 @@ class State:
         self._others = saved
 
     def changed(self) -> None:
-        """Something is new: the next `save` writes."""
+        """Marks the state as changed, so that the next `save` writes it."""
         self._is_dirty = self._file is not None
 
     async def save(self) -> None:
-        """Returns when everything that changed before the call is on the disk. Raises OSError where it cannot
-        be."""
+        """Returns when all changes before the call are on the disk. Raises OSError."""
         async with self._lock:
             if self._file is None or not self._is_dirty:
                 return

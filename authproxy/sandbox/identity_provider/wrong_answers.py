@@ -1,6 +1,6 @@
-"""Brute force: after five wrong answers in a row an account waits.
+"""Protection against guessing: after five wrong answers in a row an account must wait.
 
-Accounts that do not exist wait as well, so that nobody learns which do.
+Unknown accounts wait too, so that nobody learns which accounts exist.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ WAIT = timedelta(minutes=15)
 
 
 class WrongAnswers:
-    """Counts per account. A wrong answer is forgotten a quarter of an hour after the last one."""
+    """Counts wrong answers for each account, and forgets them a quarter of an hour after the last one."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._counted: Expiring[tuple[int, datetime]] = Expiring(clock, WAIT)
 
     def minutes_to_wait(self, account: str) -> int:
-        """Whole minutes until an answer is looked at again; 0 for at once."""
+        """Whole minutes until an answer is checked again; 0: now."""
         counted = self._counted.get(account)
         if counted is None or counted[0] < ALLOWED:
             return 0

@@ -1,2 +1,1 @@
-"""The half of the provider that people see: password, and the confirmation of the sign-in by a second
-means."""
+"""The half of the provider that people see: the password, and the confirmation by a second factor."""

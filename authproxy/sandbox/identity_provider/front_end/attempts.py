@@ -1,7 +1,7 @@
-"""Passes through login and confirmation window: whose one a form belongs to, and how one ends in a sign-in.
+"""Sign-in attempts: to which attempt a form belongs, and how an attempt ends in a sign-in.
 
-Forms are named by `_csrf`, one value per attempt: knowing it takes having read the page, so a foreign form
-goes nowhere.
+Every form contains `_csrf`, one value per attempt. Only our page reveals it, so forms of other sites are
+refused.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from authproxy.sandbox.identity_provider.provider import COOKIE, PROVIDER, Login
 
 
 async def attempt_of(request: web.Request) -> tuple[str, LoginAttempt | None, dict[str, str]]:
-    """The form's `_csrf`, the attempt of that name if this browser began it, and the form."""
+    """The form's `_csrf`, its attempt if this browser began it, and the form."""
     form = {name: str(value) for name, value in (await request.post()).items()}
     csrf = form.get("_csrf", "")
     return csrf, begun_here(request, csrf), form
 
 
 def begun_here(request: web.Request, csrf: str) -> LoginAttempt | None:
-    """The attempt of that name, if this browser began it."""
+    """The attempt with this value, if this browser began it."""
     attempt = request.app[PROVIDER].attempts.get(csrf)
     browser = request.cookies.get(COOKIE, "").encode("utf-8", "surrogatepass")
     return attempt if attempt is not None and hmac.compare_digest(attempt.browser.encode(), browser) else None
@@ -33,7 +33,7 @@ def lost(request: web.Request) -> web.Response:
 
 
 def handed_over(request: web.Request, csrf: str, attempt: LoginAttempt, account: Account) -> web.Response:
-    """Ends the attempt: the OpenID server learns who has signed in."""
+    """Ends the attempt: the browser takes a voucher for the account to the OpenID server."""
     provider = request.app[PROVIDER]
     provider.attempts.take(csrf)
     provider.wrong_codes.forget(account.email)

@@ -1,9 +1,8 @@
-"""PURE: where somebody signs in from, in words that a phone shows to the one who is asked to confirm it."""
+"""PURE: describes from where somebody signs in, for the notification on the phone."""
 
 from __future__ import annotations
 
-# Edge and Opera call themselves Chrome as well, and Chrome calls itself Safari: the first that fits is the
-# one.
+# Edge and Opera also contain `Chrome`, and Chrome contains `Safari`: the first match counts.
 _PROGRAMS = {
     "Edg": "Edge",
     "OPR/": "Opera",
@@ -24,8 +23,8 @@ _SYSTEMS = {
 
 
 def place(user_agent: str, address: str) -> str:
-    """For example `Firefox, Windows, 192.0.2.7`. Only known names of the header are repeated: who owns the
-    phone trusts what it shows."""
+    """For example `Firefox, Windows, 192.0.2.7`. It repeats only known names of the header, because people
+    trust the text on their phone."""
     known = (_first(_PROGRAMS, user_agent), _first(_SYSTEMS, user_agent), address)
     return ", ".join(part for part in known if part)
 

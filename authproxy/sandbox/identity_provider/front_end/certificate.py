@@ -1,6 +1,6 @@
-"""Confirming a sign-in with a digital certificate. The certificate is shown at an origin of its own, which
-asks for one by TLS, and what became of it comes back with a token that is good once, for a minute, and only
-in the browser that began the sign-in."""
+"""Confirms a sign-in by a digital certificate. The browser shows it at an origin of its own, where TLS asks
+for one. The verdict comes back by a token that is valid once, for a minute, and only in the browser that
+began the sign-in."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from authproxy.sandbox.identity_provider.provider import (
 SHOW_PAGE = f"{FRONT_END}/certlogin.htm"
 SHOWN_PAGE = f"{FRONT_END}/chooselogin/certificate.htm"
 CERTIFICATES = "client_certificates"
-"""Extra information of a transport: the DER of what the browser has shown, its own certificate first."""
+"""Extra information of a transport: the certificates that the browser has shown, in DER, its own first."""
 _PATIENCE = ClientTimeout(total=5)
 
 
 def asked_for(provider: Provider, certificates: LinkedCertificates, csrf: str) -> web.Response:
-    """To where the certificate is shown."""
+    """Redirects to the address at which the browser shows its certificate."""
     token = provider.new_uuid()
     provider.certificates_asked_for.put(token, csrf)
     return redirect(f"{certificates.url}{SHOW_PAGE}?token={token}")
 
 
 async def show(request: web.Request) -> web.Response:
-    """Behind TLS that asks for a certificate: judges the one that was shown, and leads back to the
+    """Runs behind TLS that asks for a certificate. Judges the shown certificate and leads back to the
     confirmation window."""
     provider = request.app[PROVIDER]
     csrf = provider.certificates_asked_for.take(request.query.get("token", "")) or ""
@@ -52,7 +52,7 @@ async def show(request: web.Request) -> web.Response:
 
 
 def shown(request: web.Request) -> tuple[ShownCertificate, LoginAttempt] | None:
-    """What became of the certificate with which a browser comes back; None if it was not for this sign-in, in
+    """The verdict with which a browser comes back, and its attempt; None if it is not for this sign-in in
     this browser."""
     provider = request.app[PROVIDER]
     answer = provider.certificates_shown.take(request.query.get("token", ""))
@@ -69,7 +69,7 @@ async def to_front(request: web.Request) -> web.Response:
 
 
 async def _revoked(request: web.Request, certificates: LinkedCertificates) -> bytes | None:
-    """The list of the issuer as it is now; None if it cannot be had."""
+    """The issuer's current list; None if it cannot be fetched."""
     try:
         async with request.app[OUTGOING].get(
             certificates.crl_url, timeout=_PATIENCE, allow_redirects=False

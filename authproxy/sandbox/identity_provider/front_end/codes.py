@@ -1,8 +1,8 @@
-"""Codes by e-mail and SMS that prove an address or a number: sending within limits, checking, and what a page
-says about it.
+"""Codes by e-mail and SMS that prove an address or a number: they are sent within limits and checked, and
+pages show them.
 
-Sent again after a minute, at most five times an hour to one recipient; after five wrong answers a recipient
-waits for 15 minutes.
+A code can be sent again after a minute, at most five times an hour to one recipient. After five wrong answers
+a recipient must wait for 15 minutes.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ Problem = Literal["code", "expired", "wait", "early", "limit", "not_sent"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What is to be proven, and by which message. Limits hold for each `purpose` and recipient. Without
-    `has_code` nothing that is typed will be right."""
+    """What must be proven, and by which message. Limits are per `purpose` and recipient. Without `has_code`
+    the message contains no code, and no answer is right."""
 
     purpose: str
     kind: Literal["mail", "sms"]
@@ -40,15 +40,14 @@ class Proof:
 async def sent_again(
     request: web.Request, proof: Proof, before: SentCode | None
 ) -> tuple[SentCode | None, Problem | None]:
-    """The code that is good from now on. Where none could be sent it is the one before, and the problem is
-    named."""
+    """The code that is valid from now on. If none could be sent, it is the previous one, with the problem."""
     provider = request.app[PROVIDER]
     now, source = provider.clock(), request.remote or ""
     if before is not None and before.seconds_until_again(now):
         return before, "early"
     if provider.messages_to.seconds_to_wait(proof.key) or provider.messages_from.seconds_to_wait(source):
         return before, "limit"
-    # Counted before it is sent: a gateway that is slow to refuse is no way around the limit.
+    # Counted before it is sent, so that a gateway that refuses slowly is no way around the limit.
     provider.messages_to.count(proof.key)
     provider.messages_from.count(source)
     digits = six_digits(provider.random_bytes(8)) if proof.has_code else None
@@ -69,8 +68,7 @@ async def sent_again(
 
 
 def problem_with(provider: Provider, proof: Proof, code: SentCode | None, typed: str) -> Problem | None:
-    """None if this is the code. Wrong ones are counted for the recipient, in whatever registration they are
-    typed."""
+    """None if the code is right. Wrong codes are counted for the recipient, over all registrations."""
     if provider.wrong_proofs.minutes_to_wait(proof.key):
         return "wait"
     if code is None or code.has_expired(provider.clock()):
@@ -85,7 +83,7 @@ def problem_with(provider: Provider, proof: Proof, code: SentCode | None, typed:
 def page_values(
     request: web.Request, proof: Proof, code: SentCode | None, problem: Problem | None
 ) -> dict[str, Any]:
-    """What `sent_code.html` shows. No code at all and no problem named: the first message did not go out."""
+    """The values for `sent_code.html`. With no code and no problem, the first message was not sent."""
     provider = request.app[PROVIDER]
     seconds = max(
         provider.messages_to.seconds_to_wait(proof.key),

@@ -1,8 +1,8 @@
-"""PURE: the confirmation window: which means are offered, and when a code is right.
+"""PURE: the confirmation window: the offered factors, and when a code is right.
 
-Six digits of an SMS live 5 minutes and can be sent again after 60 seconds; an attempt bears 5 wrong codes. A
-OnePass code is good one step early or late, and once (RFC 6238 §5.2). Which means a level allows is not
-published by Rekono: this is a likely reading.
+The six digits of an SMS are valid for 5 minutes and can be sent again after 60 seconds; an attempt allows 5
+wrong codes. A OnePass code is valid one step early or late, and once (RFC 6238 §5.2). Rekono does not publish
+which factors a level allows; this is a plausible reading.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class SmsCode:
         return not self.has_expired(now) and _is(typed, self.digits)
 
     def seconds_until_again(self, now: datetime) -> int:
-        """Seconds until another message may be sent, 0 for at once."""
+        """Seconds until another message may be sent; 0: now."""
         return max(0, int((self.sent_at + SMS_AGAIN_AFTER - now).total_seconds()))
 
 
 def modes(account: Account, *, has_phone: bool, has_certificate: bool) -> tuple[Mode, ...]:
-    """The means an account may use: SMS is not for level 30, unless there is nothing else; notifications and
-    certificates are for level 20 and above."""
+    """The factors that an account may use. SMS is not for level 30 unless there is nothing else;
+    notifications and certificates are for level 20 and above."""
     enrolled = account.totp_secret is not None
     offered: dict[Mode, bool] = {
         "smslogin": account.level < 30 or not (enrolled or has_phone or has_certificate),
@@ -57,8 +57,8 @@ def six_digits(octets: bytes) -> str:
 
 
 def accepted_step(secret: str, typed: str, *, last_step: int, now: datetime) -> int | None:
-    """The time step whose code was typed; None if the code is wrong or its step is not later than the last
-    one used."""
+    """The time step of the typed code; None if the code is wrong, or its step is not after the last used
+    one."""
     current = one_time_code.step(now)
     for step in (current - 1, current, current + 1):
         if step > last_step and _is(typed, one_time_code.code(secret, step)):
@@ -67,7 +67,7 @@ def accepted_step(secret: str, typed: str, *, last_step: int, now: datetime) -> 
 
 
 def normalised(typed: str) -> str:
-    """A code as it is meant: people paste blanks and hyphens with it."""
+    """The code without the blanks and hyphens that people paste with it."""
     return typed.replace(" ", "").replace("\N{NO-BREAK SPACE}", "").replace("-", "")
 
 

@@ -1,7 +1,7 @@
-"""The dashboard (nadzorna plošča): what the account states, and who may see it.
+"""The dashboard (nadzorna plošča): the account's data, and the relying parties with access to it.
 
-It lies below the OpenID server's address because that is where the browser's session is. Every form bears the
-session's `_csrf`.
+It is below the OpenID server's path because the browser's session is there. Every form contains the session's
+`_csrf`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from authproxy.sandbox.accounts import Account
 from authproxy.sandbox.identity_provider.provider import PROVIDER, Session, redirect, see_other
 
 MAY_CHANGE_UP_TO = 10
-"""Data of higher levels were compared with an identity document: they are not the person's to change."""
+"""Data of higher levels were compared with an identity document, so the person cannot change them."""
 
 
 def route(router: web.UrlDispatcher, base: str) -> None:
@@ -27,7 +27,7 @@ async def overview(request: web.Request) -> web.Response:
     if session is None or account is None:
         return to_sign_in(request)
     provider = request.app[PROVIDER]
-    # A client that was taken out of the configuration has no name any more.
+    # A client that was removed from the configuration has no name.
     allowed = {
         provider.clients[client_id]: sorted(scopes)
         for client_id, scopes in provider.consents.of(account.email).items()
@@ -46,7 +46,7 @@ async def overview(request: web.Request) -> web.Response:
 
 
 async def withdraw(request: web.Request) -> web.Response:
-    """Takes back a consent, and with it the access that it gave."""
+    """Withdraws a consent, and ends the access that it gave."""
     form = {name: str(value) for name, value in (await request.post()).items()}
     session, account = signed_in(request)
     if session is None or account is None:
@@ -74,7 +74,7 @@ def is_ours(session: Session, form: dict[str, str]) -> bool:
 
 
 def to_sign_in(request: web.Request) -> web.Response:
-    """The session is over, or was never there. After the sign-in comes the dashboard."""
+    """There is no session, or none any more. The sign-in leads to the dashboard."""
     location = f"{request.app[PROVIDER].base}/login"
     return redirect(location) if request.method == "GET" else see_other(location)
 

@@ -1,7 +1,6 @@
-"""Entering personal data and the tax number on the dashboard: PIN by e-mail, form, confirmation of what was
-entered.
+"""The dashboard's steps to enter personal data and the tax number: PIN by e-mail, form, confirmation.
 
-The level of trust stays as it is: nobody has seen the person. A tax number belongs to one account.
+The level of trust does not change, because nobody has seen the person. A tax number belongs to one account.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class _Visit:
-    """A request of somebody who is signed in and may change what the account states."""
+    """A request of a signed-in person who may change the account's data."""
 
     request: web.Request
     session: Session
@@ -66,7 +65,7 @@ def route(router: web.UrlDispatcher, base: str) -> None:
 
 
 async def _begin(visit: _Visit) -> web.Response:
-    """`Naprej`: sends the PIN. Somebody who has one that is good, in another tab, gets no other."""
+    """`Naprej`: sends the PIN, unless there is a valid one, for example from another tab."""
     entry = visit.entry
     if entry.is_proven:
         return see_other(f"{visit.dashboard}/data")
@@ -181,7 +180,7 @@ async def _confirm(visit: _Visit) -> web.Response:
     )
     try:
         visit.provider.accounts.put(changed)
-    except TaxNumberTaken:  # since the form was sent
+    except TaxNumberTaken:  # by somebody else, since the form was sent
         visit.entry.entered = None
         return _taken(visit)
     visit.provider.changed()
@@ -190,7 +189,8 @@ async def _confirm(visit: _Visit) -> web.Response:
 
 
 def _taken(visit: _Visit) -> web.Response:
-    """Whoever tries the numbers of others is told no more after a while, whether a number is taken or not."""
+    """Answers that a tax number is taken. After too many attempts the answer no longer says so, so that
+    nobody can search for numbers."""
     minutes = visit.provider.wrong_proofs.minutes_to_wait(_guesses(visit))
     return visit.provider.pages.render(
         visit.request, "data_taken.html", status=409, dashboard=visit.dashboard, minutes=minutes
@@ -198,7 +198,7 @@ def _taken(visit: _Visit) -> web.Response:
 
 
 def _with_message(visit: _Visit, step: str, **about: Any) -> web.Response:
-    """To the page of this step, which says what is the matter."""
+    """Redirects to the page of the step, which shows the message."""
     visit.entry.message = FormMessage(step, about)
     return see_other(f"{visit.dashboard}/{step}")
 
@@ -208,7 +208,7 @@ def _guesses(visit: _Visit) -> str:
 
 
 def _stated(account: Account) -> dict[str, str]:
-    """What the account states already, as the form has it."""
+    """The account's data in the shape of the form."""
     address = asdict(account.address) if account.address is not None else {"country": "SI"}
     year, month, day = (account.birthdate or "--").split("-")
     return {
@@ -230,8 +230,8 @@ _STEPS: dict[str, tuple[_Shown, _Answered]] = {
 
 
 def _showing(step: str, shown: _Shown) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The page of a step; who has not come so far is led to where the way begins, and who has proven the
-    address past the PIN."""
+    """The page of a step. A person who has not reached it is led to the first step; one who has proven the
+    address skips the PIN."""
 
     async def handler(request: web.Request) -> web.Response:
         session, account = dashboard.signed_in(request)
@@ -250,8 +250,8 @@ def _showing(step: str, shown: _Shown) -> Callable[[web.Request], Awaitable[web.
 
 
 def _answering(step: str, answered: _Answered) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Takes a form of somebody who is signed in and has come so far. One that is sent twice finds what the
-    first has done."""
+    """Handles the form of a signed-in person who has reached the step. A form that is sent twice finds the
+    result of the first."""
 
     async def handler(request: web.Request) -> web.Response:
         form = {name: str(value) for name, value in (await request.post()).items()}

@@ -1,7 +1,7 @@
-"""PURE: what people type into the forms of registration and dashboard: read, put into one shape, or refused
-with the name of the problem.
+"""PURE: reads the input of registration and dashboard: normalises it, or refuses it with the name of the
+problem.
 
-Every function takes what was typed and returns what is meant, or raises Unusable.
+Every function takes the typed text and returns its normal form, or raises Unusable.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ COUNTRIES = (
     "GB",
     "US",
 )
-"""ISO 3166-1. Their names stand in the templates."""
+"""ISO 3166-1 codes. The templates have the names."""
 
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(?:\.[^@\s.]+)+")
 _INTERNATIONAL = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
@@ -75,7 +75,7 @@ _IN_A_NAME = " -'’.·"
 
 
 class Unusable(ValueError):  # noqa: N818
-    """`problem` names what is wrong; the words for it stand in the templates. The value is not repeated."""
+    """`problem` names what is wrong; the templates have the words for it. The value is not repeated."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
@@ -83,14 +83,14 @@ class Unusable(ValueError):  # noqa: N818
 
 
 class Reader:
-    """Reads the fields of one form and gathers what is wrong with them, in the order of the form."""
+    """Reads the fields of one form and collects their problems, in the order of the form."""
 
     def __init__(self, form: Mapping[str, str]) -> None:
         self._form = form
         self.problems: dict[str, str] = {}
 
     def read(self, field: str, means: Callable[[str], str]) -> str:
-        """What `means` makes of the field; an empty text where it is unusable."""
+        """The result of `means` for the field; an empty text if it is unusable."""
         try:
             return means(self._form.get(field, ""))
         except Unusable as fault:
@@ -107,8 +107,8 @@ def email(typed: str) -> str:
 
 
 def password(typed: str, *, email: str) -> str:
-    """At least twelve characters of any kind: length helps more than rules about kinds (NIST SP 800-63B).
-    Problems: missing, short, long, same."""
+    """At least twelve characters of any kind, because length helps more than rules about kinds (NIST SP
+    800-63B). Problems: missing, short, long, same."""
     text = unicodedata.normalize("NFC", typed)
     if not text:
         raise Unusable("missing")
@@ -131,7 +131,7 @@ def phone(typed: str) -> str:
         text = f"+{text[2:]}"
     elif text.startswith("0"):
         text = f"+386{text[1:]}"
-    text = re.sub(r"^\+3860", "+386", text)  # written as +386 (0)40 …
+    text = re.sub(r"^\+3860", "+386", text)  # typed as +386 (0)40 …
     if _INTERNATIONAL.fullmatch(text) is None:
         raise Unusable("phone")
     if text.startswith("+386") and _SLOVENIAN_MOBILE.fullmatch(text) is None:
@@ -140,7 +140,8 @@ def phone(typed: str) -> str:
 
 
 def name(typed: str) -> str:
-    """Letters of any script and what stands between them. Problems: missing, long, name."""
+    """Letters of any script, with blanks, hyphens and the like between them. Problems: missing, long,
+    name."""
     text = _text(typed, longest=LONGEST_NAME)
     if (
         not all(unicodedata.category(character)[0] in "LM" or character in _IN_A_NAME for character in text)
@@ -156,7 +157,7 @@ def line(typed: str) -> str:
 
 
 def tax_number(typed: str) -> str:
-    """Eight digits with a right check digit; `SI` and separators are dropped. Problems: missing, tax_length,
+    """Eight digits with a valid check digit, without `SI` and separators. Problems: missing, tax_length,
     tax_number."""
     text = re.sub(r"[\s-]", "", typed).upper().removeprefix("SI")
     if not text:
@@ -164,14 +165,14 @@ def tax_number(typed: str) -> str:
     if re.fullmatch(r"[0-9]{8}", text, re.ASCII) is None:
         raise Unusable("tax_length")
     rest = sum(weight * int(digit) for weight, digit in zip(_TAX_WEIGHTS, text, strict=False)) % 11
-    # Numbers whose sum leaves no rest are not issued.
+    # Numbers whose sum has no remainder are not issued.
     if text[0] == "0" or rest == 0 or (11 - rest) % 10 != int(text[7]):
         raise Unusable("tax_number")
     return text
 
 
 def birthdate(typed: str, *, today: date) -> str:
-    """As YYYY-MM-DD; typed so, or as `15. 6. 1985`. Problems: missing, date, date_range."""
+    """YYYY-MM-DD, typed like this or as `15. 6. 1985`. Problems: missing, date, date_range."""
     text = " ".join(typed.split())
     if not text:
         raise Unusable("missing")
@@ -206,7 +207,7 @@ def country(typed: str) -> str:
 
 
 def _text(typed: str, *, longest: int) -> str:
-    """One line, composed and without blanks around it. Problems: missing, long, characters."""
+    """One line in Unicode NFC, without blanks around it. Problems: missing, long, characters."""
     text = " ".join(unicodedata.normalize("NFC", typed).split())
     if not text:
         raise Unusable("missing")

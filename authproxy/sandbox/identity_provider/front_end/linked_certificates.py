@@ -1,5 +1,5 @@
-"""PURE: digital certificates that are linked to accounts: who has one, and why one that a browser has shown
-confirms no sign-in."""
+"""PURE: digital certificates that are linked to accounts: who has one, and why a shown certificate does not
+confirm a sign-in."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 Refusal = Literal["none_shown", "foreign", "not_valid", "revoked", "not_linked", "unknown"]
-"""none_shown: the browser had none, or its person did not choose one. unknown: nobody says at present whether
-it is revoked."""
+"""none_shown: the browser has none, or the person chose none. unknown: the revocation status is not
+available."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkedCertificates:
-    """Certificates of one issuer, and to whose account each of them is linked."""
+    """Certificates of one issuer, and the account to which each is linked."""
 
     url: str
-    """Where browsers show them: an origin that asks for one by TLS."""
+    """The origin where TLS asks browsers for a certificate."""
     issuer: x509.Certificate
     crl_url: str
-    """The issuer's list of everything that it has revoked, in DER."""
+    """The issuer's complete revocation list, in DER."""
     fingerprints: Mapping[str, str]
-    """SHA-256 of the certificate, in hexadecimal, by e-mail address of the account."""
+    """SHA-256 of the certificate, in hexadecimal, by the account's e-mail address."""
 
     def has(self, email: str) -> bool:
         return email in self.fingerprints
@@ -37,8 +37,8 @@ class LinkedCertificates:
     def refusal(
         self, certificate: x509.Certificate | None, *, email: str, revoked: bytes | None, now: datetime
     ) -> Refusal | None:
-        """Why the certificate does not confirm the sign-in of that account; None: it does. `revoked` is the
-        list of `crl_url`, or None if it could not be had."""
+        """Why the certificate does not confirm the account's sign-in; None if it does. `revoked` is the list
+        at `crl_url`, or None if it could not be fetched."""
         if certificate is None:
             return "none_shown"
         if not self._has_issued(certificate):
@@ -64,7 +64,7 @@ class LinkedCertificates:
         return True
 
     def _current(self, revoked: bytes | None, now: datetime) -> x509.CertificateRevocationList | None:
-        """The list, if it is the issuer's and not an old one."""
+        """The list, if the issuer has signed it and it is current."""
         try:
             listed = x509.load_der_x509_crl(revoked or b"")
         except ValueError:
@@ -76,7 +76,7 @@ class LinkedCertificates:
 
 
 def read(shown: tuple[bytes, ...]) -> x509.Certificate | None:
-    """A browser's own certificate is the first of those that it shows, in DER. None for what is no
+    """The browser's own certificate, which is the first of those that it shows (DER). None if it is not a
     certificate."""
     try:
         return x509.load_der_x509_certificate(shown[0]) if shown else None

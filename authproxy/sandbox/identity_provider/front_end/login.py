@@ -1,5 +1,5 @@
-"""The login window and the confirmation window: password first, then a code by SMS or from OnePass, an answer
-on the phone or a digital certificate, then back to the OpenID server."""
+"""The login window and the confirmation window: first the password; then a code by SMS or from OnePass, an
+answer on the phone or a certificate; then back to the OpenID server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from authproxy.sandbox.identity_provider.provider import (
 
 
 async def window(request: web.Request) -> web.Response:
-    """The login window; without a sign-in that the OpenID server has put by, it fetches one."""
+    """The login window. Without a waiting sign-in it first lets the OpenID server begin one."""
     provider = request.app[PROVIDER]
     login = request.query.get("login", "")
     pending = provider.pending.get(login)
@@ -50,8 +50,8 @@ async def window(request: web.Request) -> web.Response:
 
 
 async def password(request: web.Request) -> web.Response:
-    """Answers 200 with the confirmation window, or with the login window and one message for every kind of
-    wrong."""
+    """Answers 200 with the confirmation window, or with the login window and the same message for every
+    mistake."""
     provider = request.app[PROVIDER]
     csrf, attempt, form = await attempt_of(request)
     if attempt is None:
@@ -60,8 +60,7 @@ async def password(request: web.Request) -> web.Response:
     minutes = provider.wrong_passwords.minutes_to_wait(email.casefold())
     if minutes:
         return _login_window(request, csrf, attempt.login, email=email, problem="wait", minutes=minutes)
-    # Counted before the slow comparison: of guesses that come all at once no more are looked at than of
-    # others.
+    # Counted before the slow comparison, so that simultaneous guesses count too.
     provider.wrong_passwords.count(email.casefold())
     account = provider.accounts.find(email)
     is_right = await provider.fits(
@@ -71,15 +70,15 @@ async def password(request: web.Request) -> web.Response:
         return _login_window(request, csrf, attempt.login, email=email, problem="credentials")
     provider.wrong_passwords.forget(email.casefold())
     if attempt.email != account.email:
-        # What was sent to one account confirms no other.
+        # A code or notification for one account must not confirm another.
         attempt.sms = attempt.push_id = None
     attempt.email, attempt.mode, attempt.refusal = account.email, None, None
     return _confirmation_window(request, csrf, attempt, account)
 
 
 async def options(request: web.Request) -> web.Response:
-    """Every form of the confirmation window: `mode` chooses a means (or `resend`, `options`), `code`
-    answers."""
+    """Every form of the confirmation window: `mode` chooses a factor (or `resend`, `options`), `code` is an
+    answer."""
     provider = request.app[PROVIDER]
     csrf, attempt, form = await attempt_of(request)
     account = (
@@ -112,8 +111,8 @@ async def options(request: web.Request) -> web.Response:
 
 
 async def certificate_shown(request: web.Request) -> web.Response:
-    """Where a browser comes back that was asked for a certificate: the sign-in is confirmed, or the window
-    says why it is not."""
+    """The way back of a browser that was asked for a certificate: the sign-in is confirmed, or the window
+    says why not."""
     came = certificate.shown(request)
     account = request.app[PROVIDER].accounts.find(came[0].email) if came is not None else None
     if came is None or account is None:
@@ -158,8 +157,8 @@ def _is_right(provider: Provider, attempt: LoginAttempt, account: Account, typed
 async def _send_if_due(
     request: web.Request, attempt: LoginAttempt, account: Account, *, again: bool
 ) -> str | None:
-    """Sends a message where SMS was chosen and none is good yet, or another is wanted and a minute is over.
-    Returns what went wrong."""
+    """Sends a message if SMS was chosen and no code is valid, or if another one is wanted and a minute is
+    over. Returns the problem, if any."""
     provider, now = request.app[PROVIDER], request.app[PROVIDER].clock()
     if attempt.mode != "smslogin":
         return None

@@ -11,8 +11,8 @@ _SENDER = "rekono@rekono.example"
 
 
 async def mailed(session: ClientSession, url: str, *, to: str, text: str) -> bool:
-    """True once the gateway has taken the message, whose first line is its subject; False if it has not
-    within 5 seconds."""
+    """Sends a message whose first line is its subject. True if the gateway has accepted it within 5
+    seconds."""
     subject, _, body = text.strip().partition("\n")
     message = {"to": to, "subject": subject, "text": body.strip(), "from": _SENDER}
     try:

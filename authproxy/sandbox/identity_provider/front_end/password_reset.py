@@ -1,7 +1,8 @@
-"""A lost password: e-mail address and PUK code give a new one, and a new PUK code. Whatever is wrong, the
-answer is the same.
+"""A lost password: with e-mail address and PUK code a person sets a new password and gets a new PUK code.
+Every mistake gets the same answer.
 
-Wrong tries count for the address, whether it has an account or not: after five, 15 minutes of waiting.
+Wrong attempts count for the address, whether it has an account or not: after five it must wait for 15
+minutes.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def route(router: web.UrlDispatcher) -> None:
 
 
 async def window(request: web.Request) -> web.Response:
-    """The form; without one that this browser has begun (`reset`), it begins one."""
+    """The form. If this browser has not begun a reset, it begins one."""
     provider = request.app[PROVIDER]
     if "reset" in request.query:
         reset = _ours(request, request.query["reset"])
@@ -59,7 +60,7 @@ async def answer(request: web.Request) -> web.Response:
     form, handle, reset = await _form_of(request)
     if reset is None:
         return _lost(request)
-    if reset.puk:  # sent twice
+    if reset.puk:  # the form was sent twice
         return see_other(f"{_PUK_PAGE}?reset={handle}")
     reset.email = form.get("email", "")
     reader = entered.Reader(form)
@@ -71,8 +72,7 @@ async def answer(request: web.Request) -> web.Response:
     minutes = provider.wrong_proofs.minutes_to_wait(key)
     if minutes:
         return _with_message(handle, reset, problem="wait", minutes=minutes)
-    # Counted before the slow comparison: of guesses that come all at once no more are looked at than of
-    # others.
+    # Counted before the slow comparison, so that simultaneous guesses count too.
     provider.wrong_proofs.count(key)
     account = provider.accounts.find(email)
     if (
@@ -86,13 +86,14 @@ async def answer(request: web.Request) -> web.Response:
 
 
 async def _reset(request: web.Request, reset: Reset, seen: Account, secret: str) -> None:
-    """The old password and the old PUK code are worth nothing from now on, and nobody is signed in with them
-    any more."""
+    """Replaces password and PUK code, and ends everything that was begun with the old ones."""
     provider = request.app[PROVIDER]
     new = puk.new(provider.random_bytes(8))
     password_hash, puk_hash = await provider.hashed(secret), await provider.hashed(new)
     account = provider.accounts.find(seen.email)
-    if account is None or account.puk_hash != seen.puk_hash:  # the code was spent while this went on
+    if (
+        account is None or account.puk_hash != seen.puk_hash
+    ):  # another request has used the PUK code meanwhile
         return
     provider.accounts.put(replace(account, password_hash=password_hash, puk_hash=puk_hash))
     reset.puk = new
@@ -108,7 +109,8 @@ async def _reset(request: web.Request, reset: Reset, seen: Account, secret: str)
 
 
 async def new_puk(request: web.Request) -> web.Response:
-    """Shown until the person says that it is put down, so that reloading the page loses nothing."""
+    """Shows the new PUK code until the person confirms having noted it, so that reloading the page loses
+    nothing."""
     handle = request.query.get("reset", "")
     reset = _ours(request, handle)
     if reset is None or not reset.puk:
@@ -150,7 +152,7 @@ def _window(request: web.Request, handle: str, reset: Reset) -> web.Response:
 
 
 def _with_message(handle: str, reset: Reset, **about: Any) -> web.Response:
-    """To the form, which says what is the matter."""
+    """Redirects to the form, which shows the message."""
     reset.message = FormMessage("form", about)
     return see_other(f"{RESET_PAGE}?reset={handle}")
 
@@ -172,7 +174,7 @@ async def _form_of(request: web.Request) -> tuple[dict[str, str], str, Reset | N
 
 
 def _ours(request: web.Request, handle: str) -> Reset | None:
-    """The reset of this name, if this browser began it."""
+    """The reset with this handle, if this browser began it."""
     reset = request.app[PROVIDER].resets.get(handle)
     ours = reset is not None and hmac.compare_digest(
         reset.browser.encode(), request.cookies.get(COOKIE, "").encode()

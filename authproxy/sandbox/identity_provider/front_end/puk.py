@@ -1,4 +1,4 @@
-"""PURE: the PUK code, twelve digits with which a person who has lost the password gets a new one."""
+"""PURE: the PUK code: twelve digits with which a person can replace a lost password."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ def new(octets: bytes) -> str:
 
 
 def grouped(puk: str) -> str:
-    """As it is shown, to be copied by hand."""
+    """The code in groups, to be copied by hand."""
     return " ".join(puk[start : start + 4] for start in range(0, len(puk), 4))
 
 
 def meant(typed: str) -> str:
-    """What was typed, without what people put between the digits."""
+    """The typed code without blanks and hyphens."""
     return "".join(character for character in typed if not character.isspace() and character != "-")

@@ -1,7 +1,7 @@
-"""The confirmation window while a phone is asked: the number to choose there, and what became of it.
+"""The confirmation window while a phone is asked: it shows the number to choose, and the result.
 
-Without a script the person says that they have answered; with it the page finds out by itself and sends the
-same form.
+The page's script asks for the result and then sends the form. Without the script the person presses the
+button.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ STATE_PAGE = f"{FRONT_END}/chooselogin/push.htm"
 def window(
     request: web.Request, csrf: str, attempt: LoginAttempt, account: Account, *, pressed: str
 ) -> web.Response:
-    """Asks the phone where nothing waits there and `pressed` wants it asked; hands over once it has
-    approved."""
+    """Asks the phone if no notification waits and `pressed` demands it. Completes the sign-in once the phone
+    has approved."""
     provider = request.app[PROVIDER]
     state = _state(provider, attempt)
     minutes = 0
@@ -53,8 +53,7 @@ def window(
 
 
 async def state(request: web.Request) -> web.Response:
-    """What the script of the waiting page asks. It says only whether the wait is over, and changes
-    nothing."""
+    """For the script of the waiting page: says whether the wait is over, and changes nothing."""
     _, attempt, _ = await attempt_of(request)
     if attempt is None:
         return web.json_response({"error": "form_old"}, status=403)

@@ -1,8 +1,7 @@
-"""How far somebody has come in creating an account, in changing what an account states, or in getting a new
-password.
+"""The progress of a registration, of a change of personal data, and of a password reset.
 
-`message` is what the next page of a step has to say about the form that was sent before it: a page that is
-reached by a redirect can be reloaded and gone back to.
+`message` is the message about the last form, which the next page shows. It is stored because every form is
+answered by a redirect, so that people can reload pages and go back.
 """
 
 from __future__ import annotations
@@ -20,23 +19,23 @@ Step = Literal["form", "email", "sms", "finish", "done"]
 
 @dataclass(frozen=True, slots=True)
 class FormMessage:
-    """Words for the page of one step; `about` are the values of its template."""
+    """A message for the page of one step; `about` contains values for its template."""
 
     step: str
     about: dict[str, Any]
 
 
 def message_for(message: FormMessage | None, step: str) -> dict[str, Any]:
-    """What was message about this step."""
+    """The values of the message for this step, if any."""
     return message.about if message is not None and message.step == step else {}
 
 
 @dataclass(slots=True, kw_only=True)
 class Registration:
-    """One pass through the registration, bound to the browser that began it.
+    """One registration, bound to the browser that began it.
 
-    `login` is the sign-in that goes on afterwards; None: the phone sent the person here. `lock` is held while
-    a form is worked on: of a form that was sent twice the second finds what the first has done.
+    `login` is the sign-in that continues afterwards; None: the registration began on the phone. `lock` is
+    held while a form is processed, so that a form that is sent twice finds the result of the first.
     """
 
     browser: str = field(repr=False)
@@ -57,7 +56,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonalData:
-    """What the dashboard asks for."""
+    """The data for which the dashboard asks."""
 
     given_name: str
     family_name: str
@@ -68,8 +67,7 @@ class PersonalData:
 
 @dataclass(slots=True, kw_only=True)
 class DataEntry:
-    """Somebody who is signed in enters personal data: first the PIN, then the form, then the confirmation of
-    what was entered."""
+    """A signed-in person enters personal data: first the PIN, then the form, then the confirmation."""
 
     pin: SentCode | None = field(default=None, repr=False)
     is_proven: bool = False
@@ -81,8 +79,7 @@ class DataEntry:
 
 @dataclass(slots=True, kw_only=True)
 class Reset:
-    """Somebody who has lost the password. `puk` is the new PUK code, once there is one, until the person has
-    put it down."""
+    """A password reset. `puk` is the new PUK code, from its creation until the person has noted it."""
 
     browser: str = field(repr=False)
     csrf: str = field(repr=False)

@@ -1,8 +1,7 @@
-"""Creating an account: form, code by e-mail, code by SMS, PUK code; then the sign-in that was going on
-continues.
+"""Creates an account: form, code by e-mail, code by SMS, PUK code. Then the waiting sign-in continues.
 
-Nobody learns who has an account: an address that has one sees the same pages, and its owner a mail that says
-so.
+Nobody learns who has an account: for a known address the pages are the same, and its owner gets a mail that
+says so.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 @dataclass(frozen=True, slots=True)
 class _Visit:
-    """A request that belongs to a registration."""
+    """A request in a registration."""
 
     request: web.Request
     handle: str
@@ -59,8 +58,8 @@ def route(router: web.UrlDispatcher) -> None:
 
 
 async def begin(request: web.Request) -> web.Response:
-    """Where links to the registration lead: `login` names the sign-in that it is part of, `from=phone` says
-    that a phone asks."""
+    """Begins a registration. `login` names the sign-in that it belongs to; `from=phone` means that it began
+    on the phone."""
     provider = request.app[PROVIDER]
     login = request.query.get("login", "")
     pending = provider.pending.get(login)
@@ -81,7 +80,7 @@ async def begin(request: web.Request) -> web.Response:
 
 
 async def show(request: web.Request) -> web.Response:
-    """The page of the step that the registration has come to, also where another one is asked for."""
+    """The page of the current step, even if the address names another one."""
     visit = _visit_of(request)
     if visit is None:
         return _lost(request)
@@ -93,7 +92,7 @@ async def show(request: web.Request) -> web.Response:
 
 
 async def answer(request: web.Request) -> web.Response:
-    """A form of one of the pages. One that is sent twice leads to where the first has led."""
+    """Handles a form. A form that is sent twice leads where the first has led."""
     visit = _visit_of(request, {name: str(value) for name, value in (await request.post()).items()})
     if visit is None or not hmac.compare_digest(
         visit.form.get("_csrf", "").encode(), visit.registration.csrf.encode()
@@ -119,7 +118,7 @@ async def _form(visit: _Visit) -> web.Response:
     registration.typed = {name: form.get(name, "") for name in ("email", "phone")}
     if reader.problems:
         return _with_message(visit, problems=reader.problems)
-    # One after the other, so that all is right when somebody looks in between.
+    # Hash first: the registration must be consistent while this awaits.
     password_hash = await visit.provider.hashed(secret)
     registration.email, registration.phone, registration.password_hash = email, phone, password_hash
     return await _next(visit, "sms" if registration.confirmed_email == email else "email")
@@ -151,7 +150,7 @@ async def _sms(visit: _Visit) -> web.Response:
 
 
 async def _finish(visit: _Visit) -> web.Response:
-    """Now the account is made. Nothing of somebody who has not come so far is kept."""
+    """Creates the account. Before this step nothing of the person is stored."""
     provider, registration = visit.provider, visit.registration
     if "saved" not in visit.form:
         return _with_message(visit, is_unsaved=True)
@@ -164,7 +163,7 @@ async def _finish(visit: _Visit) -> web.Response:
     )
     try:
         provider.accounts.add(account)
-    except EmailTaken:  # in another tab, or by somebody else who reads this mail
+    except EmailTaken:  # registered in another tab, or by somebody else who reads this mail
         provider.registrations.take(visit.handle)
         return provider.pages.render(visit.request, "error.html", status=409, problem="registered_meanwhile")
     provider.changed()
@@ -174,8 +173,8 @@ async def _finish(visit: _Visit) -> web.Response:
 
 
 async def _done(visit: _Visit) -> web.Response:
-    """Password, address and telephone were proven just now, and that is a sign-in. Without one to go on with
-    there is a page."""
+    """Continues the waiting sign-in, because password, address and telephone have just been proven. Without a
+    waiting sign-in it shows a page."""
     provider, registration = visit.provider, visit.registration
     if (
         registration.login is None
@@ -200,7 +199,7 @@ _ANSWERS: dict[str, Callable[[_Visit], Awaitable[web.Response]]] = {
 
 
 async def _next(visit: _Visit, step: Literal["email", "sms"]) -> web.Response:
-    """The page that asks for a code, which is sent now. Whether it could be, the page says."""
+    """Sends a code and shows the page that asks for it. The page says if sending failed."""
     visit.registration.step = step
     visit.registration.code, _ = await codes.sent_again(visit.request, _proof(visit), None)
     return see_other(visit.place)
@@ -214,7 +213,7 @@ async def _again(visit: _Visit) -> web.Response:
 
 
 def _with_message(visit: _Visit, **about: Any) -> web.Response:
-    """To the page of this step, which says what is the matter."""
+    """Redirects to the page of the step, which shows the message."""
     visit.registration.message = FormMessage(visit.registration.step, about)
     return see_other(visit.place)
 
@@ -278,7 +277,7 @@ def _page(
 
 
 def _visit_of(request: web.Request, form: dict[str, str] | None = None) -> _Visit | None:
-    """The registration that the address names, if this browser began it."""
+    """The registration in the address, if this browser began it."""
     handle = request.query.get("registration", "")
     registration = request.app[PROVIDER].registrations.get(handle)
     if registration is None or not hmac.compare_digest(
@@ -293,6 +292,6 @@ def _lost(request: web.Request) -> web.Response:
 
 
 def _subject(octets: bytes) -> str:
-    """In the shape of Rekono's: five digits and eight letters, from sixteen random bytes."""
+    """A subject like Rekono's: five digits and eight letters, from sixteen random bytes."""
     letters = "".join(_LETTERS[octet % len(_LETTERS)] for octet in octets[8:])
     return f"{10_000 + int.from_bytes(octets[:8]) % 90_000}.{letters}"

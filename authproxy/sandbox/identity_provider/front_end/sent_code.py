@@ -1,4 +1,4 @@
-"""PURE: a code that was sent to prove an e-mail address or a telephone number: six digits, good for a while,
+"""PURE: a code that proves an e-mail address or a telephone number: six digits, valid for a limited time,
 sent again after a minute."""
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ MAIL_LIVES_FOR = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentCode:
-    """`digits` None: the message bore no code, and nothing that is typed is right."""
+    """With `digits` None the message had no code, and no answer is right."""
 
     digits: str | None = field(repr=False)
     sent_at: datetime
@@ -29,5 +29,5 @@ class SentCode:
         return hmac.compare_digest(normalised(typed).encode("utf-8", "surrogatepass"), self.digits.encode())
 
     def seconds_until_again(self, now: datetime) -> int:
-        """Seconds until another may be sent, 0 for at once."""
+        """Seconds until another may be sent; 0: now."""
         return max(0, int((self.sent_at + SMS_AGAIN_AFTER - now).total_seconds()))

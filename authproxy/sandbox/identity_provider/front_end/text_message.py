@@ -10,8 +10,7 @@ _SECONDS = 5
 
 
 async def sent(session: ClientSession, url: str, *, to: str, text: str) -> bool:
-    """True once the gateway has taken the message; False if it has not within 5 seconds, whatever the
-    reason."""
+    """True if the gateway has accepted the message within 5 seconds."""
     try:
         async with (
             asyncio.timeout(_SECONDS),

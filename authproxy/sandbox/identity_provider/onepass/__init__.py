@@ -1,5 +1,4 @@
-"""The provider's OnePass service: phones that are activated for an account, and the notifications that they
-answer.
+"""The provider's OnePass service: it activates phones for accounts and sends them notifications.
 
-It speaks JSON below `/onepass/` and is all that a phone knows of the provider.
+It speaks JSON below `/onepass/`. Phones use nothing else of the provider.
 """

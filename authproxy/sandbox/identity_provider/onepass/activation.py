@@ -1,7 +1,7 @@
-"""Codes that activate a phone: six digits by SMS, good for 5 minutes, once, five tries; at most five messages
-an hour.
+"""Codes that activate a phone: six digits by SMS, valid once and for 5 minutes, with five tries; at most five
+messages an hour.
 
-An account that does not exist takes as many tries and waits as long as one that does.
+Unknown accounts have the same tries and waits.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MESSAGES_AN_HOUR = 5
 
 
 class Activations:
-    """By the account's e-mail address, in whatever case."""
+    """Activation codes by the account's e-mail address, in any case."""
 
     def __init__(self, clock: Callable[[], datetime], random_bytes: Callable[[int], bytes]) -> None:
         self._clock = clock
@@ -28,7 +28,7 @@ class Activations:
         self._wrong = WrongAnswers(clock)
 
     def begin(self, email: str) -> str | None:
-        """The digits to send; None if a message went out within the last minute, or too many within the
+        """The digits to send; None if a message was sent within the last minute, or too many within the
         hour."""
         key, now = email.casefold(), self._clock()
         before = self._codes.get(key)
@@ -43,7 +43,7 @@ class Activations:
         return self._wrong.minutes_to_wait(email.casefold())
 
     def redeem(self, email: str, typed: str) -> bool:
-        """True once, for the code that was sent last. The fifth wrong answer ends it."""
+        """True once, for the latest code. The fifth wrong answer ends it."""
         key = email.casefold()
         code = self._codes.get(key)
         if code is not None and code.is_answered_by(typed, self._clock()):

@@ -1,4 +1,4 @@
-"""PURE: which phone each account has, and how a phone shows that it is the one."""
+"""PURE: the phone of each account, and how a phone authenticates."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Device:
 
 
 class Devices:
-    """One phone for each account: the next takes the place of the one before. Its one-time code secret is
-    kept with the account."""
+    """One phone for each account; a new phone replaces the previous one. The account keeps the phone's code
+    secret."""
 
     def __init__(self, installed: Iterable[Installation] = ()) -> None:
         self._by_email: dict[str, Device] = {}
@@ -31,15 +31,15 @@ class Devices:
         return self._by_email.get(email)
 
     def authenticated(self, device_id: str, token: str) -> Device | None:
-        """The phone of this identifier, if the token is its own."""
+        """The phone with this identifier, if the token is right."""
         given = _hash(token)
         found = next((device for device in self._by_email.values() if device.id == device_id), None)
         return found if found is not None and hmac.compare_digest(found.token_hash, given) else None
 
     def add(self, *, email: str, device_id: str, token: str) -> bool:
-        """True if another phone had to go for it."""
+        """Adds a phone. True if it replaces another one."""
         had_one = email in self._by_email
-        # A token has 256 random bits: a fast hash keeps it.
+        # A fast hash is enough, because a token has 256 random bits.
         self._by_email[email] = Device(id=device_id, email=email, token_hash=_hash(token))
         return had_one
 
@@ -50,7 +50,7 @@ class Devices:
         return [asdict(device) for device in self._by_email.values()]
 
     def restore(self, snapshot: list[dict[str, Any]]) -> None:
-        """Puts exactly these in place. Raises TypeError for what `snapshot` did not write."""
+        """Replaces all phones. Raises TypeError for data that `snapshot` did not write."""
         self._by_email = {device.email: device for device in (Device(**members) for members in snapshot)}
 
 

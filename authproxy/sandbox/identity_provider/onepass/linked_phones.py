@@ -1,8 +1,8 @@
-"""What a phone asks for that answers relying parties: the enrolment behind a code, to be enrolled, what
-waits, to answer, to be forgotten.
+"""The requests of a phone that is linked to relying parties: look up an enrolment, enrol, fetch
+notifications, answer, remove the link.
 
-JSON below `/onepass/`. After twenty wrong codes within ten minutes an address waits: a code finds an
-enrolment, and nothing more.
+JSON below `/onepass/`. After twenty wrong codes within ten minutes an address must wait. A code finds only an
+enrolment.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def route(router: web.UrlDispatcher) -> None:
 
 
 async def waiting(request: web.Request) -> web.Response:
-    """Who wants a phone, and for which account: its person sees it before the phone is theirs."""
+    """Who wants to link a phone, and for which account. The phone shows this before its person agrees."""
     provider, who = request.app[PROVIDER], request.remote or ""
     if provider.wrong_links.seconds_to_wait(who):
         return web.json_response({"error": "wait"}, status=429)
@@ -45,7 +45,7 @@ async def waiting(request: web.Request) -> web.Response:
 
 
 async def enrol(request: web.Request) -> web.Response:
-    """201 with the phone's token. Whether its proof is good is for the relying party to say."""
+    """201 with the phone's token. The relying party judges the proof."""
     provider, body = request.app[PROVIDER], await json_object(request)
     found = provider.links.waiting(text(body, "code"))
     if found is None:
@@ -85,7 +85,7 @@ async def answer(request: web.Request) -> web.Response:
 
 
 def _authenticated(request: web.Request) -> str:
-    """The phone's name."""
+    """The phone's identifier."""
     device_id = request.match_info["device"]
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not request.app[PROVIDER].linked_phones.authenticated(

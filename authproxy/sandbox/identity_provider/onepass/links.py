@@ -1,7 +1,6 @@
-"""PURE: phones as people's at relying parties: codes by which a phone finds the enrolment that waits for it,
-and the phones that have come.
+"""PURE: enrolments of phones at relying parties, the codes by which phones find them, and the linked phones.
 
-The service keeps no key: it passes a phone's public key and proof on, and the relying party judges them.
+The service keeps no keys: it passes a phone's public key and proof on, and the relying party judges them.
 """
 
 from __future__ import annotations
@@ -18,13 +17,14 @@ from authproxy.sandbox.identity_provider.expiring import Expiring
 from authproxy.sandbox.installation import Link
 
 CODE_LENGTH = 6
-"""Of our part of an activation code; what follows it is between relying party and phone."""
+"""The service's part of an activation code. Only relying party and phone know the rest."""
 _REMEMBERED_FOR = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArrivedPhone:
-    """A phone that has typed the code. `public_key` and `proof` are base64url and pass through."""
+    """A phone whose person has typed the code. `public_key` and `proof` are base64url and are passed on
+    unread."""
 
     device_id: str
     device_name: str
@@ -34,7 +34,7 @@ class ArrivedPhone:
 
 @dataclass(slots=True, kw_only=True)
 class Enrolment:
-    """What a relying party waits for."""
+    """A relying party that waits for a phone."""
 
     enrolment_id: str
     code: str = field(repr=False)
@@ -45,7 +45,7 @@ class Enrolment:
 
 
 class Enrolments:
-    """By identifier and by code. A code is good until a phone has come, and not beyond its time."""
+    """Enrolments by identifier and by code. A code is valid until a phone has used it or its time is over."""
 
     def __init__(self, clock: Callable[[], datetime], random_bytes: Callable[[int], bytes]) -> None:
         self._clock = clock
@@ -56,7 +56,7 @@ class Enrolments:
     def begin(
         self, enrolment_id: str, *, relying_party: str, account: str, expires_at: datetime
     ) -> Enrolment | None:
-        """None if there is one of this name."""
+        """None if the identifier is taken."""
         code = base64.b32encode(self._random_bytes(5)).decode()[:CODE_LENGTH]
         enrolment = Enrolment(
             enrolment_id=enrolment_id,
@@ -94,7 +94,7 @@ class LinkedPhone:
 
 
 class LinkedPhones:
-    """By the name that the phone has given itself: 128 random bits."""
+    """Linked phones by the identifier that a phone chooses: 128 random bits."""
 
     def __init__(self, linked: Iterable[Link] = ()) -> None:
         self._by_id: dict[str, LinkedPhone] = {}
@@ -102,10 +102,10 @@ class LinkedPhones:
             self.add(link.device_id, link.device_token)
 
     def add(self, device_id: str, token: str) -> bool:
-        """False if the name is taken."""
+        """False if the identifier is taken."""
         if device_id in self._by_id:
             return False
-        # A token has 256 random bits: a fast hash keeps it.
+        # A fast hash is enough, because a token has 256 random bits.
         self._by_id[device_id] = LinkedPhone(device_id=device_id, token_hash=_hash(token))
         return True
 
@@ -123,7 +123,7 @@ class LinkedPhones:
         return [asdict(phone) for phone in self._by_id.values()]
 
     def restore(self, snapshot: list[dict[str, Any]]) -> None:
-        """Puts exactly these in place. Raises TypeError for what `snapshot` did not write."""
+        """Replaces all phones. Raises TypeError for data that `snapshot` did not write."""
         self._by_id = {phone.device_id: phone for phone in (LinkedPhone(**members) for members in snapshot)}
 
 

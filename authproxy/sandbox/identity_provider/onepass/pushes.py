@@ -1,8 +1,8 @@
-"""Notifications that ask a phone to confirm a sign-in: for each account one at a time, for two minutes, at
+"""Notifications that ask a phone to confirm a sign-in. An account has one at a time, for two minutes, and at
 most three in ten minutes.
 
-Approving takes the number that the browser shows (number matching), so that nobody approves a sign-in that
-they do not see.
+To approve, a person must choose the number that the browser shows (number matching), so that nobody approves
+a sign-in that they do not see.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class State(enum.Enum):
     REFUSED = "refused"
     WRONG_NUMBER = "wrong_number"
     SUPERSEDED = "superseded"
-    """The account was asked again, or the phone was removed."""
+    """A newer notification has replaced it, or the phone was removed."""
     EXPIRED = "expired"
-    """Also for what never was or was redeemed."""
+    """Also for unknown and for redeemed notifications."""
 
 
 class Outcome(enum.Enum):
-    """What became of a phone's answer."""
+    """The result of a phone's answer."""
 
     TAKEN = enum.auto()
     WRONG_NUMBER = enum.auto()
@@ -46,14 +46,14 @@ class Push:
     id: str = field(repr=False)
     email: str = field(repr=False)
     for_: str
-    """Who wants the person signed in."""
+    """The relying party of the sign-in."""
     place: str
-    """Browser and address of whoever signs in."""
+    """Browser and address of the sign-in."""
     number: str = field(repr=False)
     choices: tuple[str, ...] = field(repr=False)
     at: datetime
     expires_at: datetime
-    """When an unanswered one ends; when an approved one can no longer be redeemed."""
+    """The end of an unanswered notification; for an approved one, the end of its redemption."""
     state: State = State.PENDING
 
 
@@ -66,8 +66,7 @@ class Pushes:
         self._frequency = Frequency(clock, allowed=ALLOWED, window=WINDOW)
 
     def ask(self, email: str, *, for_: str, place: str) -> Push | None:
-        """A new notification, which takes the place of one that waits; None while the account was asked too
-        often."""
+        """A new notification, which replaces a waiting one; None if the account was asked too often."""
         if self._frequency.seconds_to_wait(email):
             return None
         self.withdraw(email)
@@ -89,7 +88,7 @@ class Pushes:
         return push
 
     def minutes_to_wait(self, email: str) -> int:
-        """Whole minutes until the account may be asked again; 0 for at once."""
+        """Whole minutes until the account may be asked again; 0: now."""
         return -(-self._frequency.seconds_to_wait(email) // 60)
 
     def find(self, push_id: str) -> Push | None:
@@ -103,8 +102,8 @@ class Pushes:
         return State.EXPIRED if ends else push.state
 
     def redeem(self, push_id: str, email: str) -> bool:
-        """True once for an approved push of this account, which is forgotten: no two sign-ins come from
-        it."""
+        """True once for an approved notification of this account. It is removed, so that it confirms only one
+        sign-in."""
         push = self._pushes.get(push_id)
         if push is None or push.email != email or self.state(push_id) is not State.APPROVED:
             return False
@@ -116,7 +115,7 @@ class Pushes:
         return (push,) if push is not None and self.state(push.id) is State.PENDING else ()
 
     def answer(self, push_id: str, email: str, *, approves: bool, number: str) -> Outcome:
-        """Takes the first answer of the account's phone. A wrong number ends the notification as a refusal
+        """Accepts the first answer of the account's phone. A wrong number ends the notification, as a refusal
         does."""
         push = self._pushes.get(push_id)
         if push is None or push.email != email:
@@ -133,13 +132,13 @@ class Pushes:
         return Outcome.TAKEN
 
     def cancel(self, push_id: str) -> None:
-        """Ends it if it still waits: nobody needs the answer any more."""
+        """Ends a notification that still waits."""
         push = self._pushes.get(push_id)
         if push is not None and self.state(push_id) is State.PENDING:
             self._end(push, State.SUPERSEDED)
 
     def withdraw(self, email: str) -> None:
-        """Ends what the account's phone has not answered."""
+        """Ends the account's waiting notification."""
         for push in self.pending(email):
             self._end(push, State.SUPERSEDED)
 
@@ -147,7 +146,7 @@ class Pushes:
         self._pushes.put(push.id, replace(push, state=state, expires_at=self._clock() + LIVES_FOR))
 
     def _numbers(self) -> tuple[str, ...]:
-        """Three different numbers of two digits, none with a zero in front."""
+        """Three different numbers from 10 to 99."""
         numbers: list[str] = []
         while len(numbers) < _CHOICES:
             number = str(10 + self._below(90))

@@ -1,7 +1,7 @@
-"""PURE: notifications that relying parties send to phones, and the answers that phones give: carried, never
-judged.
+"""PURE: relays notifications of relying parties to phones, and answers back, without judging them.
 
-A phone has one at a time, and ten in ten minutes at most, whoever sends them. The first answer stays.
+A phone has one notification at a time and at most ten in ten minutes, from all relying parties together. Only
+the first answer counts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayedPush:
-    """`shown` is what the phone gets, to the letter: it signs it."""
+    """A notification of a relying party. The phone gets `shown` unchanged, because it signs it."""
 
     push_id: str
     device_id: str
@@ -50,7 +50,7 @@ class Relay:
         return self._frequency.seconds_to_wait(device_id)
 
     def send(self, push: RelayedPush) -> bool:
-        """Takes the place of the one that waits. False if there is one of this name."""
+        """Sends a notification, which replaces a waiting one. False if its identifier is taken."""
         if not self._pushes.add(push.push_id, push):
             return False
         for waiting in self.pending(push.device_id):
@@ -60,7 +60,7 @@ class Relay:
         return True
 
     def find(self, push_id: str) -> RelayedPush | None:
-        """As the relying party sees it; None for one that will have no answer any more."""
+        """The notification for its relying party; None if no answer can come any more."""
         push = self._pushes.get(push_id)
         return push if push is not None and (push.answer is not None or self._waits(push)) else None
 
@@ -69,7 +69,8 @@ class Relay:
         return (push,) if push is not None and self._waits(push) else ()
 
     def answer(self, push_id: str, device_id: str, answer: Answer) -> Outcome:
-        """What the phone is told; a wrong number is carried as well, and the relying party ends it."""
+        """Stores an answer, and returns the result for the phone. A wrong number is passed on too; the
+        relying party then ends the notification."""
         push = self._pushes.get(push_id)
         if push is None or push.device_id != device_id:
             return Outcome.UNKNOWN

@@ -1,6 +1,6 @@
-"""The service that relying parties speak to: enrolments of phones, notifications to them, answers back, as
-JSON below `/onepass/relying-parties/` (the contract is in authproxy/delivery/README.md). An API key as a
-bearer token (RFC 6750), else 401.
+"""The service for relying parties: enrolments of phones, notifications and answers, as JSON below
+`/onepass/relying-parties/` (the contract is in authproxy/delivery/README.md). It needs an API key as a bearer
+token (RFC 6750), else 401.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from authproxy.sandbox.identity_provider.onepass.service import in_json, text
 from authproxy.sandbox.identity_provider.provider import PROVIDER, Provider
 from authproxy.sandbox.web_pages.pages import json_object
 
-# Printed on the provider's page: nothing but the sandbox accepts it.
+# Public: the provider's page shows it, and only the sandbox accepts it.
 SANDBOX_API_KEY = "peskovnik-onepass-2026"
 ROOT = "/onepass/relying-parties"
 _CHOICES = 3
@@ -78,7 +78,7 @@ async def enrolment(request: web.Request) -> web.Response:
 
 
 async def push(request: web.Request) -> web.Response:
-    """202; 404 for a phone that is not known; 429 while it is asked too often."""
+    """202; 404 for an unknown phone; 429 if the phone was asked too often."""
     provider, body = request.app[PROVIDER], await json_object(request)
     carried = _relayed(body)
     if carried.device_id not in provider.linked_phones:
@@ -123,8 +123,7 @@ async def remove(request: web.Request) -> web.Response:
 
 
 def removed(provider: Provider, device_id: str) -> bool:
-    """Takes the phone from its person, and every notification from the phone. False if there is no such
-    phone."""
+    """Removes a linked phone and its notifications. False if there is no such phone."""
     provider.relay.withdraw_all(device_id)
     provider.changed()
     return provider.linked_phones.remove(device_id)

@@ -1,8 +1,6 @@
-"""The service that phones speak to: activation, account overview, notifications and their answers, as JSON
-below `/onepass/`.
+"""The service for phones: activation, account overview, notifications and answers, as JSON below `/onepass/`.
 
-A phone shows its device token as a bearer token (RFC 6750). Whatever is wrong with it, the answer is the same
-401.
+A phone shows its device token as a bearer token (RFC 6750). Every wrong token gets the same 401.
 """
 
 from __future__ import annotations
@@ -37,7 +35,7 @@ def route(router: web.UrlDispatcher) -> None:
 
 
 def in_json(handler: _Handler) -> _Handler:
-    """A phone cannot read the page that an error is elsewhere."""
+    """Makes errors JSON, because a phone cannot read error pages."""
 
     async def explained(request: web.Request) -> web.Response:
         try:
@@ -50,7 +48,7 @@ def in_json(handler: _Handler) -> _Handler:
 
 
 async def start(request: web.Request) -> web.Response:
-    """Answers 202 whether there is such an account or not, and whether a message went out or not."""
+    """Always answers 202, so that nobody learns whether there is such an account."""
     provider = request.app[PROVIDER]
     account = provider.accounts.find(text(await json_object(request), "email"))
     digits = provider.activations.begin(account.email) if account is not None else None
@@ -61,8 +59,8 @@ async def start(request: web.Request) -> web.Response:
 
 
 async def activate(request: web.Request) -> web.Response:
-    """A phone for the account; the one that it had before knows nothing any more: token and one-time code
-    secret are new."""
+    """Activates a phone for the account. Token and code secret are new, so the account's previous phone no
+    longer works."""
     provider, body = request.app[PROVIDER], await json_object(request)
     email, typed = text(body, "email").strip(), text(body, "code")
     minutes = provider.activations.minutes_to_wait(email)
@@ -102,7 +100,7 @@ async def overview(request: web.Request) -> web.Response:
 
 
 async def remove(request: web.Request) -> web.Response:
-    """The account has no phone any more: neither codes nor notifications."""
+    """Removes the account's phone: it has no codes and notifications any more."""
     provider = request.app[PROVIDER]
     device, account = _authenticated(request)
     provider.pushes.withdraw(account.email)
@@ -112,7 +110,7 @@ async def remove(request: web.Request) -> web.Response:
 
 
 async def pushes(request: web.Request) -> web.Response:
-    """What waits for an answer of this phone."""
+    """The notifications that wait for this phone's answer."""
     device, _ = _authenticated(request)
     return web.json_response([_shown(push) for push in request.app[PROVIDER].pushes.pending(device.email)])
 
@@ -134,7 +132,7 @@ async def answer(request: web.Request) -> web.Response:
 
 
 def answered(outcome: Outcome) -> web.Response:
-    """What a phone is told of its answer."""
+    """The response to a phone's answer."""
     match outcome:
         case Outcome.TAKEN:
             return web.Response(status=204)
@@ -162,7 +160,7 @@ def _authenticated(request: web.Request) -> tuple[Device, Account]:
 
 def _keep(provider: Provider, account: Account) -> None:
     provider.accounts.put(account)
-    provider.used_steps.pop(account.email, None)  # steps of the secret before
+    provider.used_steps.pop(account.email, None)  # they belong to the previous secret
     provider.changed()
 
 

@@ -1,7 +1,7 @@
-"""PURE: what a relying party may ask for, and what must happen before it is answered (RFC 6749 §4.1, RFC
-7636, OpenID Connect Core §3.1.2).
+"""PURE: authorization requests: what a relying party may ask for, and what must happen before the answer (RFC
+6749 §4.1, RFC 7636, OpenID Connect Core §3.1.2).
 
-Where MITREid Connect differs from the specifications, this does as MITREid does; each place says so.
+Where MITREid Connect differs from the specifications, this module does as MITREid does and says so.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ SCOPES = ("openid", "profile", "email", "address", "phone", TAX_NUMBER_SCOPE)
 
 
 class NotAnswerable(Exception):  # noqa: N818
-    """Shown to the person and never sent on: whoever sent the request cannot be trusted with an answer (RFC
-    6749 §4.1.2.1)."""
+    """An error that is shown to the person and not sent to the redirect URI, because the sender cannot be
+    trusted with an answer (RFC 6749 §4.1.2.1)."""
 
     def __init__(self, problem: str, *, status: int = 400) -> None:
         super().__init__(problem)
@@ -32,7 +32,7 @@ class NotAnswerable(Exception):  # noqa: N818
 
 
 class Refused(Exception):  # noqa: N818
-    """Sent back to the relying party, at `location`."""
+    """An error that is sent to the relying party at `location`."""
 
     def __init__(self, location: str) -> None:
         super().__init__("the authorization request is refused")
@@ -77,7 +77,7 @@ def read(parameters: Sequence[tuple[str, str]], clients: Mapping[str, Client]) -
         raise Refused(answer(redirect_uri, error="unsupported_response_type", state=state))
     scopes = (
         tuple(given.get("scope", "").split()) or SCOPES
-    )  # none asked for: all that are registered, as MITREid has it
+    )  # without `scope` all registered scopes, as at MITREid
     challenge, method = given.get("code_challenge"), given.get("code_challenge_method", "plain")
     if not set(scopes) <= {*SCOPES, "offline_access"}:
         raise Refused(answer(redirect_uri, error="invalid_scope", state=state))
@@ -105,7 +105,7 @@ def next_step(
     consented: bool,
     now: datetime,
 ) -> Step:
-    """What comes next for a person who signed in at `authenticated_at`, or has not (None)."""
+    """The next step for a person who signed in at `authenticated_at`, or has not signed in (None)."""
     if "none" in request.prompts:
         if authenticated_at is None:
             return Step.LOGIN_REQUIRED
@@ -118,8 +118,7 @@ def next_step(
 
 
 def answer(redirect_uri: str, **parameters: str | None) -> str:
-    """The redirect URI with the parameters added to whatever query it has. A state that was sent empty comes
-    back empty."""
+    """The redirect URI with the parameters added to its query. An empty state comes back empty."""
     parts = urlsplit(redirect_uri)
     added = urlencode({name: value for name, value in parameters.items() if value is not None})
     return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, added)))))
@@ -134,7 +133,7 @@ def verifier_fits(challenge: str, method: str, verifier: str) -> bool:
 
 def _must_sign_in_again(request: AuthorizationRequest, authenticated_at: datetime, now: datetime) -> bool:
     if request.prompts:
-        return "login" in request.prompts  # MITREid looks at max_age only where no prompt is sent
+        return "login" in request.prompts  # MITREid ignores max_age if any prompt is sent
     return request.max_age is not None and (now - authenticated_at).total_seconds() > request.max_age
 
 

@@ -1,4 +1,4 @@
-"""The authorization endpoint: from a relying party's request, by sign-in and consent, to a code (OpenID
+"""The authorization endpoint: from a relying party's request through sign-in and consent to a code (OpenID
 Connect Core §3.1.2)."""
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from authproxy.sandbox.identity_provider.provider import (
 
 
 async def authorize(request: web.Request) -> web.Response:
-    """A request to begin, or a form of the consent page (MITREid has both at this address)."""
+    """An authorization request, or a form of the consent page (MITREid has both at this address)."""
     provider = request.app[PROVIDER]
     form = await request.post() if request.method == "POST" else request.query
     if "user_oauth_approval" in form:
@@ -52,8 +52,8 @@ async def authorize(request: web.Request) -> web.Response:
 
 
 async def login(request: web.Request) -> web.Response:
-    """A sign-in that no relying party asked for, or with `register` a registration: it ends on the dashboard,
-    and so does the way of somebody who is signed in."""
+    """A sign-in without a relying party, or with `register` a registration. Both end on the dashboard; a
+    signed-in person gets there at once."""
     provider = request.app[PROVIDER]
     wants_account = "register" in request.query
     session = provider.session_of(request) or Session(csrf=provider.new_uuid())
@@ -69,8 +69,8 @@ async def login(request: web.Request) -> web.Response:
 
 
 async def callback(request: web.Request) -> web.Response:
-    """Where the front end hands over. The token is good once, and only in the browser that this server sent
-    to the front end: otherwise a link could sign somebody in as somebody else."""
+    """The end of a sign-in at the front end. The token is valid once, and only in the browser that this
+    server had sent there; otherwise a link could sign somebody in as somebody else."""
     provider = request.app[PROVIDER]
     voucher = provider.vouchers.take(request.query.get("token", ""))
     session = provider.session_of(request)
@@ -178,7 +178,7 @@ def _code(provider: Provider, session: Session, asked: AuthorizationRequest) -> 
         raise LookupError("a code is issued for a person who is signed in")
     code = provider.quirks.code(
         asked.client_id, provider.random_bytes(16).hex()
-    )  # 32 alphanumerics, as Rekono's are
+    )  # 32 alphanumerics, as at Rekono
     grant = Grant(
         request=asked,
         subject=account.subject,

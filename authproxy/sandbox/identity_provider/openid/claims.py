@@ -1,4 +1,4 @@
-"""PURE: which claims a scope releases (OpenID Connect Core §5.4). A claim without a value is left out, never
+"""PURE: the claims of each scope (OpenID Connect Core §5.4). A claim without a value is left out, not
 null."""
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from authproxy.sandbox.identity_provider.openid.authorization import TAX_NUMBER_
 
 
 def released(account: Account, scopes: tuple[str, ...]) -> dict[str, Any]:
-    """The level of trust goes with every answer: it says something about the account, not about the
-    person."""
+    """The claims for these scopes. The level of trust is always among them, because it describes the account
+    and not the person."""
     by_scope: dict[str, dict[str, Any]] = {
         "openid": {"sub": account.subject, "loa": account.level},
         "profile": {

@@ -1,5 +1,5 @@
-"""The relying parties that the provider knows, and how one of them proves who it is at the token endpoint
-(RFC 6749 §2.3, RFC 7523)."""
+"""The registered relying parties, and how they authenticate at the token endpoint (RFC 6749 §2.3, RFC
+7523)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "E
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """A registered relying party. URIs are compared character by character. `public_key` (PEM) is for
+    """A registered relying party. Its URIs are compared character by character. `public_key` (PEM) is for
     `private_key_jwt`."""
 
     client_id: str
@@ -35,7 +35,8 @@ class Client:
 
 
 class BadCredentials(Exception):  # noqa: N818
-    """`error` is what MITREid answers in this case: it differs between the form and the header."""
+    """The client could not authenticate. `error` is MITREid's answer, which differs between form and
+    header."""
 
     def __init__(self, error: str) -> None:
         super().__init__(error)
@@ -43,7 +44,7 @@ class BadCredentials(Exception):  # noqa: N818
 
 
 class ClientAuthentication:
-    """Tells which client sends a request. Assertions are good once."""
+    """Authenticates the client of a request. Each assertion is valid once."""
 
     def __init__(
         self, clients: Mapping[str, Client], audiences: tuple[str, ...], used_assertions: Expiring[None]
@@ -80,7 +81,8 @@ class ClientAuthentication:
         try:
             return self._by_secret(name, secret, error="unauthorized")
         except BadCredentials:
-            # RFC 6749 §2.3.1 wants the pair form-encoded, many send it as it is: MITREid takes both.
+            # RFC 6749 §2.3.1 demands form-encoding; many clients send the pair unencoded. MITREid accepts
+            # both.
             return self._by_secret(unquote_plus(name), unquote_plus(secret), error="unauthorized")
 
     def _by_assertion(self, assertion: str, now: datetime) -> Client:
@@ -104,7 +106,7 @@ def _verified(assertion: str, public_key: str, audiences: tuple[str, ...]) -> di
         public_key,
         algorithms=_ALGORITHMS,
         audience=list(audiences),
-        # Time is the caller's: PyJWT would look at a clock of its own.
+        # Times are checked with the caller's clock; PyJWT would use its own.
         options={
             "require": ["iss", "sub", "exp", "jti"],
             "verify_exp": False,

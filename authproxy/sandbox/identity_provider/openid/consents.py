@@ -1,4 +1,4 @@
-"""PURE: which relying party may have which scopes of whose account, until the person takes it back."""
+"""PURE: which scopes of an account a relying party may have, until the person withdraws the consent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Consents:
         return frozenset(scopes) <= self._scopes.get((email, client_id), frozenset())
 
     def give(self, email: str, client_id: str, scopes: tuple[str, ...]) -> None:
-        """What was allowed before stays allowed."""
+        """Adds a consent. Earlier consents stay."""
         self._scopes[email, client_id] = self._scopes.get((email, client_id), frozenset()) | frozenset(scopes)
 
     def withdraw(self, email: str, client_id: str) -> None:
@@ -31,5 +31,5 @@ class Consents:
         ]
 
     def restore(self, saved: Any) -> None:
-        """Raises TypeError or LookupError for what `snapshot` did not write."""
+        """Raises TypeError or LookupError for data that `snapshot` did not write."""
         self._scopes = {(one["email"], one["client_id"]): frozenset(one["scopes"]) for one in saved}

@@ -1,8 +1,8 @@
-"""The end-session endpoint (OpenID Connect RP-Initiated Logout 1.0) as MITREid Connect has it.
+"""The end-session endpoint (OpenID Connect RP-Initiated Logout 1.0) as in MITREid Connect.
 
-GET asks the person and leads back afterwards, whatever the answer was, but only where an ID token of ours
-says which client asks. POST is the answer to that question; a form of another site is not taken (405). Quirks
-make it as other providers have it.
+GET asks the person. Afterwards it leads back to the relying party, whatever the answer was, but only if an ID
+token of ours names the client. POST is the answer to the question; a form of another site is refused (405).
+Quirks make it behave like other providers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from authproxy.sandbox.identity_provider.provider import PROVIDER, LogoutRequest
 
 
 async def ask(request: web.Request) -> web.Response:
-    """GET: the question, or straight on where nobody is signed in."""
+    """GET: asks the person, or redirects at once if nobody is signed in."""
     provider = request.app[PROVIDER]
     put_by = provider.logouts.take(request.query.get("request", ""))
     if put_by is None and any(quirk.takes_sign_out_by == "form" for quirk in provider.quirks.everybodys()):
@@ -40,9 +40,9 @@ async def ask(request: web.Request) -> web.Response:
 
 
 async def decide(request: web.Request) -> web.Response:
-    """POST: the person's answer; a relying party's form only with a quirk. That form comes without our cookie
-    (SameSite=Lax), so what it says is put by and fetched again by GET, which brings the cookie and keeps the
-    ID token out of the address bar."""
+    """POST: the person's answer; with a quirk also a relying party's form. That form comes without our cookie
+    (SameSite=Lax), so its content is saved and fetched again by GET. The GET brings the cookie, and the ID
+    token stays out of the address bar."""
     provider = request.app[PROVIDER]
     form = {name: str(value) for name, value in (await request.post()).items()}
     if "_csrf" not in form:
@@ -58,7 +58,7 @@ async def decide(request: web.Request) -> web.Response:
         return provider.pages.render(request, "error.html", status=403, problem="form_old")
     if "approve" in form:
         return _ended(provider, request, session, asked.target)
-    # MITREid leads back to the relying party, too, where the person stays signed in.
+    # MITREid leads back to the relying party even if the person stays signed in.
     return redirect(f"{provider.base}/account" if asked.target is None else asked.target)
 
 
@@ -70,8 +70,8 @@ def _ended(provider: Provider, request: web.Request, session: Session, target: s
 
 
 def _target(provider: Provider, parameters: dict[str, str]) -> str | None:
-    """Where to send the browser afterwards: only to a URI that the client has registered which a token of
-    ours names."""
+    """Where to send the browser afterwards: a URI registered by the client that an ID token of ours names, or
+    None."""
     claims = provider.keys.own(parameters.get("id_token_hint", ""), issuer=provider.issuer)
     client = provider.clients.get(str(claims.get("aud"))) if claims is not None else None
     if client is None and any(quirk.leads_back_without_hint for quirk in provider.quirks.everybodys()):

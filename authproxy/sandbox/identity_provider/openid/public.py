@@ -1,5 +1,5 @@
-"""What anybody may read (discovery, keys) and what a bearer of an access token may (userinfo; OpenID Connect
-Core §5.3, RFC 6750)."""
+"""The public endpoints (discovery, keys), and userinfo for the bearer of an access token (OpenID Connect Core
+§5.3, RFC 6750)."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _SIGNED = [
 
 
 async def discovery(request: web.Request) -> web.Response:
-    """As MITREid writes it, with its traps: `none` is advertised, the tax number's scope is not,
-    acr_values_supported is missing.
+    """Discovery as MITREid writes it, with its traps: it advertises `none`, does not advertise the tax
+    number's scope, and lacks acr_values_supported.
 
-    Only request objects are left out, which this provider does not read.
+    Only request objects are left out, because this provider does not read them.
     """
     provider = request.app[PROVIDER]
     endpoints = {
@@ -145,5 +145,5 @@ async def userinfo(request: web.Request) -> web.Response:
 
 
 async def closed(_: web.Request) -> web.Response:
-    """Advertised, as by Rekono, but not open to the public: registration and device codes."""
+    """Registration and device codes: advertised, as by Rekono, but closed to the public."""
     return web.json_response({"error": "access_denied"}, status=403)

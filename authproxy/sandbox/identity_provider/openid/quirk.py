@@ -1,4 +1,4 @@
-"""PURE: what a quirk is: one place of the provider's answers that is otherwise than usual."""
+"""PURE: a quirk: one deviation from the provider's usual answers."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def unchanged(claims: Claims) -> Claims:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quirk:
-    """`says` is for people; everything else is the usual behaviour unless it is given."""
+    """One deviation. `says` describes it for people; the other fields default to the usual behaviour."""
 
     says: str
     discovery: Change = unchanged
     response: Change = unchanged
-    """Parameters of the authorization response; one without a value is left out."""
+    """Changes the parameters of the authorization response. One without a value is left out."""
     id_token: Change = unchanged
     userinfo: Change = unchanged
     code: Callable[[str], str] = str
     signature: Signature = "RS256"
     names_key: bool = True
     rotates_key: bool = False
-    """Once, at the moment when it is switched on."""
+    """Once, when the quirk is switched on."""
     publishes_old_keys: bool = False
     signs_userinfo: bool = False
     redeeming: Redeeming = "works"

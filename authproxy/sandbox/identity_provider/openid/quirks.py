@@ -1,8 +1,8 @@
-"""What a provider can do wrong, or otherwise than others, as data: each quirk has a sentence that says what
-it does.
+"""The provider's switchable quirks, as data: errors of providers, and ways in which providers differ. Each
+has a sentence that describes it.
 
-They are switched on per client, so that a relying party can be watched living with them, or refusing to. What
-is the same for all clients (discovery, published keys) shows a quirk as soon as it is on for one of them.
+A quirk is switched on for one client, to see whether a relying party copes with it or refuses it. Quirks of
+discovery and published keys affect all clients as soon as they are on for one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _with_other_slash(name: str) -> Change:
 
 
 def _after_issue(name: str, seconds: int) -> Change:
-    """A time that lies so long after `iat`; negative: before it."""
+    """Sets a time to so many seconds after `iat`, or before it if negative."""
     return lambda claims: claims | {name: claims["iat"] + seconds}
 
 
@@ -41,7 +41,7 @@ def _for_also(*others: str) -> Change:
 
 
 def _tax_number(change: Callable[[str], Any], *, under: str = "taxnumber") -> Change:
-    """The tax number in another form, or under another name. Who has none still has none."""
+    """Writes the tax number in another form or under another name, if the person has one."""
 
     def changed(claims: Claims) -> Claims:
         others = {name: value for name, value in claims.items() if name != "taxnumber"}
@@ -297,7 +297,7 @@ class ActiveQuirks:
         self._first_states: dict[str, object] = {}
 
     def switch_on(self, client_id: str, name: str) -> Quirk:
-        """Raises KeyError for a quirk that there is not."""
+        """Raises KeyError for an unknown quirk."""
         self._active.setdefault(client_id, {})[name] = QUIRKS[name]
         return QUIRKS[name]
 
@@ -312,7 +312,7 @@ class ActiveQuirks:
         return tuple(self._active.get(client_id, {}).values())
 
     def everybodys(self) -> Iterator[Quirk]:
-        """Those of all clients, for what is the same for all of them."""
+        """The quirks of all clients, for answers that are the same for all."""
         return (quirk for quirks in self._active.values() for quirk in quirks.values())
 
     def discovery(self, document: Claims) -> Claims:

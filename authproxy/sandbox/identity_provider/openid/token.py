@@ -1,4 +1,4 @@
-"""The endpoints that relying parties call themselves: token, revocation, introspection (RFC 6749 §4.1.3, RFC
+"""The endpoints that relying parties call directly: token, revocation, introspection (RFC 6749 §4.1.3, RFC
 7009, RFC 7662)."""
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ async def token(request: web.Request) -> web.Response:
 async def _failure(
     provider: Provider, request: web.Request, quirk: Quirk, form: dict[str, str]
 ) -> web.Response | None:
-    """What a quirk answers in place of the tokens; None if it answers nothing itself."""
+    """A quirk's answer instead of the tokens, if it has one."""
     match quirk.redeeming:
         case "stalls":
             await asyncio.sleep(_SLOW_SECONDS)
@@ -73,7 +73,7 @@ async def _failure(
 
 
 async def revoke(request: web.Request) -> web.Response:
-    """200 for a token that nobody knows, 403 for one of another client."""
+    """200 for an unknown token, 403 for a token of another client."""
     provider = request.app[PROVIDER]
     form = await _form(request)
     try:
@@ -94,7 +94,7 @@ async def revoke(request: web.Request) -> web.Response:
 
 
 async def introspect(request: web.Request) -> web.Response:
-    """403 for a client that was not given the permission at registration."""
+    """403 for a client that is not registered for introspection."""
     provider = request.app[PROVIDER]
     form = await _form(request)
     try:
@@ -124,8 +124,8 @@ async def introspect(request: web.Request) -> web.Response:
 
 
 def _refreshed(provider: Provider, client: Client, refresh_token: str) -> web.Response:
-    """As MITREid: the same refresh token comes back, and one that nobody knows is 401 `invalid_token`. With
-    the quirk each is good once."""
+    """As at MITREid, the same refresh token comes back, and an unknown one is 401 `invalid_token`. With the
+    quirk each refresh token is valid once."""
     rotates = any(quirk.rotates_refresh_tokens for quirk in provider.quirks.of(client.client_id))
     spent = provider.spent_refresh_tokens.get(refresh_token)
     if spent is not None:
@@ -147,19 +147,19 @@ def _refreshed(provider: Provider, client: Client, refresh_token: str) -> web.Re
 
 
 def _end(provider: Provider, grant: Grant) -> None:
-    """Makes void whatever this grant has led to."""
+    """Revokes all tokens of this grant."""
     provider.access_tokens.forget_where(lambda other: other is grant)
     provider.refresh_tokens.forget_where(lambda other: other is grant)
 
 
 def _granted(provider: Provider, client: Client, form: dict[str, str]) -> Grant:
-    """What the code stands for. A code is spent by its first use, also where that use fails."""
+    """The grant of a code. The first use of a code spends it, even if that use fails."""
     if form.get("grant_type") != "authorization_code":
         raise _NotGranted("unsupported_grant_type", "Unsupported grant type")
     code = form.get("code", "")
     grant = provider.codes.take(code)
     if grant is None:
-        # MITREid repeats the code; a relying party must not show or log this text.
+        # MITREid repeats the code here, so a relying party must not show or log this text.
         raise _NotGranted(
             "invalid_grant", f"JpaAuthorizationCodeRepository: no authorization code found for value {code}"
         )
@@ -180,7 +180,7 @@ def _granted(provider: Provider, client: Client, form: dict[str, str]) -> Grant:
 def _answer(
     provider: Provider, client: Client, grant: Grant, *, refresh_token: str | None = None
 ) -> dict[str, str | int]:
-    """The tokens; `refresh_token` is the one to give back where one was used."""
+    """The tokens. `refresh_token` is the one to return after a refresh."""
     now, quirks = provider.clock(), provider.quirks
     is_again = refresh_token is not None
     if refresh_token is None and "offline_access" in grant.request.scopes:

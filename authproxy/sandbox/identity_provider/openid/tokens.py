@@ -1,5 +1,4 @@
-"""The provider's signing keys, and the two tokens of an answer: ID token and access token, as MITREid Connect
-makes them."""
+"""The provider's signing keys, and ID token and access token as MITREid Connect makes them."""
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ _ELLIPTIC = "ec1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What a person has given a relying party: the request it answers, who, and when they signed in."""
+    """A person's grant to a relying party: the request, the person, and the time of the sign-in."""
 
     request: AuthorizationRequest
     subject: str
@@ -37,11 +36,10 @@ class Grant:
 
 
 class KeyRing:
-    """One key signs and is published; the ones before it are kept to recognise our own old ID tokens at
-    logout."""
+    """One key signs and is published. Previous keys are kept to recognise our own old ID tokens at logout."""
 
     def __init__(self, first: RSAPrivateKey | None = None) -> None:
-        """`first` is the key to begin with; otherwise one is made when it is needed."""
+        """Starts with the key `first`; without it a key is made when it is needed."""
         self._made: list[tuple[str, RSAPrivateKey]] = [] if first is None else [("rsa1", first)]
         self._elliptic = generate_elliptic_key(SECP256R1())
 
@@ -56,7 +54,7 @@ class KeyRing:
         return self._keys[-1][0]
 
     def rotate(self) -> None:
-        """Takes about a tenth of a second: an RSA key of 2048 bits is made."""
+        """Makes a new RSA key of 2048 bits, in about a tenth of a second."""
         if not self._made:
             self._make()
         self._make()
@@ -67,7 +65,7 @@ class KeyRing:
         )
 
     def published(self, *, with_old: bool = False, with_elliptic: bool = False) -> dict[str, Any]:
-        """The JWK set. Without `use`, as MITREid leaves it out."""
+        """The JWK set, without `use`, as at MITREid."""
         published = [_public(key_id, key) for key_id, key in (self._keys if with_old else self._keys[-1:])]
         if with_elliptic:
             published.append(
@@ -80,7 +78,7 @@ class KeyRing:
         return self.id_token(claims, signature="RS256", names_key=True, client_secret="")
 
     def id_token(self, claims: Claims, *, signature: Signature, names_key: bool, client_secret: str) -> str:
-        """The claims, signed or not, in any of the ways that a relying party may meet."""
+        """The ID token, signed (or not) in the given way."""
         key_id, key = self._keys[-1]
         headers = {"kid": _ELLIPTIC if signature == "ES256" else key_id, "typ": None}
         if not names_key:
@@ -98,7 +96,7 @@ class KeyRing:
         return jwt.encode(claims, key, algorithm="RS256", headers=headers)
 
     def own(self, token: str, *, issuer: str) -> Claims | None:
-        """The claims of an ID token that this provider signed, however old; None for any other text."""
+        """The claims of an ID token that this provider has signed, however old; None for any other text."""
         for _, key in self._keys:
             try:
                 return jwt.decode(  # noqa: TID251  (the provider is no part of the gateway)
@@ -124,7 +122,7 @@ def _public(key_id: str, key: RSAPrivateKey) -> dict[str, Any]:
 
 
 def _with_secret(claims: Claims, headers: dict[str, str | None], secret: bytes) -> str:
-    """HS256 by hand: no library takes a public key for a secret, and that is what this is for."""
+    """HS256 by hand, because libraries refuse a public key as the secret, which one quirk needs."""
     named = {name: value for name, value in headers.items() if value is not None}
     signed = b".".join(
         base64url_encode(json.dumps(part).encode()) for part in ({"alg": "HS256", **named}, claims)
@@ -133,7 +131,7 @@ def _with_secret(claims: Claims, headers: dict[str, str | None], secret: bytes) 
 
 
 def id_token_claims(grant: Grant, *, issuer: str, key_id: str, identifier: str, now: datetime) -> Claims:
-    """`auth_time` is there only where max_age was sent; `kid` stands in the payload too."""
+    """`auth_time` is present only if max_age was sent. The payload contains `kid` too."""
     issued_at = int(now.timestamp())
     claims: Claims = {
         "sub": grant.subject,
@@ -152,7 +150,7 @@ def id_token_claims(grant: Grant, *, issuer: str, key_id: str, identifier: str, 
 
 
 def access_token_claims(grant: Grant, *, issuer: str, identifier: str, now: datetime) -> Claims:
-    """`sub` is the login name and not the subject: a trap of MITREid that relying parties must live with."""
+    """`sub` is the login name and not the subject: a trap of MITREid."""
     issued_at = int(now.timestamp())
     return {
         "sub": grant.login_name,
