@@ -31,12 +31,13 @@ from authproxy.web.login import LoginPages
 from authproxy.web.logout import LogoutPages
 from authproxy.web.middlewares import REFUSAL_PATH, answering_failures, in_context, securing
 from authproxy.web.navigations import Navigations
-from authproxy.web.pages import CONTEXT, PREFIX, Links, Pages
+from authproxy.web.pages import PREFIX, Links, Pages
 from authproxy.web.proofs import Proofs
 from authproxy.web.rates import Rates
 from authproxy.web.refusals import PAGES, Refusals, particulars_in
 from authproxy.web.refused_sign_ins import PLACE, RefusalSeals, RefusedSignIns
 from authproxy.web.request_context import NO_PORTAL, PortalPresentation
+from authproxy.web.request_keys import CONTEXT
 from authproxy.web.session_page import SessionPages
 from authproxy.web.step_up import StepUpPages
 from authproxy.web.templating import templates

@@ -16,8 +16,9 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from authproxy.web.pages import CONTEXT, PREFIX
+from authproxy.access.own_paths import PREFIX
 from authproxy.web.request_context import Colours, PortalPresentation
+from authproxy.web.request_keys import CONTEXT
 from authproxy.web.templating import Templates
 
 LOGO, FONT, LOOK = "logo", "font", "look.css"

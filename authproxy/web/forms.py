@@ -11,9 +11,9 @@ from aiohttp import hdrs, web
 from authproxy.access.decision import Reason
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.web.cookies import flow_in, ticket_in
-from authproxy.web.pages import CONTEXT
 from authproxy.web.refusals import Refused
 from authproxy.web.request_context import comes_from_us
+from authproxy.web.request_keys import CONTEXT
 
 _MOST_FIELDS = 20
 

@@ -21,9 +21,10 @@ from authproxy.flows.visit import Visit
 from authproxy.identity.session import Session
 from authproxy.telemetry.audit import Audit
 from authproxy.web.forms import submitted
-from authproxy.web.pages import CONTEXT, Pages
+from authproxy.web.pages import Pages
 from authproxy.web.proofs import onward, sign_in_first
 from authproxy.web.refusals import Refusals
+from authproxy.web.request_keys import CONTEXT
 from authproxy.web.visits import place_of, visit_of
 
 _MOST_SHOWN: Final = 40

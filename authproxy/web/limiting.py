@@ -13,9 +13,9 @@ from aiohttp.typedefs import Handler
 from authproxy.access import request_senders
 from authproxy.access.decision import Reason
 from authproxy.telemetry.metrics import Metrics
-from authproxy.web.pages import CONTEXT
 from authproxy.web.rates import Kind, Rates
 from authproxy.web.refusals import Refused
+from authproxy.web.request_keys import CONTEXT
 
 
 class Limiting:

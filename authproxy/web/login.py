@@ -23,9 +23,10 @@ from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web import cookies, return_to
 from authproxy.web.forms import cookie_fields, submitted
-from authproxy.web.pages import CONTEXT, Pages
+from authproxy.web.pages import Pages
 from authproxy.web.proofs import Proofs, log_trouble, onward
 from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, Refused
+from authproxy.web.request_keys import CONTEXT
 from authproxy.web.visits import visit_of
 
 

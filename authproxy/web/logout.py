@@ -14,7 +14,8 @@ from authproxy.oidc.end_session import EndSessionRequest
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.web import cookies, signed_out
 from authproxy.web.forms import cookie_fields, submitted
-from authproxy.web.pages import CONTEXT, Pages
+from authproxy.web.pages import Pages
+from authproxy.web.request_keys import CONTEXT
 from authproxy.web.signed_out import SignedOut
 
 _CLEAR = '"cache", "storage"'

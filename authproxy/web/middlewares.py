@@ -14,9 +14,10 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.telemetry.logging import logger
 from authproxy.web import request_context
-from authproxy.web.pages import CONTEXT, NOTHING_LOADED, PREFIX
+from authproxy.web.pages import NOTHING_LOADED, PREFIX
 from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, Refused
 from authproxy.web.request_context import PortalPresentation
+from authproxy.web.request_keys import CONTEXT
 
 REFUSAL_PATH = "/refusal"
 """Where the edge asks for the page of a refusal. Outside our prefix: no client's request is ever passed on to

@@ -6,18 +6,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
 from aiohttp import hdrs, web
 from markupsafe import Markup
 
 from authproxy.access import own_paths
-from authproxy.web.request_context import PortalPresentation, RequestContext
+from authproxy.web.assets import Assets
+from authproxy.web.request_context import RequestContext
+from authproxy.web.request_keys import CONTEXT
 from authproxy.web.templating import Templates
 
 PREFIX = own_paths.PREFIX
-CONTEXT = web.RequestKey("context", RequestContext)
 _NOTHING_KEPT: Final[Mapping[str, str]] = MappingProxyType({})
 _POLICY = (
     "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'; "
@@ -68,12 +69,6 @@ class Links:
     help_url: str
 
 
-class AssetUrls(Protocol):
-    def url(self, name: str, portal: PortalPresentation) -> str: ...
-    def logo_url(self, portal: PortalPresentation) -> str: ...
-    def look_url(self, portal: PortalPresentation) -> str: ...
-
-
 NOTHING_LOADED: Final = _POLICY + _STAYS
 """The policy of an answer that is no page."""
 
@@ -98,7 +93,7 @@ def content_security_policy(template: str, context: RequestContext) -> str:
 
 
 class Pages:
-    def __init__(self, *, templates: Templates, assets: AssetUrls, links: Links) -> None:
+    def __init__(self, *, templates: Templates, assets: Assets, links: Links) -> None:
         self._templates = templates
         self._assets = assets
         self._links = links

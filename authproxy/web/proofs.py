@@ -19,8 +19,9 @@ from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.logging import logger
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web import cookies, return_to
-from authproxy.web.pages import CONTEXT, see
+from authproxy.web.pages import see
 from authproxy.web.refusals import PAGES, Particulars, Refusals, Refused
+from authproxy.web.request_keys import CONTEXT
 
 _ONE_MINUTE: Final = timedelta(minutes=1)
 _OF_THE_PROVIDER: Final = frozenset({Reason.PROVIDER_REFUSED, Reason.PROVIDER_ANSWER_INVALID})

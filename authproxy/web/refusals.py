@@ -17,8 +17,9 @@ from authproxy.access import problems
 from authproxy.access.decision import Reason
 from authproxy.access.problems import RETRY_AFTER
 from authproxy.challenges.method import Offer
-from authproxy.web.pages import CONTEXT, FORMS, PREFIX, Pages
+from authproxy.web.pages import FORMS, PREFIX, Pages
 from authproxy.web.request_context import RequestContext
+from authproxy.web.request_keys import CONTEXT
 
 PAGES: Mapping[Reason, tuple[str, int]] = {
     Reason.NO_SESSION: ("sign_in_again", 401),

@@ -22,8 +22,9 @@ from aiohttp.typedefs import Handler, Middleware
 from authproxy.access.decision import Reason
 from authproxy.web import cookies
 from authproxy.web.forms import cookie_fields
-from authproxy.web.pages import CONTEXT, PREFIX, see
+from authproxy.web.pages import PREFIX, see
 from authproxy.web.refusals import TOLD, Particulars, Refusals, Told
+from authproxy.web.request_keys import CONTEXT
 
 PLACE: Final = "login/refused"
 _CALLBACKS: Final = f"{PREFIX}callback/"

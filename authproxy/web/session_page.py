@@ -16,9 +16,10 @@ from authproxy.identity.session import SessionId
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.web import cookies
 from authproxy.web.forms import cookie_fields, submitted
-from authproxy.web.pages import CONTEXT, Pages, see
+from authproxy.web.pages import Pages, see
 from authproxy.web.refusals import Refused
 from authproxy.web.request_context import PortalPresentation
+from authproxy.web.request_keys import CONTEXT
 from authproxy.web.visits import visit_of
 
 _WARNED_BEFORE = timedelta(minutes=2)

@@ -25,9 +25,10 @@ from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web import cookies, return_to
 from authproxy.web.forms import cookie_fields, submitted
-from authproxy.web.pages import CONTEXT, Pages, see
+from authproxy.web.pages import Pages, see
 from authproxy.web.proofs import Proofs, onward, seconds_until, sign_in_first
 from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, Refused
+from authproxy.web.request_keys import CONTEXT
 from authproxy.web.visits import place_of, visit_of
 
 _SAID_ON_THE_PAGE: Final = frozenset({Reason.CODE_WRONG, Reason.STEP_UP_TOO_OFTEN, Reason.SENDER_UNAVAILABLE})

@@ -12,8 +12,8 @@ from authproxy.access.held_request import is_name
 from authproxy.flows.visit import Visit
 from authproxy.web import cookies
 from authproxy.web.forms import cookie_fields
-from authproxy.web.pages import CONTEXT
 from authproxy.web.refusals import RETURN_TO
+from authproxy.web.request_keys import CONTEXT
 
 _LONGEST_ROUTE = 128
 

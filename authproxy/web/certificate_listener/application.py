@@ -30,10 +30,11 @@ from authproxy.web.assets import Assets
 from authproxy.web.certificate_listener.tls import CERTIFICATES
 from authproxy.web.limiting import Limiting
 from authproxy.web.middlewares import answering_failures, securing
-from authproxy.web.pages import CONTEXT, PREFIX, Links, Pages
+from authproxy.web.pages import PREFIX, Links, Pages
 from authproxy.web.rates import Rates
 from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, code_of
 from authproxy.web.request_context import NO_PORTAL, PortalPresentation
+from authproxy.web.request_keys import CONTEXT
 from authproxy.web.templating import templates
 
 Presenting = Callable[[web.Request], Presented | CertificateRefused]
