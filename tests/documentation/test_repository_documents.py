@@ -117,7 +117,7 @@ def test_every_check_of_readiness_is_in_the_documents():
     """Permanent tasks are checks under the names with which they are kept."""
     sources = "".join(path.read_text() for path in (ROOT / "authproxy/bootstrap").glob("*.py"))
     names = (
-        set(re.findall(r'\bkeep\(f?"(\w+)', sources))
+        set(re.findall(r'\bkeep\(\s*f?"(\w+)', sources))
         | set(re.findall(r'"(\w+)": (?:check_|[\w.]+\.check)', sources))
         | {"time_limits", "draining"}
     )
