@@ -19,11 +19,11 @@ from authproxy.flows.register.operators import (
     AccountUnblocked,
     Changed,
     Contradicted,
-    Methods,
     MethodsRemoved,
     NotLinked,
     NotLost,
-    People,
+    PersonMethods,
+    RegisterOperations,
     Resealed,
     TakenOver,
 )
@@ -40,7 +40,7 @@ class AuditedRegister:
     """Every method raises CannotAsk. `issuer` is the gateway's own: people whom only the register knows are
     named by it."""
 
-    people: People
+    people: RegisterOperations
     audit: CommandAudit
     issuer: Issuer
     certificates: KeptCertificates
@@ -110,7 +110,7 @@ class AuditedRegister:
         )
         return outcome
 
-    async def methods(self, who: Member | Account) -> Methods:
+    async def methods(self, who: Member | Account) -> PersonMethods:
         return await self.people.methods(who)
 
     async def remove_method(self, who: Member | Account, enrolment_id: str) -> MethodsRemoved:
@@ -204,7 +204,7 @@ def _named(certificate: CertificateName) -> str:
 def register_in(
     opened: Stores, audit: CommandAudit, settings: Settings, clock: Callable[[], datetime]
 ) -> AuditedRegister:
-    people = People(
+    people = RegisterOperations(
         store=opened.people,
         sessions=opened.sessions,
         limits=opened.limits,

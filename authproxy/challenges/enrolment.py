@@ -51,6 +51,14 @@ class EnrolmentStore(Protocol):
         """False if there was none."""
         ...
 
+    async def remove_all(self, owners: Sequence[tuple[str, ...]]) -> None:
+        """Removes everything of these owners, recovery codes too."""
+        ...
+
+    async def reseal(self) -> int:
+        """Seals under the first key what is sealed under another one; how many enrolments that were."""
+        ...
+
     async def accept_step(self, enrolment_id: str, step: int) -> bool:
         """Whether this time step is later than every step accepted before. If so, it is accepted now."""
         ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -30,26 +30,11 @@ from authproxy.access.target import RequestTarget
 from authproxy.access.unavailable import CannotAsk
 from authproxy.assertions.signer import AssertionSigner
 from authproxy.flows import identity_headers
-from authproxy.flows.stores import LoadedSession, RememberedSession, SessionCache, SessionStore, UsedProofs
+from authproxy.flows.stores import RememberedSession, SessionCache, SessionStore, UsedProofs
 from authproxy.flows.visit import stored_session
 from authproxy.identity import ticket as tickets
-from authproxy.identity.session import Session, SessionId, SessionSummary
+from authproxy.identity.session import Session, SessionId, SessionSummary, StoredSession
 from authproxy.identity.ticket import SessionTicket
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CurrentSession:
-    """`forgiven` is how much of the time since the last activity does not count as idleness, because the
-    store took no writes then."""
-
-    session: Session
-    last_active_at: datetime
-    forgiven: timedelta = timedelta()
-
-    @property
-    def idle_end(self) -> datetime:
-        """When the session ends if its person does nothing and the absolute end does not come first."""
-        return self.last_active_at + self.session.idle_for + self.forgiven
 
 
 class _Pass:
@@ -160,9 +145,7 @@ class Access:
         if route is None or ticket is None or parsed is None:
             return False
         try:
-            known: LoadedSession | None = self._near_cache.lookup(ticket, now) or await self._read(
-                parsed, now
-            )
+            known = self._near_cache.lookup(ticket, now) or await self._read(parsed, now)
         except CannotAsk:
             self.let_go_on += 1
             return True
@@ -307,18 +290,11 @@ class Access:
 
     async def current(
         self, *, portal_id: str, ticket_text: str | None, now: datetime
-    ) -> CurrentSession | None:
+    ) -> StoredSession | None:
         """The session behind a ticket at this portal. Not activity. Raises CannotAsk."""
-        stored = await stored_session(self._sessions, ticket_text, portal_id=portal_id, now=now)
-        if stored is None:
-            return None
-        return CurrentSession(
-            session=stored.session, last_active_at=stored.last_active_at, forgiven=stored.forgiven
-        )
+        return await stored_session(self._sessions, ticket_text, portal_id=portal_id, now=now)
 
-    async def extend(
-        self, *, portal_id: str, ticket_text: str | None, now: datetime
-    ) -> CurrentSession | None:
+    async def extend(self, *, portal_id: str, ticket_text: str | None, now: datetime) -> StoredSession | None:
         """The session behind a ticket at this portal, after noting that its person is there. Raises
         CannotAsk."""
         current = await self.current(portal_id=portal_id, ticket_text=ticket_text, now=now)

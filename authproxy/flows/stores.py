@@ -8,39 +8,37 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from authproxy.challenges.challenge import Challenge, ChallengeId, Standing, State
 from authproxy.identity.attempt import Attempt, Showing
 from authproxy.identity.grant import Grant, GrantTurn
-from authproxy.identity.member import Member, RegisterKey
+from authproxy.identity.member import Account, BlockedAccount, Member, RegisterKey
 from authproxy.identity.person import Person
-from authproxy.identity.session import Session, SessionId, SessionSummary
-from authproxy.identity.stored_register import LookedUp, StoredMember
+from authproxy.identity.session import Session, SessionId, SessionSummary, StoredSession
+from authproxy.identity.stored_register import Departure, LookedUp, RegisterSnapshot, StoredMember
 from authproxy.identity.ticket import SessionTicket
 
 
-class LoadedSession(Protocol):
-    @property
-    def session(self) -> Session: ...
-    @property
-    def last_active_at(self) -> datetime: ...
-    @property
-    def forgiven(self) -> timedelta: ...
+class RememberedSession(Protocol):
+    """A session in the cache. What was made of it is kept in `extras` until the session changes."""
 
-
-class RememberedSession(LoadedSession, Protocol):
+    session: Session
+    last_active_at: datetime
+    forgiven: timedelta
     extras: dict[str, object]
 
 
 class SessionCache(Protocol):
     def lookup(self, ticket_text: str, now: datetime) -> RememberedSession | None: ...
     def begin_read(self) -> int: ...
-    def remember(self, ticket_text: str, stored: Any, now: datetime, *, read: int) -> RememberedSession: ...
+    def remember(
+        self, ticket_text: str, stored: StoredSession, now: datetime, *, read: int
+    ) -> RememberedSession: ...
 
 
 class SessionStore(Protocol):
-    async def load(self, ticket: SessionTicket, *, now: datetime) -> LoadedSession | None: ...
+    async def load(self, ticket: SessionTicket, *, now: datetime) -> StoredSession | None: ...
     async def create(
         self, ticket: SessionTicket, session: Session, *, browser: str, now: datetime
     ) -> None: ...
@@ -136,6 +134,9 @@ class AnswerLimits(Protocol):
 
     async def forgive(self, names: Sequence[str]) -> None: ...
     async def blocked_until(self, names: Sequence[str], *, now: datetime) -> datetime | None: ...
+    async def lift(self, names: Sequence[str]) -> bool:
+        """Forgets wrong answers, also where they have closed something; whether there were any."""
+        ...
 
 
 class LogoutTokens(Protocol):
@@ -155,8 +156,33 @@ class GrantStore(Protocol):
 
 
 class PeopleStore(Protocol):
-    """The register of people, as a sign-in needs it."""
+    """The register of people."""
 
     async def find(self, wanted: Sequence[RegisterKey]) -> Sequence[StoredMember | None]: ...
     async def look_up(self, wanted: Sequence[RegisterKey]) -> LookedUp: ...
-    async def change(self, was: StoredMember, now: Member, *, departs: bool) -> bool: ...
+    async def every(self) -> RegisterSnapshot: ...
+    async def revision(self) -> int: ...
+    async def is_lost(self) -> bool:
+        """Whether the register was there once and is not any more."""
+        ...
+
+    async def change(self, was: StoredMember, now: Member, *, departs: bool) -> bool:
+        """False if somebody else has changed this person in between. `departs`: their sessions must end."""
+        ...
+
+    async def take_over(
+        self, members: Sequence[Member], *, revision: int, departures: Sequence[Member]
+    ) -> bool: ...
+    async def begin_anew(self, members: Sequence[Member]) -> int: ...
+    async def block_account(self, blocked: BlockedAccount, *, revision: int) -> bool: ...
+    async def unblock_account(self, account: Account, *, revision: int) -> bool: ...
+    async def departures(self) -> Sequence[Departure]: ...
+    async def settle(self, departures: Sequence[Departure]) -> None: ...
+
+
+class LastNumbers(Protocol):
+    """The telephone number to which codes of a person went last."""
+
+    async def swap_number(self, owner: tuple[str, ...], number: str) -> str | None:
+        """Remembers the telephone number and returns the one before; None if none is known."""
+        ...

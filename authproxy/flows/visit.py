@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from authproxy.flows.stores import LoadedSession, SessionStore
+from authproxy.flows.stores import SessionStore
 from authproxy.identity import ticket as tickets
-from authproxy.identity.session import Session
+from authproxy.identity.session import Session, StoredSession
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class Visit:
 
 async def stored_session(
     sessions: SessionStore, ticket_text: str | None, *, portal_id: str, now: datetime
-) -> LoadedSession | None:
+) -> StoredSession | None:
     """What the store has of the session behind a ticket, if it is a session at this portal. Asking is no
     activity. Raises CannotAsk."""
     ticket = tickets.parse(ticket_text)

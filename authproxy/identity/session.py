@@ -68,6 +68,21 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSession:
+    """A session as the store has it, and when its person was last active, to the millisecond. `forgiven` is
+    the part of the time since then that does not count as idle, because the store took no writes."""
+
+    session: Session = field(repr=False)
+    last_active_at: datetime
+    forgiven: timedelta = _NOTHING
+
+    @property
+    def idle_end(self) -> datetime:
+        """When the session ends if its person does nothing and the absolute end does not come first."""
+        return self.last_active_at + self.session.idle_for + self.forgiven
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSummary:
     """What operators and the person's own session page see of a session. It needs no ticket."""
 

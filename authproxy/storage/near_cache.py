@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from authproxy.identity.session import Session, SessionId
-from authproxy.storage.records.sessions import StoredSession
+from authproxy.identity.session import Session, SessionId, StoredSession
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _FOREVER: Final = datetime.max.replace(tzinfo=UTC)

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from aiohttp import web
 
 from authproxy.access.decision import Reason
-from authproxy.flows.access import Access, CurrentSession
+from authproxy.flows.access import Access
 from authproxy.flows.step_up.enrolling import Enrolling
-from authproxy.identity.session import SessionId
+from authproxy.identity.session import SessionId, StoredSession
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.web import cookies
 from authproxy.web.forms import cookie_fields, submitted
@@ -107,7 +107,7 @@ class SessionPages:
                 )
         return see(request, "session", {"said": "others-ended" if every else "ended"})
 
-    async def _current(self, request: web.Request, now: datetime) -> CurrentSession | None:
+    async def _current(self, request: web.Request, now: datetime) -> StoredSession | None:
         ticket = cookies.ticket_in(cookie_fields(request))
         return await self._sessions.current(
             portal_id=request[CONTEXT].portal.portal_id, ticket_text=ticket.value, now=now
@@ -120,11 +120,11 @@ def _sign_in_first(request: web.Request) -> web.Response:
     return see(request, "login")
 
 
-def _idle_end(current: CurrentSession) -> datetime:
+def _idle_end(current: StoredSession) -> datetime:
     return current.idle_end
 
 
-def _end(current: CurrentSession) -> datetime:
+def _end(current: StoredSession) -> datetime:
     """When the session ends if its person does nothing."""
     return min(_idle_end(current), current.session.expires_at)
 
@@ -133,7 +133,7 @@ def _seconds(span: timedelta) -> int:
     return max(int(span.total_seconds()), 0)
 
 
-def _described(current: CurrentSession, now: datetime) -> web.Response:
+def _described(current: StoredSession, now: datetime) -> web.Response:
     session = current.session
     authenticated_at = session.authenticated_at
     members = {

@@ -22,14 +22,13 @@ from multidict import CIMultiDict
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.flows.access import CurrentSession
 from authproxy.flows.ending.back_channel_logout import LogoutRefused, SessionsEnded
 from authproxy.flows.ending.logout import LogoutOutcome
 from authproxy.flows.sign_in.attempts import AlreadySignedIn, SignedIn, SignInRefused
 from authproxy.flows.visit import Visit
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.person import Issuer, Person, Subject, TaxNumber
-from authproxy.identity.session import Session, SessionId, SessionSummary
+from authproxy.identity.session import Session, SessionId, SessionSummary, StoredSession
 from authproxy.identity.ticket import SessionTicket
 from authproxy.oidc.end_session import EndSessionRequest
 from authproxy.telemetry.audit import Audit
@@ -166,14 +165,12 @@ class ScriptedFlows:
 
     async def current(
         self, *, portal_id: str, ticket_text: str | None, now: datetime
-    ) -> CurrentSession | None:
+    ) -> StoredSession | None:
         self._ask()
         session = self.open_sessions.get(ticket_text or "")
-        return CurrentSession(session=session, last_active_at=self.last_active_at) if session else None
+        return StoredSession(session=session, last_active_at=self.last_active_at) if session else None
 
-    async def extend(
-        self, *, portal_id: str, ticket_text: str | None, now: datetime
-    ) -> CurrentSession | None:
+    async def extend(self, *, portal_id: str, ticket_text: str | None, now: datetime) -> StoredSession | None:
         self._ask()
         self.last_active_at = now
         return await self.current(portal_id=portal_id, ticket_text=ticket_text, now=now)

@@ -21,7 +21,7 @@ from authproxy.cli.terminal import (
 
 if TYPE_CHECKING:
     from authproxy.bootstrap import AuditedRegister
-    from authproxy.flows.register.operators import Methods, MethodsRemoved
+    from authproxy.flows.register.operators import MethodsRemoved, PersonMethods
     from authproxy.identity.member import Account, Member
     from authproxy.settings.schema import Settings
 
@@ -73,7 +73,7 @@ def whom(settings: Settings, person: str | None, subject: tuple[str, str] | None
     return member
 
 
-def names_of(found: Methods) -> str:
+def names_of(found: PersonMethods) -> str:
     """In words, for a question and for a message."""
     return ", ".join(
         f"{each.method} “{each.label}”" if each.label else each.method for each in found.enrolments
@@ -116,7 +116,7 @@ def _demand_sense(action: str, names: Sequence[str], *, is_all: bool) -> None:
         raise click.UsageError("say which: `remove ID`, or `remove --all`")
 
 
-def _show(found: Methods, *, as_json: bool) -> None:
+def _show(found: PersonMethods, *, as_json: bool) -> None:
     rows: list[dict[str, object]] = [
         {
             "id": each.enrolment_id,

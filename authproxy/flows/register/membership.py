@@ -7,49 +7,28 @@ person never has two accounts at a provider.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from typing import Final
 
 from authproxy.access.decision import Reason
 from authproxy.access.routes import Members
 from authproxy.access.unavailable import CannotAsk
+from authproxy.flows.stores import PeopleStore
 from authproxy.identity.assurance import Level
 from authproxy.identity.member import (
     Account,
-    BlockedAccount,
     Member,
     RegisterKey,
     issuer_and_serial,
     tax_number_key,
 )
 from authproxy.identity.person import Person, TaxNumber
+from authproxy.identity.stored_register import StoredMember
 
 _LINKED_FROM: Final = Level.MEDIUM
 """Below, whoever knows a name, a date of birth and a tax number may have registered the account: linking
 would need a code that the bank has sent to its person, and this release sends none."""
 _TRIES: Final = 5
-
-
-class Found(Protocol):
-    @property
-    def member(self) -> Member: ...
-
-
-class LookedUp(Protocol):
-    """`blocked` are those keys that were asked for and are accounts of people outside the register who are
-    let in nowhere."""
-
-    @property
-    def people(self) -> Sequence[Found | None]: ...
-    @property
-    def blocked(self) -> Mapping[RegisterKey, BlockedAccount]: ...
-
-
-class PeopleStore(Protocol):
-    async def find(self, wanted: Sequence[RegisterKey]) -> Sequence[Found | None]: ...
-    async def look_up(self, wanted: Sequence[RegisterKey]) -> LookedUp: ...
-    async def change(self, was: Any, now: Member, *, departs: bool) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +187,7 @@ def _admission(member: Member, person: Person, portal_id: str, members: Members)
     return refused or Admitted(person=replace(person, member=member.member_id, phone=member.phone))
 
 
-def _alarm_of(linked: Member, owner: Found | None, person: Person) -> NotAdmitted | None:
+def _alarm_of(linked: Member, owner: StoredMember | None, person: Person) -> NotAdmitted | None:
     if owner is not None and owner.member.member_id != linked.member_id:
         return _alarm("the linked account states the tax number of somebody else", linked)
     if None not in (linked.tax_number, person.tax_number) and linked.tax_number != person.tax_number:

@@ -12,54 +12,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.challenges.enrolment import EnrolledMethod, Enrolment
+from authproxy.challenges.enrolment import EnrolledMethod, Enrolment, EnrolmentStore
 from authproxy.challenges.limits import person_name
-from authproxy.flows.register.membership import Found, PeopleStore
+from authproxy.flows.stores import AnswerLimits, PeopleStore, SessionStore
 from authproxy.identity import register
 from authproxy.identity.member import Account, BlockedAccount, CertificateName, Member, RegisterKey
 from authproxy.identity.person import MemberId
 from authproxy.identity.register import Conflict, ListedPerson
-from authproxy.identity.stored_register import Departure, RegisterSnapshot
+from authproxy.identity.stored_register import RegisterSnapshot, StoredMember
 
 _TRIES: Final = 5
 Owner = tuple[str, ...]
 """Whose something is, as `challenges.enrolment.owner_of` says it."""
-
-
-class Store(PeopleStore, Protocol):
-    async def every(self) -> RegisterSnapshot: ...
-    async def revision(self) -> int: ...
-    async def is_lost(self) -> bool: ...
-    async def take_over(
-        self, members: Sequence[Member], *, revision: int, departures: Sequence[Member]
-    ) -> bool: ...
-    async def begin_anew(self, members: Sequence[Member]) -> int: ...
-    async def block_account(self, blocked: BlockedAccount, *, revision: int) -> bool: ...
-    async def unblock_account(self, account: Account, *, revision: int) -> bool: ...
-    async def departures(self) -> Sequence[Departure]: ...
-    async def settle(self, departures: Sequence[Departure]) -> None: ...
-
-
-class Sessions(Protocol):
-    async def revoke_member(self, member: Member) -> int: ...
-    async def revoke_subject(self, issuer: str, subject: str) -> int: ...
-
-
-class Limits(Protocol):
-    async def lift(self, names: Sequence[str]) -> bool: ...
-
-
-class Enrolments(Protocol):
-    async def every(self, owner: Owner) -> Sequence[Enrolment]: ...
-    async def recovery_left(self, owner: Owner) -> int: ...
-    async def add(self, owner: Owner, enrolment: Enrolment) -> bool: ...
-    async def remove(self, owner: Owner, enrolment_id: str) -> bool: ...
-    async def remove_all(self, owners: Sequence[Owner]) -> None: ...
-    async def reseal(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +62,7 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Methods:
+class PersonMethods:
     """What somebody has enrolled, by whatever name they come in. `recovery_left` are recovery codes that
     still work."""
 
@@ -157,17 +125,17 @@ class Resealed:
     """Those that were under another key: what is under the first already needs nothing."""
 
 
-class People:
+class RegisterOperations:
     """Every method raises CannotAsk. If it does so after a change, sessions are still to be ended: the next
     change by anybody ends them."""
 
     def __init__(
         self,
         *,
-        store: Store,
-        sessions: Sessions,
-        limits: Limits,
-        enrolments: Enrolments,
+        store: PeopleStore,
+        sessions: SessionStore,
+        limits: AnswerLimits,
+        enrolments: EnrolmentStore,
         clock: Callable[[], datetime],
     ) -> None:
         self._store = store
@@ -292,11 +260,11 @@ class People:
             None if owner is None else owner.member.member_id, is_blocked=bool(found.blocked)
         )
 
-    async def methods(self, who: Member | Account) -> Methods:
+    async def methods(self, who: Member | Account) -> PersonMethods:
         """What this person has enrolled to prove themselves with."""
         owners = owners_of(who)
         found = [each for owner in owners for each in await self._enrolments.every(owner)]
-        return Methods(
+        return PersonMethods(
             enrolments=tuple(found),
             recovery_left=sum([await self._enrolments.recovery_left(owner) for owner in owners]),
         )
@@ -395,7 +363,7 @@ class People:
                 return Changed(now, await self._end_sessions())
         raise _too_busy()
 
-    async def _found(self, member_id: str) -> Found | None:
+    async def _found(self, member_id: str) -> StoredMember | None:
         return (await self._store.find([RegisterKey("id", member_id)]))[0]
 
     async def _end_sessions(self) -> int:

@@ -3,14 +3,13 @@ the one that the provider has verified."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.enrolment import owner_of
 from authproxy.challenges.notices import Notices
 from authproxy.challenges.sms import masked
-from authproxy.flows.register.membership import Found
+from authproxy.flows.stores import LastNumbers, PeopleStore
 from authproxy.identity.member import RegisterKey
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session
@@ -21,12 +20,8 @@ _LOCALE: Final = "sl"
 browser."""
 
 
-class People(Protocol):
-    async def find(self, wanted: Sequence[RegisterKey]) -> Sequence[Found | None]: ...
-
-
 class PhoneNumbers:
-    def __init__(self, people: People) -> None:
+    def __init__(self, people: PeopleStore) -> None:
         self._people = people
 
     async def number_of(self, person: Person) -> str | None:
@@ -38,12 +33,6 @@ class PhoneNumbers:
             return None
         # Where the codes of its people go the bank says itself: no account at the provider changes that.
         return found.member.phone
-
-
-class LastNumbers(Protocol):
-    async def swap_number(self, owner: tuple[str, ...], number: str) -> str | None:
-        """Remembers the number, and returns the one before; None if none is known."""
-        ...
 
 
 class NumberWatch:

@@ -10,12 +10,11 @@ from datetime import datetime, timedelta
 
 from authproxy.identity.member import Member, masked
 from authproxy.identity.person import Person
-from authproxy.identity.session import Session, SessionId, SessionSummary
+from authproxy.identity.session import Session, SessionId, SessionSummary, StoredSession
 from authproxy.identity.ticket import SessionTicket
 from authproxy.storage.expiring import Expiring
 from authproxy.storage.near_cache import NearCache
 from authproxy.storage.outages import Outages
-from authproxy.storage.records.sessions import StoredSession
 
 
 @dataclass(slots=True, kw_only=True)

@@ -8,7 +8,6 @@ compare them takes 1.1 µs instead of 0.1 on every request.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -31,16 +30,6 @@ from authproxy.storage.records.values import (
 
 _NOTHING: Final = timedelta()
 _MICROSECOND: Final = timedelta(microseconds=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredSession:
-    """A session as the store has it, and when its person was last active (to the millisecond). `forgiven` is
-    how much of the time since then does not count as idleness."""
-
-    session: Session = field(repr=False)
-    last_active_at: datetime
-    forgiven: timedelta = _NOTHING
 
 
 def session_octets(session: Session) -> bytes:

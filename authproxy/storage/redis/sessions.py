@@ -14,12 +14,11 @@ from typing import Any, Final
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.member import Member
 from authproxy.identity.person import Issuer, Person, Subject
-from authproxy.identity.session import Session, SessionId, SessionSummary
+from authproxy.identity.session import Session, SessionId, SessionSummary, StoredSession
 from authproxy.identity.ticket import SessionTicket
 from authproxy.storage.records import sessions as records
 from authproxy.storage.records import values
 from authproxy.storage.records.sealing import KeyRing, Purpose
-from authproxy.storage.records.sessions import StoredSession
 from authproxy.storage.redis import activity, succession
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.answer_shapes import Command

@@ -5,9 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from authproxy.identity.session import SessionId
+from authproxy.identity.session import SessionId, StoredSession
 from authproxy.storage.near_cache import NearCache
-from authproxy.storage.records.sessions import StoredSession
 from tests.support.session_builders import NOW, new_ticket, session_for
 
 KEEPS_FOR = timedelta(seconds=5)

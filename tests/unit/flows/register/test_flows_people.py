@@ -19,7 +19,7 @@ from authproxy.flows.register.operators import (
     MethodsRemoved,
     NotLinked,
     NotLost,
-    People,
+    RegisterOperations,
     Resealed,
     TakenOver,
 )
@@ -53,7 +53,7 @@ class House:
         self.open_desk()
 
     def open_desk(self):
-        self.people = People(
+        self.people = RegisterOperations(
             store=self.store,
             sessions=self.sessions,
             limits=self.limits,
