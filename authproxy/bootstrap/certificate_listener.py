@@ -17,7 +17,7 @@ from authproxy.bootstrap.server import certificate_address, hsts, refuse_expired
 from authproxy.bootstrap.starting import Unusable
 from authproxy.certificates import presentation
 from authproxy.certificates.presentation import Terminator, TerminatorForm
-from authproxy.edge.client.sockets import Bound
+from authproxy.edge.client.sockets import BoundAddress
 from authproxy.edge.rules.client_address import TrustedProxies
 from authproxy.settings.certificates import AcnlbSettings
 from authproxy.web.certificate_listener import tls
@@ -39,7 +39,7 @@ class CertificateListener:
     """`address` is its host and port; None on a Unix socket."""
 
     address: tuple[str, int] | None
-    bound: Bound
+    bound: BoundAddress
     servers: tuple[asyncio.AbstractServer, ...]
     renew: Callable[[], None]
     """Reads the listener's own certificate anew. Raises OSError or ValueError, and then changes nothing."""

@@ -31,7 +31,7 @@ from authproxy.bootstrap.stores import Stores, stores
 from authproxy.challenges.notices import Notices
 from authproxy.challenges.recovery import Cost
 from authproxy.dns.resolver import Resolver
-from authproxy.edge.client.sockets import Address, Bound, bind
+from authproxy.edge.client.sockets import ListenAddress, BoundAddress, bind
 from authproxy.flows.access import Access
 from authproxy.flows.register.membership import Membership
 from authproxy.flows.sign_in.attempts import SignInDemand, SignIns
@@ -68,7 +68,7 @@ class Components:
     metrics: Metrics
     clock: Clock
     background: Background
-    bound: Mapping[Address, Bound]
+    bound: Mapping[ListenAddress, BoundAddress]
     """Every address of the settings; nothing listens yet."""
     descriptors: Descriptors
     resources: AsyncExitStack

@@ -9,9 +9,9 @@ from authproxy.bootstrap.components import Components
 from authproxy.bootstrap.portals import default_site, site
 from authproxy.bootstrap.server import limits
 from authproxy.edge.rules.client_address import TrustedProxies
-from authproxy.edge.rules.shares import Shares
+from authproxy.edge.rules.connection_shares import ConnectionShares
 from authproxy.edge.rules.via import Via
-from authproxy.edge.site import Gate, Holding
+from authproxy.edge.site import Gate, FormKeeping
 from authproxy.edge.upstream.pool import Upstream, UpstreamPool
 from authproxy.flows.held.requests import HeldRequests
 from authproxy.telemetry.access_log import AccessLog
@@ -50,10 +50,10 @@ def gate(components: Components, pages_socket: str, held: HeldRequests) -> Gate:
         access=components.access,
         trusted_proxies=TrustedProxies.of(server.trusted_proxies),
         limits=limits(server),
-        connections_per_address=Shares(server.limits.connections_per_address),
-        connections_per_session=Shares(server.limits.connections_per_session),
+        connections_per_address=ConnectionShares(server.limits.connections_per_address),
+        connections_per_session=ConnectionShares(server.limits.connections_per_session),
         observer=recorder,
-        holding=Holding(requests=held, kept=recorder.held, released=recorder.released),
+        form_keeping=FormKeeping(requests=held, when_kept=recorder.held, when_released=recorder.released),
         identifiers=Identifiers(secrets.token_bytes),
         clock=components.clock,
         time=asyncio.get_running_loop().time,

@@ -12,44 +12,44 @@ from pathlib import Path
 from cryptography import x509
 
 from authproxy.bootstrap.starting import Unusable
-from authproxy.edge.client.sockets import Address
-from authproxy.edge.site import Limits
+from authproxy.edge.client.sockets import ListenAddress
+from authproxy.edge.site import EdgeLimits
 from authproxy.settings.certificates import AcnlbSettings
 from authproxy.settings.schema import HstsSettings, ServerSettings, Settings
 from authproxy.settings.value_types import TlsSettings
 from authproxy.web.rates import Rates
 
 
-def all_addresses(settings: Settings) -> tuple[Address, ...]:
+def all_addresses(settings: Settings) -> tuple[ListenAddress, ...]:
     """Every address on which the gateway listens."""
     acnlb = () if settings.acnlb is None else (certificate_address(settings.server, settings.acnlb),)
     return (*addresses(settings.server), management_address(settings.server), *acnlb)
 
 
-def addresses(server: ServerSettings) -> tuple[Address, ...]:
+def addresses(server: ServerSettings) -> tuple[ListenAddress, ...]:
     """Where browsers and front proxies connect."""
     return tuple(_address(server, "server.listen", text) for text in server.listen)
 
 
-def management_address(server: ServerSettings) -> Address:
+def management_address(server: ServerSettings) -> ListenAddress:
     return _address(server, "server.management", server.management)
 
 
-def certificate_address(server: ServerSettings, acnlb: AcnlbSettings) -> Address:
+def certificate_address(server: ServerSettings, acnlb: AcnlbSettings) -> ListenAddress:
     """Where browsers show certificates, or where the proxy that has seen them forwards them."""
     return _address(server, "acnlb.listen", acnlb.listen)
 
 
-def _address(server: ServerSettings, key: str, text: str) -> Address:
+def _address(server: ServerSettings, key: str, text: str) -> ListenAddress:
     if text.startswith("unix:"):
-        return Address(
+        return ListenAddress(
             key=key,
             unix_path=Path(text.removeprefix("unix:")),
             unix_socket_mode=int(server.unix_socket_mode, 8),
             unix_socket_group=server.unix_socket_group,
         )
     host, _, port = text.rpartition(":")
-    return Address(key=key, host=host.strip("[]"), port=int(port))
+    return ListenAddress(key=key, host=host.strip("[]"), port=int(port))
 
 
 def server_tls(server: ServerSettings, now: datetime) -> ssl.SSLContext | None:
@@ -83,10 +83,10 @@ def refuse_expired(key: str, tls: TlsSettings, now: datetime) -> None:
         )
 
 
-def limits(server: ServerSettings) -> Limits:
+def limits(server: ServerSettings) -> EdgeLimits:
     """What the edge takes, and how long it waits."""
     sizes, timeouts = server.limits, server.timeouts
-    return Limits(
+    return EdgeLimits(
         head_size=sizes.head_size,
         target_size=sizes.target_size,
         header_count=sizes.header_count,

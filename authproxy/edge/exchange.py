@@ -1,15 +1,15 @@
 """One request and its answer: asks for the decision, then refuses, answers a subrequest, or streams between
 client and portal.
 
-An exchange begins when those before it on its connection have ended, and ends exactly once. What goes wrong
-before the first byte of an answer becomes a refusal; what goes wrong after it closes the connection, so that
-nothing looks complete.
+An exchange begins when those before it on its connection have ended, and ends exactly once. A failure before
+the first byte of an answer becomes a refusal. A failure after it cuts the connection, so that nothing looks
+complete.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 from authproxy.access import bound_proof, methods, own_paths, policy
 from authproxy.access import target as request_target
@@ -17,94 +17,87 @@ from authproxy.access.client_networks import network_of
 from authproxy.access.decision import Allowed, Decision, Denied, Reason, Refusal, StepUpRequired, Unavailable
 from authproxy.access.own_cookies import ticket_in
 from authproxy.access.target import RequestTarget, TargetRefused
-from authproxy.edge import beside, holding
-from authproxy.edge.answered import Answered
-from authproxy.edge.rules import held_forms as held
-from authproxy.edge.rules import refusals, subrequest, via
-from authproxy.edge.rules.headers import RequestFilter
+from authproxy.edge import held_requests, joint_decision, outgoing_heads
+from authproxy.edge.client_side import ClientSide
+from authproxy.edge.request_record import RequestRecord
+from authproxy.edge.rules import held_forms, refusals, subrequest, via
 from authproxy.edge.rules.preflight import Preflight, is_preflight
-from authproxy.edge.rules.refusals import Answer, PageWanted
+from authproxy.edge.rules.refusals import OwnAnswer, PageWanted
 from authproxy.edge.rules.request_head import RequestHead
 from authproxy.edge.rules.subrequest import DIALECTS, Dialect, SubrequestRefused
 from authproxy.edge.site import Gate, Site
 from authproxy.edge.transfer import Transfer
 from authproxy.edge.tunnel import Tunnel
 from authproxy.edge.upstream.connection import UpstreamConnection
-from authproxy.edge.upstream.personal import Personal
 from authproxy.edge.upstream.pool import UpstreamPool
 from authproxy.identity.session import Session
 
 _LARGEST_OWN_BODY: Final = 16 * 1024
 """Bytes. Forms and logout tokens are collected before the pages are asked, so that a slow body holds none of
 the connections to them."""
-_PAGES_FILTER: Final = RequestFilter()
 
 
-class Client(Protocol):
-    """What an exchange needs of the connection that it serves."""
-
-    peer: str
-    is_trusted: bool
-    personal: Personal | None
-    """The upstream connection on which somebody has authenticated over this one."""
-
-    def write(self, *pieces: bytes) -> None: ...
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
-    def ended(self, *, keeps_alive: bool) -> None: ...
-    def abort(self) -> None: ...
-    def tunnel(self, tunnel: Tunnel) -> None: ...
-    @property
-    def may_stay(self) -> bool: ...
-    @property
-    def is_clogged(self) -> bool: ...
-
-
-class Exchange(Answered[Client]):
+class Exchange:
     __slots__ = (
         "_address_share",
+        "_client",
+        "_gate",
+        "_is_for_pages",
         "_is_over",
-        "_is_own",
         "_page",
         "_pieces",
+        "_record",
         "_request_is_complete",
         "_session_share",
         "_ticket",
         "_trailers",
+        "_transfer",
         "_when_whole",
+        "head",
+        "tunnel",
     )
 
-    def __init__(self, client: Client, gate: Gate, head: RequestHead) -> None:
-        super().__init__(client, gate, head)
+    def __init__(self, client: ClientSide, gate: Gate, head: RequestHead) -> None:
+        self.head = head
+        self._client = client
+        self._gate = gate
+        self._record = RequestRecord(
+            head, client.peer, gate.trusted_proxies, is_trusted_peer=client.is_trusted
+        )
         self._ticket: str | None = None
         self._address_share = self._session_share = ""
         """The names under which this request is counted; empty if it is not."""
-        self._page: PageWanted | None = None
         self._pieces: list[bytes] = []
         """What has arrived of the body before anybody could take it."""
         self._when_whole: Callable[[], None] | None = None
-        """What waits for the rest of it."""
+        """What waits for the rest of the body."""
         self._trailers = b""
         self._request_is_complete = False
-        self._is_own = False
+        self._is_for_pages = False
         """Whether the body is for our own pages, which take small ones only."""
+        self._page: PageWanted | None = None
+        """The page of a refusal that is being asked for."""
+        self._transfer: Transfer | None = None
         self._is_over = False
+        self.tunnel: Tunnel | None = None
+        """Not None once the portal has switched protocols."""
 
     # Deciding.
 
     def begin(self) -> None:
         """Starts the exchange. From here it ends by itself, or by `client_lost`."""
-        self._started = self._gate.time()
-        gate, head = self._gate, self.head
-        self.request_id = self._its_request_id() if self._client.is_trusted else gate.identifiers.request_id()
+        gate, head, record = self._gate, self.head, self._record
+        record.started_at = gate.time()
+        given_id = record.given_request_id if self._client.is_trusted else None
+        record.request_id = given_id or gate.identifiers.request_id()
         dialect = DIALECTS.get(head.target)
         if dialect is not None:
             self._answer_subrequest(dialect)
             return
         try:
-            host, site = gate.site_at(head.host or self._host_of_nobody(), gate.default_port)
-            self._site = site
-            self._target = request_target.parse(
+            host, site = gate.site_at(head.host or self._unnamed_host(), gate.default_port)
+            record.site = site
+            record.target = request_target.parse(
                 method=head.method,
                 target=head.target,
                 host=host,
@@ -113,35 +106,45 @@ class Exchange(Answered[Client]):
                 accepts_encoded_percent=site is not None and site.portal.accepts_encoded_percent,
             )
         except TargetRefused as refused:
-            if head.target == "*" and head.method == "OPTIONS" and self._site is not None:
-                # Asked of the server and not of a place in it (RFC 9110 §9.3.7): load balancers ask so
-                # whether anybody is there.
-                self._say(refusals.options(self._site.portal.methods))
+            if head.target == "*" and head.method == "OPTIONS" and record.site is not None:
+                # RFC 9110 §9.3.7: the question is about the server, not about a resource. Load balancers ask
+                # it to see whether the server is up.
+                self._answer(refusals.options(record.site.portal.methods))
             else:
                 self.refuse_rest(405 if refused.reason is Reason.METHOD_UNSUPPORTED else 400, refused.reason)
             return
         if gate.limits.body_size and (head.content_length or 0) > gate.limits.body_size:
             self.refuse_rest(413, Reason.BODY_TOO_LARGE)
-        elif own_paths.is_own_path(self._target):
-            self._begin_own(self._target)
+        elif own_paths.is_own_path(record.target):
+            self._begin_for_pages(record.target)
         elif site is None:
             self._decided(Denied(reason=Reason.UNKNOWN_HOST))
         elif head.method not in site.portal.methods:
             self.refuse_rest(405, Reason.METHOD_UNSUPPORTED)
         elif head.upgrade and not self._may_upgrade(site):
             self._decided(Denied(reason=Reason.FOREIGN_ORIGIN, portal=site.portal))
-        elif head.content_length == held.RELEASE_SIZE and gate.holding is not None and held.may_release(head):
-            self._collect(self._decide_whole)
+        elif (
+            head.content_length == held_forms.RELEASE_SIZE
+            and gate.form_keeping is not None
+            and held_forms.may_release(head)
+        ):
+            self._collect(self._release_or_decide)
         else:
-            self._decide(site, self._target)
+            self._decide(site, record.target)
 
-    def _host_of_nobody(self) -> bytes:
-        """The host that is meant where none is named. HTTP/1.1 demands one (RFC 9112 §3.2)."""
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs `work` in the background. If it fails unexpectedly, the request is answered 500."""
+        self._gate.start(work, lambda: self.refuse_rest(500, Reason.UNEXPECTED))
+
+    def _unnamed_host(self) -> bytes:
+        """The host that a request of HTTP/1.0 without Host is for. RFC 9112 §3.2: HTTP/1.1 demands the
+        field."""
         site = self._gate.default_site
         return site.portal.host.encode() if site is not None and self.head.is_http_1_0 else b""
 
-    def _begin_own(self, target: RequestTarget) -> None:
-        if self._site is None and not own_paths.needs_no_portal(target.path):
+    def _begin_for_pages(self, target: RequestTarget) -> None:
+        site = self._record.site
+        if site is None and not own_paths.needs_no_portal(target.path):
             self._decided(Denied(reason=Reason.UNKNOWN_HOST))
         elif self.head.upgrade:
             self.refuse_rest(400, Reason.REQUEST_UNREADABLE)
@@ -150,22 +153,22 @@ class Exchange(Answered[Client]):
         elif self._client.is_trusted and not self._counts_for_address():
             self._refuse(
                 Unavailable(
-                    reason=Reason.TOO_MANY_CONNECTIONS,
-                    portal=self._site.portal if self._site is not None else None,
+                    reason=Reason.TOO_MANY_CONNECTIONS, portal=site.portal if site is not None else None
                 )
             )
         elif self.head.has_body:
-            self._is_own = True
+            self._is_for_pages = True
             self._collect(self._ask_pages)
         else:
             self._ask_pages()
 
     def _counts_for_address(self) -> bool:
-        """Whether there is room for one more request of the address that a trusted proxy speaks for. The
+        """Whether there is room for one more request of the address that a trusted proxy forwards for. The
         proxy itself has no limit."""
-        if self.client == self._client.peer or self.client_is_nobody:
+        record = self._record
+        if record.client == self._client.peer or record.client_is_nobody:
             return True
-        share = network_of(self.client)
+        share = network_of(record.client)
         if self._gate.connections_per_address.take(share):
             self._address_share = share
             return True
@@ -182,36 +185,34 @@ class Exchange(Answered[Client]):
         return False
 
     def _may_upgrade(self, site: Site) -> bool:
-        # A browser sends Origin with every WebSocket handshake and the cookies of whatever site it came from:
-        # only pages of the portal may open sockets to it (cross-site WebSocket hijacking). A program without
-        # an Origin brings its cookie on purpose.
+        # Cross-site WebSocket hijacking: a browser sends the portal's cookies with a handshake that any site
+        # has started, and names that site in Origin. Only pages of the portal may open sockets to it. A
+        # program without an Origin sends its cookie on purpose.
         origins = self.head.all(b"origin")
         return all(origin in site.websocket_origins for origin in origins)
 
     def _decide(self, site: Site, target: RequestTarget) -> None:
         self._ticket = ticket_in(self.head.cookies)
-        if target.method not in methods.ON_ONE_TARGET and self._takes_longer(site, target):
+        if target.method not in methods.ON_ONE_TARGET and self._is_not_judged_alone(site, target):
             return
         decision = self._gate.access.decide_now(site.portal, target, self._ticket, self._gate.clock())
         if decision is not None:
             self._decided(decision)
         else:
-            self._gate.start(
-                self._decide_later(site, target), lambda: self.refuse_rest(500, Reason.UNEXPECTED)
-            )
+            self._start(self._decide_later(site, target))
 
-    def _takes_longer(self, site: Site, target: RequestTarget) -> bool:
-        """Whether the target does not decide alone about this request; it is then answered, or will be."""
+    def _is_not_judged_alone(self, site: Site, target: RequestTarget) -> bool:
+        """Whether more than the target decides about this request. It is then answered here, or will be."""
         head, portal = self.head, site.portal
         if target.method == "OPTIONS" and not head.host and self._ticket is None:
-            # What HAProxy sends to see whether a server is up.
-            self._say(refusals.options(portal.methods))
+            # HAProxy sends this to see whether a server is up.
+            self._answer(refusals.options(portal.methods))
             return True
         if portal.passes_preflights and is_preflight(head, target.method):
             self._pass_preflight(site, target)
             return True
         try:
-            others = beside.also_judged(site, target, head)
+            others = joint_decision.also_judged(site, target, head)
         except TargetRefused as refused:
             if refused.reason is Reason.FOREIGN_ORIGIN:
                 self._decided(Denied(reason=refused.reason, portal=portal))
@@ -219,13 +220,11 @@ class Exchange(Answered[Client]):
                 self.refuse_rest(400, refused.reason)
             return True
         if others:
-            self._gate.start(
-                self._decide_with(site, target, others), lambda: self.refuse_rest(500, Reason.UNEXPECTED)
-            )
+            self._start(self._decide_all_later(site, target, others))
         return bool(others)
 
-    async def _decide_with(self, site: Site, target: RequestTarget, others: list[RequestTarget]) -> None:
-        decision = await beside.decision(self._gate, site.portal, target, others, self._ticket)
+    async def _decide_all_later(self, site: Site, target: RequestTarget, others: list[RequestTarget]) -> None:
+        decision = await joint_decision.decision(self._gate, site.portal, target, others, self._ticket)
         if not self._is_over:
             self._decided(decision)
 
@@ -233,8 +232,8 @@ class Exchange(Answered[Client]):
         if policy.route_of(site.portal, target) is None:
             self._decided(Denied(reason=Reason.TARGET_AMBIGUOUS, portal=site.portal))
             return
-        self._decided_at = self._gate.time()
-        self._decision = Preflight(portal=site.portal)
+        self._record.decided_at = self._gate.time()
+        self._record.outcome = Preflight(portal=site.portal)
         if self._client.is_trusted and not self._counts_for_address():
             self._refuse(Unavailable(reason=Reason.TOO_MANY_CONNECTIONS, portal=site.portal))
         else:
@@ -246,34 +245,36 @@ class Exchange(Answered[Client]):
             self._decided(decision)
 
     def _decided(self, decision: Decision) -> None:
-        self._decided_at = self._gate.time()
-        self._decision = decision
+        record = self._record
+        record.decided_at = self._gate.time()
+        record.outcome = decision
         if isinstance(decision, Allowed):
-            assert self._site is not None and self._target is not None  # noqa: S101, PT018  (only a site's access allows)
+            site, target = record.site, record.target
+            assert site is not None and target is not None  # noqa: S101, PT018  (only requests to a site are allowed)
             if self._has_room(decision.session):
-                self._forward(self._site, self._target, decision.identity_headers, self.head)
+                self._forward(site, target, decision.identity_headers, self.head)
             else:
-                self._refuse(Unavailable(reason=Reason.TOO_MANY_CONNECTIONS, portal=self._site.portal))
+                self._refuse(Unavailable(reason=Reason.TOO_MANY_CONNECTIONS, portal=site.portal))
         elif isinstance(decision, StepUpRequired):
-            self._lacks_proof(decision)
+            self._proof_is_missing(decision)
         else:
             self._refuse(decision)
 
-    def _lacks_proof(self, required: StepUpRequired) -> None:
+    def _proof_is_missing(self, required: StepUpRequired) -> None:
         head = self.head
-        if holding.may_keep(self._gate, required, head):
-            self._collect(self._keep_whole)
+        if held_requests.may_keep(self._gate, required, head):
+            self._collect(self._keep_form)
         elif not required.is_per_request or head.method == "HEAD":
             self._refuse(required)
         elif head.method == "GET" and not head.has_body and not head.upgrade:
-            self._gate.start(self._admit(required), lambda: self.refuse_rest(500, Reason.UNEXPECTED))
+            self._start(self._admit_later(required))
         else:
-            self._refuse(holding.unbound(required))
+            self._refuse(held_requests.unbound(required))
 
-    async def _admit(self, required: StepUpRequired) -> None:
-        """A GET that needs a proof of its own goes to the portal if one was given for it, and uses that
-        up."""
-        gate, target = self._gate, self._target
+    async def _admit_later(self, required: StepUpRequired) -> None:
+        """A GET that needs a proof of its own goes to the portal if one was given for exactly this request.
+        The proof is used up by that."""
+        gate, target = self._gate, self._record.target
         assert target is not None  # noqa: S101  (nothing is decided without a target)
         admitted = await gate.access.admit_once(
             required, target, bound_proof.of_get(target.origin_form), gate.clock()
@@ -282,26 +283,27 @@ class Exchange(Answered[Client]):
             await gate.access.give_back(admitted.proof)
         elif isinstance(admitted.decision, Allowed):
             self._decided(admitted.decision)
-            if isinstance(self._decision, Unavailable):  # there was no room for it
+            if isinstance(self._record.outcome, Unavailable):  # there was no room for it
                 await gate.access.give_back(admitted.proof)
         else:
             self._refuse(admitted.decision)
 
     def _refuse(self, refusal: Refusal, kept_as: str | None = None) -> None:
-        assert self._target is not None  # noqa: S101  (nothing is decided without a target)
-        self._decision = refusal
+        record = self._record
+        assert record.target is not None  # noqa: S101  (nothing is decided without a target)
+        record.outcome = refusal
         answer = refusals.answer(
-            refusal, target=self._target, head=self.head, request_id=self.request_id, held=kept_as
+            refusal, target=record.target, head=self.head, request_id=record.request_id, held=kept_as
         )
-        if isinstance(answer, Answer):
-            self._say(answer)
+        if isinstance(answer, OwnAnswer):
+            self._answer(answer)
         else:
-            self._show(answer)
+            self._show_page(answer)
 
     # Forms that wait for a fresh proof.
 
     def _collect(self, when_whole: Callable[[], None]) -> None:
-        """Reads the body to its end, which is not far, and goes on then."""
+        """Collects the body, which is small, and calls `when_whole` then."""
         if self._request_is_complete:
             when_whole()
             return
@@ -311,39 +313,38 @@ class Exchange(Answered[Client]):
             self._client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._client.resume()
 
-    def _keep_whole(self) -> None:
-        self._gate.start(self._keep(), lambda: self.refuse_rest(500, Reason.UNEXPECTED))
+    def _keep_form(self) -> None:
+        self._start(self._keep_later())
 
-    async def _keep(self) -> None:
-        required, waiting = self._decision, self._gate.holding
-        assert isinstance(required, StepUpRequired) and waiting is not None and self._target is not None  # noqa: S101, PT018
-        form = held.kept(self.head, self._target.origin_form, b"".join(self._pieces))
-        refused = await holding.keep(self._gate, waiting, required, form)
-        if refused.kept_as is not None:
-            waiting.kept(self)
+    async def _keep_later(self) -> None:
+        required, target, keeping = self._record.outcome, self._record.target, self._gate.form_keeping
+        assert isinstance(required, StepUpRequired) and keeping is not None and target is not None  # noqa: S101, PT018
+        form = held_forms.kept(self.head, target.origin_form, b"".join(self._pieces))
+        answer = await held_requests.keep(self._gate, keeping, required, form)
+        if answer.kept_as is not None:
+            keeping.when_kept(self._record)
         if not self._is_over:
-            self._refuse(refused.refusal, refused.kept_as)
+            self._refuse(answer.refusal, answer.kept_as)
 
-    def _decide_whole(self) -> None:
-        assert self._site is not None and self._target is not None  # noqa: S101, PT018  (only a site's forms are looked into)
-        name = held.released_name(b"".join(self._pieces))
+    def _release_or_decide(self) -> None:
+        """The body is there, and says whether it is our confirmation form or one of the portal's own."""
+        site, target = self._record.site, self._record.target
+        assert site is not None and target is not None  # noqa: S101, PT018  (only forms for a site are collected)
+        name = held_forms.released_name(b"".join(self._pieces))
         if name is None:
-            self._decide(self._site, self._target)
+            self._decide(site, target)
         else:
-            self._gate.start(
-                self._release(self._site, self._target, name),
-                lambda: self.refuse_rest(500, Reason.UNEXPECTED),
-            )
+            self._start(self._release_later(site, target, name))
 
-    async def _release(self, site: Site, target: RequestTarget, name: str) -> None:
-        gate, waiting = self._gate, self._gate.holding
-        assert waiting is not None  # noqa: S101  (nothing is released where nothing is kept)
+    async def _release_later(self, site: Site, target: RequestTarget, name: str) -> None:
+        gate, keeping = self._gate, self._gate.form_keeping
+        assert keeping is not None  # noqa: S101  (nothing is released where nothing is kept)
         self._ticket = ticket_in(self.head.cookies)
-        outcome = await holding.release(
-            gate, waiting, site.portal, target, self.head, ticket=self._ticket, name=name
+        outcome = await held_requests.release(
+            gate, keeping, site.portal, target, self.head, ticket=self._ticket, name=name
         )
-        self._decided_at = gate.time()
-        if isinstance(outcome, holding.Refused):
+        self._record.decided_at = gate.time()
+        if isinstance(outcome, held_requests.FormRefused):
             if not self._is_over:
                 self._refuse(outcome.refusal, outcome.kept_as)
         elif self._is_over or not self._has_room(outcome.allowed.session):
@@ -351,47 +352,46 @@ class Exchange(Answered[Client]):
             if not self._is_over:
                 self._refuse(Unavailable(reason=Reason.TOO_MANY_CONNECTIONS, portal=site.portal), name)
         else:
-            self._decision = outcome.allowed
+            self._record.outcome = outcome.allowed
             self._pieces = [outcome.form.body] if outcome.form.body else []
-            waiting.released(self)
-            self._forward(
-                site, target, outcome.allowed.identity_headers, held.released(self.head, outcome.form)
-            )
+            keeping.when_released(self._record)
+            head = held_forms.released(self.head, outcome.form)
+            self._forward(site, target, outcome.allowed.identity_headers, head)
 
     # Subrequests of front proxies.
 
     def _answer_subrequest(self, dialect: Dialect) -> None:
-        self._dialect = dialect
-        gate, head = self._gate, self.head
+        gate, head, record = self._gate, self.head, self._record
+        record.asked_by = dialect
         if not self._client.is_trusted:
-            self._decision = Denied(reason=Reason.UNTRUSTED_PEER)
-            self._say(subrequest.refusal(Reason.UNTRUSTED_PEER, self.request_id))
+            record.outcome = Denied(reason=Reason.UNTRUSTED_PEER)
+            self._answer(subrequest.refusal(Reason.UNTRUSTED_PEER, record.request_id))
             return
         try:
-            original, site = subrequest.original(head, dialect, gate.site_at)
+            original = subrequest.original(head, dialect, gate.portal_at)
         except SubrequestRefused:
-            self._decision = Denied(reason=Reason.SUBREQUEST_UNREADABLE)
-            self._say(subrequest.refusal(Reason.SUBREQUEST_UNREADABLE, self.request_id))
+            record.outcome = Denied(reason=Reason.SUBREQUEST_UNREADABLE)
+            self._answer(subrequest.refusal(Reason.SUBREQUEST_UNREADABLE, record.request_id))
             return
-        self._target, self._site = original, site
+        site = gate.sites.get(original.host)
+        record.target, record.site = original, site
         if own_paths.is_own_path(original):
-            # Our own pages are no place of the portal, and nobody is let in for naming them (CVSS 10 of a
-            # rival).
-            self._answer_original(
-                Denied(reason=Reason.NOT_FOUND, portal=site.portal if site else None), original, dialect
-            )
+            # Our own pages are no part of the portal. Naming one must not let anybody in (a rival had a
+            # bypass of CVSS 10 this way).
+            portal = site.portal if site is not None else None
+            self._answer_original(Denied(reason=Reason.NOT_FOUND, portal=portal), original, dialect)
             return
         self._ticket = ticket_in(head.cookies)
         if site is None:
             self._answer_original(Denied(reason=Reason.UNKNOWN_HOST), original, dialect)
-            return
-        self._decide_original(site, original, dialect)
+        elif original.method not in site.portal.methods:
+            denied = Denied(reason=Reason.METHOD_UNSUPPORTED, portal=site.portal)
+            self._answer_original(denied, original, dialect)
+        else:
+            self._decide_original(site, original, dialect)
 
     def _decide_original(self, site: Site, original: RequestTarget, dialect: Dialect) -> None:
         gate, portal = self._gate, site.portal
-        if original.method not in portal.methods:
-            self._answer_original(Denied(reason=Reason.METHOD_UNSUPPORTED, portal=portal), original, dialect)
-            return
         others: list[RequestTarget] = []
         if original.method not in methods.ON_ONE_TARGET:
             if (
@@ -399,11 +399,11 @@ class Exchange(Answered[Client]):
                 and is_preflight(self.head, original.method)
                 and policy.route_of(portal, original) is not None
             ):
-                self._decision = Preflight(portal=portal)
-                self._say(subrequest.passed(self.request_id))
+                self._record.outcome = Preflight(portal=portal)
+                self._answer(subrequest.passed(self._record.request_id))
                 return
             try:
-                others = beside.also_judged(site, original, self.head)
+                others = joint_decision.also_judged(site, original, self.head)
             except TargetRefused as refused:
                 self._answer_original(Denied(reason=refused.reason, portal=portal), original, dialect)
                 return
@@ -411,16 +411,13 @@ class Exchange(Answered[Client]):
         if decision is not None:
             self._answer_original(decision, original, dialect)
         else:
-            gate.start(
-                self._answer_later(site, original, dialect, others),
-                lambda: self.refuse_rest(500, Reason.UNEXPECTED),
-            )
+            self._start(self._answer_original_later(site, original, dialect, others))
 
-    async def _answer_later(
+    async def _answer_original_later(
         self, site: Site, original: RequestTarget, dialect: Dialect, others: list[RequestTarget]
     ) -> None:
         if others:
-            decision = await beside.decision(self._gate, site.portal, original, others, self._ticket)
+            decision = await joint_decision.decision(self._gate, site.portal, original, others, self._ticket)
         else:
             decision = await self._gate.access.decide(site.portal, original, self._ticket, self._gate.clock())
         if not self._is_over:
@@ -429,63 +426,64 @@ class Exchange(Answered[Client]):
     def _answer_original(self, decision: Decision, original: RequestTarget, dialect: Dialect) -> None:
         if isinstance(decision, StepUpRequired) and decision.is_per_request:
             # A front proxy keeps the body to itself, and may ask more than once for one request.
-            decision = holding.unbound(decision)
-        self._decided_at = self._gate.time()
-        self._decision = decision
-        self._say(
-            subrequest.answer(
-                decision, original=original, head=self.head, dialect=dialect, request_id=self.request_id
-            )
+            decision = held_requests.unbound(decision)
+        record = self._record
+        record.decided_at = self._gate.time()
+        record.outcome = decision
+        answer = subrequest.answer(
+            decision, original=original, head=self.head, dialect=dialect, request_id=record.request_id
         )
+        self._answer(answer)
 
-    # Answering by ourselves.
+    # Answers of the gateway itself.
 
     def refuse_rest(self, status: int, reason: Reason) -> None:
-        """Refuses a request of which not everything can be trusted or taken, and closes the connection after
-        it."""
+        """Refuses a request of which not everything can be trusted or taken. The connection closes after the
+        answer."""
         if self._is_over:
             return
-        if not self.request_id:
-            self._started = self._gate.time()
-            self.request_id = self._gate.identifiers.request_id()
-        self._failure = reason
-        self._decision = self._decision or Denied(reason=reason)
-        if self._transfer is not None:
-            self._transfer.stop()
-            if self._transfer.status:
+        record, transfer = self._record, self._transfer
+        if not record.request_id:
+            record.started_at = self._gate.time()
+            record.request_id = self._gate.identifiers.request_id()
+        record.failure = reason
+        record.outcome = record.outcome or Denied(reason=reason)
+        if transfer is not None:
+            transfer.stop()
+            if transfer.status:
                 self.broken()
                 return
-        if self._dialect is not None:
-            self._say(
-                subrequest.refusal(reason, self.request_id, status=503 if status in {500, 503} else 403),
-                keeps_alive=False,
+        if record.asked_by is not None:
+            answer = subrequest.refusal(
+                reason, record.request_id, status=503 if status in {500, 503} else 403
             )
-            return
-        methods_here = self._site.portal.methods if self._site is not None else methods.ORDINARY
-        self._say(refusals.plain(status, reason, self.request_id, methods_here), keeps_alive=False)
+        else:
+            allowed = record.site.portal.methods if record.site is not None else methods.ORDINARY
+            answer = refusals.plain(status, reason, record.request_id, allowed)
+        self._answer(answer, keeps_alive=False)
 
     def refuse_unread(self, status: int, reason: Reason, target: bytes) -> None:
-        """Refuses a request whose head could not be read further than to its target. A front proxy makes a
-        fault of its own of every answer that it does not know, so that a subrequest is refused as such."""
-        self._dialect = DIALECTS.get(target.decode("latin-1"))
+        """Refuses a request whose head could be read no further than its target. A subrequest is refused as
+        one, because a front proxy makes an error of its own of every status that it does not know."""
+        self._record.asked_by = DIALECTS.get(target.decode("latin-1"))
         self.refuse_rest(status, reason)
 
     @property
     def may_stay(self) -> bool:
         """Whether the client's connection can be used for another request after this one.
 
-        Whoever asked with `Expect` and gets a final answer may or may not send the body: the next request
-        could not be told from it."""
+        A client that sent `Expect` and gets a final answer may send the body or not. The next request could
+        not be told from it."""
         return self._client.may_stay and (self._request_is_complete or not self.head.expects_continue)
 
-    def _say(self, answer: Answer, *, keeps_alive: bool = True) -> None:
+    def _answer(self, answer: OwnAnswer, *, keeps_alive: bool = True) -> None:
         head = self.head
         keeps_alive = keeps_alive and self.may_stay
-        if self._dialect is not None and head.has_body:
-            # A front proxy that announces the body of the original request may keep it to itself: the next
-            # question would be read as it.
+        if self._record.asked_by is not None and head.has_body:
+            # A front proxy may announce the body of the original request and not send it. The next request
+            # would be read as that body.
             keeps_alive = False
-        self._status = answer.status
+        self._record.status = answer.status
         date = self._gate.date_line()
         wire = refusals.head_bytes(answer, date=date, keeps_alive=keeps_alive, is_http_1_0=head.is_http_1_0)
         self._client.write(wire if head.method == "HEAD" else wire + answer.body)
@@ -495,70 +493,35 @@ class Exchange(Answered[Client]):
     # Forwarding.
 
     def _forward(self, site: Site, target: RequestTarget, identity: bytes, head: RequestHead) -> None:
-        if self.head.is_relayed and self._must_stay(site, head):
+        if self.head.is_relayed and self._ends_here(site, head):
             return
-        identifiers, name = self._gate.identifiers, site.pool.via
-        own = (
-            f"X-Forwarded-For: {self.client}\r\nX-Request-Id: {self.request_id}\r\ntraceparent: "
-            f"{identifiers.trace_parent()}\r\n{name.text_of_1_0 if head.is_http_1_0 else name.text}"
-        )
-        added = identity + site.forwarded + own.encode()
-        host = site.host_for_upstream or target.host.encode()
-        outgoing = site.filter.outgoing(head, origin_form=target.origin_form, host=host, added=added)
+        outgoing = outgoing_heads.for_portal(self._gate, site, self._record, target, identity, head)
         self._transfer_to(site.pool, head, outgoing)
 
-    def _must_stay(self, site: Site, head: RequestHead) -> bool:
-        """Whether an allowed request must not go on to the portal, by what it says of intermediaries on its
-        way; it is answered then."""
+    def _ends_here(self, site: Site, head: RequestHead) -> bool:
+        """Whether Via or Max-Forwards keep an allowed request from the portal. It is answered here then."""
         if site.pool.via.is_circle(self.head.all(b"via")):
-            self._fail_here(508, Reason.LOOP_DETECTED)
+            self._cannot_forward(508, Reason.LOOP_DETECTED)
             return True
         left = via.forwards_left(head)
         if left == 0:
-            self._say(refusals.options(site.portal.methods))
+            self._answer(refusals.options(site.portal.methods))
             return True
         if left is not None:
             head.fields = via.with_one_forward_less(head.fields, left)
         return False
 
     def _ask_pages(self) -> None:
-        """Our own pages, reached as a portal is, with the cookies that portals never see."""
-        assert self._target is not None  # noqa: S101  (it is a target that shows whose place this is)
-        self._transfer_to(
-            self._gate.pages,
-            self.head,
-            self._head_for_pages(self.head, self._target.origin_form, self._site, b""),
-        )
+        gate, record = self._gate, self._record
+        assert record.target is not None  # noqa: S101  (the target has shown that the request is for the pages)
+        outgoing = outgoing_heads.for_pages(gate, record, self.head, record.target.origin_form)
+        self._transfer_to(gate.pages, self.head, outgoing)
 
-    def _show(self, page: PageWanted) -> None:
+    def _show_page(self, page: PageWanted) -> None:
         """A refusal that people read: the pages render it, the status is ours."""
         self._page = page
-        head = self.head
-        fields = [field for field in head.fields if field[0].lower() in _WANTED_BY_REFUSAL_PAGES]
-        asked = RequestHead(
-            "HEAD" if head.method == "HEAD" else "GET", "/refusal", head.is_http_1_0, fields, host=head.host
-        )
-        said = b"X-Authproxy-Status: %d\r\nX-Authproxy-Reason: %s\r\n%s" % (
-            page.status,
-            page.reason.encode(),
-            page.said,
-        )
-        self._transfer_to(self._gate.pages, asked, self._head_for_pages(asked, "/refusal", self._site, said))
-
-    def _head_for_pages(self, head: RequestHead, origin_form: str, site: Site | None, said: bytes) -> bytes:
-        added = b"%sX-Authproxy-Client: %s\r\nX-Request-Id: %s\r\n" % (
-            said,
-            self.client.encode(),
-            self.request_id.encode(),
-        )
-        if self.client_is_nobody:
-            self._gate.tell_of_nobody(self.client)
-            added += b"X-Authproxy-Client-Is-Nobody: yes\r\n"
-        if site is not None:
-            added += b"X-Authproxy-Portal: %s\r\n" % site.portal.portal_id.encode()
-        return _PAGES_FILTER.outgoing(
-            head, origin_form=origin_form, host=head.host or b"-", added=added, keeps_own_cookies=True
-        )
+        head, outgoing = outgoing_heads.for_refusal_page(self._gate, self._record, page)
+        self._transfer_to(self._gate.pages, head, outgoing)
 
     def _transfer_to(self, pool: UpstreamPool, head: RequestHead, outgoing: bytes) -> None:
         transfer = self._transfer = Transfer(
@@ -581,15 +544,15 @@ class Exchange(Answered[Client]):
     # From the client.
 
     def request_body(self, piece: bytes) -> None:
-        self._received += len(piece)
+        self._record.bytes_in += len(piece)
         limit = self._gate.limits.body_size
         if self._is_over or self._page is not None:
-            return  # the rest of a request that was answered without it is read and forgotten
-        if limit and self._received > limit:
+            return  # the request was answered without the rest of it
+        if limit and self._record.bytes_in > limit:
             self.refuse_rest(413, Reason.BODY_TOO_LARGE)
         elif self._transfer is not None:
             self._transfer.request_body(piece)
-        elif self._is_own and self._received > _LARGEST_OWN_BODY:
+        elif self._is_for_pages and self._record.bytes_in > _LARGEST_OWN_BODY:
             self.refuse_rest(413, Reason.BODY_TOO_LARGE)
         else:
             self._pieces.append(piece)
@@ -623,8 +586,7 @@ class Exchange(Answered[Client]):
             self._transfer.leave()
 
     def check(self, now: float) -> None:
-        """Called about once a second while the exchange is the connection's current one: lets nothing
-        hang."""
+        """Called about once a second while the exchange is the connection's current one: ends what hangs."""
         if self._transfer is not None:
             self._transfer.check(now)
 
@@ -637,19 +599,19 @@ class Exchange(Answered[Client]):
     def not_transferred(self, status: int, reason: Reason) -> None:
         self._transfer = None
         if self._page is not None:
-            self._say(refusals.plain(self._page.status, self._page.reason, self.request_id))
-        elif not isinstance(self._decision, (Allowed, Preflight)) or self._target is None:
-            self._say(refusals.problem(503, Reason.UNEXPECTED, self.request_id))
+            self._answer(refusals.plain(self._page.status, self._page.reason, self._record.request_id))
+        elif not isinstance(self._record.outcome, (Allowed, Preflight)) or self._record.target is None:
+            self._answer(refusals.problem(503, Reason.UNEXPECTED, self._record.request_id))
         else:
-            self._fail_here(status, reason)
+            self._cannot_forward(status, reason)
 
-    def _fail_here(self, status: int, reason: Reason) -> None:
-        """An allowed request that the portal cannot answer, or must not get."""
-        self._failure = reason
-        if refusals.is_page_load(self.head, self.method):
-            self._show(PageWanted(status, reason))
+    def _cannot_forward(self, status: int, reason: Reason) -> None:
+        """Answers an allowed request that the portal cannot answer or must not get."""
+        self._record.failure = reason
+        if refusals.is_page_load(self.head, self._record.method):
+            self._show_page(PageWanted(status, reason))
         else:
-            self._say(refusals.problem(status, reason, self.request_id))
+            self._answer(refusals.problem(status, reason, self._record.request_id))
 
     def broken(self) -> None:
         """An answer that cannot be completed must not look complete: the connection is cut."""
@@ -657,19 +619,17 @@ class Exchange(Answered[Client]):
         self._client.abort()
 
     def switched(self, connection: UpstreamConnection) -> None:
-        assert self._site is not None and self._target is not None  # noqa: S101, PT018  (only a site's request is forwarded)
-        portal, target, ticket = self._site.portal, self._target, self._ticket
-        tunnel = Tunnel(
+        site, target, transfer = self._record.site, self._record.target, self._transfer
+        assert site is not None and target is not None and transfer is not None  # noqa: S101, PT018  (only a site's request is forwarded)
+        self.tunnel = transfer.tunnel = Tunnel(
             client=self._client,
             connection=connection,
             gate=self._gate,
-            portal=portal,
+            portal=site.portal,
             target=target,
-            ticket=ticket,
+            ticket=self._ticket,
         )
-        if self._transfer is not None:
-            self._transfer.tunnel = tunnel
-        self._client.tunnel(tunnel)
+        self._client.become_tunnel()
 
     def _finish(self) -> None:
         if self._is_over:
@@ -683,13 +643,13 @@ class Exchange(Answered[Client]):
         if self._address_share:
             self._gate.connections_per_address.give_back(self._address_share)
             self._address_share = ""
-        self._ended_at = self._gate.time()
-        self._gate.observer(self)
-        # Exchange and transfer know each other: without the knot both are freed now, not when the collector
-        # comes by.
-        self._transfer = None
-
-
-_WANTED_BY_REFUSAL_PAGES: Final = frozenset(
-    {b"accept", b"accept-language", b"user-agent", b"sec-fetch-mode", b"sec-fetch-dest"}
-)
+        record, transfer = self._record, self._transfer
+        record.ended_at = self._gate.time()
+        if transfer is not None:
+            record.status = record.status or transfer.status
+            record.bytes_out = transfer.sent
+            record.sent_at = transfer.sent_at
+            # Exchange and transfer know each other. Without this reference both are freed now, not when the
+            # garbage collector runs.
+            self._transfer = None
+        self._gate.observer(record)

@@ -14,8 +14,8 @@ from authproxy.access.held_request import HeldRequest
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget, TargetRefused, canonical_host
 from authproxy.edge.rules.client_address import TrustedProxies
+from authproxy.edge.rules.connection_shares import ConnectionShares
 from authproxy.edge.rules.headers import RequestFilter
-from authproxy.edge.rules.shares import Shares
 from authproxy.edge.upstream.pool import UpstreamPool
 from authproxy.identity.session import Session
 from authproxy.telemetry.logging import logger
@@ -58,7 +58,7 @@ class Access(Protocol):
         ...
 
 
-class HeldRequests(Protocol):
+class HeldRequestKeeper(Protocol):
     """Forms that wait for a fresh proof of their person. What asks the store raises CannotAsk."""
 
     def takes(self, content_type: str, size: int) -> bool:
@@ -88,12 +88,12 @@ apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
-    """What keeps forms, and who is told that one was kept or sent on."""
+class FormKeeping:
+    """What keeps forms, and what is called when one was kept or is sent on."""
 
-    requests: HeldRequests
-    kept: Observer
-    released: Observer
+    requests: HeldRequestKeeper
+    when_kept: Observer
+    when_released: Observer
 
 
 class Identifiers(Protocol):
@@ -117,7 +117,7 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class EdgeLimits:
     """Sizes in bytes, times in seconds."""
 
     head_size: int = 32 * 1024
@@ -141,7 +141,7 @@ class Gate:
     pages: UpstreamPool
     access: Access
     trusted_proxies: TrustedProxies
-    limits: Limits
+    limits: EdgeLimits
     observer: Observer
     identifiers: Identifiers
     clock: Callable[[], datetime]
@@ -152,19 +152,19 @@ class Gate:
     default_port: int = 80
     default_site: Site | None = None
     """Who is asked by a request of HTTP/1.0 that names no host; None: nobody."""
-    connections_per_address: Shares = field(default_factory=Shares)
+    connections_per_address: ConnectionShares = field(default_factory=ConnectionShares)
     """Connections per client address; behind a trusted proxy, requests per client address that it names."""
-    connections_per_session: Shares = field(default_factory=Shares)
+    connections_per_session: ConnectionShares = field(default_factory=ConnectionShares)
     """Requests, streams and tunnels per session."""
-    holding: Holding | None = None
+    form_keeping: FormKeeping | None = None
     """None keeps no forms: whoever needs a fresh proof for one is told that it is lost."""
     _date: bytes = b""
     _date_until: float = 0.0
     _by_raw_host: dict[tuple[bytes, int], tuple[str, Site | None]] = field(default_factory=dict)
     _silent_proxies: set[str] = field(default_factory=set)
 
-    def tell_of_nobody(self, proxy: str) -> None:
-        """Warns, once for each address, of a proxy that does not say for whom it speaks."""
+    def warn_of_silent_proxy(self, proxy: str) -> None:
+        """Warns, once for each address, of a proxy that does not say for whom it forwards."""
         if proxy not in self._silent_proxies and len(self._silent_proxies) < _SILENT_PROXIES:
             self._silent_proxies.add(proxy)
             logger("edge").warning(
@@ -204,6 +204,11 @@ class Gate:
         if site is not None and len(self._by_raw_host) < 1024:
             self._by_raw_host[raw_host, default_port] = canonical, site
         return canonical, site
+
+    def portal_at(self, raw_host: bytes, default_port: int) -> tuple[str, Portal | None]:
+        """As `site_at`, but the portal."""
+        canonical, site = self.site_at(raw_host, default_port)
+        return canonical, site.portal if site is not None else None
 
 
 async def _guarded(work: Coroutine[Any, Any, None], failed: Callable[[], None]) -> None:

@@ -11,12 +11,13 @@ import asyncio
 from typing import Final, Protocol
 
 from authproxy.access.decision import Reason
+from authproxy.edge.client_side import ClientSide
 from authproxy.edge.rules import headers
 from authproxy.edge.rules.request_head import Fields, RequestHead
 from authproxy.edge.site import Gate
 from authproxy.edge.tunnel import Tunnel
+from authproxy.edge.upstream.authenticated_connection import AuthenticatedConnection
 from authproxy.edge.upstream.connection import AnswerHead, UpstreamConnection
-from authproxy.edge.upstream.personal import Personal
 from authproxy.edge.upstream.plain_answer import PlainAnswer
 from authproxy.edge.upstream.pool import UpstreamPool, UpstreamUnreachable
 
@@ -28,18 +29,9 @@ streams."""
 _REPEATABLE: Final = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT", "SEARCH"})
 
 
-class Client(Protocol):
-    """The client's side of a transfer."""
-
-    personal: Personal | None
-
-    def write(self, *pieces: bytes) -> None: ...
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
-
-
-class Owner(Protocol):
-    """Is told once how the transfer went."""
+class TransferOwner(Protocol):
+    """The exchange that a transfer belongs to. One of the methods is called once, when the transfer is over
+    or becomes a tunnel."""
 
     @property
     def may_stay(self) -> bool:
@@ -74,17 +66,17 @@ class Transfer:
         "_deadline",
         "_gate",
         "_head",
-        "_held",
         "_is_endless",
         "_is_over",
+        "_keeps_alive",
         "_outgoing",
         "_owner",
         "_pool",
         "_ready",
         "_request_is_complete",
-        "_stays",
         "_ticket",
         "_trailers",
+        "_waiting_pieces",
         "sent",
         "sent_at",
         "status",
@@ -94,8 +86,8 @@ class Transfer:
     def __init__(
         self,
         *,
-        owner: Owner,
-        client: Client,
+        owner: TransferOwner,
+        client: ClientSide,
         gate: Gate,
         pool: UpstreamPool,
         head: RequestHead,
@@ -110,10 +102,11 @@ class Transfer:
         self._outgoing = outgoing
         self._ticket = ticket
         self._connection: UpstreamConnection | None = None
-        self._held: list[bytes] | None = []
+        self._waiting_pieces: list[bytes] | None = []
+        """What has arrived of the body before there was a connection; None once there is one."""
         self._request_is_complete = not head.has_body
         self._trailers = b""
-        self._stays = False
+        self._keeps_alive = False
         self._chunks = False
         self._continue_timer: asyncio.TimerHandle | None = None
         self._ready: list[bytes] = []
@@ -128,8 +121,8 @@ class Transfer:
 
     def start(self) -> None:
         connection = None
-        if self._client.personal is not None:
-            connection = self._client.personal.taken(self._pool, self._ticket)
+        if self._client.authenticated_upstream is not None:
+            connection = self._client.authenticated_upstream.taken(self._pool, self._ticket)
         if connection is None:
             connection = self._pool.take_idle(self._gate.time())
         if connection is not None:
@@ -162,15 +155,15 @@ class Transfer:
     def _connected(self, connection: UpstreamConnection) -> None:
         self._connection = connection
         self.sent_at = self._gate.time()
-        if self._head.is_personal:
-            connection.is_personal = True
+        if self._head.authenticates_connection:
+            connection.is_authenticated = True
         connection.begin(self, self._outgoing, is_head_request=self._head.method == "HEAD")
-        held, self._held = self._held, None
-        if held:
-            # Before the pieces go: a portal that cannot take them all pauses the client again, and that must
-            # stand.
+        pieces, self._waiting_pieces = self._waiting_pieces, None
+        if pieces:
+            # This must come before the pieces are sent: a portal that cannot take them all pauses the client
+            # again.
             self._client.resume()
-            for piece in held:
+            for piece in pieces:
                 self._send(piece)
         if self._request_is_complete:
             self._send_end()
@@ -187,8 +180,8 @@ class Transfer:
     # From the client.
 
     def request_body(self, piece: bytes) -> None:
-        if self._held is not None:
-            self._held.append(piece)
+        if self._waiting_pieces is not None:
+            self._waiting_pieces.append(piece)
             self._client.pause()
         else:
             self._send(piece)
@@ -223,7 +216,7 @@ class Transfer:
     def stop(self) -> None:
         """Ends the transfer without a word to the owner; the portal sees a closed connection."""
         self._is_over = True
-        self._held = None
+        self._waiting_pieces = None
         self._stop_continue_timer()
         if self.tunnel is not None:
             self.tunnel.stop()
@@ -255,7 +248,7 @@ class Transfer:
     def leave(self) -> None:
         """The gateway is going down: an answer that would never end is ended in order."""
         if self._is_endless and not self._is_over:
-            self._stays = False
+            self._keeps_alive = False
             connection, self._connection = self._connection, None
             if connection is not None:
                 connection.abandon()
@@ -304,7 +297,7 @@ class Transfer:
     def _give_back(self, connection: UpstreamConnection) -> None:
         if not self._request_is_complete:
             connection.is_reusable = False
-        if connection.is_personal:
+        if connection.is_authenticated:
             self._keep(connection)
         else:
             self._pool.give_back(connection, self._gate.time())
@@ -312,13 +305,15 @@ class Transfer:
     def _keep(self, connection: UpstreamConnection) -> None:
         """Somebody has authenticated on this connection: it stays with their client connection and
         session."""
-        before, self._client.personal = self._client.personal, None
+        before, self._client.authenticated_upstream = self._client.authenticated_upstream, None
         if before is not None and not before.has(connection):
             before.close()
         if self._ticket is None:
             connection.is_reusable = False
-        if self._pool.keep_personal(connection, self._gate.time()) and self._ticket is not None:
-            self._client.personal = Personal(self._pool, connection, self._ticket)
+        if self._pool.keep_authenticated(connection, self._gate.time()) and self._ticket is not None:
+            self._client.authenticated_upstream = AuthenticatedConnection(
+                self._pool, connection, self._ticket
+            )
 
     def answer_began(self, head: AnswerHead) -> None:
         if head.status == 100 or head.status >= 200:
@@ -351,7 +346,7 @@ class Transfer:
         if not head.has_date:
             framing += self._gate.date_line()
         framing += self._pool.via.line_of_1_0 if head.is_http_1_0 else self._pool.via.line
-        self._stays = stays
+        self._keeps_alive = stays
         if head.is_endless and head.length is None:
             self._is_endless = True
             if self._connection is not None:
@@ -389,7 +384,7 @@ class Transfer:
         if self._chunks:
             self._write(b"0\r\n%s\r\n" % (headers.trailers(trailers) or b""))
         self.answer_rests()
-        self._owner.transferred(keeps_alive=self._stays)
+        self._owner.transferred(keeps_alive=self._keeps_alive)
 
     def answer_failed(self, found: str, *, is_broken_http: bool) -> None:
         del found

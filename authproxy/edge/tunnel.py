@@ -1,50 +1,41 @@
-"""A WebSocket: bytes both ways as they come, until one side ends, the session behind it does, or the gateway
-goes down.
+"""A WebSocket: bytes pass both ways as they come, until one side ends, the session ends, or the gateway goes
+down.
 
-Of the frames only their borders are known. That is enough to say goodbye between two of them, by a close
-frame (RFC 6455 §5.5.1) to the browser and one to the portal, instead of cutting what neither can tell from a
-fault of the network.
+The tunnel follows only where frames begin and end. So it can end the connection with a close frame (RFC 6455
+§5.5.1) to the browser and one to the portal, between two frames. Both would take a cut for a fault of the
+network.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Protocol
+from typing import Final
 
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget
+from authproxy.edge.client_side import ClientSide
 from authproxy.edge.rules.websocket import POLICY_VIOLATION, Frames, close_frame, masked_close_frame
 from authproxy.edge.site import Gate
 from authproxy.edge.upstream.connection import UpstreamConnection
 
-_GOODBYE_FOR: Final = 2.0
+_CLOSE_WITHIN: Final = 2.0
 """Seconds in which a frame that has begun may end and the client may answer a close frame; then the
 connection is closed."""
 
 
-class TunnelEnd(Protocol):
-    @property
-    def is_clogged(self) -> bool:
-        """Whether the client does not take what was written to it."""
-        ...
-
-    def write(self, *pieces: bytes) -> None: ...
-    def abort(self) -> None: ...
-
-
 class Tunnel:
-    """`check` is to be called about once a second; it is what makes a revocation close WebSockets."""
+    """`check` must be called about once a second: it closes WebSockets whose session was revoked."""
 
     __slots__ = (
         "_client",
+        "_close_timer",
         "_code",
         "_connection",
         "_from_client",
         "_from_portal",
         "_gate",
-        "_goodbye",
-        "_has_said_goodbye",
-        "_is_asking",
+        "_has_sent_close",
+        "_is_checking",
         "_portal",
         "_target",
         "_ticket",
@@ -53,7 +44,7 @@ class Tunnel:
     def __init__(
         self,
         *,
-        client: TunnelEnd,
+        client: ClientSide,
         connection: UpstreamConnection,
         gate: Gate,
         portal: Portal,
@@ -66,56 +57,56 @@ class Tunnel:
         self._portal = portal
         self._target = target
         self._ticket = ticket
-        self._is_asking = False
+        self._is_checking = False
         self._from_client = Frames(are_masked=True)
         self._from_portal = Frames(are_masked=False)
         self._code = 0
-        """Why the connection is being closed by us; 0 while it is not."""
-        self._has_said_goodbye = False
-        self._goodbye: asyncio.TimerHandle | None = None
+        """The close code (RFC 6455 §7.4) with which we are ending the connection; 0 while we are not."""
+        self._has_sent_close = False
+        self._close_timer: asyncio.TimerHandle | None = None
 
     def from_client(self, data: bytes) -> None:
         self._from_client.pass_on(data)
         if self._code:
             # Nothing more goes to the portal. A close frame is the client's answer to ours.
-            if self._from_client.has_closed and self._has_said_goodbye:
+            if self._from_client.has_closed and self._has_sent_close:
                 self._end()
         elif self._connection.is_open:
             self._connection.write(data)
 
     def from_portal(self, data: bytes) -> bytes:
-        """Returns the part of it that goes to the client."""
+        """Returns the bytes that go to the client."""
         if not self._code:
             self._from_portal.pass_on(data)
             return data
-        if self._has_said_goodbye:
+        if self._has_sent_close:
             return b""
-        # The frame that has begun is finished, and ours follows.
-        last = data[: self._from_portal.to_border(data)]
-        return last + self._farewell() if self._from_portal.is_at_border else last
+        # The frame that has begun is finished first. Our close frame follows.
+        end_of_frame = data[: self._from_portal.to_border(data)]
+        return end_of_frame + self._close_frame() if self._from_portal.is_at_border else end_of_frame
 
     def close(self, code: int) -> None:
-        """Says to both sides that the connection ends, and ends it: in order where they take part, after a
-        while in any case."""
+        """Sends both sides a close frame and ends the connection when they have answered, or after two
+        seconds."""
         if self._code:
             return
         self._code = code
         if self._from_portal.are_lost:
-            self._client.abort()  # whatever is spoken here has no close frames
+            self._client.abort()  # this is no WebSocket protocol, so there are no close frames
             return
-        self._goodbye = asyncio.get_running_loop().call_later(_GOODBYE_FOR, self._end)
+        self._close_timer = asyncio.get_running_loop().call_later(_CLOSE_WITHIN, self._end)
         if self._connection.is_open and self._from_client.is_at_border and not self._from_client.has_closed:
             self._connection.write(masked_close_frame(code))
         if self._from_portal.is_at_border:
-            self._client.write(self._farewell())
+            self._client.write(self._close_frame())
         self._connection.resume()
-        if self._has_said_goodbye and self._from_client.has_closed:
+        if self._has_sent_close and self._from_client.has_closed:
             self._end()
 
-    def _farewell(self) -> bytes:
-        """Our close frame; nothing, where the portal has sent one: a second would be an error (RFC 6455
-        §5.5.1)."""
-        self._has_said_goodbye = True
+    def _close_frame(self) -> bytes:
+        """RFC 6455 §5.5.1: nothing may follow a close frame, so it is empty if the portal has sent its
+        own."""
+        self._has_sent_close = True
         return b"" if self._from_portal.has_closed else close_frame(self._code)
 
     def _end(self) -> None:
@@ -126,10 +117,10 @@ class Tunnel:
             self._connection.end()
 
     def stop(self) -> None:
-        """One side is gone."""
-        if self._goodbye is not None:
-            self._goodbye.cancel()
-            self._goodbye = None
+        """One side is gone: no close frame is needed any more."""
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+            self._close_timer = None
 
     def client_may_flow(self, *, flows: bool) -> None:
         if flows:
@@ -138,17 +129,16 @@ class Tunnel:
             self._connection.pause()
 
     def check(self) -> None:
-        if not self._is_asking and not self._code:
-            self._is_asking = True
-            # An error that nobody expected cuts the tunnel: it must not outlive its session because nobody
-            # could look.
-            self._gate.start(self._ask(), self._client.abort)
+        if not self._is_checking and not self._code:
+            self._is_checking = True
+            # An unexpected error cuts the tunnel: otherwise it could outlive its session.
+            self._gate.start(self._check_session(), self._client.abort)
 
-    async def _ask(self) -> None:
+    async def _check_session(self) -> None:
         try:
             if not await self._gate.access.still_allowed(
                 self._portal, self._target, self._ticket, self._gate.clock()
             ):
                 self.close(POLICY_VIOLATION)
         finally:
-            self._is_asking = False
+            self._is_checking = False

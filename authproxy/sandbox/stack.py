@@ -25,7 +25,7 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.assertions import keys
 from authproxy.bootstrap.descriptors import raise_limit
 from authproxy.bootstrap.own_folders import own_folder
-from authproxy.edge.client import holders
+from authproxy.edge.client import address_holders
 from authproxy.sandbox import private_files
 from authproxy.sandbox.accounts import PASSWORD, Accounts, people
 from authproxy.sandbox.addresses import (
@@ -223,7 +223,7 @@ def _refuse_taken(offset: int) -> None:
     """Checks all ports before anything starts. Raises PortsTaken."""
     taken = [(port + offset, what) for port, what in used_ports().items() if not _is_free(port + offset)]
     if taken:
-        listed = ", ".join(f"{port} ({what}) by {holders.of_port(port)}" for port, what in taken)
+        listed = ", ".join(f"{port} ({what}) by {address_holders.of_port(port)}" for port, what in taken)
         free = next(
             (
                 other

@@ -193,7 +193,7 @@ async def test_a_form_that_is_sent_on_takes_its_credentials_along():
     form = HeldRequest(
         target="/", content_type="text/plain", fields=(("Content-Type", "text/plain"),), body=b"x"
     )
-    assert held.released(asked, form).is_personal
+    assert held.released(asked, form).authenticates_connection
 
 
 # Bytes that belong to no answer

@@ -13,8 +13,8 @@ import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.edge.rules.shares import Shares
-from authproxy.edge.site import Holding, Limits
+from authproxy.edge.rules.connection_shares import ConnectionShares
+from authproxy.edge.site import EdgeLimits, FormKeeping
 from authproxy.flows.held.requests import HeldRequests
 from authproxy.identity.person import Subject
 from authproxy.storage.memory import MemoryLimits, MemorySharedOctets
@@ -140,12 +140,12 @@ async def house(*, largest=CAP):
     )
     held: list[str] = []
     released: list[str] = []
-    told = Holding(
+    told = FormKeeping(
         requests=requests,
-        kept=lambda one: held.append(one.session.session_id),
-        released=lambda one: released.append(one.path),
+        when_kept=lambda record: held.append(record.session.session_id),
+        when_released=lambda record: released.append(record.path),
     )
-    async with running_edge(script=records, holding=told) as edge:
+    async with running_edge(script=records, form_keeping=told) as edge:
         edge.access.sessions[STRANGER] = replace(
             SESSION, person=replace(SESSION.person, subject=Subject("bor"))
         )
@@ -296,7 +296,7 @@ async def test_a_form_cannot_be_sent_elsewhere():
 async def test_a_form_that_is_sent_on_counts_for_its_session_and_waits_while_there_is_no_room():
     async with house() as here:
         name = await here.keep()
-        here.edge.gate.connections_per_session = Shares(1)
+        here.edge.gate.connections_per_session = ConnectionShares(1)
         assert here.edge.gate.connections_per_session.take(SESSION.session_id)
         assert (await here.send(name)).status == 503
         assert here.edge.portal.received == b""
@@ -493,6 +493,6 @@ async def test_a_form_that_does_not_come_to_its_end_is_not_waited_for(is_weak):
         )
         assert await client.some() == b"HTTP/1.1 100 Continue\r\n\r\n"
         await client.send(b"authproxy-held=")
-        here.edge.pass_time(Limits().body_timeout + 1)
+        here.edge.pass_time(EdgeLimits().body_timeout + 1)
         assert (await client.answer("POST")).status == 408
         assert (here.held, here.edge.portal.received) == ([], b"")

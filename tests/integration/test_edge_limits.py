@@ -11,14 +11,14 @@ import ssl
 import pytest
 import trustme
 
-from authproxy.edge.rules.shares import Shares
-from authproxy.edge.site import Limits
+from authproxy.edge.rules.connection_shares import ConnectionShares
+from authproxy.edge.site import EdgeLimits
 from authproxy.edge.upstream.pool import Upstream
 from tests.support.edge import HOST, Conversation, RawClient, request, running_edge
 from tests.support.log_lines import log_lines
 
 LOOPS = ("asyncio", "uvloop")
-SMALL = Limits(
+SMALL = EdgeLimits(
     head_size=4096,
     target_size=1024,
     header_count=20,
@@ -538,7 +538,7 @@ async def test_one_address_in_its_handshakes_leaves_places_to_others(listener_tl
     limits = dataclasses.replace(SMALL, connections=5, head_timeout=10.0)
     tls = trusting_anybody()
     async with running_edge(limits=limits, listener_tls=listener_tls, client_tls=tls) as edge:
-        edge.gate.connections_per_address = Shares(2)
+        edge.gate.connections_per_address = ConnectionShares(2)
         silent = [await asyncio.open_connection("127.0.0.1", edge.port) for _ in range(2)]
         await edge.settled(lambda: edge.listener.connection_count == 2)
         for _ in range(4):

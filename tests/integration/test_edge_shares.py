@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from authproxy.edge.rules.shares import Shares
-from authproxy.edge.site import Limits
+from authproxy.edge.rules.connection_shares import ConnectionShares
+from authproxy.edge.site import EdgeLimits
 from authproxy.identity.session import SessionId
 from tests.support.edge import (
     GOOD,
@@ -143,7 +143,7 @@ async def test_a_body_for_our_pages_that_drips_is_408():
 async def test_slow_uploads_of_one_person_leave_the_portal_to_others():
     async with running_edge(pool_limit=4) as edge:
         with_bor(edge)
-        edge.gate.connections_per_session = Shares(3)
+        edge.gate.connections_per_session = ConnectionShares(3)
         held = [
             await slow(edge, "POST /sink", cookie=f"Cookie: __Host-authproxy={GOOD}\r\n") for _ in range(3)
         ]
@@ -161,7 +161,7 @@ async def test_slow_uploads_of_one_person_leave_the_portal_to_others():
 
 async def test_a_person_with_too_much_open_gets_a_page():
     async with running_edge() as edge:
-        edge.gate.connections_per_session = Shares(1)
+        edge.gate.connections_per_session = ConnectionShares(1)
         await slow(edge, "POST /sink", cookie=f"Cookie: __Host-authproxy={GOOD}\r\n")
         await edge.settled(lambda: edge.pool.use.in_use == 1)
         answer = await (await edge.client()).ask("GET /", "Sec-Fetch-Mode: navigate")
@@ -170,7 +170,7 @@ async def test_a_person_with_too_much_open_gets_a_page():
 
 async def test_websockets_and_streams_of_a_session_count_until_they_end():
     async with running_edge(script=answers_or_streams, pool_streams=8) as edge:
-        edge.gate.connections_per_session = Shares(2)
+        edge.gate.connections_per_session = ConnectionShares(2)
         stream, socket = await edge.client(), await edge.client()
         await stream.send(request("GET /events"))
         await socket.send(request("GET /live", *HANDSHAKE))
@@ -195,8 +195,11 @@ async def test_every_end_of_a_request_gives_its_place_back():
         else:
             await conversation.answer()
 
-    async with running_edge(script=script, trusted=["127.0.0.1"], limits=Limits(body_size=10)) as edge:
-        edge.gate.connections_per_session, edge.gate.connections_per_address = Shares(1), Shares(1)
+    async with running_edge(script=script, trusted=["127.0.0.1"], limits=EdgeLimits(body_size=10)) as edge:
+        edge.gate.connections_per_session, edge.gate.connections_per_address = (
+            ConnectionShares(1),
+            ConnectionShares(1),
+        )
         for line, fields, body in [
             ("GET /", [], b""),
             ("GET /closes", [], b""),
@@ -226,7 +229,7 @@ async def test_every_end_of_a_request_gives_its_place_back():
 
 async def test_more_connections_than_an_address_may_have_are_told_so():
     async with running_edge() as edge:
-        edge.gate.connections_per_address = Shares(2)
+        edge.gate.connections_per_address = ConnectionShares(2)
         first, second = await edge.client(), await edge.client()
         for client in (first, second):
             assert (await client.ask("GET /")).status == 200
@@ -247,8 +250,8 @@ async def test_more_connections_than_an_address_may_have_are_told_so():
 
 
 async def test_an_address_that_is_refused_again_and_again_leaves_places_to_others():
-    async with running_edge(limits=Limits(connections=6)) as edge:
-        edge.gate.connections_per_address = Shares(2)
+    async with running_edge(limits=EdgeLimits(connections=6)) as edge:
+        edge.gate.connections_per_address = ConnectionShares(2)
         held = [await edge.client() for _ in range(4)]
         await edge.settled(lambda: edge.listener.connection_count == 4)
         for _ in range(10):
@@ -269,7 +272,7 @@ async def test_behind_a_trusted_proxy_the_requests_of_an_address_count_and_not_t
 
     async with running_edge(trusted=["127.0.0.1"], script=answers_or_streams) as edge:
         with_bor(edge)
-        edge.gate.connections_per_address = Shares(2)
+        edge.gate.connections_per_address = ConnectionShares(2)
         streams = [await edge.client() for _ in range(2)]
         for stream in streams:
             await stream.send(request("GET /events", behind("192.0.2.1")))
@@ -306,7 +309,7 @@ async def test_streams_do_not_use_the_places_of_requests_while_there_is_room_bes
 
 async def test_uploads_and_answers_that_take_their_time_leave_their_places():
     async with running_edge(
-        script=answers_or_streams, pool_limit=2, pool_streams=2, limits=Limits(body_rate=0)
+        script=answers_or_streams, pool_limit=2, pool_streams=2, limits=EdgeLimits(body_rate=0)
     ) as edge:
         answered = await edge.client()
         await answered.send(request("GET /large"))
@@ -356,7 +359,7 @@ async def test_who_waits_for_a_place_gets_that_of_a_stream_that_begins():
 
 @pytest.mark.parametrize(("rate", "status"), [(256, None), (1024, 408), (0, None)])
 async def test_a_body_slower_than_the_rate_uses_its_time_up(rate, status):
-    async with running_edge(limits=Limits(body_rate=rate), script=answers_everything) as edge:
+    async with running_edge(limits=EdgeLimits(body_rate=rate), script=answers_everything) as edge:
         client = await edge.client()
         await client.send(request("POST /", "Content-Length: 100000"))
         for second in range(1, 31):

@@ -175,7 +175,9 @@ async def test_a_body_that_came_before_the_portal_was_reached_stops_at_a_portal_
         await edge.settled(lambda: len(edge.access.asked) == 1)
         assert await stands_still(lambda: len(edge.portal.received)) == 0
         edge.access.may_answer.set()
-        await edge.settled(lambda: any(one._is_held for one in edge.listener._connections))
+        await edge.settled(
+            lambda: any(connection._body_is_paused for connection in edge.listener._connections)
+        )
         await edge.settled(lambda: len(edge.portal.conversations) == 1)
         assert await stands_still(client.writer.transport.get_write_buffer_size) > 0
         may_read.set()

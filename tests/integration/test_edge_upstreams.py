@@ -7,7 +7,7 @@ import ssl
 import pytest
 import trustme
 
-from authproxy.edge.site import Limits
+from authproxy.edge.site import EdgeLimits
 from authproxy.edge.upstream.pool import Upstream
 from tests.support.edge import HOST, Conversation, request, running_edge
 
@@ -106,7 +106,7 @@ async def test_limits_hold_over_tls(authority):
     async def script(conversation: Conversation) -> None:
         await conversation.read_request()
 
-    limits = Limits(body_size=10, body_timeout=20)
+    limits = EdgeLimits(body_size=10, body_timeout=20)
     async with running_edge(
         script=script,
         listener_tls=server_side(authority, HOST),

@@ -32,11 +32,11 @@ from authproxy.access.decision import (
 from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.target import RequestTarget
 from authproxy.edge.client.listener import Listener
-from authproxy.edge.client.sockets import Address, bind
+from authproxy.edge.client.sockets import ListenAddress, bind
 from authproxy.edge.rules.client_address import TrustedProxies
 from authproxy.edge.rules.headers import RequestFilter
 from authproxy.edge.rules.via import Via
-from authproxy.edge.site import Gate, Holding, Limits, Site
+from authproxy.edge.site import EdgeLimits, FormKeeping, Gate, Site
 from authproxy.edge.upstream.pool import Upstream, UpstreamPool
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.person import Issuer, Person, Subject
@@ -455,7 +455,7 @@ class Edge:
 async def running_edge(
     *,
     script: Script = answers_everything,
-    limits: Limits | None = None,
+    limits: EdgeLimits | None = None,
     trusted: Iterable[str] = (),
     listener_tls: ssl.SSLContext | None = None,
     client_tls: ssl.SSLContext | None = None,
@@ -470,7 +470,7 @@ async def running_edge(
     own_headers: Iterable[str] = (),
     portal: Portal = PORTAL,
     via: str = "authproxy",
-    holding: Holding | None = None,
+    form_keeping: FormKeeping | None = None,
 ) -> AsyncIterator[Edge]:
     """An edge on a TCP port and a Unix socket, with one portal and the pages behind it. Fails the test for
     any error nobody expected."""
@@ -533,20 +533,20 @@ async def running_edge(
             ),
             access=access,
             trusted_proxies=TrustedProxies.of(trusted),
-            limits=limits or Limits(),
+            limits=limits or EdgeLimits(),
             observer=lambda answered: observed.append({name: getattr(answered, name) for name in TOLD}),
             identifiers=Identifiers(),
             clock=lambda: NOW,
             time=loop.time,
             spawn=spawn,
-            holding=holding,
+            form_keeping=form_keeping,
         )
         edge = Edge(gate, Listener(gate, tls=listener_tls), behind, pages, access)
         gate.time = lambda: loop.time() + edge._offset
         edge.observed, edge.errors, edge.tls = observed, errors, client_tls
         edge.unix = place / "edge.sock"
         places = await edge.listener.open(
-            bind((Address(key="tcp", host="127.0.0.1"), Address(key="unix", unix_path=edge.unix)))
+            bind((ListenAddress(key="tcp", host="127.0.0.1"), ListenAddress(key="unix", unix_path=edge.unix)))
         )
         edge.port = places[0][1]
         try:

@@ -12,8 +12,8 @@ from typing import Final
 
 from authproxy.access.client_networks import network_of
 from authproxy.edge.client.connection import ClientConnection
-from authproxy.edge.client.sockets import Bound, CannotListen
-from authproxy.edge.client.tls_door import TlsDoor
+from authproxy.edge.client.sockets import BoundAddress, CannotListen
+from authproxy.edge.client.tls_acceptor import TlsAcceptor
 from authproxy.edge.site import Gate, report
 from authproxy.edge.upstream.pool import UpstreamPool
 from authproxy.telemetry.logging import logger
@@ -38,9 +38,9 @@ class Listener:
         self._gate = gate
         self._tls = tls
         self._last_descriptor = last_descriptor
-        self._bound: list[Bound] = []
+        self._bound: list[BoundAddress] = []
         self._servers: list[asyncio.AbstractServer] = []
-        self._doors: list[TlsDoor] = []
+        self._acceptors: list[TlsAcceptor] = []
         self._connections: set[ClientConnection] = set()
         self._arriving: dict[ClientConnection, str] = {}
         """Connections in the middle of a TLS handshake, and the name under which each is counted; empty if it
@@ -58,7 +58,7 @@ class Listener:
         self._told_without_descriptor = 0
         self._refused_in_episode = 0
 
-    async def open(self, every: Iterable[Bound]) -> tuple[tuple[str, int], ...]:
+    async def open(self, every: Iterable[BoundAddress]) -> tuple[tuple[str, int], ...]:
         """Listens on all of them, or raises OSError or CannotListen and listens on none. They are closed at
         the end. Returns host and port of the TCP ones."""
         self._bound.extend(every)
@@ -83,21 +83,21 @@ class Listener:
         elif self._tls is None:
             self._servers.append(await loop.create_server(self._connection, sock=listening, backlog=_BACKLOG))
         else:
-            door = TlsDoor(
+            acceptor = TlsAcceptor(
                 listening,
                 self._tls,
                 self,
                 handshake_for=self._gate.limits.head_timeout,
                 spawn=self._gate.spawn,
             )
-            self._doors.append(door)
-            door.open(_BACKLOG)
+            self._acceptors.append(acceptor)
+            acceptor.open(_BACKLOG)
 
     def renew_tls(self, tls: ssl.SSLContext) -> None:
         """Shows another certificate from the next connection on. For a listener that was made with TLS."""
         self._tls = tls
-        for door in self._doors:
-            door.renew(tls)
+        for acceptor in self._acceptors:
+            acceptor.renew(tls)
 
     def _connection(self) -> ClientConnection:
         return ClientConnection(self._gate, self)
@@ -110,7 +110,7 @@ class Listener:
             str(bound.address) for bound in self._bound if not self.is_draining and not bound.is_ours
         )
 
-    # What the TLS doors call.
+    # What the TLS acceptors call.
 
     def arrived(self, descriptor: int, peer: str) -> ClientConnection | None:
         if not self._has_room(descriptor):
@@ -235,8 +235,8 @@ class Listener:
         self._stop_listening()
         await self._first_of(min(_LAST_WORDS, within), self._hurried)
         self.is_closed = True
-        for door in self._doors:
-            door.cut()
+        for acceptor in self._acceptors:
+            acceptor.cut()
         for connection in tuple(self._connections):
             try:
                 connection.leave()
@@ -264,7 +264,7 @@ class Listener:
         left = []
         for bound in self._bound:
             bound.withdraw()
-            # A door accepts for itself what is left.
+            # A acceptor accepts for itself what is left.
             if self._tls is None or bound.address.unix_path is not None:
                 left += [listening.dup() for listening in bound.sockets if listening.fileno() >= 0]
         self._close()
@@ -287,8 +287,8 @@ class Listener:
     def _close(self) -> None:
         for server in self._servers:
             server.close()
-        for door in self._doors:
-            door.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
         for bound in self._bound:
             bound.close()
 

@@ -1,8 +1,7 @@
-"""Binds the addresses on which this process will listen, and never harms a process that listens there
-already.
+"""Binds the addresses on which this process will listen, without harm to a process that already listens
+there.
 
-All addresses are bound before the first of them is published: what cannot be had is found out while
-everything is as it was.
+All addresses are bound before the first is published. So if one cannot be had, nothing has changed yet.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from authproxy.edge.client import holders
+from authproxy.edge.client import address_holders
 
 _LONGEST_PATH: Final = 107
 """Bytes of a Unix socket's path (unix(7)); connect(2) takes no more."""
@@ -29,13 +28,13 @@ class CannotListen(ValueError):  # noqa: N818
     """An address that cannot be had. The message is one line that names the setting, the address and the
     reason.
 
-    No OSError, though most come of one: compiled classes cannot be derived from that."""
+    Not an OSError, although most have one as their cause: compiled classes cannot be derived from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """Where to listen: host and port, or a Unix socket with its permissions and its group. `key` is the
-    setting that says so."""
+class ListenAddress:
+    """Where to listen: host and port, or a Unix socket with its permissions and group. `key` names the
+    setting."""
 
     key: str
     host: str = ""
@@ -52,38 +51,41 @@ class Address:
         )
 
 
-class Bound:
-    """An address that is ours. Nobody can connect before a server listens on `sockets`, and to a Unix socket
-    not before `publish`."""
+class BoundAddress:
+    """An address that this process has. Clients can connect once a server listens on `sockets`; to a Unix
+    socket only after `publish`."""
 
-    def __init__(self, address: Address, sockets: tuple[socket.socket, ...], lock: int | None = None) -> None:
+    def __init__(
+        self, address: ListenAddress, sockets: tuple[socket.socket, ...], lock: int | None = None
+    ) -> None:
         self.address = address
         self.sockets = sockets
         self._lock = lock
         self._inode: tuple[int, int] | None = None
 
     def publish(self) -> None:
-        """Puts a Unix socket at its path, in the place of what a killed process has left there. Raises
+        """Moves a Unix socket to its path, and replaces what a killed process has left there. Raises
         CannotListen."""
         path = self.address.unix_path
         if path is None:
             return
         try:
-            # A rename replaces what is there in one step: the path is never empty, and nobody can come
-            # between a look and a removal.
-            _new(path).rename(path)
+            # A rename replaces what is there in one step: the path is never empty, and there is no moment
+            # between a check and a removal.
+            _unpublished(path).rename(path)
             self._inode = _inode(path)
         except OSError as error:
             raise CannotListen(f"{self.address} cannot be put in place: {error.strerror}") from error
 
     @property
     def is_ours(self) -> bool:
-        """Whether who connects to the address still reaches this process. A TCP port cannot be taken away."""
+        """Whether clients that connect to the address still reach this process. A TCP port cannot be taken
+        away."""
         path = self.address.unix_path
         return path is None or self._inode is None or _inode(path) == self._inode
 
     def withdraw(self) -> None:
-        """Takes a Unix socket away from its path, if it is still ours. Who is connected stays so."""
+        """Removes a Unix socket from its path, if it is still ours. Clients stay connected."""
         path = self.address.unix_path
         if path is not None and self._inode is not None and _inode(path) == self._inode:
             path.unlink(missing_ok=True)
@@ -92,38 +94,38 @@ class Bound:
     def close(self) -> None:
         """Gives the address back. May be called again."""
         self.withdraw()
-        for each in self.sockets:
-            each.close()
+        for listening in self.sockets:
+            listening.close()
         path = self.address.unix_path
         if path is not None and self._lock is not None:
-            _given_back(self._lock, path)
+            _give_lock_back(self._lock, path)
             self._lock = None
 
 
-def bind(addresses: Iterable[Address]) -> tuple[Bound, ...]:
+def bind(addresses: Iterable[ListenAddress]) -> tuple[BoundAddress, ...]:
     """Binds all addresses, or none: raises CannotListen for the first that cannot be had."""
     with contextlib.ExitStack() as undoing:
-        every = []
+        bound_addresses = []
         for address in addresses:
             bound = _unix(address, address.unix_path) if address.unix_path is not None else _tcp(address)
             undoing.callback(bound.close)
-            every.append(bound)
+            bound_addresses.append(bound)
         undoing.pop_all()
-        return tuple(every)
+        return tuple(bound_addresses)
 
 
-def _tcp(address: Address) -> Bound:
+def _tcp(address: ListenAddress) -> BoundAddress:
     try:
-        found = socket.getaddrinfo(
+        resolved = socket.getaddrinfo(
             address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except (OSError, UnicodeError):
         raise CannotListen(f"{address}: this name stands for no address") from None
     with contextlib.ExitStack() as undoing:
         sockets = []
-        for family, kind, protocol, _, name in dict.fromkeys(found):
+        for family, kind, protocol, _, name in dict.fromkeys(resolved):
             listening = undoing.enter_context(socket.socket(family, kind, protocol))
-            # Without it a restart within the minute would find its own port in TIME_WAIT.
+            # Without this option, a restart within a minute would find the port in TIME_WAIT.
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -131,16 +133,18 @@ def _tcp(address: Address) -> Bound:
             _bind_tcp(listening, name, address)
             sockets.append(listening)
         undoing.pop_all()
-        return Bound(address, tuple(sockets))
+        return BoundAddress(address, tuple(sockets))
 
 
-def _bind_tcp(listening: socket.socket, name: object, address: Address) -> None:
+def _bind_tcp(listening: socket.socket, name: object, address: ListenAddress) -> None:
     try:
         listening.bind(name)  # type: ignore[arg-type]  # as getaddrinfo gave it
     except OSError as error:
         match error.errno:
             case errno.EADDRINUSE:
-                raise CannotListen(f"{address} is taken by {holders.of_port(address.port)}") from error
+                raise CannotListen(
+                    f"{address} is taken by {address_holders.of_port(address.port)}"
+                ) from error
             case errno.EACCES:
                 raise CannotListen(f"{address}: ports below 1024 need CAP_NET_BIND_SERVICE") from error
             case errno.EADDRNOTAVAIL:
@@ -149,35 +153,35 @@ def _bind_tcp(listening: socket.socket, name: object, address: Address) -> None:
                 raise CannotListen(f"{address} cannot be bound: {error.strerror}") from error
 
 
-def _unix(address: Address, path: Path) -> Bound:
+def _unix(address: ListenAddress, path: Path) -> BoundAddress:
     if len(os.fsencode(path)) > _LONGEST_PATH:
         raise CannotListen(
             f"{address}: the path is too long for a Unix socket ({_LONGEST_PATH} bytes at most)"
         )
     with contextlib.ExitStack() as undoing:
-        lock = _locked(address, path)
-        undoing.callback(_given_back, lock, path)
-        _refuse_what_lives(address, path)
+        lock = _lock(address, path)
+        undoing.callback(_give_lock_back, lock, path)
+        _refuse_if_in_use(address, path)
         listening = undoing.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         listening.setblocking(False)
-        new = _new(path)
+        unpublished = _unpublished(path)
         try:
-            new.unlink(missing_ok=True)  # of a process that was killed half way; we have its lock
-            _bind_at(listening, new)
+            unpublished.unlink(missing_ok=True)  # of a process that was killed half way; we have its lock
+            _bind_at(listening, unpublished)
             if address.unix_socket_group is not None:
-                shutil.chown(new, group=address.unix_socket_group)
-            # The permissions stand before it listens: everybody who can connect is a trusted peer.
-            new.chmod(address.unix_socket_mode)
+                shutil.chown(unpublished, group=address.unix_socket_group)
+            # The permissions are set before it listens, because everybody who can connect is a trusted peer.
+            unpublished.chmod(address.unix_socket_mode)
         except LookupError:
             raise CannotListen(f"{address}: there is no group {address.unix_socket_group}") from None
         except OSError as error:
             raise CannotListen(f"{address} cannot be made: {error.strerror}") from error
         undoing.pop_all()
-        return Bound(address, (listening,), lock)
+        return BoundAddress(address, (listening,), lock)
 
 
 def _bind_at(listening: socket.socket, path: Path) -> None:
-    """Binds at a path that may be a little longer than the system takes in one piece."""
+    """Binds at a path that may be a little longer than bind(2) takes: then relative to its open folder."""
     if len(os.fsencode(path)) <= _LONGEST_PATH:
         listening.bind(str(path))
         return
@@ -188,12 +192,13 @@ def _bind_at(listening: socket.socket, path: Path) -> None:
         os.close(folder)
 
 
-def _locked(address: Address, path: Path) -> int:
-    """The lock beside a path, ours until we end, however we end. Raises CannotListen."""
-    place = _lock_of(path)
+def _lock(address: ListenAddress, path: Path) -> int:
+    """Takes the lock beside a path. We have it until the process ends, in whatever way. Raises
+    CannotListen."""
+    lock_path = _lock_of(path)
     while True:
         try:
-            lock = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             if not path.parent.is_dir():
                 raise CannotListen(f"{address}: the folder {path.parent} is missing") from error
@@ -205,28 +210,28 @@ def _locked(address: Address, path: Path) -> int:
         except OSError:
             holder = os.read(lock, 32).decode("ascii", "replace").strip()
             os.close(lock)
-            by = holders.described(int(holder)) if holder.isdecimal() else "another process"
+            by = address_holders.described(int(holder)) if holder.isdecimal() else "another process"
             raise CannotListen(f"{address} is taken by {by}") from None
         # A process that gives its lock back removes the file. If that happened just now, we have locked a
-        # file that nobody else will find, and try again.
-        found = os.fstat(lock)
-        if _inode(place) == (found.st_dev, found.st_ino):
+        # file that no other process will find. Then we try again.
+        locked = os.fstat(lock)
+        if _inode(lock_path) == (locked.st_dev, locked.st_ino):
             os.ftruncate(lock, 0)
             os.pwrite(lock, b"%d\n" % os.getpid(), 0)
             return lock
         os.close(lock)
 
 
-def _given_back(lock: int, path: Path) -> None:
+def _give_lock_back(lock: int, path: Path) -> None:
     with contextlib.suppress(OSError):
-        _new(path).unlink(missing_ok=True)
+        _unpublished(path).unlink(missing_ok=True)
         _lock_of(path).unlink(missing_ok=True)
     os.close(lock)
 
 
-def _refuse_what_lives(address: Address, path: Path) -> None:
-    """Raises CannotListen for a path at which somebody listens (an older version, which locks nothing) or
-    that is no socket."""
+def _refuse_if_in_use(address: ListenAddress, path: Path) -> None:
+    """Raises CannotListen for a path that is no socket, or at which a process listens without a lock (another
+    program, or an older version of this one)."""
     try:
         kind = path.lstat().st_mode
     except FileNotFoundError:
@@ -245,10 +250,10 @@ def _refuse_what_lives(address: Address, path: Path) -> None:
             raise CannotListen(
                 f"{address} is there already and cannot be asked whether it lives: {error.strerror}"
             ) from error
-        raise CannotListen(f"{address} is taken by {holders.of_connection(probe)}")
+        raise CannotListen(f"{address} is taken by {address_holders.of_connection(probe)}")
 
 
-def _new(path: Path) -> Path:
+def _unpublished(path: Path) -> Path:
     return path.with_name(f"{path.name}.new")
 
 
@@ -258,7 +263,7 @@ def _lock_of(path: Path) -> Path:
 
 def _inode(path: Path) -> tuple[int, int] | None:
     try:
-        found = path.lstat()
+        status = path.lstat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino

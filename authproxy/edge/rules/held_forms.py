@@ -7,7 +7,8 @@ by its type, its exact length and its only field; a request without a body costs
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
 from authproxy.access import request_senders
 from authproxy.access.held_request import NAME_SIZE, RELEASE_FIELD, HeldRequest, is_name
@@ -21,10 +22,6 @@ _FORM: Final = b"application/x-www-form-urlencoded"
 _OF_THE_FORM: Final = frozenset(
     {b"content-type", b"content-encoding", b"content-language", b"origin", b"referer"}
 )
-
-
-class Takes(Protocol):
-    def takes(self, content_type: str, size: int) -> bool: ...
 
 
 def may_release(head: RequestHead) -> bool:
@@ -49,13 +46,13 @@ def comes_from_portal(head: RequestHead, origin: str) -> bool:
     return request_senders.comes_from(head.fields, origin) is True
 
 
-def may_keep(head: RequestHead, origin: str, held: Takes) -> bool:
-    """Whether a page load is a form that can be kept: of known and small size, of a listed type, and sent by
-    a page of the portal."""
+def may_keep(head: RequestHead, origin: str, takes: Callable[[str, int], bool]) -> bool:
+    """Whether a page load is a form that can be kept: its size is known, its page is one of the portal's, and
+    `takes` accepts its content type and size."""
     length, types = head.content_length, head.all(b"content-type")
     if head.method != "POST" or length is None or len(types) != 1 or head.all(b"content-encoding"):
         return False
-    return held.takes(types[0].decode("latin-1"), length) and comes_from_portal(head, origin)
+    return takes(types[0].decode("latin-1"), length) and comes_from_portal(head, origin)
 
 
 def kept(head: RequestHead, target: str, body: bytes) -> HeldRequest:
@@ -82,5 +79,5 @@ def released(head: RequestHead, form: HeldRequest) -> RequestHead:
     made.connection = head.connection
     made.content_length = len(form.body)
     made.keeps_alive = head.keeps_alive
-    made.is_personal = head.is_personal
+    made.authenticates_connection = head.authenticates_connection
     return made

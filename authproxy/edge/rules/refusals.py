@@ -36,7 +36,7 @@ _STATUSES: Final = {Reason.HELD_REQUEST_GONE: 410}
 """Of denials that are no 403."""
 
 
-class Answer:
+class OwnAnswer:
     """A complete answer; `headers` are finished lines without framing and Connection."""
 
     __slots__ = ("body", "headers", "status")
@@ -52,8 +52,8 @@ class PageWanted(NamedTuple):
 
     status: int
     reason: Reason
-    said: bytes = b""
-    """Header lines for them: where the person wanted to go, who they are, and what they lack."""
+    particulars: bytes = b""
+    """Header lines for the pages: where the person wanted to go, who they are, and which level is missing."""
 
 
 def is_page_load(head: RequestHead, method: str) -> bool:
@@ -109,21 +109,21 @@ def _own_referer(portal: Portal, head: RequestHead) -> str:
 
 def answer(
     refusal: Refusal, *, target: RequestTarget, head: RequestHead, request_id: str, held: str | None = None
-) -> Answer | PageWanted:
+) -> OwnAnswer | PageWanted:
     """What the client gets for a refusal. The one place where decisions become HTTP in reverse-proxy mode.
     `held` is the name under which the form that was sent is kept."""
     is_page = is_page_load(head, target.method)
     if isinstance(refusal, StepUpRequired):
         location = step_up_url(refusal, target, head, held=held)
         if is_page:
-            return Answer(303, NEVER_STORED + b"Location: %s\r\n" % location.encode())
+            return OwnAnswer(303, NEVER_STORED + b"Location: %s\r\n" % location.encode())
         return step_up_problem(refusal, request_id, location)
     if isinstance(refusal, AuthenticationRequired):
         location = login_url(refusal.portal, target, head)
         # Without a host it is no browser and no script of a page, but a load balancer: it takes a redirect
         # for life, 401 for none.
         if is_page or (head.is_http_1_0 and not head.host and head.method in {"GET", "HEAD"}):
-            return Answer(303, NEVER_STORED + b"Location: %s\r\n" % location.encode())
+            return OwnAnswer(303, NEVER_STORED + b"Location: %s\r\n" % location.encode())
         return problem(401, refusal.reason, request_id, login_url=location, portal=refusal.portal)
     status = 503 if isinstance(refusal, Unavailable) else _STATUSES.get(refusal.reason, 403)
     if is_page:
@@ -154,9 +154,9 @@ def _particulars(refusal: Denied | Unavailable, target: RequestTarget, head: Req
     return said if levels is None else said + b"X-Authproxy-Levels: %d %d\r\n" % levels
 
 
-def options(allowed: frozenset[str]) -> Answer:
+def options(allowed: frozenset[str]) -> OwnAnswer:
     """What may be asked here, to whoever asks (RFC 9110 §9.3.7)."""
-    return Answer(200, b"Allow: %s\r\n" % ", ".join(sorted(allowed)).encode())
+    return OwnAnswer(200, b"Allow: %s\r\n" % ", ".join(sorted(allowed)).encode())
 
 
 def problem(
@@ -167,7 +167,7 @@ def problem(
     login_url: str | None = None,
     portal: Portal | None = None,
     levels: tuple[int, int] | None = None,
-) -> Answer:
+) -> OwnAnswer:
     """An `application/problem+json` answer with the reason and the request id; for 401 also the place to sign
     in."""
     members = problems.members(status, reason, request_id, levels=levels)
@@ -178,10 +178,10 @@ def problem(
         headers += b"WWW-Authenticate: %s\r\n" % problems.challenge(portal.portal_id, reason).encode()
     if status == 503:
         headers += _RETRY
-    return Answer(status, headers, _written(members))
+    return OwnAnswer(status, headers, _written(members))
 
 
-def step_up_problem(required: StepUpRequired, request_id: str, location: str) -> Answer:
+def step_up_problem(required: StepUpRequired, request_id: str, location: str) -> OwnAnswer:
     """What a script learns of a missing fresh proof: the challenge of RFC 9470 §3, and in the body which
     methods would do and where a person is asked."""
     wanted = required.route.requirement.step_up
@@ -194,14 +194,16 @@ def step_up_problem(required: StepUpRequired, request_id: str, location: str) ->
     if level > Level.LOW:
         members["level_needed"] = int(level)
     challenge = problems.challenge(required.portal.portal_id, required.reason, max_age=age)
-    return Answer(401, _PROBLEM + b"WWW-Authenticate: %s\r\n" % challenge.encode(), _written(members))
+    return OwnAnswer(401, _PROBLEM + b"WWW-Authenticate: %s\r\n" % challenge.encode(), _written(members))
 
 
 def _written(members: dict[str, object]) -> bytes:
     return json.dumps(members, ensure_ascii=True).encode() + b"\n"
 
 
-def plain(status: int, reason: Reason, request_id: str, allowed: frozenset[str] = methods.ORDINARY) -> Answer:
+def plain(
+    status: int, reason: Reason, request_id: str, allowed: frozenset[str] = methods.ORDINARY
+) -> OwnAnswer:
     """An answer for whoever cannot be told apart: one line of text that names the reason and repeats nothing
     that was sent. `allowed` are the methods that would not have been answered 405."""
     text = f"{status} {HTTPStatus(status).phrase}: {reason.value}\nRequest: {request_id}\n"
@@ -210,10 +212,10 @@ def plain(status: int, reason: Reason, request_id: str, allowed: frozenset[str] 
         headers += b"Allow: %s\r\n" % ", ".join(sorted(allowed)).encode()
     elif status == 503:
         headers += _RETRY
-    return Answer(status, headers, text.encode())
+    return OwnAnswer(status, headers, text.encode())
 
 
-def head_bytes(given: Answer, *, date: bytes, keeps_alive: bool, is_http_1_0: bool) -> bytes:
+def head_bytes(given: OwnAnswer, *, date: bytes, keeps_alive: bool, is_http_1_0: bool) -> bytes:
     """Status line, headers and framing of a complete answer. `date` is a finished line."""
     connection = (
         b""

@@ -38,6 +38,7 @@ class RequestHead:
 
     __slots__ = (
         "_index",
+        "authenticates_connection",
         "connection",
         "content_length",
         "cookies",
@@ -46,7 +47,6 @@ class RequestHead:
         "host",
         "is_chunked",
         "is_http_1_0",
-        "is_personal",
         "is_relayed",
         "keeps_alive",
         "method",
@@ -75,7 +75,7 @@ class RequestHead:
         self.expects_continue = False
         self.upgrade = upgrade
         self.connection = b""
-        self.is_personal = False
+        self.authenticates_connection = False
         """Whether it authenticates the connection that it is sent on (NTLM, Negotiate)."""
         self.is_relayed = False
         """Whether it says anything of intermediaries on its way (Via, Max-Forwards)."""
@@ -183,7 +183,7 @@ def _upgrade(head: RequestHead, value: bytes) -> int:
 
 
 def _authorization(head: RequestHead, value: bytes) -> int:
-    head.is_personal = head.is_personal or authenticates_connection(value)
+    head.authenticates_connection = head.authenticates_connection or authenticates_connection(value)
     return 0
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 from authproxy.access import target as request_target
 from authproxy.access.decision import (
@@ -25,7 +25,7 @@ from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget, TargetRefused
 from authproxy.edge.rules.refusals import (
     NEVER_STORED,
-    Answer,
+    OwnAnswer,
     is_page_load,
     login_url,
     problem,
@@ -67,20 +67,12 @@ class SubrequestRefused(ValueError):  # noqa: N818
     """The subrequest does not say in one way what was originally asked."""
 
 
-class HasPortal(Protocol):
-    portal: Portal
+PortalAt = Callable[[bytes, int], tuple[str, Portal | None]]
+"""Canonical host and portal for a raw host and the scheme's default port. Raises TargetRefused."""
 
 
-SiteT = TypeVar("SiteT", bound=HasPortal)
-SiteAt = Callable[[bytes, int], tuple[str, SiteT | None]]
-"""Canonical host and site for a raw host and the scheme's default port; raises TargetRefused."""
-
-
-def original(
-    head: RequestHead, dialect: Dialect, site_at: SiteAt[SiteT]
-) -> tuple[RequestTarget, SiteT | None]:
-    """The original request in canonical form, and the site that it was for (None for a host that is
-    nobody's).
+def original(head: RequestHead, dialect: Dialect, portal_at: PortalAt) -> RequestTarget:
+    """The original request in canonical form. `portal_at` says what is accepted in it.
 
     Raises SubrequestRefused if a header is missing, repeated, unreadable or contradicted."""
     try:
@@ -95,32 +87,32 @@ def original(
         authority, _, _ = rest.partition(b"/")
         raw = rest[len(authority) :]
         default_port = 443 if scheme == b"https" else 80
-        host, site = site_at(authority, default_port)
+        host, portal = portal_at(authority, default_port)
         target = request_target.parse(
             method=method.decode("ascii"),
             target=raw.decode("ascii"),
             host=host,
-            accepts_encoded_slash=site is not None and site.portal.accepts_encoded_slash,
-            accepts_encoded_percent=site is not None and site.portal.accepts_encoded_percent,
+            accepts_encoded_slash=portal is not None and portal.accepts_encoded_slash,
+            accepts_encoded_percent=portal is not None and portal.accepts_encoded_percent,
         )
         for name in dialect.must_agree:
             if any(value != raw for value in index.get(name, ())):
                 raise SubrequestRefused("two headers disagree about the original target")
         for name in dialect.must_agree_on_host:
-            if any(site_at(value, default_port)[0] != host for value in index.get(name, ())):
+            if any(portal_at(value, default_port)[0] != host for value in index.get(name, ())):
                 raise SubrequestRefused("two headers disagree about the original host")
     except (HeadRefused, TargetRefused, UnicodeDecodeError) as refused:
         raise SubrequestRefused("the original request cannot be read in one way only") from refused
-    return target, site
+    return target
 
 
 def answer(
     decision: Decision, *, original: RequestTarget, head: RequestHead, dialect: Dialect, request_id: str
-) -> Answer:
+) -> OwnAnswer:
     """What the front proxy is told. Allow is exactly 200 with every identity header and no cookie; 503 is
     never softened to 401."""
     if isinstance(decision, Allowed):
-        return Answer(
+        return OwnAnswer(
             200, NEVER_STORED + decision.identity_headers + b"X-Request-Id: %s\r\n" % request_id.encode()
         )
     if isinstance(decision, AuthenticationRequired):
@@ -134,16 +126,16 @@ def answer(
         return problem(503 if isinstance(decision, Unavailable) else 403, decision.reason, request_id)
     if is_page_load(head, original.method):
         status = 302 if dialect.redirects else 401
-        return Answer(status, refusal.headers + b"Location: %s\r\n" % location.encode(), refusal.body)
+        return OwnAnswer(status, refusal.headers + b"Location: %s\r\n" % location.encode(), refusal.body)
     return refusal
 
 
-def passed(request_id: str) -> Answer:
+def passed(request_id: str) -> OwnAnswer:
     """What the front proxy is told of a CORS preflight that goes to the portal: nothing about anybody."""
-    return Answer(200, NEVER_STORED + b"X-Request-Id: %s\r\n" % request_id.encode())
+    return OwnAnswer(200, NEVER_STORED + b"X-Request-Id: %s\r\n" % request_id.encode())
 
 
-def refusal(reason: Reason, request_id: str, *, status: int = 403) -> Answer:
+def refusal(reason: Reason, request_id: str, *, status: int = 403) -> OwnAnswer:
     """The answer to a subrequest from a stranger, or that does not say what was asked: never an allow (an
     authentication bypass of CVSS 10 began with a parse error that answered 200). 503 stands for a fault of
     ours. nginx makes 500 of every other status."""

@@ -105,9 +105,9 @@ class UpstreamConnection(asyncio.Protocol):
         "_reader",
         "_transport",
         "idle_since",
+        "is_authenticated",
         "is_long",
         "is_open",
-        "is_personal",
         "is_reusable",
         "served",
     )
@@ -134,7 +134,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.is_reusable = pool.reuses
         self.is_long = False
         """Whether it counts among the pool's streams."""
-        self.is_personal = False
+        self.is_authenticated = False
         """Whether somebody has authenticated on it: nobody else may use it any more."""
         self.idle_since = 0.0
         self.served = 0
@@ -424,7 +424,7 @@ class UpstreamConnection(asyncio.Protocol):
             elif (
                 16 <= length_of_name <= 18 and name.lower() in _CHALLENGES and authenticates_connection(value)
             ):
-                self.is_personal = True
+                self.is_authenticated = True
         if self._is_head_request or head.status in (204, 304):
             head.has_body = False
         if not self._parser.should_keep_alive():

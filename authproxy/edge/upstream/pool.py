@@ -87,7 +87,7 @@ class UpstreamPool:
         self._idle_timeout = upstream_idle_timeout
         self._idle: deque[UpstreamConnection] = deque()
         self._open: set[UpstreamConnection] = set()
-        self._personal: dict[UpstreamConnection, None] = {}
+        self._authenticated: dict[UpstreamConnection, None] = {}
         """Those that rest for their one client, in order."""
         self._connecting = 0
         self._long = 0
@@ -107,7 +107,7 @@ class UpstreamPool:
 
     @property
     def use(self) -> PoolUse:
-        idle = len(self._idle) + len(self._personal)
+        idle = len(self._idle) + len(self._authenticated)
         return PoolUse(
             in_use=len(self._open) - idle - self._long, idle=idle, long=self._long, waiting=len(self._waiting)
         )
@@ -138,10 +138,10 @@ class UpstreamPool:
         try:
             async with asyncio.timeout(self._connect_timeout):
                 while self._is_full():
-                    if self._personal:
+                    if self._authenticated:
                         # It is better that one person authenticates to the portal again than that another
                         # waits for a connection that rests.
-                        self._evict(next(iter(self._personal)))
+                        self._evict(next(iter(self._authenticated)))
                     connection = await self._wait_for_turn()
                     if connection is not None:
                         return connection
@@ -211,7 +211,7 @@ class UpstreamPool:
         else:
             self._discard(connection)
 
-    def keep_personal(self, connection: UpstreamConnection, now: float) -> bool:
+    def keep_authenticated(self, connection: UpstreamConnection, now: float) -> bool:
         """As `give_back`, but the connection waits for whoever has it. False if it is closed instead."""
         if connection.is_long:
             self._shorten(connection)
@@ -219,26 +219,26 @@ class UpstreamPool:
             self._discard(connection)
             return False
         connection.idle_since = now
-        self._personal[connection] = None
+        self._authenticated[connection] = None
         return True
 
-    def take_personal(self, connection: UpstreamConnection) -> bool:
+    def take_authenticated(self, connection: UpstreamConnection) -> bool:
         """Whether a connection that was kept is still there; it is in use then."""
-        if connection not in self._personal:
+        if connection not in self._authenticated:
             return False
-        del self._personal[connection]
+        del self._authenticated[connection]
         if connection.is_open and connection.is_reusable:
             return True
         self._discard(connection)
         return False
 
-    def drop_personal(self, connection: UpstreamConnection) -> None:
+    def drop_authenticated(self, connection: UpstreamConnection) -> None:
         """Closes a connection that was kept: its client connection has gone."""
-        if connection in self._personal:
+        if connection in self._authenticated:
             self._evict(connection)
 
     def _evict(self, connection: UpstreamConnection) -> None:
-        del self._personal[connection]
+        del self._authenticated[connection]
         self._discard(connection)
 
     def prolong(self, connection: UpstreamConnection) -> None:
@@ -263,12 +263,12 @@ class UpstreamPool:
         self._distrusted_since = None
         for connection in self._open:
             connection.is_reusable = False
-        for connection in (*self._idle, *self._personal):
+        for connection in (*self._idle, *self._authenticated):
             self._discard(connection)
 
     def lost(self, connection: UpstreamConnection) -> None:
         self._open.discard(connection)
-        self._personal.pop(connection, None)
+        self._authenticated.pop(connection, None)
         if connection.is_long:
             connection.is_long = False
             self._long -= 1
@@ -280,7 +280,7 @@ class UpstreamPool:
         """Closes connections that rested too long; called now and then."""
         while self._idle and now - self._idle[0].idle_since >= self._idle_timeout:
             self._discard(self._idle.popleft())
-        for connection in [one for one in self._personal if now - one.idle_since >= self._idle_timeout]:
+        for connection in [one for one in self._authenticated if now - one.idle_since >= self._idle_timeout]:
             self._evict(connection)
         if self._is_distrusted:
             if self._distrusted_since is None:
@@ -292,7 +292,7 @@ class UpstreamPool:
         for connection in tuple(self._open):
             connection.abandon()
         self._idle.clear()
-        self._personal.clear()
+        self._authenticated.clear()
 
     def _discard(self, connection: UpstreamConnection) -> None:
         if connection.is_open:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from authproxy.edge.client.sockets import Address, CannotListen, bind
+from authproxy.edge.client.sockets import CannotListen, ListenAddress, bind
 
 HOLDS = """
 import socket, sys
@@ -22,8 +22,8 @@ sys.stdin.read()
 """
 
 
-def at(path: Path, **more) -> Address:
-    return Address(key="server.listen", unix_path=path, **more)
+def at(path: Path, **more) -> ListenAddress:
+    return ListenAddress(key="server.listen", unix_path=path, **more)
 
 
 def listening(path: Path, **more):
@@ -70,7 +70,7 @@ def test_nothing_is_bound_when_one_address_cannot_be_had(tmp_path):
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        taken = Address(key="server.management", host="127.0.0.1", port=port)
+        taken = ListenAddress(key="server.management", host="127.0.0.1", port=port)
         with pytest.raises(
             CannotListen,
             match=rf"^server\.management: 127\.0\.0\.1:{port} is taken by process {os.getpid()} ",
@@ -142,4 +142,4 @@ def test_what_is_missing_is_said(tmp_path):
     with pytest.raises(CannotListen, match=f"the folder {tmp_path}/run is missing"):
         bind([at(tmp_path / "run" / "edge.sock")])
     with pytest.raises(CannotListen, match="this machine has no such address"):
-        bind([Address(key="server.listen", host="192.0.2.1", port=8080)])
+        bind([ListenAddress(key="server.listen", host="192.0.2.1", port=8080)])

@@ -10,7 +10,7 @@ from authproxy.access.decision import AuthenticationRequired, Denied, Reason, St
 from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.target import RequestTarget
 from authproxy.edge.rules import refusals
-from authproxy.edge.rules.refusals import Answer, PageWanted, is_page_load, login_url
+from authproxy.edge.rules.refusals import OwnAnswer, PageWanted, is_page_load, login_url
 from authproxy.edge.rules.request_head import RequestHead
 from authproxy.identity.assurance import Level
 from tests.support.session_builders import new_ticket, session_for
@@ -61,11 +61,11 @@ def test_two_referers_are_none():
 def test_a_person_without_a_session_is_redirected_and_a_script_never_is():
     required = AuthenticationRequired(reason=Reason.NO_SESSION, portal=PORTAL)
     page = refusals.answer(required, target=target(), head=head(NAVIGATES), request_id="r1")
-    assert isinstance(page, Answer)
+    assert isinstance(page, OwnAnswer)
     assert page.status == 303
     assert b"\r\nLocation: https://acq.example/.authproxy/login?rt=" in page.headers
     script = refusals.answer(required, target=target(), head=head(), request_id="r1")
-    assert isinstance(script, Answer)
+    assert isinstance(script, OwnAnswer)
     assert (script.status, b"Location" in script.headers) == (401, False)
     assert b'WWW-Authenticate: Bearer realm="acq"\r\n' in script.headers
     told = json.loads(script.body)
@@ -82,7 +82,7 @@ def test_what_signing_in_does_not_mend_is_a_page_or_a_problem(refusal, status):
         status, refusal.reason
     )
     script = refusals.answer(refusal, target=target(), head=head(), request_id="r")
-    assert isinstance(script, Answer)
+    assert isinstance(script, OwnAnswer)
     assert (script.status, b"Retry-After: 5\r\n" in script.headers) == (status, status == 503)
     assert "login_url" not in json.loads(script.body)
 
@@ -124,14 +124,14 @@ def test_a_person_who_lacks_a_proof_is_led_to_where_it_is_asked_and_told_what_be
     fields, asked, held, location
 ):
     page = refusals.answer(WEAK, target=asked, head=head(*fields), request_id="r", held=held)
-    assert isinstance(page, Answer)
+    assert isinstance(page, OwnAnswer)
     assert (page.status, page.body) == (303, b"")
     assert f"\r\nLocation: https://acq.example/.authproxy/{location}\r\n".encode() in page.headers
 
 
 def test_a_script_that_lacks_a_proof_is_told_as_rfc_9470_says_it():
     script = refusals.answer(WEAK, target=target(method="POST"), head=head(FORM), request_id="r1")
-    assert isinstance(script, Answer)
+    assert isinstance(script, OwnAnswer)
     assert (script.status, b"Location" in script.headers) == (401, False)
     [challenge] = [line for line in script.headers.split(b"\r\n") if line.startswith(b"WWW-Authenticate")]
     assert challenge == (
@@ -156,7 +156,7 @@ def test_a_script_that_lacks_a_proof_is_told_as_rfc_9470_says_it():
 def test_an_age_that_does_not_matter_is_not_told():
     once = replace(WEAK, route=replace(PAYMENTS, requirement=Requirement(step_up=StepUp(methods=("sms",)))))
     script = refusals.answer(once, target=target(), head=head(), request_id="r")
-    assert isinstance(script, Answer)
+    assert isinstance(script, OwnAnswer)
     assert b"max_age" not in script.headers + script.body
     nothing = replace(WEAK, route=replace(PAYMENTS, requirement=Requirement()))
     assert json.loads(refusals.step_up_problem(nothing, "r", "https://x").body)["methods"] == []
@@ -179,14 +179,14 @@ def test_what_a_page_may_say_of_a_denial_goes_with_it():
     denied = Denied(reason=Reason.LEVEL_TOO_LOW, portal=PORTAL, route=route, session=session)
     page = refusals.answer(denied, target=target(), head=head(NAVIGATES), request_id="r")
     assert isinstance(page, PageWanted)
-    assert page.said.decode().split("\r\n") == [
+    assert page.particulars.decode().split("\r\n") == [
         "X-Authproxy-Return-To: /page%3Fa%3Db%26c%3Dd",
         "X-Authproxy-Person: %C5%BDiva%2C%20ziva%40example.si",
         "X-Authproxy-Levels: 20 30",
         "",
     ]
     script = refusals.answer(denied, target=target(), head=head(), request_id="r")
-    assert isinstance(script, Answer)
+    assert isinstance(script, OwnAnswer)
     assert (json.loads(script.body)["level"], json.loads(script.body)["level_needed"]) == (20, 30)
 
 
@@ -194,7 +194,8 @@ def test_levels_are_told_only_where_they_are_the_reason():
     route = Route(name="acq/a", path="/a", requirement=Requirement(level=Level.HIGH))
     denied = Denied(reason=Reason.METHOD_NOT_ALLOWED_HERE, portal=PORTAL, route=route, session=SESSION)
     assert (
-        b"Levels" not in refusals.answer(denied, target=target(), head=head(NAVIGATES), request_id="r").said
+        b"Levels"
+        not in refusals.answer(denied, target=target(), head=head(NAVIGATES), request_id="r").particulars
     )
     assert b"level" not in refusals.answer(denied, target=target(), head=head(), request_id="r").body
 
@@ -229,7 +230,7 @@ def test_a_status_without_a_title_of_its_own_has_the_standards_phrase():
 )
 def test_the_connection_is_said_where_it_is_not_understood(keeps_alive, is_http_1_0, connection):
     written = refusals.head_bytes(
-        Answer(403, b"X: y\r\n", b"body"),
+        OwnAnswer(403, b"X: y\r\n", b"body"),
         date=b"Date: now\r\n",
         keeps_alive=keeps_alive,
         is_http_1_0=is_http_1_0,

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -23,12 +22,12 @@ from authproxy.edge.rules.subrequest import DIALECTS, NGINX, SubrequestRefused, 
 from tests.support.session_builders import new_ticket, session_for
 
 PORTAL = Portal(portal_id="acq", origin="https://acq.example", host="acq.example", routes=())
-OPTED_IN = SimpleNamespace(portal=dataclasses.replace(PORTAL, accepts_encoded_slash=True))
+OPTED_IN = dataclasses.replace(PORTAL, accepts_encoded_slash=True)
 
 
-def site_at(raw: bytes, default_port: int):
+def portal_at(raw: bytes, default_port: int):
     host = canonical_host(raw.decode("ascii"), default_port)
-    return host, {"acq.example": SimpleNamespace(portal=PORTAL), "opted.example": OPTED_IN}.get(host)
+    return host, {"acq.example": PORTAL, "opted.example": OPTED_IN}.get(host)
 
 
 def head(*fields: tuple[bytes, bytes]) -> RequestHead:
@@ -42,20 +41,18 @@ def asked(
 
 
 def test_the_original_request_is_read_in_canonical_form():
-    target, site = original(asked(b"https://ACQ.example:443/%61?b", b"POST"), NGINX, site_at)
+    target = original(asked(b"https://ACQ.example:443/%61?b", b"POST"), NGINX, portal_at)
     assert target == RequestTarget("POST", "acq.example", "/a", "b")
-    assert site is not None
-    assert site.portal is PORTAL
 
 
-def test_a_host_of_nobody_has_no_site():
-    assert original(asked(b"http://other.example/"), NGINX, site_at)[1] is None
+def test_a_host_of_nobody_is_read_too():
+    assert original(asked(b"http://other.example/"), NGINX, portal_at).host == "other.example"
 
 
 def test_a_portal_that_opted_in_to_encoded_slashes_is_asked_with_them():
-    assert original(asked(b"http://opted.example/a%2fb"), NGINX, site_at)[0].path == "/a%2Fb"
+    assert original(asked(b"http://opted.example/a%2fb"), NGINX, portal_at).path == "/a%2Fb"
     with pytest.raises(SubrequestRefused):
-        original(asked(b"http://acq.example/a%2fb"), NGINX, site_at)
+        original(asked(b"http://acq.example/a%2fb"), NGINX, portal_at)
 
 
 @pytest.mark.parametrize(
@@ -78,18 +75,18 @@ def test_a_portal_that_opted_in_to_encoded_slashes_is_asked_with_them():
 )
 def test_what_does_not_say_in_one_way_what_was_asked_is_refused(given):
     with pytest.raises(SubrequestRefused):
-        original(given, NGINX, site_at)
+        original(given, NGINX, portal_at)
 
 
 def test_agreement_is_no_contradiction():
     more = ((b"X-Original-URI", b"/%61"), (b"X-Original-Host", b"ACQ.example"))
-    assert original(asked(b"http://acq.example/%61", b"GET", *more), NGINX, site_at)[0].path == "/a"
+    assert original(asked(b"http://acq.example/%61", b"GET", *more), NGINX, portal_at).path == "/a"
 
 
 @given(some.binary(max_size=40), some.binary(max_size=8))
 def test_nothing_but_a_target_or_a_refusal_comes_of_any_bytes(url, method):
     try:
-        target, _ = original(asked(url, method), NGINX, site_at)
+        target = original(asked(url, method), NGINX, portal_at)
     except SubrequestRefused:
         return
     assert target.path.startswith("/")
@@ -104,7 +101,7 @@ def test_allow_is_exactly_200_with_the_finished_lines_and_the_request_id():
         identity_headers=b"X-Auth-Subject: ana\r\n",
     )
     said = subrequest.answer(
-        allowed, original=original(asked(), NGINX, site_at)[0], head=head(), dialect=NGINX, request_id="r1"
+        allowed, original=original(asked(), NGINX, portal_at), head=head(), dialect=NGINX, request_id="r1"
     )
     assert (said.status, said.body) == (200, b"")
     assert said.headers.endswith(b"X-Auth-Subject: ana\r\nX-Request-Id: r1\r\n")
@@ -134,7 +131,7 @@ WEAK = StepUpRequired(portal=PORTAL, route=PAYMENTS, session=session_for(new_tic
 )
 def test_each_kind_of_proxy_is_answered_as_it_can_hear(decision, fields, redirects, status, has_location):
     dialect = dataclasses.replace(NGINX, redirects=redirects)
-    target, _ = original(asked(), NGINX, site_at)
+    target = original(asked(), NGINX, portal_at)
     said = subrequest.answer(decision, original=target, head=head(*fields), dialect=dialect, request_id="r")
     assert (said.status, b"\r\nLocation: " in said.headers) == (status, has_location)
 
@@ -143,7 +140,7 @@ def test_each_kind_of_proxy_is_answered_as_it_can_hear(decision, fields, redirec
     ("method", "ending"), [(b"GET", b"for=acq/payments\r\n"), (b"POST", b"for=acq/payments&lost=yes\r\n")]
 )
 def test_a_front_proxy_is_told_where_a_proof_is_asked_and_that_a_form_is_lost(method, ending):
-    target, _ = original(asked(method=method), NGINX, site_at)
+    target = original(asked(method=method), NGINX, portal_at)
     said = subrequest.answer(WEAK, original=target, head=head(NAVIGATES), dialect=NGINX, request_id="r")
     assert b"\r\nLocation: https://acq.example/.authproxy/step-up?rt=" in said.headers
     assert said.headers.endswith(ending)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 
 
-class Shares:
+class ConnectionShares:
     """At most `limit` for each name at a time; 0 is no limit. Names that have none are forgotten."""
 
     __slots__ = ("_limit", "_taken")

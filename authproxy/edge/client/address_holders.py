@@ -1,5 +1,5 @@
-"""Which process listens at an address that we want, for the message with which a start is refused. It works
-on Linux; elsewhere it says "another process"."""
+"""Which process listens at an address that we want, for the error message at start-up. Works on Linux;
+elsewhere it says "another process"."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from typing import Final
 
 _PROC: Final = Path("/proc")
 _LISTENING: Final = "0A"
-_SOMEBODY: Final = "another process"
+_UNKNOWN: Final = "another process"
 
 
 def of_port(port: int) -> str:
-    """The process that listens at a TCP port of this machine, as far as we may see it."""
+    """The process that listens at a TCP port of this machine, if we may see it."""
     sockets = {f"socket:[{inode}]" for inode in _listening_at(port)}
     for process in _PROC.glob("[0-9]*") if sockets else ():
         try:
             if any(str(descriptor.readlink()) in sockets for descriptor in (process / "fd").iterdir()):
                 return described(int(process.name))
         except OSError:
-            continue  # somebody else's process, or one that has just ended
-    return _SOMEBODY
+            continue  # the process is another user's, or has just ended
+    return _UNKNOWN
 
 
 def of_connection(connection: socket.socket) -> str:
     """The process that listens behind a Unix socket to which we have connected."""
     if not hasattr(socket, "SO_PEERCRED"):
-        return _SOMEBODY
-    found: int = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
-    return described(found) if found else _SOMEBODY
+        return _UNKNOWN
+    process_id: int = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+    return described(process_id) if process_id else _UNKNOWN
 
 
 def described(process_id: int) -> str:

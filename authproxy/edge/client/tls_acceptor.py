@@ -1,8 +1,8 @@
-"""Accepts TCP connections for TLS: each counts from the moment it is accepted, and has a limited time for its
+"""Accepts TCP connections for TLS. Each counts from the moment it is accepted, and has a limited time for its
 handshake.
 
-The loop's own server tells of a connection only after the handshake. Until then whoever says nothing would be
-counted by nobody.
+The loop's own server reports a connection only after the handshake. Clients that connect and say nothing
+would not be counted until then.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from authproxy.edge.client.connection import ClientConnection
+from authproxy.edge.client.connection import ClientConnection, ConnectionRegister
 from authproxy.edge.rules.client_address import peer_of
 
 _AT_ONCE: Final = 128
@@ -27,38 +27,21 @@ _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.
 _RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
-class Roll(Protocol):
-    """The listener's side: knows who is connected."""
-
-    def arrived(self, descriptor: int, peer: str) -> ClientConnection | None:
-        """A connection that counts from now on; None if there is no room for one more, for one more of this
-        peer, or for one with this descriptor."""
-        ...
-
-    def not_arrived(self, connection: ClientConnection) -> None:
-        """Its handshake is over. If that failed, it counts no longer."""
-        ...
-
-    def exhausted(self) -> None:
-        """There is no descriptor for a connection that waits."""
-        ...
-
-
-class TlsDoor:
+class TlsAcceptor:
     """One listening socket. `handshake_for` is seconds; `spawn` runs a handshake in the background."""
 
     def __init__(
         self,
         listening: socket.socket,
         tls: ssl.SSLContext,
-        roll: Roll,
+        register: ConnectionRegister,
         *,
         handshake_for: float,
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
     ) -> None:
         self._listening = listening
         self._tls = tls
-        self._roll = roll
+        self._register = register
         self._handshake_for = handshake_for
         self._spawn = spawn
         self._handshakes: set[asyncio.Task[None]] = set()
@@ -86,7 +69,7 @@ class TlsDoor:
         self._listening.close()
 
     def cut(self) -> None:
-        """Cuts who has not finished the handshake: a request cannot have come from there."""
+        """Cuts connections whose handshake is not finished. They cannot have sent a request."""
         for handshake in tuple(self._handshakes):
             handshake.cancel()
 
@@ -97,7 +80,7 @@ class TlsDoor:
     def _accept(self) -> None:
         for _ in range(_AT_ONCE):
             try:
-                taken, name = self._listening.accept()
+                accepted, name = self._listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
@@ -105,34 +88,34 @@ class TlsDoor:
                     raise
                 self._pause()
                 return
-            self._admit(taken, peer_of(name))
+            self._admit(accepted, peer_of(name))
 
     def _pause(self) -> None:
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._listening)
         loop.call_later(_PAUSE, self._resume)
-        self._roll.exhausted()
+        self._register.exhausted()
 
-    def _admit(self, taken: socket.socket, peer: str) -> None:
-        taken.setblocking(False)
-        connection = self._roll.arrived(taken.fileno(), peer)
+    def _admit(self, accepted: socket.socket, peer: str) -> None:
+        accepted.setblocking(False)
+        connection = self._register.arrived(accepted.fileno(), peer)
         if connection is None:
-            # A reset, so that a refused connection takes no place in the kernel either.
+            # With a reset, a refused connection takes no memory in the kernel either.
             with contextlib.suppress(OSError):
-                taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
-            taken.close()
+                accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+            accepted.close()
             return
-        handshake = self._spawn(self._shake(taken, connection))
+        handshake = self._spawn(self._shake(accepted, connection))
         self._handshakes.add(handshake)
         handshake.add_done_callback(self._handshakes.discard)
 
-    async def _shake(self, taken: socket.socket, connection: ClientConnection) -> None:
+    async def _shake(self, accepted: socket.socket, connection: ClientConnection) -> None:
         loop = asyncio.get_running_loop()
         try:
             await loop.connect_accepted_socket(
-                lambda: connection, taken, ssl=self._tls, ssl_handshake_timeout=self._handshake_for
+                lambda: connection, accepted, ssl=self._tls, ssl_handshake_timeout=self._handshake_for
             )
         except OSError:
-            pass  # no TLS, no common cipher, no end in time: the client's affair
+            pass  # no TLS, no common cipher, or too slow: the client's own problem
         finally:
-            self._roll.not_arrived(connection)
+            self._register.not_arrived(connection)

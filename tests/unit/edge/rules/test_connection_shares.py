@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from authproxy.edge.rules.shares import Shares
+from authproxy.edge.rules.connection_shares import ConnectionShares
 
 
 def test_nobody_has_more_than_their_share_and_others_keep_theirs():
-    shares = Shares(2)
+    shares = ConnectionShares(2)
     assert [shares.take("a") for _ in range(4)] == [True, True, False, False]
     assert shares.take("b")
     shares.give_back("a")
@@ -12,7 +12,7 @@ def test_nobody_has_more_than_their_share_and_others_keep_theirs():
 
 
 def test_names_without_a_share_are_forgotten():
-    shares = Shares(2)
+    shares = ConnectionShares(2)
     for name in map(str, range(100)):
         shares.take(name)
         shares.give_back(name)
@@ -20,5 +20,5 @@ def test_names_without_a_share_are_forgotten():
 
 
 def test_nought_is_no_limit():
-    shares = Shares(0)
+    shares = ConnectionShares(0)
     assert all(shares.take("a") for _ in range(100_000))

@@ -12,7 +12,7 @@ from authproxy.edge.upstream.connection import UpstreamConnection
 from authproxy.edge.upstream.pool import UpstreamPool
 
 
-class Personal:
+class AuthenticatedConnection:
     """A client connection keeps this between two of its requests. A front proxy may send the requests of
     several people over one client connection, so only the session that has authenticated may use it again."""
 
@@ -31,10 +31,10 @@ class Personal:
         if ticket != self._ticket:
             self.close()
             return None
-        return self._connection if pool.take_personal(self._connection) else None
+        return self._connection if pool.take_authenticated(self._connection) else None
 
     def has(self, connection: UpstreamConnection) -> bool:
         return connection is self._connection
 
     def close(self) -> None:
-        self._pool.drop_personal(self._connection)
+        self._pool.drop_authenticated(self._connection)

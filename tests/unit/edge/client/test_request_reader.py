@@ -1,0 +1,96 @@
+"""Bytes become heads, pieces of bodies and ends of requests, however they are cut into reads."""
+
+from __future__ import annotations
+
+import pytest
+
+from authproxy.edge.client.request_reader import RequestEnd, RequestReader
+from authproxy.edge.rules.request_head import RequestHead
+from authproxy.edge.site import EdgeLimits
+
+GET = b"GET /a HTTP/1.1\r\nHost: acq.example\r\n\r\n"
+POST = b"POST /b HTTP/1.1\r\nHost: acq.example\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n"
+H2C = b"POST /c HTTP/1.1\r\nHost: acq.example\r\nUpgrade: h2c\r\nContent-Length: 3\r\n\r\nabc"
+WEBSOCKET = b"GET /d HTTP/1.1\r\nHost: acq.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+
+def told(part: RequestHead | bytes | RequestEnd) -> bytes:
+    if isinstance(part, RequestHead):
+        return b"head of " + part.target.encode()
+    return b"end " + part.trailers if isinstance(part, RequestEnd) else part
+
+
+def read(reader: RequestReader, *pieces: bytes) -> list[bytes]:
+    parts: list[bytes] = []
+    for piece in pieces:
+        unread = piece
+        while unread and reader.refusal is None:
+            unread = reader.feed(unread)
+            parts += map(told, reader.take_parts())
+    return parts
+
+
+def test_parts_come_in_order_and_are_handed_out_once():
+    reader = RequestReader(EdgeLimits())
+    assert read(reader, GET + POST) == [b"head of /a", b"end ", b"head of /b", b"abc", b"end X: y\r\n"]
+    assert reader.take_parts() == []
+    assert not reader.is_in_request
+
+
+@pytest.mark.parametrize("request_bytes", [GET, POST, H2C])
+def test_a_request_in_single_bytes_is_the_same_request(request_bytes):
+    whole = read(RequestReader(EdgeLimits()), request_bytes)
+    single = read(RequestReader(EdgeLimits()), *(bytes([byte]) for byte in request_bytes))
+    assert (single[0], b"".join(single[1:-1]), single[-1]) == (whole[0], b"".join(whole[1:-1]), whole[-1])
+
+
+def test_the_body_behind_a_declined_upgrade_is_read_and_the_next_request_too():
+    reader = RequestReader(EdgeLimits())
+    assert read(reader, H2C + GET) == [b"head of /c", b"abc", b"end ", b"head of /a", b"end "]
+    assert reader.refusal is None
+
+
+def test_what_stands_behind_a_websocket_handshake_is_not_read():
+    reader = RequestReader(EdgeLimits())
+    assert reader.feed(WEBSOCKET + b"frames") == b"frames"
+    assert [told(part) for part in reader.take_parts()] == [b"head of /d", b"end "]
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (GET + b"BREW /pot HTTP/1.1\r\n\r\n", 405),
+        (GET + b"nonsense\r\n\r\n", 405),
+        (GET + b"GET / HTTP/1.1\r\nHost acq.example\r\n\r\n", 400),
+        (GET + b"GET / HTTP/2.7\r\nHost: acq.example\r\n\r\n", 400),
+        (GET + b"GET / RTSP/1.0\r\nHost: acq.example\r\n\r\n", 505),
+        (GET + GET.replace(b"/a", b"/" + b"a" * 100), 414),
+        (GET + GET.replace(b"\r\n\r\n", b"\r\nX: " + b"y" * 300 + b"\r\n\r\n"), 431),
+        (GET + WEBSOCKET.replace(b"\r\n\r\n", b"\r\nContent-Length: 3\r\n\r\nabc"), 400),
+    ],
+)
+def test_what_is_refused_is_noted_and_what_stood_before_it_is_handed_out(data, status):
+    reader = RequestReader(EdgeLimits(target_size=50, head_size=200))
+    assert read(reader, data)[:2] == [b"head of /a", b"end "]
+    assert reader.refusal is not None
+    assert reader.refusal.status == status
+
+
+def test_a_field_that_never_ends_counts_from_the_second_read_on():
+    reader = RequestReader(EdgeLimits(head_size=200))
+    assert read(reader, GET[:-2] + b"X: y", b"y" * 100, b"y" * 101) == []
+    assert reader.refusal is not None
+    assert reader.refusal.status == 431
+
+
+def test_a_refused_trailer_has_no_end_before_it():
+    reader = RequestReader(EdgeLimits())
+    assert read(reader, POST.replace(b"X: y", b"Content-Length: 9")) == [b"head of /b", b"abc"]
+    assert reader.refusal is not None
+    assert reader.refusal.status == 400
+
+
+def test_the_target_is_known_also_while_a_declined_upgrade_is_read_on():
+    reader = RequestReader(EdgeLimits())
+    read(reader, H2C[:-1])
+    assert (reader.target, reader.is_in_request) == (b"/c", True)
