@@ -31,7 +31,7 @@ from authproxy.bootstrap.stores import Stores, stores
 from authproxy.challenges.notices import Notices
 from authproxy.challenges.recovery import Cost
 from authproxy.dns.resolver import Resolver
-from authproxy.edge.client.sockets import ListenAddress, BoundAddress, bind
+from authproxy.edge.client.sockets import BoundAddress, ListenAddress, bind
 from authproxy.flows.access import Access
 from authproxy.flows.register.membership import Membership
 from authproxy.flows.sign_in.attempts import SignInDemand, SignIns

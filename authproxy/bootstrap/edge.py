@@ -11,7 +11,7 @@ from authproxy.bootstrap.server import limits
 from authproxy.edge.rules.client_address import TrustedProxies
 from authproxy.edge.rules.connection_shares import ConnectionShares
 from authproxy.edge.rules.via import Via
-from authproxy.edge.site import Gate, FormKeeping
+from authproxy.edge.site import FormKeeping, Gate
 from authproxy.edge.upstream.pool import Upstream, UpstreamPool
 from authproxy.flows.held.requests import HeldRequests
 from authproxy.telemetry.access_log import AccessLog
