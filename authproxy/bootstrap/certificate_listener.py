@@ -64,14 +64,14 @@ async def serve_certificates(components: Components) -> CertificateListener | No
         presenting=presenting,
         client_of=(lambda peer, _forwarded: (peer, False)) if ends_tls else _client_of(trusted),
         portals=components.presentations,
-        nowhere=components.no_portal,
+        no_portal=components.no_portal,
         links=links(components.settings.rekono),
         audit=sign_in.audit,
         metrics=components.metrics,
         rates=components.rates,
         hsts=hsts(components.settings.server.hsts),
         clock=sign_in.clock,
-        fresh=lambda: secrets.token_hex(8),
+        new_request_id=lambda: secrets.token_hex(8),
         zone=ZONE,
     )
     runner = web.AppRunner(

@@ -1,4 +1,4 @@
-"""The pages as one application: every route and the order of the middlewares stand here, and nowhere else."""
+"""The pages as one application: every route, and the order of the middlewares."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ from authproxy.web.step_up import StepUpPages
 from authproxy.web.templating import templates
 
 LARGEST_FORM = 16 * 1024
-"""Bytes; our largest form holds a return-to of 2 KiB."""
+"""Bytes. Our largest form holds a return-to of 2 KiB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepUpServices:
-    """What the pages of fresh proofs ask."""
+    """What the pages of step-ups and of methods call."""
 
     step_ups: StepUpChallenges
     held: HeldRequests
@@ -57,11 +57,7 @@ class StepUpServices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What the pages ask. `fresh` gives so many random bytes as URL-safe text without padding; `zone` is the
-    one times are shown in. `hsts` is the value of `Strict-Transport-Security`, None for no such header;
-    `nowhere` stands for the portal of a host that is nobody's. `certificates_end` tells when certificates
-    stop being accepted, once people are to be told. Without `seals` a refused sign-in is told at the address
-    of its callback."""
+    """What the pages call and show."""
 
     login: OpenIdSignIn
     logout: Logout
@@ -73,24 +69,30 @@ class Services:
     audit: Audit
     metrics: Metrics
     clock: Callable[[], datetime]
-    fresh: Callable[[int], str]
+    random_text: Callable[[int], str]
+    """URL-safe text of so many random bytes, without padding."""
     zone: tzinfo
+    """The zone of the times on pages."""
     step_up: StepUpServices
     rates: Rates = field(default_factory=lambda: Rates({}))
     hsts: str | None = None
-    nowhere: PortalPresentation = NO_PORTAL
+    """The value of `Strict-Transport-Security`; None sends no such header."""
+    no_portal: PortalPresentation = NO_PORTAL
+    """Stands for the portal at a host that belongs to none."""
     certificate_login: CertificateSignIn | None = None
     seals: RefusalSeals | None = None
+    """Without it, a refused sign-in is shown at the address of its callback."""
     certificates_end: Callable[[datetime], datetime | None] = lambda _now: None
-    keeps: Callable[[str], bool] = lambda _place: True
+    """When certificates stop being accepted; None as long as people need not be told."""
+    return_to_fits: Callable[[str], bool] = lambda _return_to: True
 
 
 def application(services: Services) -> web.Application:
-    """The application that answers below `/.authproxy/`, and the edge's own questions for refusal pages. It
-    trusts the `X-Authproxy-*` headers that it is sent: it must listen where only the edge can connect."""
-    spoken = templates(services.zone)
-    assets = Assets(spoken)
-    pages = Pages(templates=spoken, assets=assets, links=services.links)
+    """The application that answers below `/.authproxy/`, and gives the edge its refusal pages. It trusts the
+    `X-Authproxy-*` headers of requests, so it must listen where only the edge can connect."""
+    localized = templates(services.zone)
+    assets = Assets(localized)
+    pages = Pages(templates=localized, assets=assets, links=services.links)
     refusals = Refusals(pages)
     login = LoginPages(
         login=services.login,
@@ -100,10 +102,10 @@ def application(services: Services) -> web.Application:
         audit=services.audit,
         metrics=services.metrics,
         clock=services.clock,
-        fresh=services.fresh,
+        random_text=services.random_text,
         certificate_login=services.certificate_login,
         certificates_end=services.certificates_end,
-        keeps=services.keeps,
+        return_to_fits=services.return_to_fits,
     )
     session = SessionPages(
         sessions=services.sessions,
@@ -129,20 +131,23 @@ def application(services: Services) -> web.Application:
     )
     limiting = Limiting(rates=services.rates, metrics=services.metrics, clock=services.clock)
     navigations = Navigations(services.audit)
-    leaving = (
+    refused_sign_ins = (
         []
         if services.seals is None
         else [RefusedSignIns(refusals=refusals, seals=services.seals, clock=services.clock)]
     )
-    middlewares = [in_context(services.portals, services.nowhere), *(each.leaving for each in leaving)]
-    middlewares.append(answering_failures(refusals, services.nowhere))
+    middlewares = [
+        in_context(services.portals, services.no_portal),
+        *(page.leaving for page in refused_sign_ins),
+    ]
+    middlewares.append(answering_failures(refusals, services.no_portal))
     built = web.Application(middlewares=middlewares, client_max_size=LARGEST_FORM)
     built.on_response_prepare.append(securing(services.hsts))
     built.router.add_routes(
         [
             web.get(PREFIX + "login", login.choose),
             web.post(PREFIX + "login", limiting.every("sign_ins", login.begin)),
-            # A HEAD would spend the state and the code that the GET after it needs.
+            # No HEAD: it would use up the state and the code that the GET after it needs.
             web.get(
                 PREFIX + "callback/rekono", limiting.every("callbacks", login.complete), allow_head=False
             ),
@@ -162,30 +167,30 @@ def application(services: Services) -> web.Application:
             web.get(PREFIX + "jwks.json", _published(services.jwks)),
             web.get(PREFIX + "static/{name}", assets.answer),
             web.get(REFUSAL_PATH, _refusal(refusals)),
-            *(web.get(PREFIX + PLACE, each.show) for each in leaving),
-            *_of_step_ups(services, pages, refusals, limiting, navigations),
+            *(web.get(PREFIX + PLACE, page.show) for page in refused_sign_ins),
+            *_step_up_routes(services, pages, refusals, limiting, navigations),
         ]
     )
     return built
 
 
-def _of_step_ups(
+def _step_up_routes(
     services: Services, pages: Pages, refusals: Refusals, limiting: Limiting, navigations: Navigations
 ) -> list[web.RouteDef]:
-    asked = services.step_up
+    step_up_services = services.step_up
     proofs = Proofs(refusals=refusals, audit=services.audit, metrics=services.metrics, clock=services.clock)
     step_up = StepUpPages(
-        step_ups=asked.step_ups,
+        step_ups=step_up_services.step_ups,
         proofs=proofs,
         pages=pages,
         refusals=refusals,
         audit=services.audit,
         metrics=services.metrics,
         clock=services.clock,
-        fresh=services.fresh,
+        random_text=services.random_text,
     )
     held = HeldRequestPages(
-        held=asked.held,
+        held=step_up_services.held,
         sessions=services.sessions,
         pages=pages,
         refusals=refusals,
@@ -193,7 +198,7 @@ def _of_step_ups(
         clock=services.clock,
     )
     methods = EnrolmentPages(
-        enrolling=asked.enrolling, pages=pages, audit=services.audit, clock=services.clock
+        enrolling=step_up_services.enrolling, pages=pages, audit=services.audit, clock=services.clock
     )
     only, without_worker = navigations.only, navigations.without_worker
     return [
@@ -217,8 +222,8 @@ def _published(jwks: Callable[[], Mapping[str, object]]) -> Handler:
 
 
 def _refusal(refusals: Refusals) -> Handler:
-    """The page of a refusal that the edge has decided on, with the edge's status. It stands at the address
-    that was asked for, so that asking again is a link to the same place."""
+    """The page of a refusal by the edge, with the edge's status. The browser sees it at the address that it
+    has asked for, so a link to the same address tries again."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         text = request.headers.get("X-Authproxy-Reason", "")

@@ -1,6 +1,5 @@
-"""The static files: the style sheet, the scripts with their words in every language, the icon, and what a
-portal looks like: its logo, font and colours. The icon and the dialog of `session.js` have the portal's
-colours, too."""
+"""The static files: style sheet, scripts with their words in every language, icon, and each portal's logo,
+font and colours. The icon and the dialog of `session.js` are in the portal's colours, too."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ from authproxy.web.request_keys import CONTEXT
 from authproxy.web.templating import Templates
 
 LOGO, FONT, LOOK = "logo", "font", "look.css"
-"""The names under which every portal has its own; the host tells whose."""
+"""Every portal has its own files under these names; the host says which portal it is."""
 
 _NAMES = ("pages.css", "session.js", "waiting.js", "icon.svg")
 _WORDS_STAND_HERE = b"/* words */ {}"
@@ -30,15 +29,15 @@ _COLOURS_STAND_HERE = b"/* colours */"
 _ICON_ON_WHITE: Final = b'fill="#0b4f6c"'
 _ICON_ON_DARK: Final = b'stroke="#8fd0ec"'
 _IMMUTABLE = "public, max-age=31536000, immutable"
-# A drawing from outside may hold a style of its own. Opened by itself it is a document without a script, a
-# neighbour or an origin.
+# A drawing may contain a style of its own. If it is opened as a document, this policy takes its scripts, its
+# origin and everything that it would load.
 _POLICY_OF_A_LOGO = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """`small` is the body by gzip. It is the same for everybody at a portal, so that nothing can be learnt
-    from how small it gets. Our pages hold secrets and are never compressed."""
+    """`small` is the body, compressed with gzip. A static file is the same for everybody at a portal, so its
+    compressed size reveals nothing (BREACH). Our pages hold secrets and are never compressed."""
 
     body: bytes
     small: bytes
@@ -46,7 +45,8 @@ class _File:
 
 
 class Assets:
-    """Read once. Their URLs name their content, so that browsers may keep them for good."""
+    """The files are read once. Their URLs contain a hash of the content, so browsers may keep them for
+    ever."""
 
     def __init__(self, templates: Templates) -> None:
         bodies = {
@@ -59,7 +59,7 @@ class Assets:
         return f"{PREFIX}static/{name}?v={self._of(portal, name).digest}"
 
     def logo_url(self, portal: PortalPresentation) -> str:
-        """Where the portal's own logo is, or the gateway's icon for one that has none."""
+        """The portal's logo, or the gateway's icon if it has none."""
         return (
             self.url("icon.svg", portal)
             if portal.logo is None
@@ -67,13 +67,13 @@ class Assets:
         )
 
     def look_url(self, portal: PortalPresentation) -> str:
-        """Where the portal's own colours and font are; empty where it has none."""
+        """The portal's colours and font; empty if it has none."""
         look = _look(portal)
         return f"{PREFIX}static/{LOOK}?v={_digest(look)}" if look else ""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """The file. During an update two versions of the gateway answer under one name: only the version that
-        was asked for is kept, the other one is asked for again."""
+        """The file. During an update, two versions of the gateway answer under one name. Browsers may keep
+        the version that was asked for; the other one they ask for again."""
         name = request.match_info["name"]
         if name in _OF_THE_PORTAL:
             return _OF_THE_PORTAL[name](request)
@@ -82,14 +82,13 @@ class Assets:
         file = self._of(request[CONTEXT].portal, name)
         media_type = mimetypes.guess_type(name)[0] or ""
         if "gzip" not in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
-            return _varying(_kept(request, file.body, media_type=media_type, digest=file.digest))
-        answer = _kept(request, file.small, media_type=media_type, digest=file.digest, variant="-gzip")
+            return _varying(_cacheable(request, file.body, media_type=media_type, digest=file.digest))
+        answer = _cacheable(request, file.small, media_type=media_type, digest=file.digest, variant="-gzip")
         answer.headers[hdrs.CONTENT_ENCODING] = "gzip"
         return _varying(answer)
 
     def _of(self, portal: PortalPresentation, name: str) -> _File:
-        """The file in the portal's colours. A portal that has none, and a file that shows none, have the file
-        as it is."""
+        """The file in the portal's colours, if the portal has some and the file shows any."""
         file, colours = self._files[name], portal.colours
         if colours is None or name not in _COLOURED:
             return file
@@ -112,8 +111,8 @@ def coloured_icon(body: bytes, colours: Colours | None) -> bytes:
 
 
 def _coloured_script(body: bytes, colours: Colours) -> bytes:
-    """The script whose dialog has these colours. It cannot take them from the page, because the portal's
-    pages know nothing of them."""
+    """The script with these colours in its dialog. It runs on pages of the portal, which do not define
+    them."""
     return body.replace(_COLOURS_STAND_HERE, _in_both_modes("dialog", colours).encode())
 
 
@@ -127,7 +126,7 @@ def _varying(answer: web.Response) -> web.Response:
 
 
 def _packed(body: bytes) -> bytes:
-    """Without what is there for us only: indentation, empty lines and comments of whole lines."""
+    """The file without indentation, empty lines and comments that take a whole line."""
     lines = [line.strip() for line in body.splitlines()]
     return b"\n".join(line for line in lines if line and not line.startswith((b"//", b"/* ")))
 
@@ -136,7 +135,7 @@ def _logo(request: web.Request) -> web.Response:
     logo = request[CONTEXT].portal.logo
     if logo is None:
         raise web.HTTPNotFound
-    answer = _kept(request, logo.body, media_type=logo.media_type, digest=_digest(logo.body))
+    answer = _cacheable(request, logo.body, media_type=logo.media_type, digest=_digest(logo.body))
     answer.headers["Content-Security-Policy"] = _POLICY_OF_A_LOGO
     return answer
 
@@ -145,19 +144,18 @@ def _font_of(request: web.Request) -> web.Response:
     font = request[CONTEXT].portal.font
     if font is None:
         raise web.HTTPNotFound
-    return _kept(request, font, media_type="font/woff2", digest=_digest(font))
+    return _cacheable(request, font, media_type="font/woff2", digest=_digest(font))
 
 
 def _look_of(request: web.Request) -> web.Response:
     look = _look(request[CONTEXT].portal)
     if not look:
         raise web.HTTPNotFound
-    return _kept(request, look, media_type="text/css", digest=_digest(look))
+    return _cacheable(request, look, media_type="text/css", digest=_digest(look))
 
 
 def _look(portal: PortalPresentation) -> bytes:
-    """The style sheet with the portal's own colours and font, read after `pages.css`; empty where it has
-    none."""
+    """The style sheet with the portal's colours and font, loaded after `pages.css`; empty if it has none."""
     rules = []
     if portal.colours is not None:
         rules = [_in_both_modes(":root", portal.colours)]
@@ -179,7 +177,7 @@ def _properties(selector: str, values: Mapping[str, str]) -> str:
     return selector + " { " + " ".join(f"--{name}: {value};" for name, value in values.items()) + " }"
 
 
-def _kept(
+def _cacheable(
     request: web.Request, body: bytes, *, media_type: str, digest: str, variant: str = ""
 ) -> web.Response:
     etag = f'"{digest}{variant}"'
@@ -191,10 +189,10 @@ def _kept(
 
 
 def _words(templates: Templates) -> bytes:
-    """What the script says, by language, as JSON."""
+    """The words of the script, by language, as JSON."""
     by_language = {
-        locale: json.loads(one.get_template("session_words.json").render())
-        for locale, one in templates.items()
+        locale: json.loads(environment.get_template("session_words.json").render())
+        for locale, environment in templates.items()
     }
     return json.dumps(by_language, ensure_ascii=False, separators=(",", ":")).encode()
 

@@ -1,5 +1,4 @@
-"""PURE: our cookies: how they are written, and what a request holds of them. How they are found among others
-is `access.own_cookies`."""
+"""PURE: writes our cookies, and reads them from a request. `access.own_cookies` finds them among others."""
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ __all__ = [
 ]
 
 FLOW_SIZE = 32
-"""Random bytes of a flow cookie."""
+"""Random bytes in a flow cookie."""
 
 _FLOW_VALUE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Lax"
@@ -35,37 +34,37 @@ _ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Lax"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CookieReading:
-    """What a request holds of one of our cookies; `value` is there only if `found` is `one`."""
+    """One of our cookies in a request. `value` is set only if `found` is `one`."""
 
     found: Literal["none", "one", "several", "malformed"]
     value: str | None = field(default=None, repr=False)
 
 
 def ticket_in(cookie_fields: Iterable[str]) -> CookieReading:
-    """The session ticket in the values of a request's Cookie fields."""
+    """The session ticket in a request's Cookie fields."""
     return _read(cookie_fields, TICKET, is_well_formed=lambda value: parse(value) is not None)
 
 
 def flow_in(cookie_fields: Iterable[str]) -> CookieReading:
-    """The browser binding in the values of a request's Cookie fields."""
+    """The flow cookie, which binds a sign-in to this browser, in a request's Cookie fields."""
     return _read(cookie_fields, FLOW, is_well_formed=lambda value: _FLOW_VALUE.fullmatch(value) is not None)
 
 
 def left_in(cookie_fields: Iterable[str]) -> SignedOut | None:
-    """What the last sign-out in this browser at this portal has ended, if nobody has signed in since."""
+    """What the last sign-out in this browser has ended at this portal, if nobody has signed in since."""
     reading = _read(cookie_fields, LEFT, is_well_formed=lambda value: signed_out.parse(value) is not None)
     return None if reading.value is None else signed_out.parse(reading.value)
 
 
 def setting(name: str, value: str) -> str:
-    """A Set-Cookie value. Without Max-Age: the browser forgets the cookie when it is closed, which is what
-    bank users on shared machines are told to do."""
+    """A Set-Cookie value. It has no Max-Age, so the browser forgets the cookie when it is closed: people are
+    told to close it on shared machines."""
     return f"{name}={value}; {_ATTRIBUTES}"
 
 
 def removing(name: str) -> str:
-    """The Set-Cookie value that removes the cookie; a `__Host-` cookie is only replaced by one with the same
-    attributes."""
+    """The Set-Cookie value that removes the cookie. It repeats the attributes: browsers reject a `__Host-`
+    cookie without them (RFC 6265bis §4.1.3.2)."""
     return f"{name}=; Max-Age=0; {_ATTRIBUTES}"
 
 

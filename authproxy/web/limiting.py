@@ -1,5 +1,5 @@
-"""Handlers that one address may ask for only so often. What comes too fast is refused before its body is
-read, with the seconds to wait."""
+"""Limits how often one address may call a handler. A request that comes too soon is refused before its body
+is read, with the seconds to wait."""
 
 from __future__ import annotations
 
@@ -21,15 +21,14 @@ from authproxy.web.request_keys import CONTEXT
 class Limiting:
     def __init__(self, *, rates: Rates, metrics: Metrics, clock: Callable[[], datetime]) -> None:
         self._rates = rates
-        # A page of another site makes browsers send as many requests as it likes. They have room of their
-        # own, because otherwise one such page, open in an office, would keep all of the office from signing
-        # in.
+        # A page of another site can make browsers send any number of requests. They have a limit of their
+        # own: otherwise one such page, open in an office, could keep everybody there from signing in.
         self._of_other_pages = replace(rates)
         self._metrics = metrics
         self._clock = clock
 
     def every(self, kind: Kind, handler: Handler) -> Handler:
-        """The handler, for so many requests a minute."""
+        """The handler, with a limit on all requests."""
 
         async def limited(request: web.Request) -> web.StreamResponse:
             client, now = request[CONTEXT].counted_client, self._clock()
@@ -41,8 +40,7 @@ class Limiting:
         return limited
 
     def refused(self, kind: Kind, handler: Handler) -> Handler:
-        """The same, counting only requests that the handler refuses: whoever is believed may send any
-        number."""
+        """The handler, with a limit on the requests that it refuses. Others are not counted."""
 
         async def limited(request: web.Request) -> web.StreamResponse:
             client = request[CONTEXT].counted_client
@@ -62,12 +60,12 @@ class Limiting:
 
 
 def _is_another_pages(request: web.Request) -> bool:
-    """Whether a browser says that no step of a person's own has brought this: a form of another site, an
-    image, a script, a frame."""
+    """Whether the browser says that a page of another site has caused the request: by a form, an image, a
+    script or a frame (W3C Fetch Metadata)."""
     if request.method == hdrs.METH_POST:
         return request_senders.comes_from(request.raw_headers, request[CONTEXT].portal.origin) is False
-    said = request.headers
+    headers = request.headers
     return (
-        said.get("Sec-Fetch-Mode", "navigate") != "navigate"
-        or said.get("Sec-Fetch-Dest", "document") != "document"
+        headers.get("Sec-Fetch-Mode", "navigate") != "navigate"
+        or headers.get("Sec-Fetch-Dest", "document") != "document"
     )

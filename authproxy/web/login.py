@@ -45,13 +45,13 @@ class LoginPages:
         audit: Audit,
         metrics: Metrics,
         clock: Callable[[], datetime],
-        fresh: Callable[[int], str],
+        random_text: Callable[[int], str],
         certificate_login: CertificateSignIn | None = None,
         certificates_end: Callable[[datetime], datetime | None] = lambda _now: None,
-        keeps: Callable[[str], bool] = lambda _place: True,
+        return_to_fits: Callable[[str], bool] = lambda _return_to: True,
     ) -> None:
         self._login = login
-        self._keeps = keeps
+        self._return_to_fits = return_to_fits
         self._certificate_login = certificate_login
         self._certificates_end = certificates_end
         self._ways = frozenset({"rekono"} if certificate_login is None else {"rekono", "acnlb"})
@@ -62,7 +62,7 @@ class LoginPages:
         self._audit = audit
         self._metrics = metrics
         self._clock = clock
-        self._fresh = fresh
+        self._random_text = random_text
 
     async def choose(self, request: web.Request) -> web.StreamResponse:
         """GET login: the ways to sign in; straight on for somebody who has; a stop for a browser that goes
@@ -85,7 +85,7 @@ class LoginPages:
         is_cut = (
             "cut" in request.query
             or len(request.query.get("rt", "")) > return_to.LONGEST
-            or not self._keeps(place)
+            or not self._return_to_fits(place)
         )
         answer = self._pages.answer(
             request,
@@ -100,7 +100,9 @@ class LoginPages:
             certificates_end_at=self._certificates_end(now),
         )
         if flow.value is None:
-            answer.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.FLOW, self._fresh(cookies.FLOW_SIZE)))
+            answer.headers.add(
+                hdrs.SET_COOKIE, cookies.setting(cookies.FLOW, self._random_text(cookies.FLOW_SIZE))
+            )
         return answer
 
     async def begin(self, request: web.Request) -> web.StreamResponse:
@@ -118,7 +120,7 @@ class LoginPages:
             # The page that sent this form came with the cookie, so the browser has thrown it away.
             self._record_refusal(Reason.COOKIES_OFF)
             raise Refused(Reason.COOKIES_OFF, return_to=place)
-        browser = flow.value or self._fresh(cookies.FLOW_SIZE)
+        browser = flow.value or self._random_text(cookies.FLOW_SIZE)
         location = await self._begun(request, method, fields, browser)
         await self._audit.assure(Event.SIGN_IN_BEGUN, method=method)
         answer = _see(location)

@@ -1,5 +1,5 @@
-"""What a supervisor and a monitoring system ask, on a listener of its own: alive, ready, metrics. Never on a
-portal's host."""
+"""`/healthz`, `/readyz` and `/metrics` for supervisors and monitoring, on a listener of their own and never
+at a portal's host."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LIMIT = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """What a check found. `detail` is for operators and holds no secret."""
+    """The result of a check. `detail` is for operators and holds no secret."""
 
     status: Literal["ok", "warning", "failed"]
     detail: str = ""
@@ -38,21 +38,20 @@ def management(
     exposition: Callable[[str], tuple[bytes, str]],
     warning_only: frozenset[str] = WARNING_ONLY,
 ) -> web.Application:
-    """`/healthz`, `/readyz` and `/metrics`.
+    """The application. A check that fails, raises or takes more than a second makes the gateway unready.
 
-    A check that fails, raises or takes more than a second makes the gateway unready, unless it is one of
-    `warning_only`: while the provider is down nobody can sign in, but everybody who is signed in is served;
-    the same with revocation and certificates, and with gateways for text messages and codes.
+    A check in `warning_only` only warns: without the provider, revocation or a gateway for text messages some
+    people cannot sign in or step up, but everybody who is signed in is served.
     """
 
     async def healthz(_request: web.Request) -> web.StreamResponse:
         return _json({"status": "ok"}, 200)
 
     async def readyz(_request: web.Request) -> web.StreamResponse:
-        found = await asyncio.gather(
+        checked = await asyncio.gather(
             *(_checked(name, check, is_hard=name not in warning_only) for name, check in checks.items())
         )
-        results = dict(zip(checks, found, strict=True))
+        results = dict(zip(checks, checked, strict=True))
         if is_draining():
             results["draining"] = Check(
                 status="failed", detail="ending: running requests are finished, new ones belong elsewhere"

@@ -1,5 +1,5 @@
-"""What holds for every answer: its security headers (ASVS 5.0 V3.4, V14.3), and that a failure is an answer
-too (V16.5)."""
+"""What holds for every answer: security headers (ASVS 5.0 V3.4, V14.3), and an answer for every failure
+(V16.5)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from authproxy.web.request_context import PortalPresentation
 from authproxy.web.request_keys import CONTEXT
 
 REFUSAL_PATH = "/refusal"
-"""Where the edge asks for the page of a refusal. Outside our prefix: no client's request is ever passed on to
+"""Where the edge asks for the page of a refusal. It is outside our prefix, so no client's request reaches
 it."""
 
 _ALWAYS = {
@@ -29,8 +29,8 @@ _ALWAYS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
-    # With this the policy above is another one than that of a portal that has it, too: else its pages could
-    # read a window of ours.
+    # A portal may send `Cross-Origin-Opener-Policy: same-origin` too, and shares our origin: its pages could
+    # then read a window with ours. Another embedder policy puts the two into different groups of windows.
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": (
@@ -43,11 +43,11 @@ _REASONS = {404: Reason.NOT_FOUND, 405: Reason.METHOD_UNSUPPORTED, 413: Reason.B
 
 
 def securing(hsts: str | None) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    """Signal before an answer's head is written: also for answers that no handler of ours has made. `hsts` is
-    what pages of portals on HTTPS say by `Strict-Transport-Security` (RFC 6797 §6.1), None for no such
+    """A signal before the head of an answer is written, also of answers that aiohttp makes itself. `hsts` is
+    the value of `Strict-Transport-Security` at portals on HTTPS (RFC 6797 §6.1); None sends no such
     header."""
 
-    async def secured(request: web.Request, response: web.StreamResponse) -> None:
+    async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
         for name, value in _ALWAYS.items():
             response.headers.setdefault(name, value)
         context = request.get(CONTEXT)
@@ -55,12 +55,12 @@ def securing(hsts: str | None) -> Callable[[web.Request, web.StreamResponse], Aw
             response.headers.setdefault("Strict-Transport-Security", hsts)
         response.headers.pop(hdrs.SERVER, None)
 
-    return secured
+    return add_headers
 
 
-def in_context(portals: Mapping[str, PortalPresentation], nowhere: PortalPresentation) -> Middleware:
-    """Gives every request its context, and every log line and audit event below it the request id, client and
-    portal."""
+def in_context(portals: Mapping[str, PortalPresentation], no_portal: PortalPresentation) -> Middleware:
+    """Gives every request its context, and binds request id, client and portal to all its log lines and audit
+    events."""
 
     @web.middleware
     async def in_context(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -70,10 +70,10 @@ def in_context(portals: Mapping[str, PortalPresentation], nowhere: PortalPresent
             method=request.method,
             chosen_language=request.query.get("lang"),
             portals=portals,
-            nowhere=nowhere,
+            no_portal=no_portal,
         )
         request[CONTEXT] = context
-        # Reset afterwards: the requests of one connection share one task, and with it the variables.
+        # Bound for this request only: all requests of a connection share one task and its context variables.
         with structlog.contextvars.bound_contextvars(
             request_id=context.request_id, client=context.client, portal=context.portal.portal_id or None
         ):
@@ -82,15 +82,15 @@ def in_context(portals: Mapping[str, PortalPresentation], nowhere: PortalPresent
     return in_context
 
 
-def answering_failures(refusals: Refusals, nowhere: PortalPresentation | None = None) -> Middleware:
-    """Turns whatever is raised below into an answer: nothing of an error's text reaches the client. Where the
-    portal is `nowhere`, almost all is refused."""
+def answering_failures(refusals: Refusals, no_portal: PortalPresentation | None = None) -> Middleware:
+    """Turns every exception into an answer; no error text reaches the client. At a host without a portal
+    (`no_portal`) almost every request is refused."""
 
     @web.middleware
     async def answering_failures(request: web.Request, handler: Handler) -> web.StreamResponse:
         retry = "" if _may_be_repeated(request) else None
         try:
-            if request[CONTEXT].portal is nowhere and not _is_for_any_host(request.path):
+            if request[CONTEXT].portal is no_portal and not _is_for_any_host(request.path):
                 return refusals.answer(request, Reason.UNKNOWN_HOST)
             return await handler(request)
         except Refused as refused:
@@ -99,7 +99,7 @@ def answering_failures(refusals: Refusals, nowhere: PortalPresentation | None = 
                 request, refused.reason, status=refused.status, return_to=refused.return_to, about=about
             )
         except CannotAsk as failure:
-            # Said again: whoever has found out for which portal this is has bound it further down only.
+            # The portal is given here again: a handler that found it out later has bound it for itself only.
             portal = request[CONTEXT].portal.portal_id or None
             logger("web").error(
                 "request.unanswerable", reason=failure.reason.value, error=str(failure), portal=portal
@@ -109,7 +109,7 @@ def answering_failures(refusals: Refusals, nowhere: PortalPresentation | None = 
             )
         except web.HTTPException as failure:
             return _translated(refusals, request, failure)
-        except Exception:  # noqa: BLE001  (the last resort: whatever it is, the client gets an answer and the operator the trace)
+        except Exception:  # noqa: BLE001  (the last resort: the client gets an answer, the operator the trace)
             logger("web").exception(
                 "request.failed", path=request.path, portal=request[CONTEXT].portal.portal_id or None
             )
@@ -121,14 +121,12 @@ def answering_failures(refusals: Refusals, nowhere: PortalPresentation | None = 
 
 
 def _is_for_any_host(path: str) -> bool:
-    """Keys, and the page that says that there is no portal here, with what it needs to look like one of
-    ours."""
+    """The keys, the page that says that there is no portal here, and the files of that page."""
     return path == REFUSAL_PATH or own_paths.needs_no_portal(path)
 
 
 def _may_be_repeated(request: web.Request) -> bool:
-    """A callback's address holds a code that is worth nothing the second time; a form is not sent again by a
-    link."""
+    """Whether a link may ask again. A callback's code is good once only, and a link sends no form."""
     return request.method in {"GET", "HEAD"} and not request.path.startswith(f"{PREFIX}callback/")
 
 

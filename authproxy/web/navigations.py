@@ -1,10 +1,10 @@
-"""Pages that hold a secret, or change how somebody proves who they are, are for a person who navigates to
-them: no script gets them.
+"""Refuses scripts on pages that hold a secret or change how somebody proves who they are: only a person who
+navigates gets them.
 
-Our pages stand at the origins of the portals. A script that has got into a portal's page sends what a form of
-ours sends, from the same origin. But it cannot pretend to navigate, because browsers write `Sec-Fetch-Mode`
-and `Sec-Fetch-Dest` themselves (W3C Fetch Metadata). And what a page answers that was navigated to it does
-not learn: the answer is in no frame (`X-Frame-Options`), and a window that was opened for it is cut off
+Our pages share the origins of the portals. A script that was injected into a portal's page can send whatever
+a form of ours sends, from the same origin. It cannot pretend to navigate: browsers write `Sec-Fetch-Mode` and
+`Sec-Fetch-Dest` themselves (W3C Fetch Metadata). If it does navigate, it cannot read the answer: our pages
+load in no frame (`X-Frame-Options`), and lose the connection to a window that has opened them
 (`Cross-Origin-Opener-Policy`).
 """
 
@@ -24,50 +24,49 @@ _MODE: Final = "Sec-Fetch-Mode"
 _DESTINATION: Final = "Sec-Fetch-Dest"
 _WINDOW: Final = ("document",)
 _WINDOW_BY_WORKER: Final = ("document", "empty")
-"""The second is what browsers say where a service worker of the portal fetches the page in their place."""
+"""Browsers send `empty` if a service worker of the portal fetches the page for them."""
 
 
 class Navigations:
-    """Browsers that send neither header (before 2020, before 2023 in Safari, and those that reach a portal
-    over plain HTTP) are judged by `Origin` and cookie alone (`forms.py`)."""
+    """Browsers that send neither header are judged by `Origin` and cookie alone (`forms.py`): those from
+    before 2020 (Safari: 2023), and all at portals on plain HTTP."""
 
     def __init__(self, audit: Audit) -> None:
         self._audit = audit
 
     def without_worker(self, handler: Handler) -> Handler:
-        """The handler, for whoever navigates in a window, and whose answer no service worker of the portal
-        gets to see."""
+        """The handler, for navigations of a window without a service worker, which could read the answer."""
 
-        async def navigated(request: web.Request) -> web.StreamResponse:
+        async def demand_navigation(request: web.Request) -> web.StreamResponse:
             self._demand(request, _WINDOW)
             return await handler(request)
 
-        return navigated
+        return demand_navigation
 
     def only(self, handler: Handler) -> Handler:
-        """The handler, for whoever navigates in a window. A portal may have a worker that passes navigations
-        on."""
+        """The handler, for navigations of a window, also through a service worker of the portal."""
 
-        async def navigated(request: web.Request) -> web.StreamResponse:
+        async def demand_navigation(request: web.Request) -> web.StreamResponse:
             self._demand(request, _WINDOW_BY_WORKER)
             return await handler(request)
 
-        return navigated
+        return demand_navigation
 
     def or_scripts(self, handler: Handler) -> Handler:
-        """The same for a handler that tells scripts no more than they may know: frames alone are refused."""
+        """The handler, for scripts too: it tells them only what they may know. Frames are refused."""
 
-        async def asked(request: web.Request) -> web.StreamResponse:
+        async def refuse_frames(request: web.Request) -> web.StreamResponse:
             if request.headers.get(_MODE) == "navigate":
                 self._demand(request, _WINDOW_BY_WORKER)
             return await handler(request)
 
-        return asked
+        return refuse_frames
 
     def _demand(self, request: web.Request, destinations: Collection[str]) -> None:
-        """Raises Refused if the browser says that this is no navigation, or one to something else."""
-        modes, said = (request.headers.getall(name, ()) for name in (_MODE, _DESTINATION))
-        if all(mode == "navigate" for mode in modes) and all(one in destinations for one in said):
+        """Raises Refused if the browser says that this is no navigation, or a navigation of something else
+        than a window."""
+        modes, stated = (request.headers.getall(name, ()) for name in (_MODE, _DESTINATION))
+        if all(mode == "navigate" for mode in modes) and all(each in destinations for each in stated):
             return
         self._audit.record(
             Event.REQUEST_REFUSED,

@@ -1,6 +1,5 @@
-"""PURE: how many requests of a kind one address may send within a minute, where a request costs more than its
-answer: another party is asked, or something is kept. Counted in this process alone: of several instances each
-counts for itself.
+"""PURE: how many requests of a kind one address may send within a minute. Limited are requests for which
+another party is asked or something is stored. Every instance counts for itself.
 """
 
 from __future__ import annotations
@@ -17,26 +16,24 @@ Kind = Literal["sign_ins", "callbacks", "logout_tokens", "codes"]
 _WINDOW: Final = timedelta(minutes=1)
 _MOST_ADDRESSES: Final = 20_000
 _UNKNOWN: Final = frozenset({"", "local"})
-"""Clients of a front proxy that does not say for whom it speaks. Counted as one, they would be shut out
-together."""
+"""Clients behind a front proxy that does not name them. Under one limit they would shut each other out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """`per_minute` is how many requests of each kind are answered; 0 or none: any number.
+    """`per_minute` is how many requests of each kind are answered; 0 or no entry means any number.
 
-    A minute's worth may come at once, and is free again evenly within a minute (the generic cell rate
-    algorithm, which keeps one moment for each address). Of IPv6 the first 64 bits are the address. The 20,000
-    addresses of a kind that were heard of last are remembered.
+    A minute's worth may come at once, and becomes free again evenly within a minute: the generic cell rate
+    algorithm, which stores one moment for each address. Of an IPv6 address the first 64 bits count. The last
+    20,000 addresses of each kind are remembered.
     """
 
     per_minute: Mapping[Kind, int]
     _free_at: dict[Kind, dict[str, datetime]] = field(default_factory=dict, init=False, repr=False)
-    """By kind and address: when all of the minute's worth is free again."""
+    """By kind and address: when the whole minute's worth is free again."""
 
     def wait(self, kind: Kind, client: str, now: datetime) -> int | None:
-        """None if a request from this address may be answered now; otherwise after how many seconds one
-        may."""
+        """None if a request from this address may be answered now, otherwise the seconds until one may."""
         most = self.per_minute.get(kind, 0)
         if not most or client in _UNKNOWN:
             return None
@@ -58,5 +55,5 @@ class Rates:
 
     def _free(self, kind: Kind, name: str, now: datetime) -> datetime:
         free = self._free_at.get(kind, {}).get(name, now)
-        # Everything is free again within a minute, so a later moment means that the clock was set back.
+        # Everything is free again within a minute. A later moment means that the clock was set back.
         return now if free > now + _WINDOW + timedelta(seconds=1) else max(free, now)

@@ -1,6 +1,6 @@
-"""What a person or a script gets instead of what they asked for: one table from reason to page and status.
+"""Refusals: one table from reason to page and status.
 
-Scripts get `application/problem+json` (RFC 9457) in the shape that the edge gives it.
+People get a page. Scripts get `application/problem+json` (RFC 9457) with the same members as from the edge.
 """
 
 from __future__ import annotations
@@ -96,30 +96,33 @@ PAGES: Mapping[Reason, tuple[str, int]] = {
 
 
 RETURN_TO = web.RequestKey("return_to", str)
-"""Where the person wanted to go, from the moment when the handler of a request knows it: a failure then leads
-there too."""
+"""Where the person wanted to go. A handler sets it as soon as it knows, so that the page of a failure leads
+there, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Particulars:
-    """What a refusal says beyond its reason. `who` is for the person's own page only; `cookie_found` is what
-    the browser sent back. `wait` is after how many seconds it is worth while to ask again; `step_up` the
-    query of the page where another proof is chosen; `lacking` and `withheld` are as in `Demand`; `needs_own`:
-    a factor of one's own is to be proved; `ways` are what can be proved with although other ways are blocked;
-    `provider_error` is the provider's error code, for the help desk."""
+    """What a refusal says beyond its reason. `lacking` and `withheld` are as in `Demand`."""
 
     missing: tuple[str, ...] = ()
     level: int | None = None
     level_needed: int | None = None
     who: str | None = field(default=None, repr=False)
+    """The person's name, for their own page only."""
     cookie_found: str | None = None
+    """What was found of the session cookie (`CookieReading.found`)."""
     wait: int | None = None
+    """Seconds until another request may succeed."""
     step_up: Mapping[str, str] | None = field(default=None, repr=False)
+    """The query of the page where another proof can be chosen."""
     lacking: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
     needs_own: bool = False
+    """Whether a factor of the person's own must be proved."""
     ways: tuple[Offer, ...] = ()
+    """Methods that are still open while others are blocked."""
     provider_error: str | None = None
+    """The provider's error code, for the help desk."""
 
 
 _NOTHING_MORE = Particulars()
@@ -127,7 +130,7 @@ _NOTHING_MORE = Particulars()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What the answer to a request says, if that is a refusal."""
+    """The refusal that a request was answered with."""
 
     reason: Reason
     status: int
@@ -139,7 +142,7 @@ TOLD = web.RequestKey("told", Told)
 
 
 class Refused(Exception):  # noqa: N818
-    """Ends the handling of a request with the answer for `reason`."""
+    """Ends a request with the refusal for `reason`."""
 
     def __init__(
         self, reason: Reason, *, status: int | None = None, return_to: str = "/", wait: int | None = None
@@ -168,8 +171,8 @@ class Refusals:
     ) -> web.Response:
         """The page or the problem for a reason, never with a cookie.
 
-        `return_to` is where the person wanted to go and where a new sign-in leads; `retry` is the address
-        that is worth asking again (the sign-in if not given).
+        `return_to` is where the person wanted to go; a new sign-in leads there. `retry` is the address of the
+        page's "try again"; without one it is the sign-in.
         """
         name, usual_status = PAGES[reason]
         context = request[CONTEXT]
@@ -188,8 +191,8 @@ class Refusals:
                 about=about,
             )
             if template in FORMS:
-                # The page may stand at an address of the portal, which no other page needs to see; its form
-                # needs an Origin.
+                # The page's form must be sent with an `Origin`, which `no-referrer` would suppress. Its path
+                # may be one of the portal's and is still withheld.
                 answer.headers["Referrer-Policy"] = "strict-origin"
         else:
             answer = problem(status, reason, context, about)
@@ -199,7 +202,7 @@ class Refusals:
 
 
 def particulars_in(headers: Mapping[str, str]) -> Particulars:
-    """What the edge knows of its own refusal."""
+    """What the edge says about its refusal."""
     level, _, level_needed = headers.get("X-Authproxy-Levels", "").partition(" ")
     return Particulars(
         level=int(level) if level_needed else None,
@@ -215,8 +218,7 @@ def code_of(reason: Reason, context: RequestContext) -> str:
 def problem(
     status: int, reason: Reason, context: RequestContext, about: Particulars = _NOTHING_MORE
 ) -> web.Response:
-    """An `application/problem+json` answer; for 401 with the place where a person can sign in, or prove
-    themselves afresh."""
+    """An `application/problem+json` answer. A 401 has the address of the sign-in or the step-up."""
     levels = (about.level, about.level_needed) if about.level_needed is not None else None
     members = problems.members(status, reason, context.request_id, levels=levels)
     if about.missing:

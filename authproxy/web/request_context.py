@@ -1,7 +1,7 @@
-"""PURE: what every page knows of a request: portal, client, request id, language, and whether a person or a
-script is asking.
+"""PURE: what every page knows about a request: portal, client, request id, language, and whether a person or
+a script asks.
 
-The `X-Authproxy-*` headers are the edge's word: it strips them from what clients send, and the socket on
+Only the edge can set the `X-Authproxy-*` headers: it removes them from clients' requests, and the socket on
 which they arrive is private.
 """
 
@@ -32,8 +32,7 @@ class Logo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Colours:
-    """Values (`#rrggbb`) of custom properties of the style sheet, by their names, on white and on dark
-    paper."""
+    """Values (`#rrggbb`) of the style sheet's custom properties by name, for light and for dark pages."""
 
     light: Mapping[str, str]
     dark: Mapping[str, str]
@@ -41,9 +40,7 @@ class Colours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortalPresentation:
-    """A portal as its users see it. `names` is by language, `contact` and `telephone` whom they may ask,
-    `help_url` where they may read (None: where everybody may). `house_names` is what stands for the name of
-    the gateway, `font` a WOFF2 file."""
+    """A portal as its users see it. Names are by language."""
 
     portal_id: str
     origin: str
@@ -51,10 +48,13 @@ class PortalPresentation:
     contact: str | None = None
     telephone: str | None = None
     help_url: str | None = None
+    """None: the help link of all portals."""
     house_names: Mapping[str, str] = field(default_factory=dict)
+    """Replace the name of the gateway."""
     logo: Logo | None = None
     colours: Colours | None = None
     font: bytes | None = field(default=None, repr=False)
+    """A WOFF2 file."""
     sign_in: tuple[str, ...] = ("rekono",)
     accepts_encoded_slash: bool = False
     accepts_encoded_percent: bool = False
@@ -69,16 +69,17 @@ class PortalPresentation:
         )
 
     def name(self, locale: str) -> str:
-        """Its name in that language, or in any; empty for no portal."""
+        """Its name in that language, else in another one; empty for no portal."""
         return _name(self.names, locale)
 
     def house_name(self, locale: str) -> str:
-        """What the gateway is called here, in that language or in any; empty for its own name."""
+        """The gateway's name at this portal, in that language, else in another one; empty for its usual
+        name."""
         return _name(self.house_names, locale)
 
     @property
     def telephone_url(self) -> str:
-        """The number as a link (RFC 3966), without what people write between its digits."""
+        """The number as a link (RFC 3966 §5.1.1), without spaces and other separators."""
         return "tel:" + "".join(sign for sign in self.telephone or "" if sign in "+0123456789")
 
 
@@ -87,7 +88,7 @@ def _name(names: Mapping[str, str], locale: str) -> str:
 
 
 NO_PORTAL = PortalPresentation(portal_id="", origin="", names={}, sign_in=())
-"""Stands where a host is nobody's: a refusal is shown there, and nothing else."""
+"""For a host that belongs to no portal: only refusals are shown there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,16 +98,16 @@ class RequestContext:
     request_id: str
     locale: Locale
     locale_is_chosen: bool
-    """Whether the person chose the language by its link, so that links go on in it."""
+    """Whether the person chose the language by its link. Links then carry it on."""
     is_page_load: bool
     base: str = ""
-    """The origin of the portal's own pages, where the page stands at another host."""
+    """The origin of the portal's pages, if this page is at another host."""
     client_is_nobody: bool = False
-    """Whether `client` is a proxy that does not say for whom it speaks: nothing is counted for it."""
+    """Whether `client` is a proxy that names no client. Nothing is counted for its address."""
 
     @property
     def counted_client(self) -> str:
-        """The address for which requests and answers are counted; empty for none."""
+        """The address under which requests and answers are counted; empty if they are not counted."""
         return "" if self.client_is_nobody else self.client
 
 
@@ -117,14 +118,14 @@ def of(
     method: str,
     chosen_language: str | None,
     portals: Mapping[str, PortalPresentation],
-    nowhere: PortalPresentation = NO_PORTAL,
+    no_portal: PortalPresentation = NO_PORTAL,
 ) -> RequestContext:
-    """The context of a request. `headers` finds names in any case, `fields` are the same as they came;
-    `chosen_language` is the query's `lang`, `nowhere` stands for a portal that is not among them."""
+    """The context of a request. `headers` finds names in any case; `fields` are the same headers as they
+    arrived. `chosen_language` is `lang` of the query. `no_portal` stands for a portal that is unknown."""
     request_id = headers.get("X-Request-Id", "")
     chosen = _locale(chosen_language or "")
     return RequestContext(
-        portal=portals.get(headers.get("X-Authproxy-Portal", ""), nowhere),
+        portal=portals.get(headers.get("X-Authproxy-Portal", ""), no_portal),
         client=headers.get("X-Authproxy-Client", ""),
         request_id=request_id if _REQUEST_ID.fullmatch(request_id) else "unknown",
         locale=chosen or preferred_locale(headers.get("Accept-Language", "")),
@@ -135,8 +136,8 @@ def of(
 
 
 def preferred_locale(accept_language: str) -> Locale:
-    """The better liked of our languages (RFC 9110 §12.5.4); Slovene where the browser has no opinion, or an
-    unreadable one."""
+    """Slovene or English, whichever the browser prefers (RFC 9110 §12.5.4); Slovene if it states no
+    preference that can be read."""
     best: Locale = "sl"
     best_quality = 0.0
     for item in accept_language[:500].split(","):
@@ -149,10 +150,10 @@ def preferred_locale(accept_language: str) -> Locale:
 
 
 def comes_from_us(fields: Iterable[tuple[bytes, bytes]], *, origin: str, holds_our_cookie: bool) -> bool:
-    """Whether a POST was sent by a page of the portal's own origin. Where neither header says so, only a
-    SameSite cookie shows that the request did not come from elsewhere."""
-    said = request_senders.comes_from(fields, origin)
-    return holds_our_cookie if said is None else said
+    """Whether a POST was sent by a page of the portal's own origin. If neither header tells, the SameSite
+    cookie decides: browsers do not send it with a POST from another site."""
+    stated = request_senders.comes_from(fields, origin)
+    return holds_our_cookie if stated is None else stated
 
 
 def _locale(text: str) -> Locale | None:

@@ -49,7 +49,7 @@ class StepUpPages:
         audit: Audit,
         metrics: Metrics,
         clock: Callable[[], datetime],
-        fresh: Callable[[int], str],
+        random_text: Callable[[int], str],
     ) -> None:
         self._step_ups = step_ups
         self._proofs = proofs
@@ -58,7 +58,7 @@ class StepUpPages:
         self._audit = audit
         self._metrics = metrics
         self._clock = clock
-        self._fresh = fresh
+        self._random_text = random_text
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET step-up: the ways to prove oneself, or with `c` the page of a challenge."""
@@ -81,7 +81,7 @@ class StepUpPages:
         self._audit.demand()
         fields = await submitted(request, self._audit)
         flow = cookies.flow_in(cookie_fields(request)).value
-        browser = flow or self._fresh(cookies.FLOW_SIZE)
+        browser = flow or self._random_text(cookies.FLOW_SIZE)
         visit = visit_of(request, fields, now=self._clock(), browser=browser)
         challenge_id = fields.get("c")
         if challenge_id is None:

@@ -289,7 +289,7 @@ async def running_pages(
         audit=audit,
         metrics=metrics,
         clock=clock,
-        fresh=lambda size: f"{next(counter):0{(size * 4 + 2) // 3}d}",
+        random_text=lambda size: f"{next(counter):0{(size * 4 + 2) // 3}d}",
         zone=ZoneInfo("Europe/Ljubljana"),
         step_up=StepUpServices(step_ups=step_ups, held=held, enrolling=enrolling),
         rates=rates or Rates({}),

@@ -44,7 +44,7 @@ Presenting = Callable[[web.Request], Presented | CertificateRefused]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateServices:
     """What the page asks. `client_of` gives the address of whoever sent a request, and whether that is a
-    terminator which does not say for whom it speaks; `fresh` gives a new request id. `nowhere` stands where
+    terminator which does not say for whom it speaks. `no_portal` stands where
     it is not known yet for which portal a certificate is shown."""
 
     login: CertificateSignIn
@@ -55,11 +55,11 @@ class CertificateServices:
     audit: Audit
     metrics: Metrics
     clock: Callable[[], datetime]
-    fresh: Callable[[], str]
+    new_request_id: Callable[[], str]
     zone: tzinfo
     rates: Rates = field(default_factory=lambda: Rates({}))
     hsts: str | None = None
-    nowhere: PortalPresentation = NO_PORTAL
+    no_portal: PortalPresentation = NO_PORTAL
 
 
 def certificate_application(services: CertificateServices) -> web.Application:
@@ -117,7 +117,7 @@ class _Page:
             return self._begin_elsewhere(request)
         # What the portal's pages look like is at the portal: the policy of our pages lets nothing in from
         # another host.
-        house = self._services.nowhere
+        house = self._services.no_portal
         seen = replace(portal, logo=house.logo, colours=house.colours, font=house.font)
         request[CONTEXT] = replace(request[CONTEXT], portal=seen, base=portal.origin)
         request[RETURN_TO] = hop.return_to
@@ -214,10 +214,10 @@ def _in_context(services: CertificateServices) -> Middleware:
         client, is_nobody = services.client_of(_peer(request), forwarded)
         context = replace(
             known,
-            portal=services.nowhere,
+            portal=services.no_portal,
             client=client,
             client_is_nobody=is_nobody,
-            request_id=services.fresh(),
+            request_id=services.new_request_id(),
         )
         request[CONTEXT] = context
         with structlog.contextvars.bound_contextvars(
