@@ -21,13 +21,6 @@ PKITS := tests/support/pkits
 WORKERS ?= 3
 COMPILED := build/compiled
 SOURCES = $(shell find authproxy -type f -not -name '*.pyc')
-# The tests that run through compiled modules and would notice a difference in one (tests/README.md).
-CONCERNED := tests/unit/access tests/unit/edge tests/unit/identity tests/unit/telemetry tests/contracts/test_session_stores.py \
-	$(patsubst %,tests/unit/flows/%.py,test_flows_access test_identity_headers sign_in/test_provider_demands sign_in/test_session_ends step_up/test_bound_requests) \
-	$(wildcard tests/unit/storage/test_*near_cache.py tests/integration/test_edge_*.py) tests/integration/test_nginx_story.py \
-	$(patsubst %,tests/security/test_%.py,framing header_spoofing random_bytes targets) \
-	tests/faults/test_gateway_store.py \
-	$(patsubst %,tests/conversations/test_%.py,portal_identity session_life sign_in)
 # Options for pytest, e.g. `make test OPTIONS="-k sessions -x"`.
 OPTIONS ?=
 # How far `make demo` moves its ports, e.g. `make demo PORTS=+100`.
@@ -60,7 +53,8 @@ test: setup ## Run all tests
 .PHONY: test-compiled
 test-compiled: setup $(COMPILED)/.made ## Run the tests that concern compiled modules on these
 	AUTHPROXY_TESTED=compiled PYTHONPATH=$(CURDIR)/$(COMPILED) PYTHONSAFEPATH=1 \
-		$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -o "pythonpath=$(COMPILED) ." $(OPTIONS) $(CONCERNED)
+		$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -o "pythonpath=$(COMPILED) ." $(OPTIONS) \
+		$$($(BIN)/python tests/support/own_tests.py compiled)
 
 .PHONY: foreign
 foreign: setup $(JAVA)/fetched/.mitreid $(JAVA)/fetched/.keycloak pkits ## Try the gateway with what is too large for every run: MITREid Connect, Keycloak, PKITS (needs Maven)

@@ -1,4 +1,4 @@
-"""What all tests share: programs that a test needs, event loops, free ports, one Chromium, and how hypothesis
+"""What all tests share: programs that a test needs, event loops, one Chromium, and how hypothesis
 draws."""
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ import contextlib
 import importlib.util
 import os
 import shutil
-import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,18 +81,6 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], a
     chosen = getattr(getattr(item, "module", None), "LOOPS", ("asyncio",))
     every = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
     return {name: every[name] for name in chosen}
-
-
-@pytest.fixture
-def free_port() -> Callable[[], int]:
-    """Gives a port of 127.0.0.1 at which nothing listens, a new one at each call."""
-
-    def port() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
-
-    return port
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

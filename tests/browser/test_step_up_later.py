@@ -5,7 +5,6 @@ of the size of a phone and in dark."""
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
@@ -13,22 +12,13 @@ from playwright.async_api import expect
 
 from authproxy.sandbox import stack
 from tests.support.browser import Visitor
+from tests.support.clock import Clock
 from tests.support.languages import walked_in
 from tests.support.newcomers import settled
 from tests.support.sandbox import RunningSandbox, free_offset
 from tests.support.steps import answers_by_sms, gives_the_password, signs_in_with_the_mouse, tolerates
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-class Clock:
-    """Goes on by itself, and by leaps where a test says so."""
-
-    def __init__(self):
-        self.ahead = timedelta()
-
-    def __call__(self):
-        return datetime.now(UTC) + self.ahead
 
 
 @pytest.fixture
@@ -87,5 +77,5 @@ async def test_a_file_waits_until_its_sender_has_signed_in_again_and_a_late_code
 async def as_time_goes_by(page, place, clock):
     """Six minutes in two steps: nobody is away for so long that the session ends."""
     for _ in range(2):
-        clock.ahead += timedelta(minutes=3)
+        clock.advance(minutes=3)
         await page.goto(place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from tests.support.gateway import until
+from tests.support.waiting import until
 
 HOUR, MOMENT = timedelta(hours=1), timedelta(milliseconds=30)
 OCTETS = bytes(range(256)) * 4096

@@ -13,7 +13,7 @@ import pytest
 import websockets
 
 from authproxy import bootstrap
-from tests.support.gateway import TICKET, until
+from tests.support.gateway import TICKET
 from tests.support.hostile_provider import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -25,6 +25,7 @@ from tests.support.hostile_provider import (
     rsa_key,
 )
 from tests.support.http_client import Browser
+from tests.support.waiting import until
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 

@@ -17,9 +17,10 @@ import trustme
 from authproxy import bootstrap
 from authproxy.access.decision import Reason
 from tests.support.certificate_house import ana, choosing, signs_in, to_certificate_host
-from tests.support.gateway import FLOW, TICKET, until
+from tests.support.gateway import FLOW, TICKET
 from tests.support.http_client import Browser, Form
 from tests.support.log_lines import log_lines
+from tests.support.waiting import until
 
 PLACE = "/?izpis=2026-11"
 

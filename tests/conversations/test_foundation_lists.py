@@ -23,7 +23,6 @@ from authproxy.oidc.exchange import client_session
 from authproxy.oidc.provider import OpenIdProvider
 from authproxy.oidc.refused import AuthorizationRefused
 from authproxy.oidc.relying_party import RelyingParty
-from tests.support.gateway import until
 from tests.support.hostile_provider import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -43,6 +42,7 @@ from tests.support.hostile_provider import (
     rsa_key,
 )
 from tests.support.http_client import Browser
+from tests.support.waiting import until
 
 TESTS = Path(__file__).parents[1]
 HERE = "conversations/test_foundation_lists.py"

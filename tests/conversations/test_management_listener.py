@@ -8,9 +8,10 @@ import sys
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.gateway import BOR, until
+from tests.support.gateway import BOR
 from tests.support.http_client import Browser
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 PROMISED = {
     "authproxy_requests",

@@ -15,8 +15,9 @@ from authproxy.identity.member import Account
 from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.identity.register import ListedPerson
 from authproxy.storage.redis import keys as keyspace
-from tests.support.gateway import ANA, BOR, CVETKA, DAVID, TICKET, until
+from tests.support.gateway import ANA, BOR, CVETKA, DAVID, TICKET
 from tests.support.http_client import Browser
+from tests.support.waiting import until
 
 MEMBERS_ONLY = {"AUTHPROXY__PORTALS__ACQ__MEMBERS": "register"}
 ENTERED = ListedPerson(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from tests.support.gateway import until
+from tests.support.waiting import until
 
 SCRIPT = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin", "Accept": "application/json"}
 FORM = "application/x-www-form-urlencoded"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from authproxy.sandbox.identity_provider.openid.quirks import QUIRKS
-from tests.support.gateway import free_port
+from tests.support.ports import free_port
 
 ANA = {
     "x-auth-subject": "90342.KRZTQWMA",

@@ -14,9 +14,10 @@ import pytest
 import redis.asyncio
 
 from authproxy import bootstrap
-from tests.support.gateway import BOR, FLOW, TICKET, until
+from tests.support.gateway import BOR, FLOW, TICKET
 from tests.support.http_client import Browser
 from tests.support.sandbox import served
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from datetime import datetime
 import websockets
 
 from authproxy import bootstrap
-from tests.support.gateway import DAVID, TICKET, until
+from tests.support.gateway import DAVID, TICKET
+from tests.support.waiting import until
 
 
 async def seconds_left(person, portal):

@@ -7,8 +7,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from authproxy import bootstrap
-from tests.support.gateway import TICKET, until
+from tests.support.gateway import TICKET
 from tests.support.http_client import Browser
+from tests.support.waiting import until
 
 NO_SESSION = "nimate odprte seje"
 ENDED = "Vaša seja na portalu »ACQ« je končana"

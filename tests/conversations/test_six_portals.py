@@ -22,9 +22,11 @@ from authproxy.sandbox import stack
 from authproxy.sandbox.addresses import AUTHORITY_FOLDER
 from authproxy.sandbox.portals.catalogue import PORTAL_IDS, portal
 from tests.support.browser import Visitor
-from tests.support.gateway import ANA, CVETKA, TICKET, Clock, Person, logging_put_back, until
+from tests.support.clock import Clock
+from tests.support.gateway import ANA, CVETKA, TICKET, Person, logging_put_back
 from tests.support.http_client import Browser
 from tests.support.sandbox import RunningSandbox, free_offset
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 OWN = {"ecmsweb": ("referent", "Kartice-2026!"), "bankomati": ("nadzor", "Bankomat-2026!")}

@@ -11,7 +11,8 @@ import pytest
 from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.identity.register import ListedPerson
 from tests.support.certificate_house import ana, signs_in
-from tests.support.gateway import ANA, CVETKA, TICKET, Person, until
+from tests.support.gateway import ANA, CVETKA, TICKET, Person
+from tests.support.waiting import until
 
 PLACE = "/vnos"
 BY_CERTIFICATE = {"path": "/vnos", "step_up": {"methods": ["certificate"], "max_age": "5m"}}

@@ -8,7 +8,7 @@ import re
 import pyotp
 import pytest
 
-from tests.support.gateway import ANA, CVETKA, DAVID, until
+from tests.support.gateway import ANA, CVETKA, DAVID
 from tests.support.step_up_house import (
     PLACE,
     STEP_UP,
@@ -24,6 +24,7 @@ from tests.support.step_up_house import (
     stepped_up,
     wrong,
 )
+from tests.support.waiting import until
 
 SESSION = "/.authproxy/session"
 METHODS = "/.authproxy/session/methods"

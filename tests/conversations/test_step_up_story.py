@@ -17,7 +17,7 @@ from authproxy.bootstrap.resolver import resolver
 from authproxy.bootstrap.stores import stores
 from authproxy.identity.member import Account, BlockedAccount
 from tests.support.certificate_house import signs_in
-from tests.support.gateway import CVETKA, DAVID, TICKET, Person, until
+from tests.support.gateway import CVETKA, DAVID, TICKET, Person
 from tests.support.step_up_house import (
     FRESH,
     PLACE,
@@ -35,6 +35,7 @@ from tests.support.step_up_house import (
     stepped_up,
     wrong,
 )
+from tests.support.waiting import until
 
 
 @pytest.fixture

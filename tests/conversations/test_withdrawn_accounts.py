@@ -9,8 +9,9 @@ import json
 import pytest
 import redis.asyncio
 
-from tests.support.gateway import ANA, until
+from tests.support.gateway import ANA
 from tests.support.http_client import Browser
+from tests.support.waiting import until
 
 SCOPES = "openid,profile,email,phone,address,http://idp.rekono.si/openid/taxnumber"
 RECHECKED = {"AUTHPROXY__REKONO__RECHECK_EVERY": "60s"}

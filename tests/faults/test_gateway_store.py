@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from authproxy.bootstrap.open_sessions import list_sessions
-from tests.support.gateway import open_house, until
+from tests.support.gateway import open_house
 from tests.support.http_client import exchange
 from tests.support.redis_server import RedisServer, fault_proxy
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.needs("redis-server")
 PROMPTLY = 2.0

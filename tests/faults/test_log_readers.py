@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from authproxy import bootstrap
-from tests.support.gateway import TICKET, open_house, until
+from tests.support.gateway import TICKET, open_house
 from tests.support.http_client import Browser
 from tests.support.redis_server import RedisServer
 from tests.support.sandbox import served
+from tests.support.waiting import until
 
 _SOON = 20.0
 

@@ -8,9 +8,10 @@ import time
 
 import pytest
 
-from tests.support.gateway import ANA, free_port, open_house
+from tests.support.gateway import ANA, open_house
 from tests.support.http_client import Browser
 from tests.support.name_server import name_server
+from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.needs("redis-server")

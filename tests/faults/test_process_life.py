@@ -22,9 +22,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from authproxy.cli import main
 from tests.support.certificate_builder import Authority, at, pem
-from tests.support.gateway import free_port, until, write_settings
+from tests.support.gateway import write_settings
 from tests.support.http_client import Browser
+from tests.support.ports import free_port
 from tests.support.sandbox import ROOT, listens
+from tests.support.waiting import until
 
 HINDERED = """
 import concurrent.futures, signal, sys, time

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.support.gateway import DAVID, until
+from tests.support.gateway import DAVID
 from tests.support.redis_server import RedisServer, fault_proxy
 from tests.support.step_up_house import (
     PLACE,
@@ -26,6 +26,7 @@ from tests.support.step_up_house import (
     sent_form,
     stepped_up,
 )
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.needs("redis-server")
 

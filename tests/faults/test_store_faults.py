@@ -13,7 +13,7 @@ import os
 import secrets
 import time
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -22,9 +22,11 @@ from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.heartbeat import Heartbeat
 from authproxy.storage.redis.sessions import RedisSessions
-from tests.support.redis_server import RedisServer, eventually, fault_proxy
+from tests.support.clock import Clock
+from tests.support.redis_server import RedisServer, fault_proxy
 from tests.support.session_builders import new_ticket, session_for
 from tests.support.store_faults import FAULTS, Trouble
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.needs("redis-server")
 IS_LONG = os.environ.get("STORE_FAULTS") == "long"
@@ -35,17 +37,6 @@ form."""
 KEYS = KeyRing((bytes(32),), random_bytes=secrets.token_bytes)
 IDLE = timedelta(minutes=5)
 MINUTE = timedelta(minutes=1)
-
-
-class Time:
-    def __init__(self):
-        self._ahead = timedelta()
-
-    def __call__(self):
-        return datetime.now(UTC) + self._ahead
-
-    def advance(self, span):
-        self._ahead += span
 
 
 class Instance:
@@ -123,7 +114,7 @@ async def settled(pair, tickets, *, within=10 * PROMPTLY):
     "fault", [fault for fault in FAULTS for _ in range(TIMES)], ids=lambda fault: fault.name
 )
 async def test_nobody_is_signed_out_or_revived_by_trouble_with_the_store(fault):
-    clock = Time()
+    clock = Clock()
     with RedisServer(append_only=True) as server:
         async with fault_proxy(server.port) as proxy:
             trouble = Trouble(server=server, proxy=proxy, advance=clock.advance)
@@ -139,7 +130,7 @@ async def the_story(fault, trouble, pair, clock):
     active = [await one.starts() for _ in range(SESSIONS)]
     revoked = [await other.starts() for _ in range(ENDED)]
     idle = [await one.starts(ago=IDLE + timedelta(seconds=1)) for _ in range(ENDED)]
-    await eventually(lambda: all(each.heartbeat._count > 0 for each in pair))
+    await until(lambda: all(each.heartbeat._count > 0 for each in pair))
     if fault.keeps == "the snapshot":
         trouble.server.command("SAVE")
     for ticket in revoked:
@@ -157,21 +148,19 @@ async def the_story(fault, trouble, pair, clock):
         said, of_others = await asyncio.gather(everybody(pair, active), everybody(pair, [*revoked, *idle]))
         assert set(said) <= may_be_gone
         assert True not in of_others
-        clock.advance(4 * MINUTE)  # twice, which is more than the idle time
+        clock.advance(minutes=4)  # twice, which is more than the idle time
     await fault.end(trouble)
 
     expected = [False] if fault.keeps == "nothing" else [True]
     said, took = await settled(pair, active, within=PROMPTLY)
     assert said == expected * 2 * SESSIONS
     assert True not in await everybody(pair, [*revoked, *idle])
-    await eventually(lambda: not any(each.heartbeat.outages.is_failing for each in pair))
-    clock.advance(4 * MINUTE)
+    await until(lambda: not any(each.heartbeat.outages.is_failing for each in pair))
+    clock.advance(minutes=4)
     assert (await settled(pair, active))[0] == expected * 2 * SESSIONS  # what they did since was noted
     assert max(each.slowest for each in pair) < PROMPTLY
-    await eventually(
-        lambda: not any(each.heartbeat.outages.is_failing for each in pair), within=10 * PROMPTLY
-    )
-    clock.advance(IDLE + MINUTE)  # a busy machine may have made an outage of a moment of its own
+    await until(lambda: not any(each.heartbeat.outages.is_failing for each in pair), within=10 * PROMPTLY)
+    clock.advance(minutes=6)  # a busy machine may have made an outage of a moment of its own
     assert not fault.ends_idleness or True not in await everybody(
         pair, active
     )  # and the time since is idleness again

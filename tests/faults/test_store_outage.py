@@ -25,8 +25,10 @@ from authproxy.storage.redis.limits import RedisLimits
 from authproxy.storage.redis.sessions import RedisSessions
 from authproxy.storage.retention import BlockRules
 from tests.support.challenge_builders import ANAS, challenge_of
-from tests.support.redis_server import RedisServer, eventually, fault_proxy, free_port
+from tests.support.ports import free_port
+from tests.support.redis_server import RedisServer, fault_proxy
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.needs("redis-server")
 KEYS = KeyRing((bytes(32),), random_bytes=secrets.token_bytes)
@@ -331,7 +333,7 @@ async def test_idle_connections_that_were_reset_are_noticed_and_replaced(proxy, 
     await asyncio.gather(*(redis.ping() for _ in range(5)))
     await proxy.refuse()
     await proxy.listen()
-    await eventually(lambda: all(connection._writer.is_closing() for connection in redis._idle))
+    await until(lambda: all(connection._writer.is_closing() for connection in redis._idle))
     await asyncio.gather(*(redis.ping() for _ in range(5)))
     assert redis.failures == 0
 
@@ -376,7 +378,7 @@ async def test_questions_given_up_by_their_askers_leave_no_connection_behind(ser
     await redis.ping()
     proxy.swallow()
     asking = [asyncio.ensure_future(redis.ping()) for _ in range(130)]
-    await eventually(proxy.swallowed.is_set)
+    await until(proxy.swallowed.is_set)
     for one in asking:
         one.cancel()
     await asyncio.wait(asking)

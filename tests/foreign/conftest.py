@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from tests.support.gateway import free_port
+from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
 
 collect_ignore_glob = [] if os.environ.get("AUTHPROXY_FOREIGN") else ["test_*.py"]

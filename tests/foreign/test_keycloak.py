@@ -8,8 +8,9 @@ import pytest_asyncio
 
 from tests.support import keycloak
 from tests.support.foreign_providers import house_of, portals_at
-from tests.support.gateway import free_port, until
 from tests.support.keycloak import ANA, BOR, CENE, EVA, SECRET, Administrator, Guest
+from tests.support.ports import free_port
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.needs("java", "redis-server"), pytest.mark.asyncio(loop_scope="module")]
 

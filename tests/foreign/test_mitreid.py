@@ -9,8 +9,9 @@ import pytest_asyncio
 from tests.conftest import IN_CI
 from tests.support import mitreid
 from tests.support.foreign_providers import house_of, portals_at
-from tests.support.gateway import free_port, until
 from tests.support.mitreid import ANA, EVA, SECRET, Guest
+from tests.support.ports import free_port
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.needs("java", "redis-server"),

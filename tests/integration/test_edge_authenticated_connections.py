@@ -212,16 +212,19 @@ async def test_bytes_that_arrive_on_an_idle_connection_never_become_somebodys_an
         while True:
             line = await numbered(conversation, edge)
             await conversation.answer(line)
-            await asyncio.sleep(0.02)
+            await has_answer.acquire()
             await conversation.say(JUNK)
 
+    has_answer = asyncio.Semaphore(0)
     async with running_edge(script=sends_junk_late) as edge:
         client = await edge.client()
         assert (await client.ask("GET /1")).body == b"GET /1"
+        has_answer.release()
         await edge.settled(lambda: edge.pool.unasked == 1)
         for number in range(2, 30):
             # From here on no connection serves twice: what arrives in the wrong moment finds nobody.
             assert (await client.ask(f"GET /{number}")).body == b"GET /%d" % number
+            has_answer.release()
         assert edge.pool.use.idle == 0
 
 
@@ -308,15 +311,17 @@ async def test_a_head_answer_whose_body_comes_all_the_same_is_nobodys_next_answe
         head, _ = await conversation.read_request()
         if head.startswith(b"HEAD"):
             await conversation.say(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(JUNK))
-            await asyncio.sleep(0.03)
+            await has_answer.acquire()
             await conversation.say(JUNK)
         else:
             await conversation.answer(b"honest")
 
+    has_answer = asyncio.Semaphore(0)
     async with running_edge(script=sends_a_body) as edge:
         for _ in range(5):
             attacker, person = await edge.client(), await edge.client()
             assert (await attacker.ask("HEAD /upload")).status == 200
+            has_answer.release()
             assert (await person.ask("GET /")).body == b"honest"
 
 

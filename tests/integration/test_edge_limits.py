@@ -16,6 +16,7 @@ from authproxy.edge.site import EdgeLimits
 from authproxy.edge.upstream.pool import Upstream
 from tests.support.edge import HOST, Conversation, RawClient, request, running_edge
 from tests.support.log_lines import log_lines
+from tests.support.waiting import stands_still
 
 LOOPS = ("asyncio", "uvloop")
 SMALL = EdgeLimits(
@@ -359,13 +360,9 @@ async def test_a_client_that_asks_and_never_reads_fills_no_memory():
         burst = request("GET /" + "a" * 1500, cookie="") * 50
         sending = asyncio.ensure_future(client.send(burst * 100))
         await edge.settled(lambda: any(one._is_clogged for one in edge.listener._connections))
-        before = -1
-        while before != len(edge.observed):
-            before = len(edge.observed)
-            await asyncio.sleep(0.05)
+        assert await stands_still(lambda: len(edge.observed)) < 5000
         connection = next(iter(edge.listener._connections))
         assert connection._transport.get_write_buffer_size() < 100_000
-        assert len(edge.observed) < 5000
         client.reader._transport.resume_reading()
         for _ in range(5000):
             assert (await client.answer()).status == 401

@@ -14,6 +14,7 @@ from authproxy.edge.exchange import Exchange
 from authproxy.edge.transfer import Transfer
 from authproxy.edge.upstream.connection import UpstreamConnection
 from tests.support.edge import SLOW, Conversation, request, running_edge
+from tests.support.waiting import stands_still
 
 LOOPS = ("asyncio", "uvloop")
 LARGE = 200 * 1024 * 1024
@@ -89,15 +90,6 @@ async def test_events_reach_the_client_as_they_are_sent():
             while b"data: %d\n\n" % number not in seen:
                 seen += await client.some()
             was_seen.release()
-
-
-async def stands_still(value):
-    """Waits until a number that grew does not grow any more."""
-    before = -1
-    while before != value():
-        before = value()
-        await asyncio.sleep(0.05)
-    return before
 
 
 async def test_a_client_that_does_not_read_stops_the_portal_and_gets_everything_later():

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from authproxy.edge.rules.websocket import POLICY_VIOLATION, close_frame
 from authproxy.edge.upstream.pool import Upstream
 from tests.support.edge import COOKIE, GOOD, HOST, Conversation, Edge, request, running_edge
+from tests.support.waiting import stands_still
 
 LOOPS = ("asyncio", "uvloop")
 HANDSHAKE = (
@@ -270,11 +271,7 @@ async def test_a_reader_that_is_slow_stops_the_portal_and_loses_nothing():
         client, _ = await tunnelled(edge)
         client.reader._transport.pause_reading()
         await edge.settled(lambda: len(sent) > 3)
-        before = -1
-        while before != len(sent):
-            before = len(sent)
-            await asyncio.sleep(0.05)
-        assert len(sent) < 400
+        assert await stands_still(lambda: len(sent)) < 400
         client.reader._transport.resume_reading()
         data = await client.everything()
         assert data == b"".join(b"%08d" % number * 8192 for number in range(400))

@@ -20,10 +20,12 @@ import pytest
 from joserfc.jwk import RSAKey
 
 from tests.conftest import IN_CI
-from tests.support.gateway import Person, free_port, open_house, until
+from tests.support.gateway import Person, open_house
 from tests.support.http_client import Browser
+from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
 from tests.support.sandbox import listens
+from tests.support.waiting import until
 
 SUPPORT = Path(__file__).parents[1] / "support"
 FOREIGN = SUPPORT / "foreign_provider"

@@ -32,9 +32,11 @@ from authproxy.delivery.template import Template
 from authproxy.sandbox.outbox.application import application
 from authproxy.sandbox.serving import bound, port_of, serving
 from authproxy.settings.sms import SmsSettings
-from tests.support.gateway import Clock, free_port, until
+from tests.support.clock import Clock
 from tests.support.hostile_sms_gateway import hostile_sms_gateway
 from tests.support.log_lines import log_lines
+from tests.support.ports import free_port
+from tests.support.waiting import until
 
 SMS = Sms(
     recipient="+38640123456",

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.support.gateway import until
 from tests.support.http_client import Browser
 from tests.support.nginx import SHIPPED, Nginx
 from tests.support.nginx_house import behind_nginx, status_of
+from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.needs("nginx", "redis-server")
 
@@ -50,7 +51,7 @@ async def test_without_the_store_everybody_gets_503_and_stays_signed_in() -> Non
             await until(served, within=10)
 
 
-async def test_without_the_gateway_nobody_gets_in(free_port, tmp_path: Path) -> None:
+async def test_without_the_gateway_nobody_gets_in(tmp_path: Path) -> None:
     port = free_port()
     servers = f"""
     include authproxy/http.conf; include authproxy/pages.conf;
@@ -88,7 +89,7 @@ async def test_a_gateway_that_goes_away_leaves_nobody_in() -> None:
                 assert status_of(await front.raw_get("/", cookie=front.cookie(ana))) == 503
 
 
-def test_nginx_accepts_the_example_as_it_is_shipped(free_port, tmp_path: Path) -> None:
+def test_nginx_accepts_the_example_as_it_is_shipped(tmp_path: Path) -> None:
     authority = trustme.CA().issue_cert("acq.example.si")
     authority.private_key_pem.write_to_path(tmp_path / "key.pem")
     for blob in authority.cert_chain_pems:

@@ -19,6 +19,7 @@ from authproxy.settings.colours import shades
 from authproxy.web.nginx_pages import configuration
 from tests.support.nginx import SHIPPED, Nginx
 from tests.support.page_checks import faults_of
+from tests.support.ports import free_port
 
 PAGES = SHIPPED / "authproxy" / "pages.conf"
 SHOWN = [
@@ -32,7 +33,7 @@ SHOWN = [
 @pytest.mark.needs("nginx", "chromium-headless-shell")
 @pytest.mark.asyncio(loop_scope="session")
 async def test_they_have_the_colours_and_the_width_of_our_pages_and_no_barrier(
-    free_port, tmp_path: Path, chromium
+    tmp_path: Path, chromium
 ) -> None:
     port = free_port()
     servers = f"""
@@ -142,7 +143,7 @@ def written_by_the_command(folder: Path) -> Path:
 @pytest.mark.needs("nginx", "openssl", "chromium-headless-shell")
 @pytest.mark.asyncio(loop_scope="session")
 async def test_the_command_gives_nginx_each_portals_name_colour_logo_and_contact(
-    free_port, tmp_path: Path, chromium
+    tmp_path: Path, chromium
 ) -> None:
     port, own = free_port(), written_by_the_command(tmp_path)
     servers = f"""

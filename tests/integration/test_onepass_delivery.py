@@ -16,6 +16,7 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.notification import EnrolledPhone, Notification, PhoneAnswer, Sent, Unanswered
 from authproxy.delivery.onepass import OnePassService, client_session
 from authproxy.sandbox.serving import bound, port_of, serving
+from tests.support.clock import Clock
 
 NOW = datetime(2026, 11, 22, 10, 0, 12, tzinfo=UTC)
 KEY = "the-key-of-the-gateway"
@@ -48,16 +49,9 @@ class Hostile:
         return await answer if asyncio.iscoroutine(answer) else answer
 
 
-class Clock:
-    now = NOW
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis.audit_queue import RedisAuditQueue
 from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.keys import ACTS, ACTS_TAKER
-from tests.support.gateway import open_house, until
+from tests.support.gateway import open_house
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.needs("redis-server")
 GENEROUS = timedelta(seconds=20)

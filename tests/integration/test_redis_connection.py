@@ -33,8 +33,9 @@ from authproxy.storage.redis.shared_octets import RedisSharedOctets
 from authproxy.storage.retention import BlockRules
 from tests.support.challenge_builders import ANAS, challenge_of, enrolment_of
 from tests.support.people_builders import ANA
-from tests.support.redis_server import RedisServer, eventually
+from tests.support.redis_server import RedisServer
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.needs("redis-server")
 
@@ -213,7 +214,7 @@ async def test_the_rights_in_the_readme_are_enough_for_everything(server):
     assert await sessions.rotate(ticket, new, session_for(new), browser=None, now=NOW + timedelta(minutes=1))
     await asks_for_proofs(redis, KeyRing((bytes(32),), random_bytes=secrets.token_bytes))
     listener = asyncio.ensure_future(listen(redis, cache, clock=lambda: datetime.now(UTC)))
-    await eventually(lambda: cache.is_heard(datetime.now(UTC)))
+    await until(lambda: cache.is_heard(datetime.now(UTC)))
     listener.cancel()
     assert await sessions.revoke_subject(ISSUER, SUBJECT) == 1
     await redis.aclose()
@@ -301,7 +302,7 @@ async def test_a_closed_connection_leaves_no_connection_open(server):
     redis = RedisConnection(server.url)
     await asyncio.gather(redis.ping(), redis.ping())
     running = asyncio.ensure_future(redis.ask("BLPOP", "never", "0.2"))
-    await eventually(lambda: len(redis._idle) == 1)
+    await until(lambda: len(redis._idle) == 1)
     await redis.aclose()
     assert await running is None
     assert redis._idle == []
@@ -311,7 +312,7 @@ async def test_idle_connections_that_the_server_closed_are_noticed_and_replaced(
     redis = RedisConnection(server.url)
     await asyncio.gather(*(redis.ping() for _ in range(5)))
     server.command("CLIENT", "KILL", "TYPE", "normal")
-    await eventually(lambda: all(connection._reader.at_eof() for connection in redis._idle))
+    await until(lambda: all(connection._reader.at_eof() for connection in redis._idle))
     await asyncio.gather(*(redis.ping() for _ in range(5)))
     assert redis.failures == 0
     await redis.aclose()

@@ -20,8 +20,10 @@ from authproxy.storage.redis.activity import IDLE_TIME
 from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.heartbeat import Heartbeat
 from authproxy.storage.redis.sessions import RedisSessions
-from tests.support.redis_server import RedisServer, eventually, fault_proxy, free_port
+from tests.support.ports import free_port
+from tests.support.redis_server import RedisServer, fault_proxy
 from tests.support.session_builders import NOW, new_ticket, session_for
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.needs("redis-server")
 KEYS = KeyRing((bytes(32),), random_bytes=secrets.token_bytes)
@@ -266,11 +268,11 @@ async def test_the_pulse_beats_by_itself_and_notices_the_end_of_an_outage_within
     one = Instance(own)
     beating = asyncio.ensure_future(one.heartbeat.run(lambda: datetime.now(UTC)))
     with structlog.testing.capture_logs() as logs:
-        await eventually(lambda: one.heartbeat._count > 0)
+        await until(lambda: one.heartbeat._count > 0)
         await full(server_of_its_own, NOW)
-        await eventually(lambda: one.heartbeat.outages.is_failing)
+        await until(lambda: one.heartbeat.outages.is_failing)
         await writable(server_of_its_own)
-        assert await eventually(lambda: not one.heartbeat.outages.is_failing) < 1
+        assert await until(lambda: not one.heartbeat.outages.is_failing) < 1
     beating.cancel()
     assert [entry["event"] for entry in logs if "outage" in entry["event"]] == [
         "store.outage_began",

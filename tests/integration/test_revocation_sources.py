@@ -27,7 +27,8 @@ from authproxy.certificates.status import Good, IssuedCertificate, RevocationMod
 from authproxy.certificates.validator import CertificateValidator
 from authproxy.certificates.verdict import Validated
 from tests.support.certificate_builder import NOW, Authority, at, der, lists_at, partition, pem, responder_at
-from tests.support.gateway import free_port
+from tests.support.clock import Clock
+from tests.support.ports import free_port
 
 HOST = "http://status.example.si"
 LIST, ANSWERS = f"{HOST}/sub.crl", f"{HOST}/ocsp"
@@ -36,14 +37,6 @@ SUB = ROOT.authority(lists=lists_at(f"{HOST}/root.crl"))
 ANA = SUB.person(lists=lists_at(LIST), responder=responder_at(ANSWERS))
 BOR = SUB.person(lists=lists_at(LIST))
 LIMITS = FetchLimits(timeout=timedelta(seconds=5), octets=1000)
-
-
-class Clock:
-    def __init__(self):
-        self.now = NOW
-
-    def __call__(self):
-        return self.now
 
 
 class Authorities:
@@ -121,7 +114,7 @@ async def host():
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture

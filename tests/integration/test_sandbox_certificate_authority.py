@@ -32,8 +32,9 @@ from authproxy.sandbox.certificate_authority.certified_keys import StoredKeysBro
 from authproxy.sandbox.certificate_authority.faults import WAYS
 from authproxy.sandbox.certificate_authority.revocations import RevocationsBroken
 from authproxy.sandbox.serving import bound, serving
-from tests.support.gateway import Clock, free_port
+from tests.support.clock import Clock
 from tests.support.page_checks import faults_of
+from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.needs("openssl"), pytest.mark.asyncio(loop_scope="session")]
 

@@ -9,7 +9,8 @@ import pytest
 
 from authproxy.sandbox.accounts import people
 from authproxy.sandbox.identity_provider.state import StateBroken
-from tests.support.rekono import LONG_PASSWORD, Guest, StandingClock, running_rekono, title
+from tests.support.clock import Clock
+from tests.support.rekono import LONG_PASSWORD, MORNING, Guest, running_rekono, title
 
 EVA, ANA = "eva.cuk@example.si", "ana.novak@example.si"
 
@@ -28,7 +29,7 @@ async def registered(rekono):
 
 
 async def test_accounts_consents_and_code_secrets_survive_a_restart(file):
-    clock = StandingClock()
+    clock = Clock(MORNING)
     async with running_rekono(clock=clock, state_file=file) as before:
         await registered(before)
         subject, secret = before.accounts.find(EVA).subject, before.accounts.find(ANA).totp_secret
@@ -56,7 +57,7 @@ async def test_code_secrets_survive_a_restart_although_nobody_came(file):
 
 
 async def test_a_withdrawn_consent_stays_withdrawn(file):
-    clock = StandingClock()
+    clock = Clock(MORNING)
     async with running_rekono(clock=clock, state_file=file) as before:
         await registered(before)
         eva = Guest(before)

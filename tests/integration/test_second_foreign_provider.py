@@ -14,10 +14,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.support import glewlwyd
-from tests.support.gateway import TICKET, free_port, open_house, until
+from tests.support.gateway import TICKET, open_house
 from tests.support.glewlwyd import Guest
 from tests.support.http_client import Browser
+from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 CLIENT_ID, SECRET = "gateway", "a-secret-of-good-length"
 PEOPLE = {

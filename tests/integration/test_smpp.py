@@ -18,8 +18,9 @@ from authproxy.challenges.message import Sms
 from authproxy.delivery.smpp import MessageCentre, SmppSmsGateway
 from authproxy.delivery.sms_gateways import NotTaken
 from tests.conftest import IN_CI
-from tests.support.gateway import free_port, until
 from tests.support.message_centre import is_installed, message_centre
+from tests.support.ports import free_port
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.needs("node")]
 NUMBER = "+38640123456"

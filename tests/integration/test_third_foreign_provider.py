@@ -15,9 +15,10 @@ import pytest_asyncio
 from tests.conftest import IN_CI
 from tests.support import oauth_toolkit
 from tests.support.foreign_providers import asks_for_the_password, house_of, portals_at
-from tests.support.gateway import free_port, until
 from tests.support.oauth_toolkit import SECRET, Administrator, Guest
+from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.needs("redis-server"),

@@ -24,8 +24,10 @@ from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.identity.register import ListedPerson
 from authproxy.sandbox.certificate_authority import application as certificate_authority
 from authproxy.settings.sources import load
-from tests.support.gateway import Clock, Counterparty, House, free_port, open_house
+from tests.support.clock import Clock
+from tests.support.gateway import Counterparty, House, open_house
 from tests.support.http_client import Answer, Browser
+from tests.support.ports import free_port
 
 _AUTHORITY_PORT = free_port()
 

@@ -8,9 +8,10 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.support.gateway import PASSWORD, House, Person, open_house, until
+from tests.support.gateway import PASSWORD, House, Person, open_house
 from tests.support.http_client import Answer, Browser, Form
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 CLIENT_ID = "gateway"
 

@@ -3,16 +3,14 @@ test's own loop on free ports, with a clock that the test moves, and a person wh
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import logging
-import os
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,7 +36,9 @@ from authproxy.sandbox.portals.catalogue import portal
 from authproxy.sandbox.serving import bound, serving
 from authproxy.settings.schema import Settings
 from authproxy.settings.sources import load
+from tests.support.clock import Clock
 from tests.support.http_client import Answer, Browser, Form
+from tests.support.ports import free_port
 from tests.support.recovery_sheets import QUICK
 
 CLIENT_ID = "bankart-varni-spletni-prehod"
@@ -46,40 +46,6 @@ TICKET, FLOW = "__Host-authproxy", "__Host-authproxy-flow"
 ANA, BOR, CVETKA, DAVID = (
     f"{name}@example.si" for name in ("ana.novak", "bor.kranjc", "cvetka.zupan", "david.horvat")
 )
-
-
-# Below the ports that the kernel gives to outgoing connections: one of those would be taken between choosing
-# and binding.
-_WORKER, _WORKERS = (
-    int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]),
-    int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")),
-)
-_PORTS = range(20_000 + _WORKER, 32_000, _WORKERS)
-"""Each worker has ports of its own, and the sandboxes of other tests stay below them."""
-_given: set[int] = set()
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 at which nothing listens, and that this process has not been given before."""
-    while True:
-        port = secrets.choice(_PORTS)
-        if port not in _given:
-            with contextlib.suppress(OSError), bound(port):
-                _given.add(port)
-                return port
-
-
-class Clock:
-    """Time as it goes, moved by what the test has added."""
-
-    def __init__(self) -> None:
-        self._ahead = timedelta()
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self._ahead
-
-    def advance(self, **span: float) -> None:
-        self._ahead += timedelta(**span)
 
 
 class Counterparty:
@@ -471,13 +437,3 @@ def logging_put_back() -> Iterator[None]:
 def origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
-
-
-async def until(condition: Callable[[], Any], *, within: float = 5.0) -> float:
-    """Polls an awaitable condition; the seconds it took. Fails when it does not come true in time."""
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    while not await condition():
-        assert loop.time() - began < within, f"not within {within} s"
-        await asyncio.sleep(0.01)
-    return loop.time() - began

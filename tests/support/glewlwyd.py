@@ -16,9 +16,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from joserfc.jwk import RSAKey
 
-from tests.support.gateway import until
 from tests.support.http_client import Answer, Browser
 from tests.support.sandbox import listens
+from tests.support.waiting import until
 
 SCHEMA = Path("/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3")
 """Tables, and one administrator, as the package installs them."""

@@ -20,9 +20,10 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.gateway import House, open_house, until
+from tests.support.gateway import House, open_house
 from tests.support.http_client import Browser
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 _MOUNTS = """
 root=$1 settings=$2 user=$3

@@ -10,8 +10,8 @@ import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
-from tests.support.gateway import until
 from tests.support.http_client import Browser
+from tests.support.waiting import until
 
 FETCHED = Path(__file__).parent / "foreign_java" / "fetched"
 STARTS_WITHIN = 100.0  # ten seconds of a core and more, which on a busy machine is a minute

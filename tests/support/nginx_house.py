@@ -12,7 +12,7 @@ from typing import Any
 from tests.support.gateway import House, Person, open_house
 from tests.support.http_client import Answer
 from tests.support.nginx import Nginx, RecordingPortal, recording_portal
-from tests.support.redis_server import free_port
+from tests.support.ports import free_port
 
 PATIENCE = 15.0
 _SERVERS = """

@@ -24,7 +24,7 @@ from authproxy.certificates.revocation import RevocationRules, RevocationSources
 from authproxy.certificates.status import RevocationMode
 from authproxy.certificates.validator import CertificateValidator
 from authproxy.certificates.verdict import CertificateRefused
-from tests.support.gateway import free_port
+from tests.support.ports import free_port
 
 FETCHED = Path(__file__).parent / "pkits" / "fetched"
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.foreign_providers import CLIENT_ID, ForeignGuest
-from tests.support.gateway import PASSWORD, until
+from tests.support.gateway import PASSWORD
 from tests.support.http_client import Browser, Form
 from tests.support.sandbox import listens
+from tests.support.waiting import until
 
 PROGRAM = Path(__file__).parent / "foreign_django" / "provider.py"
 PACKAGES = Path(sys.prefix) / "foreign"

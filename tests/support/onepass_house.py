@@ -10,7 +10,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -24,6 +24,7 @@ from authproxy.sandbox.installation import Installation, Link, installed_beforeh
 from authproxy.sandbox.outbox import application as outbox
 from authproxy.sandbox.phone import application as phone
 from authproxy.sandbox.serving import bound, port_of, serving
+from tests.support.clock import Clock
 from tests.support.http_client import Answer, Browser
 
 REDIRECT_URI = "http://acq.localhost:8080/.authproxy/callback/rekono"
@@ -35,15 +36,7 @@ ANA, BOR, CVETKA, DAVID = (
 )
 
 
-class StandingClock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 22, 10, 0, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, **span: float) -> None:
-        self.now += timedelta(**span)
+MORNING = datetime(2026, 11, 22, 10, 0, 12, tzinfo=UTC)
 
 
 class Part:
@@ -66,7 +59,7 @@ class Part:
 
 @dataclass(kw_only=True)
 class OnePassHouse:
-    clock: StandingClock
+    clock: Clock
     accounts: Accounts
     installed: tuple[Installation, ...]
     linked: tuple[Link, ...]
@@ -157,7 +150,7 @@ async def onepass_house(
 ) -> AsyncIterator[OnePassHouse]:
     """With `folder` provider and phone keep their state there. `installed`: the phone has the seeded people
     from the start; `linked`: it answers the gateway for some of them."""
-    clock, provider, messages, device = StandingClock(), Part(), Part(), Part()
+    clock, provider, messages, device = Clock(MORNING), Part(), Part(), Part()
     accounts = people(secrets.token_bytes)
     before = installed_beforehand(accounts, secrets.token_bytes) if installed else ()
     links = linked_beforehand(accounts, secrets.token_bytes) if linked else ()

@@ -16,13 +16,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Self
 
+from tests.support.ports import free_port
+from tests.support.waiting import until
+
 _STARTS_WITHIN = 10.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class RedisServer:
@@ -284,7 +281,7 @@ class FaultProxy:
     async def _cut(self) -> None:
         for writer in list(self._writers):
             _reset(writer)
-        await eventually(lambda: not self._writers)
+        await until(lambda: not self._writers)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
@@ -303,12 +300,3 @@ async def fault_proxy(target_port: int) -> AsyncIterator[FaultProxy]:
         yield proxy
     finally:
         await proxy.aclose()
-
-
-async def eventually(is_so, *, within: float = 5.0) -> float:
-    """Waits until `is_so()`; the seconds it took. Fails the test when it does not come true in time."""
-    began = time.monotonic()
-    while not is_so():
-        assert time.monotonic() - began < within, f"not within {within} s"
-        await asyncio.sleep(0.005)
-    return time.monotonic() - began

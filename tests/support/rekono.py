@@ -9,7 +9,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
@@ -22,6 +22,7 @@ from authproxy.sandbox.identity_provider.application import application as provi
 from authproxy.sandbox.identity_provider.openid.clients import Client
 from authproxy.sandbox.outbox.application import application as outbox_application
 from authproxy.sandbox.serving import bound, port_of, serving
+from tests.support.clock import Clock
 from tests.support.http_client import Answer, Browser
 
 REDIRECT_URI = "http://rp.example.si/callback"
@@ -39,19 +40,7 @@ LONG_PASSWORD = "konj baterija sponka"
 PHONE_URL = "http://phone.example.si"
 
 
-class StandingClock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 22, 10, 0, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, **span: float) -> None:
-        self.now += timedelta(**span)
-
-    def follow_the_sun(self) -> None:
-        """Stands still at the time of day, for programs of others that have a clock of their own."""
-        self.now = datetime.now(UTC)
+MORNING = datetime(2026, 11, 22, 10, 0, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -59,7 +48,7 @@ class Rekono:
     issuer: str
     outbox: str
     accounts: Accounts
-    clock: StandingClock
+    clock: Clock
     application: web.Application
     outbox_stops: Callable[[], Awaitable[None]]
 
@@ -116,12 +105,12 @@ def answer_in(location: str) -> dict[str, str]:
 @contextlib.asynccontextmanager
 async def running_rekono(
     *,
-    clock: StandingClock | None = None,
+    clock: Clock | None = None,
     accounts: Accounts | None = None,
     state_file: Path | None = None,
     random_bytes: Callable[[int], bytes] = secrets.token_bytes,
 ) -> AsyncIterator[Rekono]:
-    clock = clock or StandingClock()
+    clock = clock or Clock(MORNING)
     listener, outbox_listener = bound(), bound()
     issuer = f"http://localhost:{port_of(listener)}/openid-connect-server-webapp/"
     outbox = f"http://localhost:{port_of(outbox_listener)}"

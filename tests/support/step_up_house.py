@@ -27,8 +27,9 @@ from authproxy.sandbox.identity_provider.onepass import relying_parties
 from authproxy.sandbox.installation import to_be_enrolled
 from authproxy.sandbox.outbox.sms_gateway import SANDBOX_CREDENTIALS
 from tests.support.certificate_house import CertificateHouse, open_certificate_house
-from tests.support.gateway import ANA, CVETKA, House, Person, free_port, open_house, origin
+from tests.support.gateway import ANA, CVETKA, House, Person, open_house, origin
 from tests.support.http_client import Answer, Browser, Form
+from tests.support.ports import free_port
 from tests.support.recovery_sheets import sheet_of
 
 FRESH = ("push", "totp", "sms", "recovery")

@@ -8,9 +8,10 @@ import contextlib
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
-from tests.support.redis_server import FaultProxy, RedisServer, eventually, free_port
+from tests.support.ports import free_port
+from tests.support.redis_server import FaultProxy, RedisServer
+from tests.support.waiting import until
 
 
 class Operator:
@@ -35,7 +36,7 @@ class Trouble:
 
     server: RedisServer
     proxy: FaultProxy
-    advance: Callable[[timedelta], None]
+    advance: Callable[..., None]
     """Moves the clock of the gateways."""
     operators: list[Operator] = field(default_factory=list)
     background: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
@@ -157,17 +158,17 @@ async def run_a_script_without_end(trouble):
     _, writer = await asyncio.open_unix_connection(str(trouble.server.socket))
     writer.write(b"*3\r\n$4\r\nEVAL\r\n$17\r\nwhile true do end\r\n$1\r\n0\r\n")
     trouble.background.callback(writer.close)
-    await eventually(lambda: trouble.server.command("PING").startswith(b"-BUSY"))
+    await until(lambda: trouble.server.command("PING").startswith(b"-BUSY"))
 
 
 async def end_the_script(trouble):
     trouble.server.command("SCRIPT", "KILL")
     await trouble.background.aclose()
-    await eventually(lambda: trouble.server.command("PING").startswith(b"+PONG"))
+    await until(lambda: trouble.server.command("PING").startswith(b"+PONG"))
 
 
 async def set_back(trouble):
-    trouble.advance(-timedelta(hours=1))
+    trouble.advance(hours=-1)
 
 
 async def nothing(trouble):
@@ -203,7 +204,7 @@ async def fail_to_save(trouble):
     (trouble.server.directory / "dump.rdb").mkdir()  # the new snapshot cannot take this place
     trouble.server.command("CONFIG", "SET", "save", "3600 1")
     trouble.server.command("BGSAVE")
-    await eventually(lambda: b"rdb_last_bgsave_status:err" in trouble.server.command("INFO", "persistence"))
+    await until(lambda: b"rdb_last_bgsave_status:err" in trouble.server.command("INFO", "persistence"))
 
 
 async def save_again(trouble):
@@ -230,7 +231,7 @@ async def form_a_cluster(trouble):
         "no",
     )
     trouble.server.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-    await eventually(lambda: b"cluster_state:ok" in trouble.server.command("CLUSTER", "INFO"))
+    await until(lambda: b"cluster_state:ok" in trouble.server.command("CLUSTER", "INFO"))
 
 
 FAULTS = (

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.certificate_house import CertificateHouse, open_certificate_house
-from tests.support.gateway import free_port
+from tests.support.ports import free_port
 
 _DEPLOY = Path(__file__).parents[2] / "deploy"
 _ENVOY = str(Path(sysconfig.get_path("scripts")) / "envoy")

@@ -5,13 +5,22 @@ from __future__ import annotations
 
 import ast
 import builtins
-import tomllib
-from functools import cache
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2] / "authproxy"
+from tests.support.own_tests import (
+    PACKAGE,
+    ROOT,
+    THROUGH_SOCKETS,
+    compiled_modules,
+    imports,
+    is_pure,
+    name_of,
+    own_tests,
+    pure_modules,
+    stories_through,
+)
+
 EFFECTS = {
     "asyncio",
     "aiohttp",
@@ -41,27 +50,10 @@ HOMES = {
 
 
 def modules():
-    return sorted(path for path in ROOT.rglob("*.py"))
-
-
-def name_of(path):
-    parts = ["authproxy", *path.relative_to(ROOT).with_suffix("").parts]
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    return sorted(PACKAGE.rglob("*.py"))
 
 
 BY_NAME = {name_of(path): path for path in modules()}
-
-
-@cache
-def imports(path):
-    """Names of everything that a module imports directly, at whatever depth of its functions."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
 
 
 def reached(path):
@@ -74,24 +66,17 @@ def reached(path):
     return found
 
 
-def is_pure(path):
-    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").startswith("PURE")
-
-
-PURE = [path for path in modules() if is_pure(path) and "sandbox" not in path.parts]
-
-
 def test_the_core_calls_itself_pure():
-    core = [path for path in modules() if path.relative_to(ROOT).parts[0] in {"identity", "access"}]
+    core = [path for path in modules() if path.relative_to(PACKAGE).parts[0] in {"identity", "access"}]
     assert core
     assert [name_of(path) for path in core if not is_pure(path)] == []
 
 
-@pytest.mark.parametrize("path", PURE, ids=name_of)
+@pytest.mark.parametrize("path", pure_modules(), ids=name_of)
 def test_a_module_that_calls_itself_pure_reaches_nothing_that_acts(path):
     # Validation is what the settings and the record codec are for; everywhere else values are checked by the
     # types themselves.
-    has_validation = path.relative_to(ROOT).parts[0] in {"settings", "storage", "people"}
+    has_validation = path.relative_to(PACKAGE).parts[0] in {"settings", "storage", "people"}
     forbidden = EFFECTS | (set() if has_validation else {"pydantic"})
     assert {
         name for name in reached(path) if name in forbidden or name.partition(".")[0] in forbidden
@@ -103,17 +88,10 @@ def test_a_foreign_library_is_imported_in_its_home_only(library):
     guests = {
         name_of(path)
         for path in modules()
-        if path.relative_to(ROOT).parts[0] not in HOMES[library]
+        if path.relative_to(PACKAGE).parts[0] not in HOMES[library]
         and any(name.partition(".")[0] == library for name in imports(path))
     }
     assert guests == set()
-
-
-def compiled():
-    settings = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["tool"]["hatch"]["build"][
-        "targets"
-    ]["wheel"]["hooks"]["custom"]
-    return sorted(path for pattern in settings["modules"] for path in ROOT.parent.glob(pattern))
 
 
 # mypyc/irbuild/prepare.py, `can_subclass_builtin`, and what it treats apart.
@@ -130,7 +108,7 @@ COMPILABLE_BASES = {
 }
 
 
-@pytest.mark.parametrize("path", compiled(), ids=name_of)
+@pytest.mark.parametrize("path", compiled_modules(), ids=name_of)
 def test_a_compiled_module_derives_from_no_builtin_that_the_compiler_cannot_take(path):
     classes = [
         node
@@ -144,3 +122,16 @@ def test_a_compiled_module_derives_from_no_builtin_that_the_compiler_cannot_take
         if isinstance(base, ast.Name) and hasattr(builtins, base.id)
     }
     assert bases <= COMPILABLE_BASES
+
+
+@pytest.mark.parametrize("path", compiled_modules(), ids=name_of)
+def test_a_compiled_module_has_tests_that_run_on_it_compiled(path):
+    assert own_tests(path) or stories_through(path)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    sorted({*THROUGH_SOCKETS, *(tests for stories in THROUGH_SOCKETS.values() for tests in stories)}),
+)
+def test_what_is_named_for_compiled_modules_is_there(pattern):
+    assert any(ROOT.glob(pattern))

@@ -10,20 +10,15 @@ import pytest
 
 from authproxy.bootstrap.background import Background
 from authproxy.telemetry.metrics import Metrics
+from tests.support.clock import Clock
 from tests.support.log_lines import log_lines
 
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 29, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
+NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
 
 @pytest.fixture
 async def background():
-    made = Background(clock=Clock(), pause=0.001, longest=0.01)
+    made = Background(clock=Clock(NOON), pause=0.001, longest=0.01)
     yield made
     await made.end()
 
@@ -72,7 +67,7 @@ async def test_a_task_that_waited_for_something_cancelled_is_started_again(backg
 
 
 async def test_while_it_rests_the_check_has_failed():
-    background = Background(clock=Clock(), pause=60)
+    background = Background(clock=Clock(NOON), pause=60)
     died = asyncio.Event()
 
     async def dies() -> None:
@@ -111,7 +106,7 @@ async def test_pauses_grow_and_a_task_that_has_worked_starts_afresh():
             done.set()
         raise RuntimeError
 
-    background = Background(clock=Clock(), pause=0.01, longest=0.08)
+    background = Background(clock=Clock(NOON), pause=0.01, longest=0.08)
     with log_lines():
         background.keep("x", dies)
         await asyncio.wait_for(done.wait(), 5)
@@ -140,7 +135,7 @@ async def test_work_that_fails_is_logged_and_ends_nobody_else(background):
 
 
 async def test_what_ignores_its_end_does_not_hold_up_the_end():
-    background = Background(clock=Clock())
+    background = Background(clock=Clock(NOON))
     released = asyncio.Event()
 
     async def stubborn() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from aiohttp import web
@@ -13,24 +13,14 @@ from authproxy.oidc.exchange import client_session
 from authproxy.oidc.metadata import KEY_SEARCHES, ProviderMetadata, read
 from authproxy.oidc.relying_party import RelyingParty
 from authproxy.oidc.wire import Unreadable
+from tests.support.clock import Clock
 
 START = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def pass_by(self, **span: float) -> None:
-        self.now += timedelta(**span)
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(START)
 
 
 @pytest.fixture
@@ -126,25 +116,25 @@ async def test_who_gives_up_waiting_takes_nobody_along(hostile, known):
 
 async def test_metadata_is_asked_for_again_after_an_hour(hostile, known, clock):
     await known.current()
-    clock.pass_by(minutes=59)
+    clock.advance(minutes=59)
     await known.current()
     assert hostile.hits["openid-configuration"] == 1
 
-    clock.pass_by(minutes=2)
+    clock.advance(minutes=2)
     hostile.discovery["token_endpoint"] = f"{hostile.issuer}new-token"
     assert (await known.current()).token_endpoint == f"{hostile.issuer}new-token"
 
 
 async def test_a_clock_that_goes_back_keeps_nothing_fresh_and_nothing_cool(hostile, known, clock):
     await known.current()
-    clock.pass_by(days=-1)
+    clock.advance(days=-1)
     await known.current()
     assert hostile.hits["openid-configuration"] == 2
 
     MODES["discovery HTML"](hostile)
-    clock.pass_by(hours=2)
+    clock.advance(hours=2)
     await known.current()
-    clock.pass_by(minutes=-1)
+    clock.advance(minutes=-1)
     heal(hostile, "openid-configuration")
     await known.current()
     assert hostile.hits["openid-configuration"] == 4
@@ -157,7 +147,7 @@ async def test_a_clock_that_goes_back_keeps_nothing_fresh_and_nothing_cool(hosti
 async def test_what_was_known_stays_known_while_the_provider_fails(hostile, known, clock, failure):
     before = await known.current()
     MODES[failure](hostile)
-    clock.pass_by(days=3)
+    clock.advance(days=3)
 
     assert await known.current() == before
     assert known.metadata.failure is not None
@@ -165,7 +155,7 @@ async def test_what_was_known_stays_known_while_the_provider_fails(hostile, know
 
 async def test_old_knowledge_does_for_all_others_while_one_asks(hostile, known, clock):
     before = await known.current()
-    clock.pass_by(hours=2)
+    clock.advance(hours=2)
     arrived = hold(hostile, "openid-configuration")
     async with asyncio.TaskGroup() as group:
         first = group.create_task(known.current())
@@ -183,7 +173,7 @@ async def test_a_dead_provider_is_asked_once_in_five_seconds(hostile, known, clo
         assert refusal.value.reason == Reason.PROVIDER_UNAVAILABLE
     assert hostile.hits["openid-configuration"] == 1
 
-    clock.pass_by(seconds=5)
+    clock.advance(seconds=5)
     heal(hostile, "openid-configuration")
     assert (await known.current()).userinfo_endpoint == f"{hostile.issuer}userinfo"
 
@@ -210,7 +200,7 @@ async def test_an_unknown_key_cannot_be_judged_while_the_keys_cannot_be_asked_fo
 async def test_withdrawn_keys_are_not_used_after_the_next_look(hostile, known, clock):
     await known.key("rsa1")
     hostile.jwks = []
-    clock.pass_by(hours=1)
+    clock.advance(hours=1)
 
     assert await known.key("rsa1") is None
 
@@ -261,7 +251,7 @@ async def test_tokens_of_strangers_make_us_look_for_their_key_once_a_minute(host
     for _ in range(5):
         assert await known.key_for_stranger("forged") is None
     assert hostile.hits["jwk"] == 2  # one to have keys at all, one search
-    clock.pass_by(seconds=60)
+    clock.advance(seconds=60)
     assert await known.key_for_stranger("forged") is None
     assert hostile.hits["jwk"] == 3
 
@@ -289,7 +279,7 @@ async def test_while_the_keys_cannot_be_had_nothing_is_said_about_a_strangers_to
     assert (await known.key_for_stranger("rsa1")).key_id == "rsa1"
     heal(hostile, "jwk")
     hostile.jwks = [rsa_jwk(rsa_key("second"), kid="rsa2")]
-    clock.pass_by(seconds=60)
+    clock.advance(seconds=60)
     assert (await known.key_for_stranger("rsa2")).key_id == "rsa2"
 
 
@@ -323,14 +313,14 @@ async def test_searches_come_back_one_by_one(hostile, known, clock):
         assert await known.key("nobody's") is None
     assert hostile.hits["jwk"] == 1 + KEY_SEARCHES
 
-    clock.pass_by(seconds=9)
+    clock.advance(seconds=9)
     assert await known.key("nobody's") is None
     assert hostile.hits["jwk"] == 1 + KEY_SEARCHES
 
-    clock.pass_by(seconds=1)
+    clock.advance(seconds=1)
     rotate(hostile, "rsa2")
     assert (await known.key("rsa2")).key_id == "rsa2"
-    clock.pass_by(minutes=50)
+    clock.advance(minutes=50)
     for _ in range(20):
         assert await known.key("nobody's") is None
     assert hostile.hits["jwk"] == 2 + 2 * KEY_SEARCHES
@@ -340,7 +330,7 @@ async def test_a_clock_that_goes_back_brings_no_search(hostile, known, clock):
     await known.key("rsa1")
     for _ in range(KEY_SEARCHES):
         await known.key("nobody's")
-    clock.pass_by(seconds=-60)
+    clock.advance(seconds=-60)
     await known.key("nobody's")
     assert (
         hostile.hits["jwk"] == 1 + KEY_SEARCHES + 1

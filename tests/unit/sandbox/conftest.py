@@ -8,7 +8,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
@@ -22,6 +22,7 @@ from authproxy.sandbox.identity_provider.openid.clients import Client
 from authproxy.sandbox.installation import installed_beforehand
 from authproxy.sandbox.outbox.application import application as outbox_application
 from authproxy.sandbox.serving import bound, port_of, serving
+from tests.support.clock import Clock
 
 REDIRECT_URI = "http://acq.localhost:8080/.authproxy/callback/rekono"
 AFTER_LOGOUT = "http://acq.localhost:8080/.authproxy/logout"
@@ -40,17 +41,6 @@ OTHER_CLIENT = Client(
     redirect_uris=("https://other.example.si/cb?from=idp",),
     name="Druga aplikacija",
 )
-
-
-class StandingClock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 22, 10, 0, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, **span: float) -> None:
-        self.now += timedelta(**span)
 
 
 @dataclass(frozen=True)
@@ -135,7 +125,7 @@ class Browser:
 class Rekono:
     """The provider as its users and relying parties see it."""
 
-    def __init__(self, *, issuer: str, outbox: str, accounts, clock: StandingClock) -> None:
+    def __init__(self, *, issuer: str, outbox: str, accounts, clock: Clock) -> None:
         self.issuer = issuer
         self.origin = "{0.scheme}://{0.netloc}".format(urlsplit(issuer))
         self.outbox = outbox
@@ -198,12 +188,12 @@ class Rekono:
 
 
 @pytest.fixture
-def clock() -> StandingClock:
-    return StandingClock()
+def clock() -> Clock:
+    return Clock(datetime(2026, 11, 22, 10, 0, 1, tzinfo=UTC))
 
 
 @pytest.fixture
-async def rekono(clock: StandingClock) -> AsyncIterator[Rekono]:
+async def rekono(clock: Clock) -> AsyncIterator[Rekono]:
     listener, outbox_listener = bound(), bound()
     issuer = f"http://localhost:{port_of(listener)}/openid-connect-server-webapp/"
     outbox = f"http://localhost:{port_of(outbox_listener)}"

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from authproxy import __version__
 from authproxy.cli import main
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 
@@ -132,7 +133,7 @@ def test_nothing_is_revoked_where_nobody_would_hear_of_it(config, arguments):
 
 
 @pytest.mark.parametrize("command", [["list"], ["revoke", "an-id"]])
-def test_a_store_that_cannot_be_asked_is_a_sentence_not_a_trace(config, free_port, command):
+def test_a_store_that_cannot_be_asked_is_a_sentence_not_a_trace(config, command):
     result = run("sessions", *command, "-c", config, env=with_store(f"redis://127.0.0.1:{free_port()}/0"))
     assert result.exit_code == 1
     assert len(result.stderr.strip().splitlines()) == 1
@@ -178,7 +179,7 @@ def test_a_gateway_that_is_not_ready_is_not(management):
     assert "503" in result.stderr
 
 
-def test_a_gateway_that_is_not_there_is_not_healthy(free_port):
+def test_a_gateway_that_is_not_there_is_not_healthy():
     assert run("healthcheck", "--url", f"http://127.0.0.1:{free_port()}/healthz").exit_code == 1
 
 

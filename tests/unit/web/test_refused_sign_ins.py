@@ -17,6 +17,7 @@ from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.storage.records.sealed_texts import Seals
 from authproxy.storage.records.sealing import KeyRing
 from authproxy.web.rates import Rates
+from tests.support.clock import Clock
 from tests.support.pages_house import FLOW, NOW, PAGE, SESSION, TICKET, running_pages
 
 COOKIE = f"__Host-authproxy-flow={FLOW}"
@@ -34,16 +35,9 @@ LATER = {**PAGE, "X-Request-Id": "ffff0000"}
 """Another request."""
 
 
-class Time:
-    now = NOW
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def time():
-    return Time()
+    return Clock(NOW)
 
 
 @pytest.fixture

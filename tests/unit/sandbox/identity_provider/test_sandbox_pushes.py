@@ -9,24 +9,14 @@ import pytest
 
 from authproxy.sandbox.identity_provider.frequency import Frequency
 from authproxy.sandbox.identity_provider.onepass.pushes import Outcome, Pushes, State
+from tests.support.clock import Clock
 
 ANA, BOR = "ana@example.si", "bor@example.si"
 
 
-class StandingClock:
-    def __init__(self):
-        self.now = datetime(2026, 11, 22, 10, tzinfo=UTC)
-
-    def __call__(self):
-        return self.now
-
-    def advance(self, **span):
-        self.now += timedelta(**span)
-
-
 @pytest.fixture
 def clock():
-    return StandingClock()
+    return Clock(datetime(2026, 11, 22, 10, tzinfo=UTC))
 
 
 @pytest.fixture

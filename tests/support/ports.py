@@ -1,0 +1,26 @@
+"""Ports of 127.0.0.1 for servers of tests."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+
+from authproxy.sandbox.serving import bound
+
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_PORTS = range(20_000 + _WORKER, 32_000, _WORKERS)
+"""Each worker has ports of its own. All are below the ports that the kernel gives to outgoing connections: one
+of those would be taken between choosing and binding. The sandboxes of other tests stay below them."""
+_given: set[int] = set()
+
+
+def free_port() -> int:
+    """A port at which nothing listens, and that this process has not been given before."""
+    while True:
+        port = secrets.choice(_PORTS)
+        if port not in _given:
+            with contextlib.suppress(OSError), bound(port):
+                _given.add(port)
+                return port
