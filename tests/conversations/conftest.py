@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.certificate_house import CertificateHouse, make_authority, open_certificate_house
+from tests.support.certificate_host import make_authority
 from tests.support.gateway import House, Person, open_house
 from tests.support.redis_server import RedisServer
 
@@ -52,15 +52,15 @@ def authority_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def certificate_houses(
     redis_server: RedisServer, authority_state: Path
-) -> Callable[..., AbstractAsyncContextManager[CertificateHouse]]:
+) -> Callable[..., AbstractAsyncContextManager[House]]:
     """As `houses`, with an authority and a gateway that takes its certificates."""
     redis_server.command("FLUSHALL")
-    return lambda **settings: open_certificate_house(redis_server.socket_url, authority_state, **settings)
+    return lambda **settings: open_house(redis_server.socket_url, authority=authority_state, **settings)
 
 
 @pytest.fixture
 async def certificate_house(
-    certificate_houses: Callable[..., AbstractAsyncContextManager[CertificateHouse]],
-) -> AsyncIterator[CertificateHouse]:
+    certificate_houses: Callable[..., AbstractAsyncContextManager[House]],
+) -> AsyncIterator[House]:
     async with certificate_houses() as opened:
         yield opened

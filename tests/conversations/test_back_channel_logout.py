@@ -4,7 +4,6 @@ end, everywhere."""
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -104,10 +103,6 @@ async def told(portal, token, *, port=None):
     )
 
 
-def events(house, *names):
-    return [event for line in house.audit.splitlines() if (event := json.loads(line))["event"] in names]
-
-
 @pytest.mark.parametrize("store", ["redis", "memory"])
 async def test_one_session_at_the_provider_ends_at_every_portal_and_the_other_browser_stays_signed_in(
     with_provider, provider, store
@@ -131,10 +126,10 @@ async def test_one_session_at_the_provider_ends_at_every_portal_and_the_other_br
         assert await is_open(at_home, house.acq)
         page = await at_acq.navigate(house.acq + "/")
         assert (page.status, page.location.split("?")[0]) == (303, f"{house.acq}/.authproxy/login")
-        [accepted] = events(house, "provider_logout.accepted")
+        [accepted] = house.events("provider_logout.accepted")
         assert accepted["detail"] == "2 ended, named by sid"
         assert {
-            event["portal"] for event in events(house, "session.revoked") if event["by"] == "provider"
+            event["portal"] for event in house.events("session.revoked") if event["by"] == "provider"
         } == {"acq", "b2b"}
 
 
@@ -241,7 +236,7 @@ async def test_what_is_not_the_providers_word_ends_nothing(house, provider):
         assert found in answer.json["error_description"]
         assert not any(secret in answer.text for secret in (SUBJECT, "office", "<script"))
     assert await is_open(browser, house.acq)
-    assert len(events(house, "provider_logout.refused")) == len(tokens)
+    assert len(house.events("provider_logout.refused")) == len(tokens)
     assert SUBJECT not in house.audit
 
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from authproxy import bootstrap
 from authproxy.certificates.files import FileKind
-from tests.support.certificate_house import ana, signs_in
+from tests.support.certificate_host import ana, signs_in
 from tests.support.sandbox import ROOT
 
 
@@ -26,7 +26,7 @@ async def explain(house, file, *more):
         "explain",
         str(file),
         "-c",
-        str(house.house.settings_file),
+        str(house.settings_file),
         *more,
         env={**os.environ, **house.environment},
         cwd=ROOT,
@@ -38,21 +38,21 @@ async def explain(house, file, *more):
 
 
 async def explained(house, name):
-    code, said, _ = await explain(house, house.folder / "private" / f"{name}.pem", "--json")
+    code, said, _ = await explain(house, house.certificates.folder / "private" / f"{name}.pem", "--json")
     told = json.loads(said)
     return code, told, {check["check"]: check["outcome"] for check in told["checks"]}
 
 
 async def test_a_certificate_of_the_register_names_its_person_and_their_portals(certificate_house):
     house = certificate_house
-    await house.enrols(ana(house))
+    await house.enrols(ana(house.certificates))
     code, told, checks = await explained(house, "ana.novak")
 
     assert (code, told["person"], told["portals"], told["refused"]) == (0, "ana", ["acq", "b2b"], None)
     assert set(checks.values()) == {"passed"}
     assert (told["says"]["holder"], told["says"]["sha-256"]) == (
         "Ana Novak",
-        house.leaf("ana.novak").fingerprint,
+        house.certificates.leaf("ana.novak").fingerprint,
     )
     assert "tax" not in json.dumps(told)
 
@@ -67,7 +67,7 @@ async def test_a_certificate_of_the_register_names_its_person_and_their_portals(
 )
 async def test_who_is_not_signed_in_is_told_why(certificate_house, name, reason, fails, not_reached):
     house = certificate_house
-    await house.enrols(ana(house))
+    await house.enrols(ana(house.certificates))
     code, told, checks = await explained(house, name)
 
     assert code == 1
@@ -78,7 +78,7 @@ async def test_who_is_not_signed_in_is_told_why(certificate_house, name, reason,
 
 async def test_for_people_it_is_a_table_with_the_reasons(certificate_house):
     house = certificate_house
-    code, said, _ = await explain(house, house.folder / "private" / "server-only.pem")
+    code, said, _ = await explain(house, house.certificates.folder / "private" / "server-only.pem")
 
     assert code == 1
     assert "NO   it may be used for signing in" in said
@@ -90,10 +90,10 @@ async def test_while_nobody_can_be_asked_each_portal_tells_its_own_story_as_the_
     certificate_houses,
 ):
     async with certificate_houses(environment={"AUTHPROXY__PORTALS__B2B__REVOCATION": "alarm"}) as house:
-        await house.enrols(ana(house))
-        await house.authority.stop()
+        await house.enrols(ana(house.certificates))
+        await house.certificates.authority.stop()
         told = await bootstrap.explain_certificate(
-            house.house.settings, (house.folder / "private" / "ana.novak.pem").read_bytes()
+            house.settings, (house.certificates.folder / "private" / "ana.novak.pem").read_bytes()
         )
 
         checks = {line.check: line.outcome for line in told.lines}
@@ -101,8 +101,8 @@ async def test_while_nobody_can_be_asked_each_portal_tells_its_own_story_as_the_
         assert (told.person, told.portals, told.refused) == ("ana", ("b2b",), None)
         assert told.refused_at["acq"].startswith("revocation_unavailable: ")
         pages = [
-            await signs_in(house.browser("ana.novak"), origin + "/")
-            for origin in (house.acq, house.house.b2b)
+            await signs_in(house.certificates.browser("ana.novak"), origin + "/")
+            for origin in (house.acq, house.b2b)
         ]
         assert [page.status for page in pages] == [503, 200]
 
@@ -111,19 +111,19 @@ async def test_a_portal_that_demands_more_than_a_certificate_gives_is_named_with
     certificate_houses,
 ):
     async with certificate_houses(acq={"level": 30}) as house:
-        await house.enrols(ana(house))
+        await house.enrols(ana(house.certificates))
         chain = [
-            x509.load_pem_x509_certificate((house.folder / file).read_bytes())
+            x509.load_pem_x509_certificate((house.certificates.folder / file).read_bytes())
             for file in ("sub.pem", "private/ana.novak.pem")
         ]
         told = await bootstrap.explain_certificate(
-            house.house.settings, pkcs7.serialize_certificates(chain, Encoding.DER)
+            house.settings, pkcs7.serialize_certificates(chain, Encoding.DER)
         )
         assert (told.kind, told.portals) == (FileKind.BUNDLE, ("b2b",))
         assert told.refused_at["acq"].startswith("method_not_allowed_here: ")
 
         told = await bootstrap.explain_certificate(
-            house.house.settings, (house.folder / "sub.pem").read_bytes()
+            house.settings, (house.certificates.folder / "sub.pem").read_bytes()
         )
         assert (told.kind, told.portals) == (FileKind.AUTHORITY, ())
 

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from authproxy.certificates.presentation import TerminatorForm
-from tests.support.certificate_house import ana, choosing
+from tests.support.certificate_host import ana, choosing
 from tests.support.forwarded import written_by
 from tests.support.gateway import TICKET
 from tests.support.http_client import Browser
@@ -25,7 +25,7 @@ async def test_each_product_has_its_people_signed_in_and_who_goes_around_it_is_n
     certificate_houses, form
 ):
     async with certificate_houses(environment=forwarding(form)) as house:
-        await house.enrols(ana(house))
+        await house.enrols(ana(house.certificates))
         headers = written_by(form, house, "ana.novak")
 
         stranger = Browser()
@@ -60,7 +60,7 @@ async def test_octets_that_are_no_text_are_refused_with_a_page(certificate_house
 async def test_a_field_that_a_product_has_appended_to_a_clients_own_signs_nobody_in(certificate_houses, form):
     """What happens where a terminator adds its field and leaves the client's in place."""
     async with certificate_houses(environment=forwarding(form)) as house:
-        await house.enrols(ana(house))
+        await house.enrols(ana(house.certificates))
         forged, own = written_by(form, house, "ana.novak"), written_by(form, house, "cvetka.zupan")
         name = next(iter(own))
         twice = [*forged.items(), (name, own[name])]

@@ -4,14 +4,13 @@ of the whole gateway."""
 from __future__ import annotations
 
 import hashlib
-import json
 
 import pytest
 import redis
 
 from tests.support.gateway import CVETKA
 from tests.support.nginx import recording_portal
-from tests.support.step_up_house import (
+from tests.support.step_up import (
     DEMANDING,
     answered,
     chosen,
@@ -56,13 +55,9 @@ def sending(page):
     return form
 
 
-def events(house, name):
-    return [event for event in map(json.loads, house.audit.splitlines()) if event["event"] == name]
-
-
 async def test_what_was_typed_is_shown_after_the_proof_and_sent_once(house, ana):
     met = await send_form(ana, house)
-    assert (met.status, sent(house), len(events(house, "request.held"))) == (303, 0, 1)
+    assert (met.status, sent(house), len(house.events("request.held"))) == (303, 0, 1)
     page = await ana.walk(met)
     assert (page.status, sent(house)) == (200, 0)
     assert "<script>alert" not in page.text
@@ -70,7 +65,7 @@ async def test_what_was_typed_is_shown_after_the_proof_and_sent_once(house, ana)
     form = sending(page)
     assert form.action == f"{house.acq}/vnos"
     answer = await ana.browser.submit(page, form)
-    assert (answer.status, sent(house), len(events(house, "request.released"))) == (200, 1, 1)
+    assert (answer.status, sent(house), len(house.events("request.released"))) == (200, 1, 1)
     assert "plača &lt;script&gt;" in answer.text
     again = await ana.browser.submit(page, form)
     assert (again.status, sent(house)) == (410, 1)

@@ -7,7 +7,7 @@ import contextlib
 
 from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.identity.register import ListedPerson
-from tests.support.certificate_house import choosing
+from tests.support.certificate_host import choosing
 from tests.support.http_client import Browser
 from tests.support.sandbox import served
 
@@ -20,14 +20,14 @@ the time that the store has."""
 
 
 def listed(house, name):
-    account = house.house.accounts.find(f"{name}@example.si")
+    account = house.accounts.find(f"{name}@example.si")
     return ListedPerson(
         member_id=MemberId(name.partition(".")[0]),
         name=account.name,
         tax_number=TaxNumber(account.tax_number),
         email=account.email,
         portals=("*",),
-        certificates=(house.named(name),),
+        certificates=(house.certificates.named(name),),
     )
 
 
@@ -66,15 +66,15 @@ async def test_two_hundred_sign_ins_at_once_all_succeed_and_hold_up_nobody_in_th
         # A process of its own: what holds up the test's loop is not the gateway's doing.
         await resources.enter_async_context(
             served(
-                house.house.settings_file,
-                house.house.folder,
-                port=house.house.ports["gateway"],
+                house.settings_file,
+                house.folder,
+                port=house.ports["gateway"],
                 environment=house.environment,
             )
         )
-        somebody, page = house.house.person(), f"{house.acq}/"
+        somebody, page = house.person(), f"{house.acq}/"
         assert (await somebody.signs_in(page)).status == 200
-        contexts = [house.browser(name).tls for name in NAMES]
+        contexts = [house.certificates.browser(name).tls for name in NAMES]
         browsers = [Browser(tls=contexts[number % len(NAMES)], patience=60) for number in range(AT_ONCE)]
         chosen = await asyncio.gather(*(choosing(browser, page) for browser in browsers))
 

@@ -4,7 +4,6 @@ everywhere."""
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import replace
 
 import websockets
@@ -50,19 +49,15 @@ async def is_shut(person, portal, *, port=None):
     return not await is_open(person, portal, port=port)
 
 
-def events(house, *names):
-    return [event for line in house.audit.splitlines() if (event := json.loads(line))["event"] in names]
-
-
 async def told(house, *names):
     """The events once there are as many as names. An operator's act reaches the trail when a gateway takes it
     over from the store."""
 
     async def are_there():
-        return len(events(house, *names)) >= len(names)
+        return len(house.events(*names)) >= len(names)
 
     await until(are_there)
-    return events(house, *names)
+    return house.events(*names)
 
 
 async def test_a_portal_for_members_admits_whom_the_register_names_and_nobody_else(houses):
@@ -96,7 +91,7 @@ async def test_at_level_10_nobody_is_linked_and_the_page_says_what_is_missing(ho
         for page in (david, bor):
             assert page.status == 403
             assert "level_too_low-" in page.text
-        [first, _] = events(house, "sign_in.refused")
+        [first, _] = house.events("sign_in.refused")
         assert "activation code" in first["detail"]
 
 
@@ -111,7 +106,7 @@ async def test_the_portal_knows_a_member_by_the_id_of_the_register_and_everybody
         assert received["assertion"]["claims"]["sub"] == subject
     linked, *others = await told(house, "person.linked")
     assert (linked["by"], others) == ("provider", [])
-    assert linked["person"] == next(event for event in events(house, "session.started"))["person"]
+    assert linked["person"] == next(event for event in house.events("session.started"))["person"]
 
 
 async def test_a_second_account_with_the_same_tax_number_is_refused_with_an_alarm(house):
@@ -123,7 +118,7 @@ async def test_a_second_account_with_the_same_tax_number_is_refused_with_an_alar
     thief = house.person(ANA)
     page = await thief.signs_in(f"{house.acq}/")
     assert (page.status, thief.ticket(house.acq)) == (403, None)
-    [alarm] = events(house, "link.refused")
+    [alarm] = house.events("link.refused")
     assert "another account" in alarm["detail"]
     assert "99990008" not in house.audit
 

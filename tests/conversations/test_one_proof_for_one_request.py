@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.gateway import ANA
 from tests.support.nginx import recording_portal
-from tests.support.step_up_house import (
+from tests.support.step_up import (
     answered,
     asked,
     begun,
@@ -241,7 +241,7 @@ async def test_an_address_that_names_another_route_shows_the_same_and_a_proof_fo
 
 async def test_a_front_proxy_that_asks_subrequests_is_told_that_nothing_can_be_bound(house):
     ana = await house.signed_in()
-    reader, writer = await asyncio.open_unix_connection(str(house.house.socket))
+    reader, writer = await asyncio.open_unix_connection(str(house.socket))
     writer.write(
         "GET /.authproxy/auth/nginx HTTP/1.1\r\nHost: "
         f"{urlsplit(house.acq).netloc}\r\nX-Original-URL: {house.acq}/prejeto\r\nX-Original-Method: "

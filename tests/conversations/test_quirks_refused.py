@@ -3,8 +3,6 @@ and the audit stream say why, and when the provider is itself again the next cli
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from authproxy import bootstrap
@@ -71,12 +69,6 @@ def said(quirk: str) -> str:
     return QUIRKS[quirk].says
 
 
-def refusals(house):
-    return [
-        event for event in map(json.loads, house.audit.splitlines()) if event["event"] == "sign_in.refused"
-    ]
-
-
 @pytest.mark.parametrize("quirk", ENDS, ids=said)
 async def test_nobody_comes_in_where(house, ana, quirk):
     status, reason, found = ENDS[quirk]
@@ -86,7 +78,7 @@ async def test_nobody_comes_in_where(house, ana, quirk):
 
     assert (page.status, ana.ticket(house.acq), page.all("set-cookie")) == (status, None, [])
     assert reason in page.text
-    (event,) = refusals(house)
+    (event,) = house.events("sign_in.refused")
     assert event["reason"] == reason
     assert found is None or found in event["detail"]
     assert page.all("retry-after") == (["5"] if status == 503 else [])
@@ -115,7 +107,7 @@ async def test_a_wrong_client_secret_is_told_as_that_and_not_as_silence(houses):
         assert (page.status, ana.ticket(house.acq)) == (403, None)
         assert "Rekono je prijavo zavrnil" in page.text
         assert "<code>invalid_client</code>" in page.text
-        (event,) = refusals(house)
+        (event,) = house.events("sign_in.refused")
         assert (
             event["reason"],
             "401, invalid_client" in event["detail"],
@@ -132,7 +124,10 @@ async def test_a_provider_that_comes_back_with_an_error_of_its_own_is_quoted_now
     )
     assert page.status == 403
     assert not any(word in page.text + house.audit for word in ("Ana_Novak", "99990008"))
-    assert refusals(house)[0]["detail"] == "authorization response: an error whose code is not registered"
+    assert (
+        house.events("sign_in.refused")[0]["detail"]
+        == "authorization response: an error whose code is not registered"
+    )
 
 
 async def test_a_slow_token_endpoint_is_not_waited_for_longer_than_the_settings_say(houses):
@@ -141,7 +136,7 @@ async def test_a_slow_token_endpoint_is_not_waited_for_longer_than_the_settings_
         await house.quirk("token_slow")
         page = await ana.signs_in(house.acq + PLACE)
         assert (page.status, page.header("retry-after"), ana.ticket(house.acq)) == (503, "5", None)
-        assert refusals(house)[0]["detail"] == "token endpoint gave no answer within 1 s"
+        assert house.events("sign_in.refused")[0]["detail"] == "token endpoint gave no answer within 1 s"
         assert f"{house.acq}/.authproxy/login?rt={PLACE}" in page.links
 
 
@@ -151,7 +146,7 @@ async def test_a_token_without_kid_means_no_key_where_there_are_two(house, ana):
     house.clock.advance(hours=2)  # by then both keys are known
     page = await ana.signs_in(house.acq + PLACE)
     assert (page.status, ana.ticket(house.acq)) == (502, None)
-    assert "no usable key of the provider" in refusals(house)[0]["detail"]
+    assert "no usable key of the provider" in house.events("sign_in.refused")[0]["detail"]
 
 
 @pytest.mark.parametrize("quirk", ["level_10", "level_absent", "level_unknown", "level_differs"], ids=said)

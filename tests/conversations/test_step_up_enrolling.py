@@ -9,7 +9,7 @@ import pyotp
 import pytest
 
 from tests.support.gateway import ANA, CVETKA, DAVID
-from tests.support.step_up_house import (
+from tests.support.step_up import (
     PLACE,
     STEP_UP,
     answered,
@@ -81,7 +81,7 @@ def shown_codes(house, page):
 
 
 def code_of(house, secret, *, steps=0):
-    return house.keep_secret(pyotp.TOTP(secret).at(int(house.house.clock().timestamp()) + 30 * steps))
+    return house.keep_secret(pyotp.TOTP(secret).at(int(house.clock().timestamp()) + 30 * steps))
 
 
 async def with_application(house, person, label="Aplikacija"):

@@ -4,7 +4,6 @@ to the place; and everything that may come back instead."""
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 
@@ -60,16 +59,8 @@ def back(answer):
     return answer.is_redirect and "/callback/rekono" in answer.location
 
 
-def events(house, name):
-    return [event for event in map(json.loads, house.audit.splitlines()) if event["event"] == name]
-
-
 async def whoami(person, origin):
     return (await person.browser.fetch(f"{origin}/.authproxy/session")).json
-
-
-def heading(answer):
-    return re.findall(r"<h1>(.*?)</h1>", answer.text)[0]
 
 
 async def test_whoever_signs_in_again_comes_to_the_place_under_a_new_ticket(house, ana):
@@ -82,14 +73,14 @@ async def test_whoever_signs_in_again_comes_to_the_place_under_a_new_ticket(hous
     assert {name: after[name] for name in ("subject", "level", "method", "expires_at")} == {
         name: before[name] for name in ("subject", "level", "method", "expires_at")
     }
-    [issued], [approved] = events(house, "challenge.issued"), events(house, "challenge.approved")
+    [issued], [approved] = house.events("challenge.issued"), house.events("challenge.approved")
     assert (issued["method"], approved["method"], approved["person"]) == (
         "rekono",
         "rekono",
         issued["person"],
     )
     assert approved["session"] != issued["session"]
-    assert len(events(house, "session.started")) == 1
+    assert len(house.events("session.started")) == 1
 
 
 async def test_rekono_asks_for_the_password_though_it_knows_the_browser(house, ana):
@@ -119,12 +110,12 @@ async def test_somebody_elses_account_proves_nothing_and_changes_nothing(house, 
     page = await at_rekono(ana, house.acq + PLACE)
     ana.email = CVETKA
     refused = await ana.walk(page)
-    assert (refused.status, heading(refused)) == (403, "Istovetnost je potrdil nekdo drug")
+    assert (refused.status, refused.heading) == (403, "Istovetnost je potrdil nekdo drug")
     ana.email = ANA
     assert ana.ticket(house.acq) == before
     assert (await ana.opens(house.acq + "/")).status == 200
     assert (await ana.opens(house.acq + PLACE)).is_redirect
-    [event] = events(house, "challenge.refused")
+    [event] = house.events("challenge.refused")
     assert (event["reason"], event["method"], event["session"] is not None) == (
         "step_up_by_another",
         "rekono",
@@ -153,9 +144,9 @@ async def test_what_rekono_does_wrong_proves_nothing_and_signs_nobody_out(
     await house.quirk(quirk)
     refused = await ana.walk(await at_rekono(ana, house.acq + place))
     assert (refused.status, ana.ticket(house.acq)) == (status, before)
-    [event] = events(house, "challenge.refused")
+    [event] = house.events("challenge.refused")
     assert event["reason"] == reason
-    assert events(house, "sign_in.refused") == []
+    assert house.events("sign_in.refused") == []
 
     await house.quirk(None)
     assert (await ana.opens(house.acq + "/")).status == 200
@@ -202,8 +193,8 @@ async def test_a_sign_in_without_the_words_that_count_proves_nothing_and_says_so
         ana = house.person()
         await ana.opens(await ana.goes_to_callback(house.acq + "/"))
         refused = await ana.walk(await at_rekono(ana, house.acq + PLACE))
-        assert (refused.status, heading(refused)) == (403, "Prijava ne zadošča za potrditev istovetnosti")
-        [event] = events(house, "challenge.refused")
+        assert (refused.status, refused.heading) == (403, "Prijava ne zadošča za potrditev istovetnosti")
+        [event] = house.events("challenge.refused")
         assert (event["reason"], "rekono.step_up_by" in event["detail"]) == ("proof_too_weak", True)
 
 
@@ -218,7 +209,7 @@ async def test_of_two_tabs_the_first_to_come_back_counts_and_the_second_finds_it
     assert (late.status, ana.ticket(house.acq)) == (401, ticket)
     [onward] = [link for link in late.links if "/.authproxy/login?rt=" in link][:1]
     assert (await ana.walk(await ana.opens(onward))).url == house.acq + PLACE
-    assert len(events(house, "challenge.approved")) == 1
+    assert len(house.events("challenge.approved")) == 1
 
 
 async def test_the_same_answer_a_second_time_goes_on_and_adds_nothing(house, ana):
@@ -227,7 +218,7 @@ async def test_the_same_answer_a_second_time_goes_on_and_adds_nothing(house, ana
     ticket = ana.ticket(house.acq)
     again = await ana.opens(returning.location)
     assert (again.status, again.location, ana.ticket(house.acq)) == (303, house.acq + PLACE, ticket)
-    assert len(events(house, "challenge.approved")) == 1
+    assert len(house.events("challenge.approved")) == 1
 
 
 async def test_an_answer_in_a_strangers_browser_helps_nobody(house, ana):
@@ -239,7 +230,7 @@ async def test_an_answer_in_a_strangers_browser_helps_nobody(house, ana):
     assert (refused.status, refused.all("set-cookie"), stranger.ticket(house.acq)) == (400, [], before)
     assert (await ana.opens(house.acq + PLACE)).is_redirect
     assert (await stranger.opens(house.acq + "/")).status == 200
-    assert events(house, "challenge.approved") == []
+    assert house.events("challenge.approved") == []
 
 
 async def test_whoever_has_signed_in_as_somebody_else_meanwhile_gets_no_proof_of_the_first(house, ana):
@@ -251,7 +242,7 @@ async def test_whoever_has_signed_in_as_somebody_else_meanwhile_gets_no_proof_of
     ticket = other.ticket(house.acq)
     refused = await other.opens(returning.location)
     assert (refused.status, other.ticket(house.acq)) == (401, ticket)
-    assert events(house, "challenge.approved") == []
+    assert house.events("challenge.approved") == []
 
 
 async def test_whoever_has_signed_out_meanwhile_stays_out(house, ana):
@@ -262,7 +253,7 @@ async def test_whoever_has_signed_out_meanwhile_stays_out(house, ana):
     refused = await ana.opens(returning.location)
     assert (refused.status, ana.ticket(house.acq)) == (400, None)
     assert (await ana.browser.fetch(house.acq + "/")).status == 401
-    assert len(events(house, "session.started")) == 1
+    assert len(house.events("session.started")) == 1
 
 
 async def test_a_session_that_was_ended_from_elsewhere_does_not_come_back(house, ana):
@@ -273,9 +264,9 @@ async def test_a_session_that_was_ended_from_elsewhere_does_not_come_back(house,
         f"{house.acq}/.authproxy/session/end", {"which": "others"}, headers=FORM | {"Origin": house.acq}
     )
     refused = await ana.opens(returning.location)
-    assert (refused.status, heading(refused), refused.all("set-cookie")) == (401, "Prosimo, prijavite se", [])
+    assert (refused.status, refused.heading, refused.all("set-cookie")) == (401, "Prosimo, prijavite se", [])
     assert (await ana.browser.fetch(house.acq + "/")).status == 401
-    assert [event["reason"] for event in events(house, "challenge.refused")] == ["session_ended"]
+    assert [event["reason"] for event in house.events("challenge.refused")] == ["session_ended"]
 
 
 async def test_whoever_takes_too_long_is_told_so_and_can_try_again(house, ana):
@@ -285,7 +276,7 @@ async def test_whoever_takes_too_long_is_told_so_and_can_try_again(house, ana):
         house.clock.advance(minutes=8)
         await ana.opens(house.acq + "/")
     late = await ana.opens(returning.location)
-    assert (late.status, heading(late)) == (400, "Čas za prijavo je potekel")
+    assert (late.status, late.heading) == (400, "Čas za prijavo je potekel")
     [again] = [link for link in late.links if "/.authproxy/step-up?" in link][:1]
     assert any(("method", "rekono") in form.buttons for form in (await ana.opens(again)).forms)
 
@@ -326,7 +317,7 @@ async def test_a_route_with_an_essential_acr_takes_no_proof_without_it_though_it
         assert refused.status == 403
         assert "essential_claim_missing" in refused.text
         assert (
-            events(house, "challenge.refused")[0]["detail"]
+            house.events("challenge.refused")[0]["detail"]
             == "the essential claim `acr` is not in the ID token with a value that was asked for"
         )
         assert (await ana.opens(house.acq + "/")).status == 200

@@ -16,9 +16,9 @@ from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.resolver import resolver
 from authproxy.bootstrap.stores import stores
 from authproxy.identity.member import Account, BlockedAccount
-from tests.support.certificate_house import signs_in
+from tests.support.certificate_host import signs_in
 from tests.support.gateway import CVETKA, DAVID, TICKET, Person
-from tests.support.step_up_house import (
+from tests.support.step_up import (
     FRESH,
     PLACE,
     STEP_UP,
@@ -80,10 +80,6 @@ async def received(house, person):
     return headers[0], arrived["assertion"]["claims"]
 
 
-def heading(page):
-    return re.findall(r"<h1>\s*(.*?)\s*</h1>", page.text, re.DOTALL)[0]
-
-
 AMR = {"sms": "sms", "totp": "otp", "push": "pop", "recovery": "otp"}
 
 
@@ -92,7 +88,7 @@ async def test_a_proof_leads_to_the_place_and_the_portal_learns_by_what_and_when
     ana = await house.signed_in()
     _, before = await received(house, ana)
     house.advance(minutes=2)
-    at = house.house.clock().timestamp()
+    at = house.clock().timestamp()
     page = await proves(house, ana, method)
     assert (page.status, page.url) == (200, house.acq + PLACE), page.text
 
@@ -132,7 +128,7 @@ async def test_whoever_came_with_a_certificate_is_asked_once_in_the_session_and_
     page = await signs_in(browser, house.acq + "/")
     assert urlsplit(page.url).path == STEP_UP
     assert {"push", "totp", "sms"} <= offered(page)
-    ana = Person("ana.novak@example.si", house.house, browser)
+    ana = Person("ana.novak@example.si", house, browser)
     answer = await answered(ana, await chosen(ana, page, "totp"), house.app_code())
     assert (await landed(ana, answer)).url == house.acq + "/"
     _, claims = await received(house, ana)
@@ -176,7 +172,7 @@ async def test_a_front_proxy_hears_the_same_and_lets_in_once_there_is_a_proof(ho
     ana = await house.signed_in()
 
     async def subrequest():
-        reader, writer = await asyncio.open_unix_connection(str(house.house.socket))
+        reader, writer = await asyncio.open_unix_connection(str(house.socket))
         try:
             writer.write(
                 "GET /.authproxy/auth/nginx HTTP/1.1\r\nHost: "
@@ -217,7 +213,7 @@ async def test_another_message_brings_another_code_and_the_first_is_worth_nothin
     second = await house.code_sent()
     late = await answered(ana, page, first)
     assert (late.status, stepped_up(late)) == (403, False)
-    assert heading(late) == "Ta potrditev ne velja več"
+    assert late.heading == "Ta potrditev ne velja več"
     if first != second:
         assert not stepped_up(await answered(ana, second_page, first))
     assert (await landed(ana, await answered(ana, second_page, second))).url == house.acq + PLACE
@@ -264,7 +260,7 @@ async def test_a_gateway_that_is_down_is_seen_and_another_way_is_offered(house):
     ana = await house.signed_in()
     await house.breaks_sms("error")
     refused = await begun(ana, house.acq + PLACE, "sms")
-    assert (refused.status, heading(refused)) == (503, "Sporočila trenutno ni mogoče poslati")
+    assert (refused.status, refused.heading) == (503, "Sporočila trenutno ni mogoče poslati")
     ready = await house.ready()
     assert (ready["status"], ready["checks"]["sms"]["status"]) == ("warning", "warning")
     assert await house.metric('authproxy_step_ups_total{method="sms",outcome="sender_unavailable"}') == 1
@@ -285,7 +281,7 @@ async def test_a_gateway_that_is_down_is_seen_and_another_way_is_offered(house):
 
 async def test_a_service_that_is_away_is_seen_and_phones_are_not_offered(house):
     ana = await house.signed_in()
-    await house.house.provider.stop()
+    await house.provider.stop()
     for _ in range(3):
         assert (await begun(ana, house.acq + PLACE, "push")).status == 503
     assert "push" not in offered(await asked(ana, house.acq + PLACE))
@@ -324,7 +320,7 @@ async def test_whoever_has_nothing_is_told_how_to_get_it_and_can_open_the_rest(h
     met = await david.opens(f"{house.acq}/piskotek")
     page = await david.browser.follow(met)
     assert (page.status, offered(page)) == (403, set())
-    assert heading(page) == "Nimate načina za potrditev istovetnosti"
+    assert page.heading == "Nimate načina za potrditev istovetnosti"
     refused = await sent(
         david, house.acq + STEP_UP, {"method": "push", "rt": "/piskotek", "for": "acq/piskotek"}
     )
@@ -376,8 +372,8 @@ async def test_an_operator_ends_the_block_of_somebody_who_is_in_no_register(hous
     for code in wrong(await house.code_sent(DAVID), 5):
         await answered(david, page, code)
     assert (await asked(david, house.acq + PLACE)).status == 429
-    subject = house.house.accounts.find(DAVID).subject
-    assert "wrong answers forgotten" in await unblocked(house, "--subject", house.house.issuer, subject)
+    subject = house.accounts.find(DAVID).subject
+    assert "wrong answers forgotten" in await unblocked(house, "--subject", house.issuer, subject)
     house.advance(seconds=61)
     assert (await proves(house, david, "sms")).url == house.acq + PLACE
 
@@ -386,8 +382,8 @@ async def test_a_person_who_was_blocked_and_still_has_a_session_gains_no_proof_b
     """As when the command that blocks has died before it ended their sessions."""
     david = await house.signed_in(DAVID)
     page = await begun(david, house.acq + PLACE, "sms")
-    theirs = Account(issuer=house.house.issuer, subject=house.house.accounts.find(DAVID).subject)
-    settings = house.house.settings
+    theirs = Account(issuer=house.issuer, subject=house.accounts.find(DAVID).subject)
+    settings = house.settings
     async with resolver(settings) as names, stores(settings, names=names) as opened:
         assert await opened.people.block_account(
             BlockedAccount(account=theirs, blocked_at=utc_now()), revision=await opened.people.revision()
@@ -411,7 +407,7 @@ async def unblocked(house, *who):
             "people",
             "unblock",
             "--config",
-            str(house.house.settings_file),
+            str(house.settings_file),
             *who,
         ),
         stdout=asyncio.subprocess.PIPE,
@@ -427,7 +423,7 @@ async def test_whoever_refuses_on_the_phone_is_asked_whether_it_was_them(house):
     page = await begun(ana, house.acq + PLACE, "push")
     await house.answers_push("refuse")
     refused = await answered(ana, page)
-    assert (refused.status, heading(refused), stepped_up(refused)) == (
+    assert (refused.status, refused.heading, stepped_up(refused)) == (
         403,
         "Potrditev je bila na telefonu zavrnjena",
         False,
@@ -486,7 +482,7 @@ async def test_a_challenge_that_nobody_answers_is_over_after_five_minutes(house)
     code = await house.code_sent()
     house.advance(minutes=5, seconds=1)
     late = await answered(ana, page, code)
-    assert (late.status, heading(late), stepped_up(late)) == (403, "Ta potrditev ne velja več", False)
+    assert (late.status, late.heading, stepped_up(late)) == (403, "Ta potrditev ne velja več", False)
     assert (await ana.opens(page.url)).status == 403
     assert (await proves(house, ana, "sms")).url == house.acq + PLACE
 
@@ -508,7 +504,7 @@ async def test_a_recovery_code_is_good_once(house):
 async def test_a_web_socket_is_closed_when_the_proof_is_too_old(house):
     ana = await house.signed_in()
     await proves(house, ana, "totp")
-    gateway = house.house.ports["gateway"]
+    gateway = house.ports["gateway"]
     socket = await websockets.connect(
         f"ws://acq.localhost:{gateway}/ws",
         host="127.0.0.1",
@@ -543,7 +539,7 @@ async def test_language_follows_the_person(house):
     ana = await house.signed_in()
     page = await asked(ana, house.acq + PLACE)
     english = await ana.opens(f"{page.url}&lang=en")
-    assert "Confirm your identity" in heading(english)
+    assert "Confirm your identity" in english.heading
     shown = await chosen(ana, english, "sms")
     assert "Enter the code from the text message" in shown.text
     assert "is your code for ACQ" in (await house.messages())[0]

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.gateway import DAVID
 from tests.support.redis_server import RedisServer, fault_proxy
-from tests.support.step_up_house import (
+from tests.support.step_up import (
     PLACE,
     STEP_UP,
     answered,
@@ -124,7 +124,7 @@ async def test_a_form_that_cannot_be_kept_because_the_store_is_away_is_not_said_
     await proxy.refuse()
     answer = await sent_form(ana, f"{house.acq}/vnos", b"znesek=100")
     assert (answer.status, answer.all("location"), answer.all("set-cookie")) == (503, [], [])
-    assert house.house.portal.asked.count("POST /vnos") == 0
+    assert house.portal.asked.count("POST /vnos") == 0
     await proxy.pass_on()
     await until(lambda: is_back(house))
     kept = await sent_form(ana, f"{house.acq}/vnos", b"znesek=100")
@@ -172,7 +172,7 @@ async def test_a_service_that_goes_away_while_a_phone_is_asked_leaves_the_page_w
 ):
     ana = await house.signed_in()
     page = await begun(ana, house.acq + PLACE, "push")
-    await house.house.provider.stop()
+    await house.provider.stop()
     status = await ana.browser.fetch(f"{house.acq}{STEP_UP}/status?c={challenge_of(page)}")
     assert (status.status, status.json) == (200, {"state": "pending"})
     waiting = await landed(ana, await answered(ana, page))
@@ -191,7 +191,7 @@ async def test_a_change_that_the_person_cannot_be_told_of_is_made_and_logged(hou
     house.advance(minutes=61)  # for so long it is tried again
 
     async def lost():
-        assert house.house.gateway.outputs.flush()
+        assert house.gateway.outputs.flush()
         told = [
             line
             for line in map(json.loads, house.log.getvalue().splitlines())

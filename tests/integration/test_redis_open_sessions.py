@@ -3,7 +3,6 @@ expire."""
 
 from __future__ import annotations
 
-import json
 import secrets
 from datetime import timedelta
 
@@ -149,10 +148,6 @@ async def test_nobody_learns_from_the_store_who_has_a_session(store):
 # The events, from a running gateway.
 
 
-def events(house, name):
-    return [event for event in map(json.loads, house.audit.splitlines()) if event["event"] == name]
-
-
 async def test_the_trail_says_which_sessions_ended_by_time_and_what_was_denied(redis_server):
     redis_server.command("FLUSHALL")
     acq = {"routes": [{"path": "/vault", "level": 30}]}
@@ -160,10 +155,10 @@ async def test_the_trail_says_which_sessions_ended_by_time_and_what_was_denied(r
         david, ana = house.person(DAVID), house.person()
         for person in (david, ana):
             assert (await person.signs_in(house.acq + "/")).status == 200
-        of_david, of_ana = events(house, "session.started")
+        of_david, of_ana = house.events("session.started")
 
         assert (await david.browser.fetch(house.acq + "/vault")).status == 403
-        [denied] = events(house, "access.denied")
+        [denied] = house.events("access.denied")
         assert (denied["session"], denied["person"], denied["reason"]) == (
             of_david["session"],
             of_david["person"],
@@ -172,7 +167,7 @@ async def test_the_trail_says_which_sessions_ended_by_time_and_what_was_denied(r
 
         house.clock.advance(minutes=6)
         assert (await david.browser.fetch(house.acq + "/")).status == 401
-        [idle] = events(house, "session.ended")
+        [idle] = house.events("session.ended")
         assert (idle["session"], idle["person"], idle["by"], idle["detail"]) == (
             of_david["session"],
             of_david["person"],
@@ -182,14 +177,14 @@ async def test_the_trail_says_which_sessions_ended_by_time_and_what_was_denied(r
 
         again = house.person(DAVID)
         assert (await again.signs_in(house.acq + "/")).status == 200
-        spoilt = events(house, "session.started")[-1]["session"]
+        spoilt = house.events("session.started")[-1]["session"]
         redis_server.command("SET", keyspace.session(spoilt), "no session")
 
         async def is_out():
             return (await again.browser.fetch(house.acq + "/")).status == 401
 
         await until(is_out)
-        assert {event["session"] for event in events(house, "session.unreadable")} == {spoilt}
+        assert {event["session"] for event in house.events("session.unreadable")} == {spoilt}
 
         house.clock.advance(hours=9)
         redis_server.command(
@@ -197,10 +192,10 @@ async def test_the_trail_says_which_sessions_ended_by_time_and_what_was_denied(r
         )  # as the store lets it expire, whose clock nobody can move
 
         async def is_told():
-            return len(events(house, "session.ended")) > 1
+            return len(house.events("session.ended")) > 1
 
         await until(is_told, within=20)
-        _, over = events(house, "session.ended")
+        _, over = house.events("session.ended")
         assert (over["session"], over["person"], over["portal"], over["method"]) == (
             of_ana["session"],
             of_ana["person"],

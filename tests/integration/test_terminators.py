@@ -4,7 +4,6 @@ gateway judges what they forward."""
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.support.certificate_house import ana, choosing, make_authority, signs_in, to_certificate_host
+from tests.support.certificate_host import ana, choosing, make_authority, signs_in, to_certificate_host
 from tests.support.forwarded import written_by
 from tests.support.gateway import TICKET
 from tests.support.http_client import Answer, Browser
@@ -61,38 +60,32 @@ async def front(
     redis_server.command("FLUSHALL")
     folder = tmp_path_factory.mktemp(request.param.program)
     async with behind(request.param, redis_server.socket_url, authority, folder) as opened:
-        await opened.certificates.enrols(ana(opened.certificates))
+        await opened.house.enrols(ana(opened.house.certificates))
         yield opened
 
 
-def events(front: Terminated, name: str) -> list[dict[str, Any]]:
-    return [
-        event
-        for event in map(json.loads, front.certificates.house.audit.splitlines())
-        if event["event"] == name
-    ]
-
-
 def refusal_on(front: Terminated, page: Answer) -> dict[str, Any]:
-    [event] = [event for event in events(front, "certificate.refused") if event["request_id"] in page.text]
+    [event] = [
+        event for event in front.house.events("certificate.refused") if event["request_id"] in page.text
+    ]
     return event
 
 
 async def nobody_is_signed_in(front: Terminated, browser: Browser) -> bool:
-    has_ticket = browser.cookies.get(front.certificates.acq, TICKET) is not None
-    return not has_ticket and (await browser.fetch(f"{front.certificates.acq}/")).status == 401
+    has_ticket = browser.cookies.get(front.house.acq, TICKET) is not None
+    return not has_ticket and (await browser.fetch(f"{front.house.acq}/")).status == 401
 
 
 async def test_a_person_shows_a_certificate_to_the_terminator_and_is_signed_in(front: Terminated) -> None:
-    house = front.certificates
-    browser = house.browser("ana.novak")
+    house = front.house
+    browser = house.certificates.browser("ana.novak")
     page = await signs_in(browser, house.acq + PLACE)
 
     assert (page.status, page.url) == (200, house.acq + PLACE), page.text
     me = (await browser.fetch(f"{house.acq}/.authproxy/session")).json
     assert (me["subject"], me["method"], me["level"]) == ("ana", "acnlb", 20)
-    assert events(front, "certificate.accepted")[-1]["detail"].startswith(
-        f"certificate {house.leaf('ana.novak').fingerprint}:"
+    assert front.house.events("certificate.accepted")[-1]["detail"].startswith(
+        f"certificate {house.certificates.leaf('ana.novak').fingerprint}:"
     )
     # What tells the browser's attempt, on the way there and back, is in no log of the terminator.
     assert any("?hop=" in one.url for one in browser.history)
@@ -102,8 +95,8 @@ async def test_a_person_shows_a_certificate_to_the_terminator_and_is_signed_in(f
 
 
 async def test_who_shows_none_gets_the_page_about_that(front: Terminated) -> None:
-    browser = front.certificates.browser()
-    page = await to_certificate_host(browser, front.certificates.acq + PLACE)
+    browser = front.house.certificates.browser()
+    page = await to_certificate_host(browser, front.house.acq + PLACE)
 
     assert (page.status, refusal_on(front, page)["reason"]) == (403, "certificate_missing")
     assert await nobody_is_signed_in(front, browser)
@@ -113,7 +106,7 @@ async def test_who_shows_none_gets_the_page_about_that(front: Terminated) -> Non
 async def test_what_the_terminator_has_no_opinion_about_the_gateway_refuses(
     front: Terminated, name: str
 ) -> None:
-    page = await to_certificate_host(front.certificates.browser(name), front.certificates.acq + PLACE)
+    page = await to_certificate_host(front.house.certificates.browser(name), front.house.acq + PLACE)
     assert (page.status, refusal_on(front, page)["reason"]) == (403, REFUSED_BY_GATEWAY[name])
 
 
@@ -123,13 +116,13 @@ async def test_what_the_terminator_has_no_opinion_about_the_gateway_refuses(
 async def test_what_the_terminator_objects_to_is_a_page_of_the_gateway_and_no_alert(
     front: Terminated, name: str, reason: str
 ) -> None:
-    browser = front.certificates.browser(name)
-    page = await to_certificate_host(browser, front.certificates.acq + PLACE)
+    browser = front.house.certificates.browser(name)
+    page = await to_certificate_host(browser, front.house.acq + PLACE)
 
     # A terminator with a verdict of its own does not say what it objects to.
     expected = reason if front.terminator is ENVOY else "certificate_untrusted"
     assert (page.status, refusal_on(front, page)["reason"]) == (403, expected)
-    assert f"{front.certificates.acq}/.authproxy/login?" in page.text
+    assert f"{front.house.acq}/.authproxy/login?" in page.text
     assert await nobody_is_signed_in(front, browser)
 
 
@@ -140,21 +133,21 @@ async def test_what_the_terminator_objects_to_is_a_page_of_the_gateway_and_no_al
 async def test_what_a_client_writes_into_the_header_itself_does_not_get_through(
     front: Terminated, shown: str | None, spelled: Any
 ) -> None:
-    house = front.certificates
-    browser = house.browser(shown)
+    house = front.house
+    browser = house.certificates.browser(shown)
     way = (await choosing(browser, house.acq + PLACE)).location
     forged = {
         spelled(name): value
         for name, value in written_by(front.terminator.presented_by, house, "ana.novak").items()
     }
-    before = len(events(front, "certificate.accepted"))
+    before = len(front.house.events("certificate.accepted"))
     answer = await browser.navigate(way, headers=forged)
     while answer.is_redirect:
         answer = await browser.follow(answer)
 
     assert await nobody_is_signed_in(front, browser)
-    ana_is = house.leaf("ana.novak").fingerprint
-    assert not any(ana_is in event["detail"] for event in events(front, "certificate.accepted")[before:])
+    ana_is = house.certificates.leaf("ana.novak").fingerprint
+    assert not any(ana_is in event["detail"] for event in front.house.events("certificate.accepted")[before:])
 
 
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
@@ -167,7 +160,7 @@ async def test_the_names_of_the_authorities_are_sent_and_no_session_is_resumed(
             "openssl",
             "s_client",
             "-connect",
-            f"localhost:{front.certificates.port}",
+            f"localhost:{front.house.certificates.port}",
             version,
             *more,
             stdin=asyncio.subprocess.PIPE,
@@ -192,9 +185,9 @@ async def test_the_names_of_the_authorities_are_sent_and_no_session_is_resumed(
 async def test_every_answer_ends_its_connection_so_that_the_browser_may_choose_again(
     front: Terminated,
 ) -> None:
-    house = front.certificates
+    house = front.house
     for name in (None, "franc.golob", "ana.novak"):
-        way = (await choosing(browser := house.browser(name), house.acq + PLACE)).location
+        way = (await choosing(browser := house.certificates.browser(name), house.acq + PLACE)).location
         async with (
             aiohttp.ClientSession() as session,
             session.get(way, ssl=browser.tls, allow_redirects=False) as answer,
@@ -206,8 +199,8 @@ async def test_every_answer_ends_its_connection_so_that_the_browser_may_choose_a
 async def test_the_address_in_the_record_is_that_of_the_connection_whatever_the_client_says(
     front: Terminated,
 ) -> None:
-    house = front.certificates
-    way = (await choosing(browser := house.browser(), house.acq + PLACE)).location
+    house = front.house
+    way = (await choosing(browser := house.certificates.browser(), house.acq + PLACE)).location
     here = aiohttp.TCPConnector(local_addr=("127.0.0.3", 0), family=2)
     said = {"X-Forwarded-For": "203.0.113.9"}
     async with (
@@ -215,7 +208,7 @@ async def test_the_address_in_the_record_is_that_of_the_connection_whatever_the_
         session.get(way, ssl=browser.tls, headers=said) as answer,
     ):
         assert answer.status == 403
-    assert events(front, "certificate.refused")[-1]["client"] == "127.0.0.3"
+    assert front.house.events("certificate.refused")[-1]["client"] == "127.0.0.3"
 
 
 async def test_who_goes_around_the_terminator_is_not_believed(front: Terminated) -> None:
@@ -223,9 +216,11 @@ async def test_who_goes_around_the_terminator_is_not_believed(front: Terminated)
         socket = Path(front.listen.removeprefix("unix:"))
         assert socket.stat().st_mode & 0o007 == 0, "everybody may open it"
         return
-    house = front.certificates
-    browser = house.browser()
-    way = (await choosing(browser, house.acq + PLACE)).location.replace(house.url, f"http://{front.listen}")
+    house = front.house
+    browser = house.certificates.browser()
+    way = (await choosing(browser, house.acq + PLACE)).location.replace(
+        house.certificates.url, f"http://{front.listen}"
+    )
     headers = written_by(front.terminator.presented_by, house, "ana.novak")
     elsewhere = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0), family=2)
     async with (
@@ -233,5 +228,5 @@ async def test_who_goes_around_the_terminator_is_not_believed(front: Terminated)
         session.get(way, headers=headers, allow_redirects=False) as answer,
     ):
         assert answer.status == 403
-    assert events(front, "certificate.refused")[-1]["reason"] == "untrusted_peer"
+    assert front.house.events("certificate.refused")[-1]["reason"] == "untrusted_peer"
     assert await nobody_is_signed_in(front, browser)

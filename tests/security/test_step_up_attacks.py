@@ -21,11 +21,11 @@ from tests.support.gateway import ANA, CVETKA, DAVID, TICKET
 from tests.support.http_client import Browser
 from tests.support.nginx import recording_portal
 from tests.support.redis_server import FaultProxy, RedisServer, fault_proxy
-from tests.support.step_up_house import (
+from tests.support.step_up import (
     DEMANDING,
     PLACE,
     STEP_UP,
-    StepUpHouse,
+    House,
     answered,
     asked,
     begun,
@@ -52,7 +52,7 @@ def store():
 class Two:
     """A house with two instances. `ports` are those of one after the other: None is the first one's own."""
 
-    house: StepUpHouse
+    house: House
     other: int
     line: FaultProxy
     """Between the instances and the store."""
@@ -471,19 +471,19 @@ async def test_a_code_answers_nothing_but_its_own_challenge_in_its_own_session(t
 async def test_a_challenge_of_one_portal_is_none_at_another(two):
     house = two.house
     ana = await house.signed_in()
-    await ana.signs_in(house.house.b2b + "/")
+    await ana.signs_in(house.b2b + "/")
     mine = challenge_of(await begun(ana, house.acq + PLACE, "totp"))
-    there = house.house.b2b + STEP_UP
+    there = house.b2b + STEP_UP
     refused = await sent(ana, there, {"c": mine, "code": house.app_code()})
     assert (refused.status, stepped_up(refused)) == (403, False)
     # Nor by the ticket of the one in the place of the other's.
     stranger = Browser()
-    stranger.cookies.put(house.house.b2b, TICKET, ana.ticket(house.acq))
-    thief = house.house.person(browser=stranger)
+    stranger.cookies.put(house.b2b, TICKET, ana.ticket(house.acq))
+    thief = house.person(browser=stranger)
     assert not stepped_up(await sent(thief, there, {"c": mine, "code": house.app_code()}))
     assert stepped_up(await sent(ana, two.url, {"c": mine, "code": house.app_code()}))
     assert [
-        proof["method"] for proof in (await ana.browser.fetch(f"{house.house.b2b}/api/jaz")).json["step_up"]
+        proof["method"] for proof in (await ana.browser.fetch(f"{house.b2b}/api/jaz")).json["step_up"]
     ] == ["rekono"]
 
 
@@ -510,7 +510,7 @@ async def test_the_ticket_of_before_opens_nothing_at_any_instance_and_a_planted_
     assert await two.place_opens(ana, place="/api/jaz") == [200, 200]  # both know the session now
     assert stepped_up(await answered(ana, await begun(ana, house.acq + PLACE, "totp"), house.app_code()))
     assert ana.ticket(house.acq) not in {stolen, "A" * 86}
-    thief = house.house.person()
+    thief = house.person()
     thief.browser.cookies.put(house.acq, TICKET, stolen)
     async with asyncio.timeout(2):
         while await two.place_opens(thief, place="/api/jaz") != [401, 401]:
@@ -781,9 +781,7 @@ async def test_clocks_that_are_two_minutes_apart_let_in_whom_they_should_and_nob
         acq = DEMANDING | {"upstream": f"http://127.0.0.1:{portal.port}"}
         line = await resources.enter_async_context(fault_proxy(store.port))
         house = await resources.enter_async_context(open_step_up_house(line.url, acq=acq))
-        port = await resources.enter_async_context(
-            house.second_gateway(clock=lambda: house.house.clock() + ahead)
-        )
+        port = await resources.enter_async_context(house.second_gateway(clock=lambda: house.clock() + ahead))
         two = Two(house, port, line)
         ana = await house.signed_in()
         challenge_id = challenge_of(await begun(ana, house.acq + PLACE, "sms"))

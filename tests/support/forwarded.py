@@ -10,12 +10,14 @@ from urllib.parse import quote
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests.support.certificate_house import CertificateHouse
+from tests.support.gateway import House
 
 
-def written_by(product: str, house: CertificateHouse, name: str) -> dict[str, str]:
+def written_by(product: str, house: House, name: str) -> dict[str, str]:
     """What a terminator in that form (a value of `acnlb.presented_by`) sends for the person of that name."""
-    chain = x509.load_pem_x509_certificates((house.folder / "private" / f"{name}.pem").read_bytes())
+    chain = x509.load_pem_x509_certificates(
+        (house.certificates.folder / "private" / f"{name}.pem").read_bytes()
+    )
     return _WRITTEN[product](chain)
 
 

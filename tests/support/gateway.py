@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
+import json
 import logging
+import re
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pyotp
 import structlog
 import yaml
 from aiohttp import web
@@ -23,6 +27,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from authproxy import bootstrap
 from authproxy.assertions import keys
 from authproxy.bootstrap import Gateway
+from authproxy.challenges.enrolment import Enrolment
+from authproxy.identity.assurance import Level
+from authproxy.identity.person import MemberId, TaxNumber
+from authproxy.identity.register import ListedPerson
 from authproxy.sandbox.accounts import PASSWORD, Account, Accounts, people
 from authproxy.sandbox.identity_provider import application as identity_provider
 from authproxy.sandbox.identity_provider.openid.clients import Client
@@ -33,13 +41,14 @@ from authproxy.sandbox.outbox import application as outbox
 from authproxy.sandbox.phone import application as phone
 from authproxy.sandbox.portals import application as demo_portal
 from authproxy.sandbox.portals.catalogue import portal
-from authproxy.sandbox.serving import bound, serving
 from authproxy.settings.schema import Settings
 from authproxy.settings.sources import load
+from tests.support.certificate_host import CertificateHost, running_certificate_host
 from tests.support.clock import Clock
+from tests.support.counterparty import Counterparty
 from tests.support.http_client import Answer, Browser, Form
 from tests.support.ports import free_port
-from tests.support.recovery_sheets import QUICK
+from tests.support.recovery_sheets import QUICK, sheet_of
 
 CLIENT_ID = "bankart-varni-spletni-prehod"
 TICKET, FLOW = "__Host-authproxy", "__Host-authproxy-flow"
@@ -48,46 +57,15 @@ ANA, BOR, CVETKA, DAVID = (
 )
 
 
-class Counterparty:
-    """An application on a port of its own that can go away and come back, and what it was asked."""
-
-    def __init__(self, application: Callable[[], web.Application], port: int) -> None:
-        self._application = application
-        self._running: contextlib.AsyncExitStack | None = None
-        self.port = port
-        self.asked: list[str] = []
-        """Method and path of every request, without query."""
-        self.redeemed: list[tuple[dict[str, str], str]] = []
-        """Form and answer of every request to a token endpoint."""
-
-    async def start(self) -> None:
-        application = self._application()
-        application.middlewares.insert(0, self._recording)
-        self._running = contextlib.AsyncExitStack()
-        await self._running.enter_async_context(serving(application, bound(self.port)))
-
-    async def stop(self) -> None:
-        if self._running is not None:
-            await self._running.aclose()
-            self._running = None
-
-    @property
-    def _recording(self) -> Any:
-        @web.middleware
-        async def recording(request: web.Request, handler: Callable[..., Any]) -> web.StreamResponse:
-            self.asked.append(f"{request.method} {request.path}")
-            answer = await handler(request)
-            if request.path.endswith("/token") and isinstance(answer, web.Response):
-                self.redeemed.append(
-                    ({name: str(value) for name, value in (await request.post()).items()}, answer.text or "")
-                )
-            return answer
-
-        return recording
+SENDER = "Bankart"
+"""Who the text messages of the gateway are from."""
 
 
 @dataclass(kw_only=True)
 class House:
+    """The settings, the counterparties and the instances of one test, and what its people have beside the
+    browser."""
+
     clock: Clock
     ports: dict[str, int]
     folder: Path
@@ -100,8 +78,24 @@ class House:
     provider: Counterparty
     portal: Counterparty
     """acq."""
+    environment: dict[str, str]
+    """Settings beside the file, as an operator gives them."""
+    certificates: CertificateHost | None = None
     gateway: Gateway | None = None
     others: list[Gateway] = field(default_factory=list)
+    log: io.StringIO | None = None
+    """Everything that the instances have logged, access log included, if the house keeps it."""
+    secrets: set[str] = field(default_factory=set, repr=False)
+    """What no log and no audit event may have. Whoever learns of one in a test adds it."""
+
+    def __post_init__(self) -> None:
+        for account in self.accounts:
+            self.secrets |= {
+                account.phone,
+                account.phone[1:],
+                account.totp_secret or "",
+                account.tax_number or "",
+            } - {""}
 
     @property
     def acq(self) -> str:
@@ -130,34 +124,174 @@ class House:
             assert gateway is None or gateway.outputs.flush()
         return (self.folder / "audit.log").read_text()
 
+    def events(self, *names: str) -> list[dict[str, Any]]:
+        return [event for event in map(json.loads, self.audit.splitlines()) if event["event"] in names]
+
+    def advance(self, **span: float) -> None:
+        self.clock.advance(**span)
+
     def person(self, email: str = ANA, *, browser: Browser | None = None) -> Person:
         return Person(email, self, browser or Browser())
 
+    async def signed_in(self, email: str = ANA, *, browser: Browser | None = None) -> Person:
+        person = self.person(email, browser=browser)
+        page = await person.signs_in(self.acq + "/")
+        assert page.status == 200, page.text
+        return person
+
     async def quirk(self, name: str | None) -> None:
         """Switches a quirk of the provider on; None switches all off."""
-        url, asked = f"http://localhost:{self.ports['provider']}/api/quirks", Browser()
         if name is None:
-            assert (await asked.request("DELETE", url)).status == 204
+            assert (await self._asks("provider", "DELETE", "/api/quirks")).status == 204
         else:
-            body = f'{{"client_id": "{CLIENT_ID}", "quirk": "{name}"}}'.encode()
-            assert (
-                await asked.request("POST", url, headers={"Content-Type": "application/json"}, body=body)
-            ).status == 200
+            asked = {"client_id": CLIENT_ID, "quirk": name}
+            assert (await self._asks("provider", "POST", "/api/quirks", asked)).status == 200
+
+    @contextlib.asynccontextmanager
+    async def instance(
+        self, settings: Settings, *, clock: Callable[[], datetime] | None = None
+    ) -> AsyncIterator[Gateway]:
+        async with contextlib.AsyncExitStack() as resources:
+            with contextlib.redirect_stdout(self.log) if self.log else contextlib.nullcontext():
+                gateway = await resources.enter_async_context(
+                    bootstrap.running(settings, clock=clock or self.clock, sheet_cost=QUICK)
+                )
+            yield gateway
 
     @contextlib.asynccontextmanager
     async def second_gateway(self, *, clock: Callable[[], datetime] | None = None) -> AsyncIterator[int]:
         """Another instance with the same settings and the same store, and with a clock of its own if it is
         given one; its port."""
-        port = free_port()
-        moved = {
-            "AUTHPROXY__SERVER__LISTEN": f"127.0.0.1:{port}",
-            "AUTHPROXY__SERVER__MANAGEMENT": f"127.0.0.1:{free_port()}",
-        }
-        async with bootstrap.running(
-            load(self.settings_file, moved), clock=clock or self.clock, sheet_cost=QUICK
-        ) as gateway:
+        listeners = (
+            "SERVER__LISTEN",
+            "SERVER__MANAGEMENT",
+            *(["ACNLB__LISTEN"] if self.certificates else []),
+        )
+        ports = {name: free_port() for name in listeners}
+        moved = {f"AUTHPROXY__{name}": f"127.0.0.1:{port}" for name, port in ports.items()}
+        settings = load(self.settings_file, self.environment | moved)
+        async with self.instance(settings, clock=clock) as gateway:
             self.others.append(gateway)
-            yield port
+            yield ports["SERVER__LISTEN"]
+
+    # What people have beside the browser.
+
+    async def messages(self, email: str = ANA) -> list[str]:
+        """What the gateway has sent to the person's phone, the newest first."""
+        found = await self._asks("outbox", "GET", f"/api/messages?to=%2B{self._account(email).phone[1:]}")
+        return [message["text"] for message in found.json if message["from"] == SENDER]
+
+    async def code_sent(self, email: str = ANA) -> str:
+        """The code of the newest message, from its line for browsers."""
+        [newest, *_] = await self.messages(email)
+        found = re.search(r"^@acq\.localhost #(\d{6})$", newest, re.MULTILINE)
+        assert found, "the last message has no code for this portal"
+        return self.keep_secret(found[1])
+
+    def app_code(self, email: str = ANA, *, steps: int = 0) -> str:
+        """What the person's application shows, so many steps of time from now."""
+        at = int(self.clock().timestamp()) + 30 * steps
+        return self.keep_secret(pyotp.TOTP(self._account(email).totp_secret or "").at(at))
+
+    async def pushes(self, email: str = ANA) -> list[dict[str, Any]]:
+        """What the gateway wants confirmed on the person's phone; sign-ins at the provider are not among
+        it."""
+        found = await self._asks("phone", "GET", f"/api/pushes?email={email}")
+        return [push for push in found.json if "browser" in push]
+
+    async def answers_push(self, action: str = "approve", *, email: str = ANA) -> None:
+        [push] = await self.pushes(email)
+        body = {"action": action, "number": push["number"]}
+        answer = await self._asks("phone", "POST", f"/api/pushes/{push['id']}", body)
+        assert answer.status == 204, answer.text
+
+    async def activates(self, code: str, name: str) -> Answer:
+        """Types an activation code into the person's phone."""
+        return await self._asks("phone", "POST", "/api/links", {"code": self.keep_secret(code), "name": name})
+
+    async def sheet(self, email: str = ANA) -> list[str]:
+        """The codes of a sheet that somebody of the register has had for long."""
+        assert self.gateway is not None
+        owner = ("member", email.partition("@")[0])
+        codes, kept = await sheet_of(owner)
+        listing = Enrolment(
+            enrolment_id="sheet",
+            method="recovery",
+            label="",
+            enrolled_at=self.clock(),
+            level=Level.HIGH,
+        )
+        assert await self.gateway.register.people._enrolments.make_recovery(
+            owner, kept, listing, instead_of=None
+        )
+        return [self.keep_secret(code) for code in codes]
+
+    # What operators do.
+
+    async def moves_phone(self, number: str, *, email: str = ANA) -> None:
+        """The bank enters another telephone of the person's."""
+        assert self.gateway is not None
+        moved = replace(self.listed(email), phone=self.keep_secret(number))
+        await self.gateway.register.take_over([moved], replaces=False)
+
+    async def breaks_sms(self, how: str, **more: object) -> None:
+        assert (
+            await self._asks("outbox", "POST", "/api/break", {"service": "sms", "how": how} | more)
+        ).status == 200
+
+    async def mends_sms(self) -> None:
+        assert (await self._asks("outbox", "DELETE", "/api/break")).status == 204
+
+    async def ready(self) -> dict[str, Any]:
+        return (await Browser().request("GET", f"{self.management}/readyz")).json
+
+    async def metric(self, start: str) -> float:
+        """The value of the line of the metrics that starts so; 0 if there is none."""
+        lines = (await Browser().request("GET", f"{self.management}/metrics")).text.splitlines()
+        return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(start)), 0.0)
+
+    def keep_secret(self, text: str) -> str:
+        self.secrets.add(text)
+        return text
+
+    def nothing_has_leaked(self) -> None:
+        assert self.log is not None
+        written = self.audit + self.log.getvalue()
+        for secret in self.secrets:
+            alone = rf"(?<![0-9A-Za-z_-]){re.escape(secret)}(?![0-9A-Za-z_-])"
+            assert re.search(alone, written) is None, (
+                f"something secret of {len(secret)} characters stands in the log"
+            )
+
+    def listed(self, email: str) -> ListedPerson:
+        """The account as a bank lists its person."""
+        account, name = self._account(email), email.partition("@")[0]
+        return ListedPerson(
+            member_id=MemberId(name),
+            name=account.name or name,
+            tax_number=TaxNumber(account.tax_number or ""),
+            email=email,
+            phone=account.phone,
+            portals=("*",),
+            certificates=() if self.certificates is None else (self.certificates.named(name),),
+        )
+
+    async def enrols(self, *people: ListedPerson) -> None:
+        """Enters people in the register."""
+        async with bootstrap.audited_register(self.settings) as register:
+            await register.take_over(people, replaces=False)
+
+    def _account(self, email: str) -> Account:
+        found = self.accounts.find(email)
+        assert found is not None
+        return found
+
+    async def _asks(self, place: str, method: str, path: str, body: object = None) -> Answer:
+        url = f"http://localhost:{self.ports[place]}{path}"
+        content = json.dumps(body).encode() if body is not None else b""
+        return await Browser().request(
+            method, url, headers={"Content-Type": "application/json"}, body=content
+        )
 
 
 class Person:
@@ -265,12 +399,15 @@ async def open_house(
     more_people: Iterable[Account] = (),
     provider_is_up: bool = True,
     has_gateway: bool = True,
+    keeps_log: bool = False,
+    authority: Path | None = None,
     ports: Mapping[str, int] | None = None,
     sections: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> AsyncIterator[House]:
-    """`environment` are settings as an operator gives them (`AUTHPROXY__…`), `acq` those of that portal in
-    the file, `sections` what the file says beyond; `ports` are chosen elsewhere. Without a gateway the test
-    runs one as a process."""
+    """`environment` are settings as an operator gives them (`AUTHPROXY__…`; an empty value takes one out),
+    `acq` those of that portal in the file, `sections` what the file says beyond; `ports` are chosen elsewhere.
+    With the state of an `authority` the gateway takes certificates, too. Without a gateway the test runs one
+    as a process."""
     clock = Clock()
     ports = {
         name: free_port() for name in ("gateway", "management", "provider", "outbox", "phone", "acq", "b2b")
@@ -282,7 +419,14 @@ async def open_house(
         folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="authproxy-house-")))
         secret = secrets.token_urlsafe(32)
         file = write_settings(folder, ports, store_url, secret, acq or {}, sections or {})
-        settings = load(file, environment or {})
+        certificates = (
+            await resources.enter_async_context(running_certificate_host(authority, clock))
+            if authority is not None
+            else None
+        )
+        given = (certificates.environment if certificates else {}) | dict(environment or {})
+        given = {name: value for name, value in given.items() if value}
+        settings = load(file, given)
         others = _counterparties(ports, accounts, linked, secret, settings, clock)
         for name, counterparty in others.items():
             resources.push_async_callback(counterparty.stop)
@@ -299,11 +443,12 @@ async def open_house(
             linked=linked,
             provider=others["provider"],
             portal=others["acq"],
+            environment=given,
+            certificates=certificates,
+            log=io.StringIO() if keeps_log else None,
         )
         if has_gateway:
-            house.gateway = await resources.enter_async_context(
-                bootstrap.running(settings, clock=clock, sheet_cost=QUICK)
-            )
+            house.gateway = await resources.enter_async_context(house.instance(settings))
         yield house
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -67,6 +68,12 @@ class Answer:
     @property
     def is_redirect(self) -> bool:
         return self.status in {301, 302, 303, 307, 308}
+
+    @property
+    def heading(self) -> str:
+        found = re.search(r"<h1>\s*(.*?)\s*</h1>", self.text, re.DOTALL)
+        assert found, self.text
+        return found[1]
 
     @property
     def forms(self) -> tuple[Form, ...]:

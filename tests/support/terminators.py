@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.certificate_house import CertificateHouse, open_certificate_house
+from tests.support.gateway import House, open_house
 from tests.support.ports import free_port
 
 _DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -126,7 +126,7 @@ class Terminated:
     """A house whose certificate host is behind a terminator. `listen` is the gateway's own listener behind
     it, and all that the terminator writes is in `folder`."""
 
-    certificates: CertificateHouse
+    house: House
     terminator: Terminator
     listen: str
     folder: Path
@@ -142,10 +142,10 @@ async def behind(
     if terminator.listens_on_socket:
         environment["AUTHPROXY__ACNLB__TRUSTED_TERMINATORS"] = ""
     async with (
-        open_certificate_house(store_url, authority, environment=environment) as house,
+        open_house(store_url, authority=authority, environment=environment) as house,
         _running(terminator, house, folder, listen),
     ):
-        yield Terminated(certificates=house, terminator=terminator, listen=listen, folder=folder)
+        yield Terminated(house=house, terminator=terminator, listen=listen, folder=folder)
 
 
 def forwarding(presented_by: str) -> dict[str, str]:
@@ -159,19 +159,18 @@ def forwarding(presented_by: str) -> dict[str, str]:
 
 
 @contextlib.asynccontextmanager
-async def _running(
-    terminator: Terminator, house: CertificateHouse, folder: Path, listen: str
-) -> AsyncIterator[None]:
-    places = _Places(folder=folder, port=house.port, gateway=listen)
+async def _running(terminator: Terminator, house: House, folder: Path, listen: str) -> AsyncIterator[None]:
+    places = _Places(folder=folder, port=house.certificates.port, gateway=listen)
     chain, key = (
-        (house.folder.parent / "host.pem").read_text(),
-        (house.folder.parent / "host.key").read_text(),
+        (house.certificates.folder.parent / "host.pem").read_text(),
+        (house.certificates.folder.parent / "host.key").read_text(),
     )
     files = {
         "host.pem": chain,
         "host.key": key,
         "host-and-key.pem": chain + key,
-        "acnlb.pem": (house.folder / "root.pem").read_text() + (house.folder / "sub.pem").read_text(),
+        "acnlb.pem": (house.certificates.folder / "root.pem").read_text()
+        + (house.certificates.folder / "sub.pem").read_text(),
     }
     for name, text in files.items():
         (folder / name).write_text(text)
