@@ -87,7 +87,7 @@ class NearCache:
 
     def remember(self, ticket_text: str, stored: StoredSession, now: datetime, *, read: int) -> CachedSession:
         """The entry for this answer. Later requests find it, unless the session was invalidated after the
-                read began.
+        read began.
 
         `now` is the moment before the store was asked.
         """

@@ -8,6 +8,7 @@ compare them takes 1.1 µs instead of 0.1 on every request.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -30,6 +31,17 @@ from authproxy.storage.records.values import (
 
 _NOTHING: Final = timedelta()
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenSessionDetails:
+    """What the audit trail says of a session that has ended by time. `person_name` is the person's name
+    there."""
+
+    portal: str
+    method: str
+    person_name: str
+    expires_at: datetime
 
 
 def session_octets(session: Session) -> bytes:
@@ -148,6 +160,30 @@ def browser_in(octets: bytes) -> str | None:
     """The description of the browser in a summary."""
     try:
         return str(json.loads(octets)["browser"])
+    except UNREADABLE:
+        return None
+
+
+def open_session_octets(session: Session, person_name: str) -> bytes:
+    return octets_of(
+        {
+            "portal": session.portal,
+            "method": session.method,
+            "person": person_name,
+            "ends": milliseconds(session.expires_at),
+        }
+    )
+
+
+def open_session_in(octets: bytes) -> OpenSessionDetails | None:
+    try:
+        fields = json.loads(octets)
+        return OpenSessionDetails(
+            portal=fields["portal"],
+            method=fields["method"],
+            person_name=fields["person"],
+            expires_at=moment_at(int(fields["ends"])),
+        )
     except UNREADABLE:
         return None
 

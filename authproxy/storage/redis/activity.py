@@ -26,9 +26,9 @@ local function idle_time(seen, now, forgives, first)
 end
 """
 """`first` is the index of the first outage among the arguments."""
-# A session that was revoked or is over stays so: late activity must not create a hash with nothing but a time in
-# it. If the clock has gone back, `seen` stays, because another instance may have the right time. The record's
-# time to live is renewed all the same, so that it does not expire while its person is active.
+# A session that was revoked or is over stays so: late activity must not create a hash with nothing but a time
+# in it. If the clock has gone back, `seen` stays, because another instance may have the right time. The
+# record's time to live is renewed all the same, so that it does not expire while its person is active.
 _TOUCH: Final = Script(
     IDLE_TIME
     + """
@@ -55,7 +55,8 @@ return redis.call('DEL', KEYS[1])
 
 
 def touch(session_id: SessionId, outages: Outages, *, at: datetime, now: datetime) -> Command:
-    """Notes that the person was active at that moment. The answer is 1, or 0 if the session is gone or over."""
+    """Notes that the person was active at that moment. The answer is 1, or 0 if the session is gone or
+    over."""
     return (
         "EVAL",
         _TOUCH,
@@ -67,7 +68,8 @@ def touch(session_id: SessionId, outages: Outages, *, at: datetime, now: datetim
 
 
 def end(session_id: SessionId, seen: bytes) -> Command:
-    """Ends a session that was last active at `seen`. The answer is 0 if there is none, or it was active since."""
+    """Ends a session that was last active at `seen`. The answer is 0 if there is none, or it was active
+    since."""
     return ("EVAL", _END, 1, keyspace.session(session_id), seen)
 
 

@@ -1,6 +1,8 @@
-"""Which sign-in attempts have been used, and how often a browser has signed in, in Redis. An attempt itself
-is kept nowhere: it travels with the browser (`seals.py`), and the store hears of it when the browser comes
-back."""
+"""Which sign-in attempts have been used, and how often a browser has signed in, in Redis.
+
+An attempt itself is not stored: it travels with the browser (`records/sealed_texts.py`). Its use is recorded
+when the browser comes back.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from authproxy.storage.records import values
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.connection import RedisConnection
 
-_NOTE: Final = """
+_NOTE_SIGN_IN: Final = """
 redis.call('RPUSH', KEYS[1], ARGV[1])
 redis.call('LTRIM', KEYS[1], -ARGV[2], -1)
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
@@ -29,22 +31,23 @@ class RedisAttempts:
         self._connection = connection
 
     async def take(self, attempt: Attempt, *, good_until: datetime, now: datetime) -> bool:
-        """Whether this is the first time: of many takers at one moment exactly one is told so. It is
-        remembered until a little after `good_until`, from which on nobody may complete the attempt anyway."""
+        """Whether the attempt was not used before: if many take it at once, one of them gets True. The use is
+        remembered until a little after `good_until`, when the attempt has expired anyway."""
         remembered_for = values.span_in_milliseconds(good_until - now + retention.USE_REMEMBERED_LONGER)
         key = keyspace.used_attempt(keyspace.attempt_name(attempt.secret))
-        # A clock that is far ahead asks to remember nothing: then there is no first time.
+        # If our clock is far ahead, the use would have to be remembered for a time in the past. Then it is
+        # refused.
         return (
             remembered_for > 0
             and await self._connection.ask("SET", key, 1, "NX", "PX", remembered_for) is not None
         )
 
     async def note_sign_in(self, browser: str, *, now: datetime) -> int:
-        """Counts a completed sign-in of this browser; how many there were in the last 60 seconds with this
-        one (at most 64)."""
+        """Counts a completed sign-in of this browser. Returns how many there were in the last 60 seconds, at
+        most 64."""
         noted = await self._connection.ask(
             "EVAL",
-            _NOTE,
+            _NOTE_SIGN_IN,
             1,
             keyspace.sign_ins_of(keyspace.browser_name(browser)),
             values.milliseconds(now),
@@ -54,7 +57,7 @@ class RedisAttempts:
         return _recent(noted, now)
 
     async def recent_sign_ins(self, browser: str, *, now: datetime) -> int:
-        """How many sign-ins of this browser were noted in the last 60 seconds (at most 64)."""
+        """How many sign-ins of this browser there were in the last 60 seconds, at most 64."""
         return _recent(
             await self._connection.ask("LRANGE", keyspace.sign_ins_of(keyspace.browser_name(browser)), 0, -1),
             now,

@@ -1,6 +1,8 @@
-"""Operators' acts on their way into the audit trail: written into the store by a command before it acts,
-taken over by whichever gateway runs. Nothing is lost on the way: an entry leaves the store only after it has
-been written into a trail."""
+"""Audit entries of commands that operators run, on their way into the audit trail of a gateway.
+
+A command writes its entry into the store before it changes anything, and a running gateway takes it over. An
+entry leaves the store only after it was written into a trail, so none is lost.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,11 @@ from authproxy.storage.redis.answer_shapes import Script
 from authproxy.storage.redis.connection import RedisConnection
 
 MOST_WAITING: Final = 10_000
-"""Entries that wait at most. Where nothing takes them over for so long, commands must stop, and somebody must
-look."""
+"""If more entries wait, no gateway takes them over. Commands are then refused, and an operator must look."""
 _BOUND_TO: Final = "acts"
 _AT_ONCE: Final = 100
 _TAKEN_WITHIN: Final = timedelta(seconds=30)
-"""How long one gateway has for what it has claimed; then another one may begin anew."""
+"""A gateway has this long to write what it has claimed. Then another one may claim it."""
 
 _APPEND: Final = Script(
     """
@@ -41,8 +42,8 @@ return redis.call('LRANGE', KEYS[1], 0, ARGV[3] - 1)
 """,
     answer_shapes.names,
 )
-# Whoever was too slow has written entries that another one writes again: twice in the trail is better than
-# never.
+# A gateway that was too slow has written entries that another one writes again. Twice in the trail is better
+# than not at all.
 _SETTLE: Final = Script(
     """
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
@@ -55,21 +56,21 @@ return 1
 
 
 class RedisAuditQueue:
-    """Entries are sealed: whoever can write into the store, and has no server key, puts nothing into the
-    trail. Every method raises CannotAsk(STORE_UNAVAILABLE)."""
+    """Entries are sealed, so that somebody who can write into the store, but has no server key, cannot put
+    anything into the trail. Every method raises CannotAsk(STORE_UNAVAILABLE)."""
 
     def __init__(self, connection: RedisConnection, *, keys: KeyRing) -> None:
         self._connection = connection
         self._keys = keys
 
     async def append(self, entry: bytes, *, at_most: int = MOST_WAITING) -> bool:
-        """Adds an entry to those that wait; False, and nothing is added, if too many do."""
+        """Adds an entry. False, and nothing is added, if too many wait."""
         sealed = self._keys.seal(Purpose.AUDIT_ENTRY, entry, bound_to=_BOUND_TO)
         return bool(await self._connection.ask("EVAL", _APPEND, 1, keyspace.ACTS, sealed, at_most))
 
     async def claim(self, taker: str, *, within: timedelta = _TAKEN_WITHIN) -> Sequence[bytes | None]:
-        """The oldest entries, for this taker alone until it settles or the time is over; None for one that
-        does not open. Nothing where another taker is at it."""
+        """The oldest entries; None stands for one that does not open. They belong to this taker until it
+        settles or `within` is over. Empty while another taker has claimed them."""
         question = (
             "EVAL",
             _CLAIM,
@@ -86,8 +87,8 @@ class RedisAuditQueue:
         ]
 
     async def settle(self, taker: str, written: int) -> bool:
-        """Ends a claim: so many of its entries are in the trail and leave the store. False if the claim was
-        over already."""
+        """Ends a claim, of which the first `written` entries are in the trail now and leave the store. False
+        if the claim was over already."""
         return bool(
             await self._connection.ask("EVAL", _SETTLE, 2, keyspace.ACTS, keyspace.ACTS_TAKER, taker, written)
         )

@@ -1,5 +1,5 @@
-"""Challenges in Redis: tries are counted and challenges resolved in scripts, so that of many answers at one
-moment no more are judged than there are tries, and one is the first."""
+"""Challenges in Redis. Scripts count tries and resolve challenges: if many answers come at once, no more are
+judged than there are tries, and exactly one of them resolves the challenge."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ return redis.call('LPOP', KEYS[1], spare)
 """,
     answer_shapes.names,
 )
-# Where no try is left, the answer says so and the challenge stays: the last try that was counted may be
-# right, and is being judged.
+# If no try is left, the answer says `exhausted` and the challenge stays pending: the last answer that was
+# counted is still being judged, and may be right.
 _COUNT: Final = Script(
     """
 local fields = redis.call('HMGET', KEYS[1], 'sealed', 'state', 'tries', 'ends')
@@ -87,11 +87,11 @@ class RedisChallenges:
         self._connection = connection
         self._keys = keys
         self.unreadable = 0
-        """Challenges that were there and did not open since the start. For metrics."""
+        """Challenges that did not open since the start. For metrics."""
 
     async def open(self, challenge: Challenge, *, tries: int, now: datetime) -> None:
-        """Keeps the challenge until ten minutes after its end, and of the challenges of one session the last
-        eight. Raises ValueError for an id that is in use."""
+        """Stores the challenge until ten minutes after its end. Of one session's challenges the last eight
+        are kept. Raises ValueError if the id is in use."""
         name = keyspace.challenge_name(challenge.challenge_id)
         kept_for = challenge.expires_at + retention.CHALLENGE_KEPT_AFTERWARDS - now
         sealed = self._keys.seal(
@@ -122,7 +122,7 @@ class RedisChallenges:
             await self._connection.all([("DEL", keyspace.challenge(old.decode())) for old in dropped])
 
     async def find(self, challenge_id: ChallengeId, *, now: datetime) -> Standing | None:
-        """How it stands; None for one that never was, or ended more than ten minutes ago."""
+        """How the challenge stands. None if there was none, or if it ended more than ten minutes ago."""
         name = keyspace.challenge_name(challenge_id)
         return self._standing(
             await self._connection.ask("HMGET", keyspace.challenge(name), "sealed", "state", "tries"),
@@ -131,8 +131,8 @@ class RedisChallenges:
         )
 
     async def count_try(self, challenge_id: ChallengeId, *, now: datetime) -> Standing | None:
-        """Takes one try, if the challenge is pending and not over; `tries_left` is after it. An answer may be
-        judged if this says PENDING, and it says EXHAUSTED to whoever finds no try left."""
+        """Takes one try, if the challenge is pending and not over. An answer may be judged if the result is
+        PENDING. It is EXHAUSTED if there was no try left."""
         name = keyspace.challenge_name(challenge_id)
         return self._standing(
             await self._connection.ask("EVAL", _COUNT, 1, keyspace.challenge(name), values.milliseconds(now)),
@@ -141,7 +141,7 @@ class RedisChallenges:
         )
 
     async def resolve(self, challenge_id: ChallengeId, state: State, *, now: datetime) -> bool:
-        """Ends a challenge that is pending and not over; True to exactly one of all who try."""
+        """Resolves a challenge that is pending and not over. If many try, exactly one gets True."""
         key = keyspace.challenge(keyspace.challenge_name(challenge_id))
         return bool(
             await self._connection.ask("EVAL", _RESOLVE, 1, key, state.value, values.milliseconds(now))
@@ -168,8 +168,8 @@ class RedisChallenges:
     async def claim_push(
         self, owner: tuple[str, ...], challenge_id: ChallengeId, lives_for: timedelta
     ) -> ChallengeId | None:
-        """Makes this the person's one notification that waits for an answer; the one that was it before, if
-        it is known still."""
+        """Makes this the only notification to the person that waits for an answer. Returns the challenge of
+        the one before, if it is still stored."""
         first, *older = [keyspace.pending_push(name) for name in self._keys.owner_names("push", owner)]
         name, span = keyspace.challenge_name(challenge_id), values.span_in_milliseconds(lives_for)
         earlier = await self._connection.all(

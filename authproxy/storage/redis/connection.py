@@ -49,8 +49,8 @@ class WrongType(CannotAsk):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreTls:
-    """Files for TLS with the store. With `ca_file`, only certificates of that authority are accepted. A store that
-    asks for a client certificate gets the one in `certificate_file`."""
+    """Files for TLS with the store. With `ca_file`, only certificates of that authority are accepted. A store
+    that asks for a client certificate gets the one in `certificate_file`."""
 
     ca_file: str | None = None
     certificate_file: str | None = None
@@ -73,10 +73,10 @@ class RedisConnection:
         names: Resolver | None = None,
     ) -> None:
         """The URL begins with `redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://`. `username` and
-        `password` win over those in the URL. `names` resolves the host of the URL; without it the connection makes a
-        resolver of its own. Nothing is connected yet.
+        `password` win over those in the URL. `names` resolves the host of the URL; without it the connection
+        makes a resolver of its own. Nothing is connected yet.
 
-                Raises ValueError for a URL that cannot be used and OSError for a file of `tls` that cannot be read.
+        Raises ValueError for a URL that cannot be used and OSError for a file of `tls` that cannot be read.
         """
         self._own_names = Resolver() if names is None else None
         self._factory = ConnectionPool(
@@ -96,8 +96,8 @@ class RedisConnection:
         return (await self.all([command]))[0]
 
     async def all(self, commands: Sequence[Command]) -> list[Any]:
-        """The answers to commands that are sent together. Raises CannotAsk if the store refused one of them; it may
-        have carried out the others."""
+        """The answers to commands that are sent together. Raises CannotAsk if the store refused one of them;
+        it may have carried out the others."""
         answers = await self.each(commands)
         for answer in answers:
             if isinstance(answer, CannotAsk):
@@ -105,11 +105,12 @@ class RedisConnection:
         return answers
 
     async def each(self, commands: Sequence[Command]) -> list[Any]:
-        """As `all`, but the answer to a refused command is a CannotAsk. Raises CannotAsk if no answer came at all.
+        """As `all`, but the answer to a refused command is a CannotAsk. Raises CannotAsk if no answer came at
+        all.
 
-        One deadline covers all commands. A connection that failed or was abandoned half-way is never used again: its
-        next answer would belong to an earlier question. A primary that has become a replica refuses writes. Those are
-        sent once more over a new connection, which may lead to the new primary.
+        One deadline covers all commands. A connection that failed or was abandoned half-way is never used
+        again: its next answer would belong to an earlier question. A primary that has become a replica
+        refuses writes. Those are sent once more over a new connection, which may lead to the new primary.
         """
         try:
             with self._translated():
@@ -187,7 +188,8 @@ class RedisConnection:
 
     async def _conversation(self, commands: Sequence[Command]) -> list[Any]:
         """The answers over one connection. A refused command is answered with the error itself. Raises
-        InvalidResponse if an answer cannot belong to its question, because then later answers would not either."""
+        InvalidResponse if an answer cannot belong to its question, because then later answers would not
+        either."""
         async with self._borrowed() as connection:
             await connection.send_packed_command(connection.pack_commands(commands))
             answers = [await _answer(connection) for _ in commands]
@@ -202,8 +204,8 @@ class RedisConnection:
         except CannotAsk:
             raise
         except Exception as error:
-            # Every exception: for octets that are not RESP, redis-py and hiredis raise ValueError, IndexError,
-            # UnicodeDecodeError and others.
+            # Every exception: for octets that are not RESP, redis-py and hiredis raise ValueError,
+            # IndexError, UnicodeDecodeError and others.
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> CannotAsk:
@@ -318,8 +320,8 @@ def _options(url: str, username: str | None, password: str | None, tls: StoreTls
         options["username"] = username
     if password is not None:
         options["password"] = password
-    # With RESP2 a connection can subscribe to its own invalidations, without push handlers. redis-py's time limits
-    # are off: the deadline is ours.
+    # With RESP2 a connection can subscribe to its own invalidations, without push handlers. redis-py's time
+    # limits are off: the deadline is ours.
     return options | {
         "protocol": 2,
         "socket_timeout": None,

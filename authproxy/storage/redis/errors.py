@@ -1,5 +1,5 @@
-"""Why a question to the store failed, in a sentence for operators. It repeats nothing of the question, because
-arguments may be secret."""
+"""Why a question to the store failed, in a sentence for operators. It repeats nothing of the question,
+because arguments may be secret."""
 
 from __future__ import annotations
 

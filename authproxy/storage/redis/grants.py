@@ -1,8 +1,8 @@
-"""The provider's tokens of sessions, in Redis, each in a record of its own, which opens with a server key and
-a secret that stands in the session's record.
+"""The provider's tokens of sessions, in Redis. A grant opens with a server key and a secret from the
+session's record.
 
-It outlives a change of the session's ticket, and it hands out the turn to ask: a refresh token that the
-provider replaces at each use must not be used by two at once.
+It has a record of its own, so that it stays when the session changes its ticket. The store also decides whose
+turn it is to use a grant: if the provider replaces a refresh token at each use, two must not use it at once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[3])
 """,
     answer_shapes.whole,
 )
-# `due` that lies further ahead than one interval was written by a clock that was ahead: it holds nobody up.
+# If `due` is further ahead than one interval, it was written by a clock that was ahead, and is ignored.
 _TURN: Final = Script(
     """
 local found = redis.call('HMGET', KEYS[1], 'sealed', 'due', 'asked')
@@ -62,7 +62,7 @@ return sealed
 
 class RedisGrants:
     """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot
-    be asked. What does not open is not there."""
+    be asked. A grant that does not open counts as missing."""
 
     def __init__(self, connection: RedisConnection, *, keys: KeyRing) -> None:
         self._connection = connection
@@ -77,7 +77,7 @@ class RedisGrants:
         lives_for: timedelta,
         now: datetime,  # noqa: ARG002  (time to live is a span here)
     ) -> None:
-        """Keeps the grant for so long; the first turn is at `due_at`."""
+        """Stores the grant for the time `lives_for`. The first turn is at `due_at`."""
         due, lives = values.milliseconds(due_at), values.span_in_milliseconds(lives_for)
         await self._connection.ask(
             "EVAL", _KEEP, 1, self._key(secret), self._sealed(secret, grant), due, lives
@@ -86,9 +86,9 @@ class RedisGrants:
     async def turn(
         self, secret: str, *, every: timedelta, lives_for: timedelta, now: datetime
     ) -> GrantTurn | None:
-        """The turn, if one is due, to exactly one of those who ask; the next one is due `every` later,
-        whatever becomes of this one. `settle` must follow once the provider has answered, or has certainly
-        not been asked. The grant lives so long from now on."""
+        """The turn to use the grant, if it is due. If many ask, exactly one gets it. The next turn is due
+        after `every`, whatever becomes of this one. Call `settle` when the provider has answered, or has
+        certainly not been asked. The grant lives for `lives_for` from now on."""
         asked = (
             values.milliseconds(now),
             values.span_in_milliseconds(every),
@@ -99,13 +99,13 @@ class RedisGrants:
         return None if grant is None else GrantTurn(grant=grant, is_doubtful=bool(found[1]))
 
     async def settle(self, secret: str, grant: Grant | None = None) -> bool:
-        """Nothing about the grant is doubtful, and `grant` takes its place if there is one. False for one
-        that is gone: it stays gone."""
+        """Notes that it is known which grant is valid: `grant`, or the stored one if that is None. False if
+        the stored one is gone; then nothing is stored."""
         sealed = b"" if grant is None else self._sealed(secret, grant)
         return bool(await self._connection.ask("EVAL", _SETTLE, 1, self._key(secret), sealed))
 
     async def take(self, secret: str) -> Grant | None:
-        """The grant, to exactly one of those who ask for it; nobody has a turn with it any more."""
+        """Removes the grant and returns it. If many take it, exactly one gets it."""
         sealed = await self._connection.ask("EVAL", _TAKE, 1, self._key(secret))
         return None if sealed is None else self._opened(secret, sealed)
 

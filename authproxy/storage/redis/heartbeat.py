@@ -1,10 +1,12 @@
-"""The heartbeat of the store: about once a second a write proves that it takes writes, and instances tell
-each other what all must know.
+"""The heartbeat of the store: about once a second, a write proves that the store takes writes.
 
-A beat notes outages, and reads those of others; tells which sessions were ended, and hears of others; writes
-activity that could not be written before; and notices when the store has gone back in time (another run id,
-another replication id, a count that is lower than it was): then everything that is known to have ended is
-ended once more.
+With each beat an instance also
+
+- records outages, and reads those that other instances have recorded,
+- tells which sessions it has ended, and reads which sessions others have ended,
+- writes activity that it could not write before,
+- notices that the store has gone back in time (another run id, another replication id, or a lower count of
+  beats). Then every session that is known to have ended is ended once more.
 """
 
 from __future__ import annotations
@@ -32,27 +34,26 @@ from authproxy.storage.redis.connection import RedisConnection, WrongType
 _EVERY: Final = 1.0
 _AGAIN_AFTER: Final = 0.3
 _GAP: Final = NOTICED_WITHIN
-"""So long without a beat of any instance is an outage, too: no instance was there to note anybody's
-activity."""
+"""This long without a beat of any instance is an outage too, because nobody could note activity."""
 _KEPT_FOR: Final = timedelta(hours=48)
 _PAGE: Final = 500
-_HEARD_AT_ONCE: Final = 20_000
-_MISSED: Final = 50_000
+_ENDINGS_AT_ONCE: Final = 20_000
+_MOST_MISSED: Final = 50_000
 _WRITTEN_AT_ONCE: Final = 5_000
 _INFO_AGAIN_AFTER: Final = 60
-"""Beats after a refused INFO."""
+"""After the store has refused INFO, it is asked again after this many beats."""
 _NEVER: Final = float("-inf")
 _SLOTS: Final = 16_384
 _SPAN: Final = re.compile(rb"(\d{1,15}):(\d{1,15})")
 
-# The count comes first: it is the write that a store refuses which is full or has become a replica. Gaps are
-# measured by the store's own clock, because a gateway's may be set. A user of the store who may not ask for
-# the time goes without gaps.
+# The count comes first: a store that is full or has become a replica refuses this write. Gaps are measured by
+# the store's own clock, because a gateway's clock may be set. If the user of the store may not ask for the
+# time, gaps are not noticed.
 _BEAT: Final = Script(
     """
 local count = redis.pcall('HINCRBY', KEYS[1], 'count', 1)
 if type(count) == 'table' then
-  -- The count is no number, so somebody else has written it. That must not look like a store that takes no writes.
+  -- Somebody else has written something that is no number. That must not look like a store that takes no writes.
   if string.find(count.err, 'not an integer', 1, true) or string.find(count.err, 'overflow', 1, true) then redis.call('DEL', KEYS[1]) end
   count = redis.call('HINCRBY', KEYS[1], 'count', 1)
 end
@@ -115,8 +116,8 @@ _log = structlog.get_logger(__name__)
 
 
 class Heartbeat:
-    """`forgives` is how much of an outage does not count as idleness; `remembers` how long a session may live
-    at most."""
+    """`forgives` is how much of an outage does not count as idleness. `remembers` is the longest life of a
+    session."""
 
     def __init__(
         self,
@@ -130,21 +131,21 @@ class Heartbeat:
         self._connection = connection
         self._remembers = remembers
         self._missed: dict[SessionId, datetime] = {}
-        self._turn = asyncio.Lock()
+        self._beating = asyncio.Lock()
         self._began = _NEVER
         self._failure: CannotAsk | None = None
         self._count = 0
         self._origin: tuple[bytes, ...] | None = None
         self._info_in = 0
-        self._heard_to: str | bytes = "-inf"
-        self._owes_endings = False
+        self._endings_read_to: str | bytes = "-inf"
+        self._must_end_again = False
         self._revision = 0
         self.newest_revision = 0
-        """Of the register of people: the newest that this instance has seen, or has been told of. 0 if there
-        was none."""
+        """The newest revision of the register of people that this or another instance has seen. 0 if there
+        was no register."""
 
     async def run(self, clock: Callable[[], datetime]) -> None:
-        """Beats until it is cancelled, whatever the store does."""
+        """Beats until the task is cancelled. Failures of the store do not end it."""
         while True:
             pause = _EVERY
             try:
@@ -154,10 +155,10 @@ class Heartbeat:
             await asyncio.sleep(pause)
 
     async def beat(self, now: datetime) -> None:
-        """Raises CannotAsk where the store takes no writes; otherwise everything that others have told before
-        this moment is known. Many who ask at one moment share one beat."""
+        """Beats once. Afterwards everything is known that other instances had recorded before. Raises
+        CannotAsk if the store takes no writes. Callers at the same moment share one beat."""
         asked = asyncio.get_running_loop().time()
-        async with self._turn:
+        async with self._beating:
             if self._began >= asked:
                 if self._failure is not None:
                     raise CannotAsk(self._failure.reason, str(self._failure))
@@ -170,51 +171,51 @@ class Heartbeat:
                 self._note_failure(now, failure)
                 raise
 
-    def missed(self, session_id: SessionId, now: datetime) -> None:
-        """Keeps activity that could not be written, until the store takes it."""
-        if session_id in self._missed or len(self._missed) < _MISSED:
+    def remember_activity(self, session_id: SessionId, now: datetime) -> None:
+        """Remembers activity that could not be written, until the store takes writes."""
+        if session_id in self._missed or len(self._missed) < _MOST_MISSED:
             self._missed[session_id] = now
 
     async def warnings(self) -> list[str]:
-        """What an operator should mend, in words. Raises CannotAsk, also for a cluster of which a part is not
+        """What an operator should mend, in sentences. Raises CannotAsk, also if a part of a cluster is not
         served."""
         memory, persistence, cluster = await self._connection.each(
             [("INFO", name) for name in ("memory", "persistence", "cluster")]
         )
-        found = []
+        warnings = []
         if isinstance(memory, CannotAsk) or isinstance(persistence, CannotAsk):
-            found.append(
+            warnings.append(
                 "the store does not say which eviction policy and persistence it has (its user may not ask "
                 "INFO)"
             )
         else:
             policy = _fact(memory, b"maxmemory_policy")
             if policy not in {b"", b"noeviction"}:
-                found.append(
+                warnings.append(
                     f"the store may evict keys ({policy.decode('ascii', 'replace')}), which signs people "
                     "out: set `noeviction`"
                 )
             if _fact(persistence, b"aof_enabled") == b"0":
-                found.append(
+                warnings.append(
                     "the store keeps no append-only file: a restart forgets sessions or brings back old ones"
                 )
         if not isinstance(cluster, CannotAsk) and _fact(cluster, b"cluster_enabled") == b"1":
-            found += await self._cluster_warnings()
+            warnings += await self._cluster_warnings()
         if self._revision < self.newest_revision:
-            found.append(
+            warnings.append(
                 f"the register of people went back from revision {self.newest_revision} to {self._revision}: "
                 "blocks and links since then must be made again"
             )
-        return found
+        return warnings
 
     async def tell_endings(self, now: datetime) -> None:
         """Tells the other instances which sessions this one has ended. Raises CannotAsk."""
         untold = self.endings.untold
-        kept = values.span_in_milliseconds(self._remembers)
+        lives_for = values.span_in_milliseconds(self._remembers)
         for start in range(0, len(untold), _PAGE):
             page = untold[start : start + _PAGE]
             await self._connection.ask(
-                "EVAL", _TELL, 1, keyspace.ENDINGS, values.milliseconds(now), kept, *page
+                "EVAL", _TELL, 1, keyspace.ENDINGS, values.milliseconds(now), lives_for, *page
             )
             self.endings.note_told(page, now)
 
@@ -237,26 +238,27 @@ class Heartbeat:
             (
                 "ZRANGE",
                 keyspace.ENDINGS,
-                self._heard_to,
+                self._endings_read_to,
                 "+inf",
                 "BYSCORE",
                 "LIMIT",
                 0,
-                _HEARD_AT_ONCE,
+                _ENDINGS_AT_ONCE,
                 "WITHSCORES",
             ),
             ("HGET", keyspace.REGISTER, "revision"),
             *((("INFO", "server"), ("INFO", "replication")) if asks_info else ()),
             *(("EXISTS", keyspace.session(session_id)) for session_id in suspects),
         ]
-        beaten, ended, revision, *rest = await self._connection.each(questions)
-        if isinstance(beaten, CannotAsk):
-            await self._clear_way(beaten)
-            raise beaten
-        self._hear(ended, now)
-        went_back = self._has_gone_back(beaten[0], rest[:2] if asks_info else [])
-        self._note_revision(revision, int(beaten[2]))
-        self.outages.learn(filter(None, map(_outage, beaten[1])), now)
+        beat, ended, revision, *rest = await self._connection.each(questions)
+        if isinstance(beat, CannotAsk):
+            await self._delete_wrong_types(beat)
+            raise beat
+        count, outages, newest_revision = beat
+        self._learn_endings(ended, now)
+        went_back = self._has_gone_back(count, rest[:2] if asks_info else [])
+        self._note_revision(revision, int(newest_revision))
+        self.outages.learn(filter(None, map(_outage, outages)), now)
         lost = [
             answer
             for answer in rest[2 if asks_info else 0 :]
@@ -268,22 +270,24 @@ class Heartbeat:
             self._note_success(now)
         if went_back:
             _log.warning("store.went_back", endings=len(self.endings))
-            self._owes_endings = True
-        await self._write_what_is_owed(now)
-
-    async def _write_what_is_owed(self, now: datetime) -> None:
-        if self._owes_endings:
-            every = self.endings.every()
-            for start in range(0, len(every), _PAGE):
-                # Only these names are deleted, not their successors: a session that goes on under another
-                # name has not ended.
-                await self._connection.all(
-                    [("DEL", keyspace.session(session_id)) for session_id in every[start : start + _PAGE]]
-                )
-            self.endings.tell_again()
-            self._owes_endings = False
+            self._must_end_again = True
+        if self._must_end_again:
+            await self._end_again()
         await self.tell_endings(now)
         self.endings.sweep(now)
+        await self._write_missed_activity(now)
+
+    async def _end_again(self) -> None:
+        ended = self.endings.every()
+        for start in range(0, len(ended), _PAGE):
+            # Successors are not deleted: a session that goes on under another id has not ended.
+            await self._connection.all(
+                [("DEL", keyspace.session(session_id)) for session_id in ended[start : start + _PAGE]]
+            )
+        self.endings.tell_again()
+        self._must_end_again = False
+
+    async def _write_missed_activity(self, now: datetime) -> None:
         missed = list(itertools.islice(self._missed.items(), _WRITTEN_AT_ONCE))
         for start in range(0, len(missed), _PAGE):
             page = missed[start : start + _PAGE]
@@ -296,8 +300,8 @@ class Heartbeat:
                 ) == at:
                     del self._missed[session_id]
 
-    async def _clear_way(self, refusal: CannotAsk) -> None:
-        """Whoever has put something else under the keys of the heartbeat must not make an outage of it."""
+    async def _delete_wrong_types(self, refusal: CannotAsk) -> None:
+        """Otherwise somebody could cause an outage by writing a value of another type under these keys."""
         if isinstance(refusal, WrongType):
             await self._connection.all([("DEL", key) for key in (keyspace.PULSE, keyspace.OUTAGES)])
 
@@ -319,24 +323,24 @@ class Heartbeat:
             )
         return []
 
-    def _hear(self, ended: Any, now: datetime) -> None:
+    def _learn_endings(self, ended: Any, now: datetime) -> None:
         if isinstance(ended, CannotAsk) or not ended:
             return
         self.endings.learn((SessionId(name.decode("ascii", "replace")) for name in ended[::2]), now)
-        self._heard_to = ended[-1]
+        self._endings_read_to = ended[-1]
 
     def _has_gone_back(self, count: int, info: list[Any]) -> bool:
         went_back = count <= self._count
         self._count = count
         self._info_in -= 1
-        if info and any(isinstance(each, CannotAsk) for each in info):
+        if info and any(isinstance(answer, CannotAsk) for answer in info):
             self._info_in = _INFO_AGAIN_AFTER
         elif info:
             origin = (_fact(info[0], b"run_id"), _fact(info[1], b"master_replid"))
             went_back |= self._origin is not None and self._origin != origin
             self._origin = origin
         if went_back:
-            self._heard_to = "-inf"
+            self._endings_read_to = "-inf"
         return went_back
 
     def _note_revision(self, revision: Any, seen: int) -> None:
@@ -359,13 +363,13 @@ class Heartbeat:
 
 
 def _fact(info: bytes | None, name: bytes) -> bytes:
-    """One line of what INFO says; nothing where it does not say it."""
+    """The value of one line of INFO; empty if there is no such line."""
     found = re.search(rb"^" + name + rb":([^\r\n]*)", info or b"", re.MULTILINE)
     return found[1].strip() if found else b""
 
 
 def _outage(text: bytes) -> Outage | None:
-    """None for a text that is no outage, which somebody else must have written."""
+    """None if the text is not an outage: then somebody else has written it."""
     span = _SPAN.fullmatch(text)
     began, ended = (None, None) if span is None else (values.moment(span[1]), values.moment(span[2]))
     return None if began is None or ended is None else Outage(began, ended)

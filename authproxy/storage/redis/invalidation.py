@@ -1,8 +1,8 @@
 """Removes from the near cache what has changed in Redis (CLIENT TRACKING in broadcasting mode).
 
 The connection is subscribed to its own invalidations. When any instance notes activity, the session changes
-too, and every instance reads it once more: at most every tenth of the idle time. NOLOOP would not help, because
-activity is written over other connections.
+too, and every instance reads it once more: at most every tenth of the idle time. NOLOOP would not help,
+because activity is written over other connections.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _log = structlog.get_logger(__name__)
 async def listen(
     connection: RedisConnection, near_cache: NearCache, *, clock: Callable[[], datetime]
 ) -> None:
-    """Keeps `near_cache` up to date until the task is cancelled. Failures of the store raise nothing: while Redis
-    does not answer, the near cache is empty and unused, and a new connection is tried after pauses that grow to two
-    seconds."""
+    """Keeps `near_cache` up to date until the task is cancelled. Failures of the store raise nothing: while
+    Redis does not answer, the near cache is empty and unused, and a new connection is tried after pauses that
+    grow to two seconds."""
     failures = 0
     while True:
         try:
@@ -99,8 +99,8 @@ def _is_pong(message: Any) -> bool:
 
 
 def _apply(message: Any, near_cache: NearCache) -> None:
-    """Removes the sessions that a message names. If it cannot be read, everything is removed: it may have named any
-    session. Anybody who may write to the store can publish such a message."""
+    """Removes the sessions that a message names. If it cannot be read, everything is removed: it may have
+    named any session. Anybody who may write to the store can publish such a message."""
     try:
         session_ids = _session_ids(message)
     except (ValueError, TypeError, AttributeError):
@@ -114,8 +114,8 @@ def _apply(message: Any, near_cache: NearCache) -> None:
 
 
 def _session_ids(message: Any) -> list[SessionId] | None:
-    """The sessions that a message names; None means all. Raises ValueError, TypeError or AttributeError if it is
-    not a message of this channel."""
+    """The sessions that a message names; None means all. Raises ValueError, TypeError or AttributeError if it
+    is not a message of this channel."""
     _, _, keys = message
     if keys is None:  # FLUSHALL, FLUSHDB
         return None

@@ -1,9 +1,9 @@
-"""How often people and addresses may answer, and people be sent messages, in Redis: counted in scripts, for
-all instances together.
+"""How often people and addresses may answer, and how many messages people are sent, in Redis. Scripts count
+for all instances together.
 
-Answers are counted before they are judged: of fifty at one moment no more are judged than one after another
-would be. A block ends by itself, lasts twice as long each time, and a right answer or an operator forgets all
-of it.
+Answers are counted before they are judged: of fifty answers at once no more are judged than if they came one
+after another. A block ends by itself, and each block is twice as long as the one before. A right answer or an
+operator resets everything.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from authproxy.storage.redis.answer_shapes import Command, Script
 from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.retention import BlockRules
 
-# `count` answers since the last block; `blocks` in a row, the last one `until`; all of it worth nothing from
-# `forgotten` on. A block of which one is told is one's own time: with a clock that is ahead it ends earlier
-# by as much.
+# `count` is the number of answers since the last block, `blocks` the number of blocks in a row, `until` the
+# end of the last one. From `forgotten` on none of it counts. All times are by the clock of the gateway that
+# asks.
 _ANSWER: Final = Script(
     """
 local now, after, lasts, at_most, kept = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -44,8 +44,9 @@ return 0
 """,
     answer_shapes.moment,
 )
-# A right answer takes itself off an address, and one wrong one: an office where people mistype now and then
-# is never blocked, and somebody with an account of their own gains a guess for each proof, no more.
+# A right answer takes itself and one wrong answer off an address. So an office where people mistype now and
+# then is never blocked. An attacker with an account of their own gains one guess for each of their own
+# proofs, and no more.
 _SET_OFF: Final = """
 local count = redis.call('HGET', KEYS[1], 'count')
 if count then redis.call('HSET', KEYS[1], 'count', math.max(tonumber(count) - ARGV[1], 0)) end
@@ -71,8 +72,8 @@ class RedisLimits:
     """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot
     be asked.
 
-    Names say who is meant (`challenges.limits`); the store sees keyed hashes of them. Blocks under retiring
-    keys count, new ones go under the first.
+    `challenges.limits` makes the names of people and addresses. The store has keyed hashes of them. Blocks
+    under retiring keys count; new ones go under the first key.
     """
 
     def __init__(
@@ -84,12 +85,11 @@ class RedisLimits:
         self._addresses = addresses
 
     async def try_answer(self, names: Sequence[str], *, now: datetime) -> datetime | None:
-        """Counts one answer for each name; None if it may be judged. Until when any of them is blocked,
-        otherwise, and then an answer counts for none that is: the person of a blocked address has nothing to
-        pay for."""
+        """Counts one answer for each name, unless one of them is blocked. Returns None if the answer may be
+        judged, otherwise when the block ends. So people do not pay for a block of their address."""
         until = await self.blocked_until(names, now=now)
-        # One name after the other: of many answers at one moment, the address is not charged with those that
-        # the person's block stops.
+        # One name after the other: if a person's answers are stopped by a block, they are not counted for the
+        # address.
         for question in (self._question(name, now) for name in names):
             if until is not None:
                 break
@@ -97,13 +97,13 @@ class RedisLimits:
         return until
 
     async def blocked_until(self, names: Sequence[str], *, now: datetime) -> datetime | None:
-        """The latest end of a block among the names; None if none is blocked."""
+        """When the last block of these names ends; None if none is blocked."""
         found = await self._connection.all([("HGET", key, "until") for key in self._every(names)])
         return _latest((values.moment(until) for until in found), now)
 
     async def forgive(self, names: Sequence[str]) -> None:
-        """After a right answer: of a person as if none had been wrong; of an address, which many share, one
-        is set off against it."""
+        """Call this after a right answer. It resets the person's count. Many people share an address, so
+        there it takes off only the right answer and one wrong one."""
         addresses = [name for name in names if name.startswith(ADDRESS)]
         questions: list[Command] = [
             ("DEL", key) for key in self._every(name for name in names if name not in addresses)
@@ -121,14 +121,15 @@ class RedisLimits:
         await self._connection.all(questions)
 
     async def lift(self, names: Sequence[str]) -> bool:
-        """Ends blocks, and forgets what was counted; whether there was anything."""
+        """Ends blocks and resets counts. False if there was nothing."""
         keys = self._every(names)
         return any(await self._connection.all([("DEL", key) for key in keys]))
 
     async def reserve(self, name: str, *, pause: timedelta, per_hour: int, now: datetime) -> datetime | None:
-        """None if something may be sent now, and then it is counted; otherwise from when on."""
+        """Returns None if a message may be sent now, and counts it; otherwise when the next one may be
+        sent."""
         key = keyspace.messages(self._keys.limit_names("messages", name)[0])
-        free = await self._connection.ask(
+        allowed_at = await self._connection.ask(
             "EVAL",
             _RESERVE,
             1,
@@ -138,7 +139,7 @@ class RedisLimits:
             per_hour,
             values.span_in_milliseconds(retention.MESSAGES_COUNTED_FOR),
         )
-        return values.moment_at(free) if free else None
+        return values.moment_at(allowed_at) if allowed_at else None
 
     def _question(self, name: str, now: datetime) -> Command:
         rules = self._addresses if name.startswith(ADDRESS) else self._people
@@ -158,9 +159,11 @@ class RedisLimits:
         )
 
     def _every(self, names: Iterable[str]) -> list[str]:
-        return [keyspace.answers(kept) for name in names for kept in self._keys.limit_names("answers", name)]
+        return [
+            keyspace.answers(hashed) for name in names for hashed in self._keys.limit_names("answers", name)
+        ]
 
 
 def _latest(ends: Iterable[datetime | None], now: datetime) -> datetime | None:
-    """The latest of them that is still to come."""
+    """The latest of these moments that is still to come."""
     return max((until for until in ends if until is not None and now < until), default=None)

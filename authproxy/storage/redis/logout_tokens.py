@@ -1,5 +1,5 @@
-"""Logout tokens that were received, in Redis, so that each of them has its effect once (OpenID Connect
-Back-Channel Logout §2.6)."""
+"""Logout tokens that were received, in Redis: a token with the same `jti` must not be accepted twice (OpenID
+Connect Back-Channel Logout 1.0 section 2.6, step 8)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class RedisLogoutTokens:
         self._connection = connection
 
     async def take(self, issuer: str, token_id: str, *, now: datetime) -> bool:  # noqa: ARG002  (time to live is a span here)
-        """Whether this caller is the first to have the token. It is held for four seconds, and longer only if
-        it is kept."""
+        """Whether this caller is the first to have the token. It is remembered for four seconds, and longer
+        only if `keep` follows."""
         held_for = values.span_in_milliseconds(retention.LOGOUT_TOKEN_HELD_FOR)
         return (
             await self._connection.ask(
@@ -30,6 +30,6 @@ class RedisLogoutTokens:
         )
 
     async def keep(self, issuer: str, token_id: str, *, until: datetime, now: datetime) -> None:
-        """Nobody has the token again before `until`, nor for the next four seconds."""
+        """Remembers the token until `until`, but for four seconds at least."""
         held_for = values.span_in_milliseconds(max(until - now, retention.LOGOUT_TOKEN_HELD_FOR))
         await self._connection.ask("SET", keyspace.logout_token(issuer, token_id), 1, "PX", held_for)

@@ -1,8 +1,8 @@
-"""What people are still to be told, in Redis: notes that wait for their message, and the number to which a
-person's codes went last.
+"""Notes about changes that wait for their message, in Redis, and the number to which a person's codes went
+last.
 
-A message that is due is taken by one instance, with every note that has come in until then. Nothing depends
-on the instance that wrote a note: when it ends, another one takes the message.
+One instance takes a message that is due, with all notes that have come in until then. It need not be the
+instance that wrote the notes, which may have ended.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from authproxy.storage.redis.answer_shapes import Command, Script
 from authproxy.storage.redis.connection import RedisConnection
 
 _AT_A_TIME: Final = 50
-"""Messages that one instance takes in one turn."""
+"""How many messages one instance takes at once."""
 
 _ADD: Final = Script(
     """
@@ -67,30 +67,29 @@ return earlier
 
 class RedisNotices:
     """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot
-    be asked. `owner` is `challenges.enrolment.owner_of` the person. Notes that do not open under our keys are
-    left out."""
+    be asked. `owner` is `challenges.enrolment.owner_of` the person. Notes that do not open are left out."""
 
     def __init__(self, connection: RedisConnection, *, keys: KeyRing) -> None:
         self._connection = connection
         self._keys = keys
 
     async def add(self, owner: tuple[str, ...], note: bytes, *, now: datetime) -> None:
-        """Keeps a note for a day. It is due now, or at the end of the pause after the person's last
+        """Stores a note for a day. It is due now, or at the end of the pause after the person's last
         message."""
         name = self._keys.owner_names("notices", owner)[0]
         await self._add(Batch(name, (note,)), due=now)
 
     async def put_back(self, batch: Batch, *, due: datetime) -> None:
-        """Keeps notes whose message could not be sent, until it is tried again."""
+        """Stores notes again, because their message could not be sent. It is tried again at `due`."""
         await self._add(batch, due=due)
 
     async def take(self, owner: tuple[str, ...], *, now: datetime, pause: timedelta) -> Batch | None:
-        """The person's notes if a message is due, to exactly one of all who ask. The next message is due
-        `pause` later at the earliest."""
+        """The person's notes, if a message is due. If many ask, exactly one gets them. The next message is
+        due after `pause` at the earliest."""
         return await self._taken(self._keys.owner_names("notices", owner)[0], now, pause)
 
     async def take_due(self, *, now: datetime, pause: timedelta) -> list[Batch]:
-        """As `take`, of everybody."""
+        """As `take`, for everybody whose message is due."""
         waiting = await self._connection.ask("HGETALL", keyspace.NOTICES_DUE)
         names = [
             name.decode()
@@ -101,8 +100,8 @@ class RedisNotices:
         return [batch for batch in taken if batch is not None]
 
     async def swap_number(self, owner: tuple[str, ...], number: str) -> str | None:
-        """Makes this the number to which the person's codes went last, and returns the one before; None if
-        none is known."""
+        """Stores the number to which the person's codes went last, and returns the one before; None if none
+        is known."""
         first, *older = self._keys.owner_names("number", owner)
         sealed = self._keys.seal(Purpose.NOTICE, number.encode(), bound_to=first)
         span = values.span_in_milliseconds(retention.NUMBER_KNOWN_FOR)

@@ -1,14 +1,13 @@
-"""Which sessions are open, so that somebody hears of those that end by time: a record that expires in the
-store tells nobody.
+"""A list of open sessions, for the audit trail of those that end by time: a record that expires in the store
+tells nobody.
 
-Each session stands in a sorted set by the moment at which it may have ended. When that has come, one gateway
-looks: a session that lives is looked at again at its new end; one whose record has gone, and that nobody has
-ended, has ended by time.
+Each session is in a sorted set by the moment at which it may have ended. When that moment has come, one
+gateway looks. A session that is still open is looked at again at its new end. If its record is gone, and
+nobody has ended it, it has ended by time.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from typing import Final
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session, SessionId
+from authproxy.storage.records import sessions as records
 from authproxy.storage.records import values
 from authproxy.storage.records.sealing import KeyRing, Purpose
 from authproxy.storage.redis import answer_shapes
@@ -25,15 +25,15 @@ from authproxy.storage.redis.answer_shapes import Command, Script
 from authproxy.storage.redis.connection import RedisConnection, WrongType
 from authproxy.storage.redis.heartbeat import Heartbeat
 
+_KEYS: Final = (keyspace.OPEN_SESSIONS, keyspace.OPEN_DETAILS, keyspace.OPEN_TAKER)
 _MARGIN: Final = timedelta(seconds=5)
-"""How long after its end a session is looked at: until then every instance has heard of sessions that
-somebody has ended."""
+"""A session is looked at this long after its end. By then every instance knows if somebody has ended it."""
 _KEPT_LONGER: Final = timedelta(days=2)
 _AT_ONCE: Final = 100
 _TAKEN_WITHIN: Final = timedelta(seconds=30)
 
-# A value of another type under one of the keys is deleted: it says nothing about any session, and nobody
-# could sign in any more.
+# A value of another type under one of the keys is deleted. It says nothing about any session, and with it
+# nobody could sign in.
 _NOTE: Final = Script(
     """
 local function put(command, key, ...)
@@ -67,8 +67,8 @@ return found
 """,
     answer_shapes.names,
 )
-# A score of -1 marks what is to be removed. The gateway's user needs no right to ZREM in this way: it may use
-# ZREMRANGEBYSCORE anyway.
+# A score of -1 marks what is to be removed. In this way the gateway's user of the store needs no right to
+# ZREM, but only to ZREMRANGEBYSCORE, which it needs anyway.
 _SETTLE: Final = Script(
     """
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then return 0 end
@@ -86,14 +86,14 @@ return 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedByTime:
-    """A session that nobody has ended. `person_name` is that of the audit trail."""
+    """A session whose time was over. `person_name` is the person's name in the audit trail."""
 
     session_id: SessionId
     portal: str
     method: str
     person_name: str
     is_absolute: bool
-    """Its time was over, active or not; otherwise its person was idle for too long."""
+    """Whether it reached its absolute end. Otherwise its person was idle for too long."""
 
 
 class RedisOpenSessions:
@@ -107,27 +107,20 @@ class RedisOpenSessions:
         heartbeat: Heartbeat,
         name_of: Callable[[Person], str],
     ) -> None:
-        """`name_of` tells under which name a person stands in the audit trail: with the server keys alone
-        nobody learns who has a session."""
+        """`name_of` gives a person's name in the audit trail. Only that is stored, so that the server keys
+        alone do not show who has a session."""
         self._connection = connection
         self._keys = keys
         self._heartbeat = heartbeat
         self._name_of = name_of
 
-    def noting(self, session: Session, now: datetime) -> Command:
-        """The command that notes a session which begins."""
-        details = values.octets_of(
-            {
-                "portal": session.portal,
-                "method": session.method,
-                "person": self._name_of(session.person),
-                "ends": values.milliseconds(session.expires_at),
-            }
-        )
+    def recording(self, session: Session, now: datetime) -> Command:
+        """The command that records a session which begins."""
+        details = records.open_session_octets(session, self._name_of(session.person))
         sealed = self._keys.seal(Purpose.OPEN_SESSION, details, bound_to=session.session_id)
-        # Longer than any session lives: the next one that begins must not shorten it for one that began
-        # before.
-        kept = values.span_in_milliseconds(session.expires_at - now + _KEPT_LONGER)
+        # Two days longer than the session. The next session that begins sets this time to live anew, and must
+        # not make it too short for sessions that began before.
+        lives_for = values.span_in_milliseconds(session.expires_at - now + _KEPT_LONGER)
         due = self._due(now + session.idle_for, session.expires_at)
         return (
             "EVAL",
@@ -138,12 +131,13 @@ class RedisOpenSessions:
             session.session_id,
             due,
             sealed,
-            kept,
+            lives_for,
         )
 
     async def ended(self, taker: str, *, now: datetime) -> Sequence[EndedByTime]:
-        """Those that have ended by time, for this taker alone until it settles or half a minute is over.
-        Forgets those that somebody has ended, and looks again later at those that live."""
+        """The sessions that have ended by time. They belong to this taker until it settles, or until half a
+        minute is over. Sessions that somebody has ended are removed, and those that are open are looked at
+        again later."""
         asked = (
             "EVAL",
             _CLAIM,
@@ -168,31 +162,30 @@ class RedisOpenSessions:
             if isinstance(state, WrongType):
                 due = values.milliseconds(
                     now + _MARGIN
-                )  # not at once: many such values would keep all others from being looked at
+                )  # later, because many such values must not stop the others from being looked at
             elif isinstance(state, CannotAsk):
                 continue  # looked at again at once
             else:
                 due = self._next(state, now)
-            told = (
-                None if due is not None or name in self._heartbeat.endings else self._told(name, sealed, now)
-            )
-            if told is not None:
-                over.append(told)
+            has_expired = due is None and name not in self._heartbeat.endings
+            ended = self._ended_by_time(name, sealed, now) if has_expired else None
+            if ended is not None:
+                over.append(ended)
             else:
                 later.append((name, -1 if due is None else due))
         await self._settle(taker, later, is_done=not over)
         return over
 
-    async def settle(self, taker: str, told: Sequence[EndedByTime]) -> bool:
-        """Notes that these have been told of. False if somebody else has taken over meanwhile."""
-        return await self._settle(taker, [(each.session_id, -1) for each in told], is_done=True)
+    async def settle(self, taker: str, reported: Sequence[EndedByTime]) -> bool:
+        """Removes sessions that were reported. False if another gateway has taken over meanwhile."""
+        return await self._settle(taker, [(ended.session_id, -1) for ended in reported], is_done=True)
 
     async def _settle(self, taker: str, scores: Sequence[tuple[SessionId, int]], *, is_done: bool) -> bool:
-        words = [word for name, score in scores for word in (name, score)]
-        return bool(await self._connection.ask("EVAL", _SETTLE, 3, *_KEYS, taker, int(is_done), *words))
+        arguments = [argument for name, score in scores for argument in (name, score)]
+        return bool(await self._connection.ask("EVAL", _SETTLE, 3, *_KEYS, taker, int(is_done), *arguments))
 
     def _next(self, state: Sequence[bytes | None], now: datetime) -> int | None:
-        """When a session that lives is looked at again; None for one whose record has gone."""
+        """When an open session is looked at again; None if its record is gone."""
         seen, idle, ends = state
         try:
             if seen is None or idle is None or ends is None:
@@ -209,22 +202,16 @@ class RedisOpenSessions:
     def _due(self, end: datetime, ends: datetime) -> int:
         return values.milliseconds(min(end, ends) + _MARGIN)
 
-    def _told(self, session_id: SessionId, sealed: bytes, now: datetime) -> EndedByTime | None:
-        """None for a session whose details are missing or do not open."""
+    def _ended_by_time(self, session_id: SessionId, sealed: bytes, now: datetime) -> EndedByTime | None:
+        """None if the session's details are missing or do not open."""
         octets = self._keys.open(Purpose.OPEN_SESSION, sealed, bound_to=session_id)
-        if octets is None:
+        details = None if octets is None else records.open_session_in(octets)
+        if details is None:
             return None
-        try:
-            fields = json.loads(octets)
-            return EndedByTime(
-                session_id=session_id,
-                portal=fields["portal"],
-                method=fields["method"],
-                person_name=fields["person"],
-                is_absolute=values.milliseconds(now) >= int(fields["ends"]),
-            )
-        except values.UNREADABLE:
-            return None
-
-
-_KEYS: Final = (keyspace.OPEN_SESSIONS, keyspace.OPEN_DETAILS, keyspace.OPEN_TAKER)
+        return EndedByTime(
+            session_id=session_id,
+            portal=details.portal,
+            method=details.method,
+            person_name=details.person_name,
+            is_absolute=now >= details.expires_at,
+        )

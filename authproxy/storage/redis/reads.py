@@ -1,5 +1,5 @@
-"""Reads that are wanted in the same turn of the event loop go to Redis together. One write and one answer for all
-of them take a quarter of the CPU time."""
+"""Reads that are wanted in the same turn of the event loop go to Redis together. One write and one answer for
+all of them take a quarter of the CPU time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class GatheredReads:
     async def read(self, *command: str | bytes | int) -> Any:
         """The answer to a command that changes nothing. Raises CannotAsk within the connection's deadline.
 
-        A reader that is cancelled does not disturb the others, and a refused command fails only its own reader.
+        A reader that is cancelled does not disturb the others, and a refused command fails only its own
+        reader.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
@@ -31,8 +32,8 @@ class GatheredReads:
 
     def _send(self, loop: asyncio.AbstractEventLoop) -> None:
         batch, self._waiting = self._waiting, []
-        # In a task of its own, so that the batch does not end with the request that happened to be first. The task
-        # ends by the deadline, and hands every failure to the readers.
+        # In a task of its own, so that the batch does not end with the request that happened to be first. The
+        # task ends by the deadline, and hands every failure to the readers.
         task = loop.create_task(self._ask(batch))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
@@ -53,6 +54,6 @@ class GatheredReads:
 
 
 def _own(error: Exception) -> Exception:
-    """A copy of the exception for one reader. If several tasks raised the same one, it would collect all their
-    tracebacks."""
+    """A copy of the exception for one reader. If several tasks raised the same one, it would collect all
+    their tracebacks."""
     return type(error)(error.reason, str(error)) if isinstance(error, CannotAsk) else error

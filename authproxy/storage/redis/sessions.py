@@ -1,8 +1,8 @@
 """Sessions in Redis. Time limits and revocation are enforced where the record is: by its time to live and by
 scripts.
 
-Each session is a hash under its id. Indexes list the sessions of a subject, of a person of the register and of a
-session at the provider; their names are keyed hashes.
+Each session is a hash under its id. Indexes list the sessions of a subject, of a person of the register and
+of a session at the provider; their names are keyed hashes.
 """
 
 from __future__ import annotations
@@ -28,18 +28,19 @@ from authproxy.storage.redis.open_sessions import RedisOpenSessions
 from authproxy.storage.redis.reads import GatheredReads
 
 _NOT_YET_VALID_FOR: Final = timedelta(seconds=10)
-"""How long a new session lives before it has replaced the old one: longer than the question in between takes."""
+"""How long a new session lives before it has replaced the old one: longer than the question in between
+takes."""
 _ALARMS: Final = 1000
 
-# Times in scripts are milliseconds since 1970 by the gateway's clock. Times to live are spans, so Redis' own clock
-# does not matter.
+# Times in scripts are milliseconds since 1970 by the gateway's clock. Times to live are spans, so Redis' own
+# clock does not matter.
 _CREATE: Final = """
 redis.call('HSET', KEYS[1], 'record', ARGV[1], 'summary', ARGV[2], 'seen', ARGV[3], 'idle', ARGV[4], 'ends', ARGV[5])
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
 """
-# Sessions leave the index at their absolute end and not before. If a session left when its record is gone, one
-# whose record is just being written might leave, and would not be found when its person is signed out. A value of
-# another type under the index's key is deleted: otherwise this person could never sign in again.
+# Sessions leave the index at their absolute end and not before. If a session left when its record is gone,
+# one whose record is just being written might leave, and would not be found when its person is signed out. A
+# value of another type under the index's key is deleted: otherwise this person could never sign in again.
 _INDEX: Final = """
 local cleared = redis.pcall('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
 if type(cleared) == 'table' and string.find(cleared.err, 'WRONGTYPE', 1, true) then redis.call('DEL', KEYS[1]) end
@@ -63,9 +64,9 @@ class RedisSessions:
         open_sessions: RedisOpenSessions | None = None,
         on_idle_end: Callable[[Session], None] | None = None,
     ) -> None:
-        """`open_sessions` records sessions that begin. `on_idle_end` is called when a session ends here because its person
-        was idle, and `on_unreadable` once for each session whose record cannot be read. Without a `heartbeat` nothing
-        is forgiven."""
+        """`open_sessions` records sessions that begin. `on_idle_end` is called when a session ends here
+        because its person was idle, and `on_unreadable` once for each session whose record cannot be read.
+        Without a `heartbeat` nothing is forgiven."""
         self._connection = connection
         self._heartbeat = heartbeat or Heartbeat(connection)
         self._on_unreadable = on_unreadable
@@ -78,8 +79,8 @@ class RedisSessions:
         """Records that did not open since the start: wrong secret, dropped key or tampering. For metrics."""
 
     async def create(self, ticket: SessionTicket, session: Session, *, browser: str, now: datetime) -> None:
-        """Stores the session, last active `now`. `browser` is a description for summaries. Afterwards the session is found
-        by its ticket, by its subject and by the provider's session."""
+        """Stores the session, last active `now`. `browser` is a description for summaries. Afterwards the
+        session is found by its ticket, by its subject and by the provider's session."""
         await self._connection.all(
             self._storing(ticket, session, browser, now, lives_for=self._lifetime(session, now))
         )
@@ -87,10 +88,10 @@ class RedisSessions:
     async def rotate(
         self, old: SessionTicket, new: SessionTicket, session: Session, *, browser: str | None, now: datetime
     ) -> bool:
-        """Replaces the session of the old ticket by `session`, which is the new ticket's. It was last active `now`. With
-        `browser` None it keeps the old description. False if the old session has ended, or one of the two is revoked
-        meanwhile; then the new one has ended too. If this process dies half-way, the new session ends by itself, and
-        nobody has its ticket."""
+        """Replaces the session of the old ticket by `session`, which is the new ticket's. It was last active
+        `now`. With `browser` None it keeps the old description. False if the old session has ended, or one of
+        the two is revoked meanwhile; then the new one has ended too. If this process dies half-way, the new
+        session ends by itself, and nobody has its ticket."""
         try:
             [sealed] = await self._connection.ask("HMGET", keyspace.session(old.session_id), "summary")
         except WrongType:
@@ -110,7 +111,8 @@ class RedisSessions:
         return bool(await self._connection.ask("PEXPIRE", keyspace.session(new.session_id), lives_for))
 
     async def load(self, ticket: SessionTicket, *, now: datetime) -> StoredSession | None:
-        """The session of this ticket. None if there is none, if the secret does not open it, or if it is over."""
+        """The session of this ticket. None if there is none, if the secret does not open it, or if it is
+        over."""
         session_id = ticket.session_id
         if session_id in self._heartbeat.endings:
             return None
@@ -140,8 +142,8 @@ class RedisSessions:
         )
 
     async def touch(self, ticket: SessionTicket, *, now: datetime) -> None:
-        """Notes activity. It never moves the absolute end, and never brings back a session that is gone or over. Activity
-        that cannot be written now is written as soon as the store takes writes."""
+        """Notes activity. It never moves the absolute end, and never brings back a session that is gone or
+        over. Activity that cannot be written now is written as soon as the store takes writes."""
         outages = self._heartbeat.outages
         try:
             await self._connection.ask(*activity.touch(ticket.session_id, outages, at=now, now=now))
@@ -153,18 +155,18 @@ class RedisSessions:
             raise
 
     def note_missed(self, ticket: SessionTicket, *, now: datetime) -> None:
-        """Remembers activity that could not be written, and writes it as soon as the store takes writes. Does nothing if
-        outages are not forgiven."""
+        """Remembers activity that could not be written, and writes it as soon as the store takes writes. Does
+        nothing if outages are not forgiven."""
         if self._heartbeat.outages.forgives:
-            self._heartbeat.missed(ticket.session_id, now)
+            self._heartbeat.remember_activity(ticket.session_id, now)
 
     async def revoke(self, session_id: SessionId) -> bool:
         """Ends the session, or the one that has replaced it, for every instance. False if there was none."""
         return bool(await self.revoke_all([session_id]))
 
     async def revoke_all(self, session_ids: Sequence[SessionId]) -> frozenset[SessionId]:
-        """Ends these sessions, or those that have replaced them, for every instance. Returns those that led to a
-        session."""
+        """Ends these sessions, or those that have replaced them, for every instance. Returns those that led
+        to a session."""
         return await succession.end(self._connection, session_ids, self._heartbeat.endings)
 
     async def revoke_subject(self, issuer: str, subject: str) -> int:
@@ -172,8 +174,8 @@ class RedisSessions:
         return len(await self.revoke_all(await self._members(self._subject_indexes(issuer, subject))))
 
     async def revoke_member(self, member: Member) -> int:
-        """Ends all sessions of this person of the register, however they signed in, also sessions that began before the
-        person was in the register or was linked. Returns how many there were."""
+        """Ends all sessions of this person of the register, however they signed in, also sessions that began
+        before the person was in the register or was linked. Returns how many there were."""
         names = [*self._keys.person_names("member", member.member_id)]
         if member.tax_number is not None:
             names += self._keys.person_names("tax number", member.tax_number)
@@ -187,8 +189,8 @@ class RedisSessions:
         return await self._summaries(self._subject_indexes(issuer, subject), now)
 
     async def of_person(self, person: Person, *, now: datetime) -> tuple[SessionSummary, ...]:
-        """The live sessions of this person, the newest first. For a person of the register it does not matter how they
-        signed in."""
+        """The live sessions of this person, the newest first. For a person of the register it does not matter
+        how they signed in."""
         indexes = self._subject_indexes(person.issuer, person.subject)
         if person.member is not None:
             indexes += [keyspace.person(name) for name in self._keys.person_names("member", person.member)]
@@ -197,7 +199,8 @@ class RedisSessions:
     async def of_provider_session(
         self, issuer: str, provider_session: str, *, now: datetime
     ) -> tuple[SessionSummary, ...]:
-        """The live sessions at all portals that were begun from this session at the provider, the newest first."""
+        """The live sessions at all portals that were begun from this session at the provider, the newest
+        first."""
         names = self._keys.provider_session_names(Issuer(issuer), provider_session)
         return await self._summaries([keyspace.provider_session(name) for name in names], now)
 
@@ -219,7 +222,8 @@ class RedisSessions:
                 return
 
     def _lifetime(self, session: Session, now: datetime) -> timedelta:
-        """How long the record lives without activity: as long as the session could live if outages are forgiven."""
+        """How long the record lives without activity: as long as the session could live if outages are
+        forgiven."""
         return min(session.idle_for + self._heartbeat.outages.forgives, session.expires_at - now)
 
     def _storing(
@@ -252,15 +256,15 @@ class RedisSessions:
                 ends,
                 lives,
             ),
-            *(() if self._open_sessions is None else (self._open_sessions.noting(session, now),)),
+            *(() if self._open_sessions is None else (self._open_sessions.recording(session, now),)),
         ]
 
     async def _unless_idle(
         self, ticket: SessionTicket, session: Session, seen: bytes, last_active_at: datetime, now: datetime
     ) -> StoredSession | None:
-        """The session, unless it is idle even if the outages are counted of which other instances know. If it is idle, its
-        record is deleted before that is answered, so that an outage that becomes known later does not revive it. If the
-        record cannot be deleted, that is an outage too."""
+        """The session, unless it is idle even if the outages are counted of which other instances know. If it
+        is idle, its record is deleted before that is answered, so that an outage that becomes known later
+        does not revive it. If the record cannot be deleted, that is an outage too."""
         outages = self._heartbeat.outages
         if not outages.forgives:
             return None
@@ -319,8 +323,8 @@ class RedisSessions:
         followed: set[SessionId] = set()
         waiting = list(dict.fromkeys(await self._members(indexes)))
         while waiting:
-            # A session that is gone may have changed its ticket since the index was read. The caller may want to sign its
-            # person out, so the successor belongs to the answer.
+            # A session that is gone may have changed its ticket since the index was read. The caller may want
+            # to sign its person out, so the successor belongs to the answer.
             successors: list[SessionId] = []
             for page in succession.pages(waiting):
                 live = await self._live(page, now)
@@ -370,7 +374,8 @@ class RedisSessions:
 
 
 def _unless_wrong_type(answer: Any, otherwise: Any) -> Any:
-    """The answer, or `otherwise` if the key holds a value of another type. Raises CannotAsk for other refusals."""
+    """The answer, or `otherwise` if the key holds a value of another type. Raises CannotAsk for other
+    refusals."""
     if isinstance(answer, WrongType):
         return otherwise
     if isinstance(answer, CannotAsk):

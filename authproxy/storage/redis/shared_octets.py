@@ -1,6 +1,6 @@
-"""Octets that all instances may see for a time, in Redis, sealed under the server's keys: what revocation
-sources have answered, which certificate a browser has shown, and the certificates of whoever is signed in by
-one."""
+"""Octets that all instances share for a time, in Redis, sealed with the server keys: answers of revocation
+sources, certificates that were shown or belong to a session, forms that wait, and methods whose enrolment has
+begun."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ return sealed
 
 
 class RedisSharedOctets:
-    """Keys are named by their hash, so that a key may be a secret. Every method raises
-    CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot be asked. What does
-    not open under our keys is not there."""
+    """The store has only hashes of keys, so that a key may be a secret. Every method raises
+    CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot be asked. Octets that
+    do not open count as missing."""
 
     def __init__(self, connection: RedisConnection, *, keys: KeyRing) -> None:
         self._connection = connection
@@ -38,7 +38,7 @@ class RedisSharedOctets:
         return self._opened(await self._connection.ask("GET", keyspace.kept(name)), name)
 
     async def put(self, key: str, value: bytes, lives_for: timedelta) -> None:
-        """Keeps the value in the place of an older one. A span of nothing or less keeps nothing."""
+        """Stores the value instead of an older one. If `lives_for` is not positive, nothing is stored."""
         name, span = keyspace.kept_name(key), values.span_in_milliseconds(lives_for)
         if span <= 0:
             await self._connection.ask("DEL", keyspace.kept(name))
@@ -47,7 +47,7 @@ class RedisSharedOctets:
         await self._connection.ask("SET", keyspace.kept(name), sealed, "PX", span)
 
     async def take(self, key: str) -> bytes | None:
-        """The value, to exactly one of those who ask for it."""
+        """Removes the value and returns it. If many take it, exactly one gets it."""
         name = keyspace.kept_name(key)
         return self._opened(await self._connection.ask("EVAL", _TAKE, 1, keyspace.kept(name)), name)
 

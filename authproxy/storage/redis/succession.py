@@ -1,7 +1,7 @@
 """A session that changes its ticket gets a new id. Its old id leads to the new one until its absolute end.
 
-Somebody may want to end the session by its old id, which they have read in an index or on a page a moment or an
-hour ago. They follow the old id to the session that has replaced it.
+Somebody may want to end the session by its old id, which they have read in an index or on a page a moment or
+an hour ago. They follow the old id to the session that has replaced it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.heartbeat import Heartbeat
 
 PAGE: Final = 500
-"""How many sessions one question is about. A question about thousands of them would not end by the deadline."""
+"""How many sessions one question is about. A question about thousands of them would not end by the
+deadline."""
 _Item = TypeVar("_Item")
 
-# In one step: somebody who revokes the old session at this moment either finds it, and then it is not replaced,
-# or finds its successor.
+# In one step: somebody who revokes the old session at this moment either finds it, and then it is not
+# replaced, or finds its successor.
 _SUCCEED: Final = Script(
     activity.IDLE_TIME
     + """
@@ -43,8 +44,8 @@ return 1
 async def replace(
     connection: RedisConnection, old: SessionId, new: SessionId, heartbeat: Heartbeat, *, now: datetime
 ) -> bool:
-    """Ends the old session and makes the new one, which is stored already, its successor. False if the old one
-    had ended before."""
+    """Ends the old session and makes the new one, which is stored already, its successor. False if the old
+    one had ended before."""
     is_replaced = bool(
         await connection.ask(
             "EVAL",
@@ -63,7 +64,8 @@ async def replace(
 async def end(
     connection: RedisConnection, session_ids: Sequence[SessionId], endings: Endings
 ) -> frozenset[SessionId]:
-    """Ends these sessions, or those that have replaced them. Returns which of `session_ids` led to a session."""
+    """Ends these sessions, or those that have replaced them. Returns which of `session_ids` led to a
+    session."""
     ended: set[SessionId] = set()
     followed: set[SessionId] = set()
     waiting = [(session_id, session_id) for session_id in session_ids]
@@ -92,8 +94,8 @@ def pages(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
 async def _end_once(
     connection: RedisConnection, waiting: Sequence[tuple[SessionId, SessionId]], ended: set[SessionId]
 ) -> list[tuple[SessionId, SessionId]]:
-    """Ends sessions. Each comes with the id that the caller of `end` has named, which is added to `ended` if the
-    session was there. Returns the successors of those that were not there."""
+    """Ends sessions. Each comes with the id that the caller of `end` has named, which is added to `ended` if
+    the session was there. Returns the successors of those that were not there."""
     replaced: list[tuple[SessionId, SessionId]] = []
     for page in pages(waiting):
         questions: list[Command] = []
