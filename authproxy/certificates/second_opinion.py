@@ -63,10 +63,10 @@ _REVOCATION_IS_JUDGED_ELSEWHERE = CertRevTrustPolicy(
 
 def opinion(path: CertificatePath, profile: Profile, *, now: datetime) -> CertificateRefused | None:
     """None if both libraries accept the path. A library that fails to read the path refuses it."""
-    return _of_pyhanko(path, profile, now) or _of_openssl(path)
+    return pyhanko_refusal(path, profile, now) or openssl_refusal(path)
 
 
-def _of_pyhanko(path: CertificatePath, profile: Profile, now: datetime) -> CertificateRefused | None:
+def pyhanko_refusal(path: CertificatePath, profile: Profile, now: datetime) -> CertificateRefused | None:
     try:
         leaf, *above, anchor = certificates = [asn1.Certificate.load(der) for der in path.der]
         finish(
@@ -83,13 +83,16 @@ def _of_pyhanko(path: CertificatePath, profile: Profile, now: datetime) -> Certi
     return None
 
 
-def _of_openssl(path: CertificatePath) -> CertificateRefused | None:
-    leaf, *above, anchor = (crypto.X509.from_cryptography(certificate) for certificate in path.certificates)
+def openssl_refusal(path: CertificatePath) -> CertificateRefused | None:
     store = crypto.X509Store()
     # An anchor is trusted as configured, even if another authority has signed it.
     store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN | _NO_CHECK_TIME)
-    store.add_cert(anchor)
     try:
+        # OpenSSL reads names at once, and fails on text that is not what its type says.
+        leaf, *above, anchor = (
+            crypto.X509.from_cryptography(certificate) for certificate in path.certificates
+        )
+        store.add_cert(anchor)
         crypto.X509StoreContext(store, leaf, above).verify_certificate()
     except crypto.X509StoreContextError as found:
         code, depth, said = found.errors

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from authproxy.access.decision import Reason
+from authproxy.access.decision import Reason, StepUpRequired
 from authproxy.access.header_names import PRESETS
 from authproxy.access.policy import route_of, unmet
 from authproxy.access.routes import Portal, Requirement, Route, StepUp
@@ -154,6 +154,14 @@ def test_a_proof_is_asked_only_of_those_whom_it_would_let_in():
     assert lacks(FIVE_MINUTES, claims=("tax_number",)) is Reason.PERSONAL_DATA_MISSING
     assert lacks(FIVE_MINUTES, claims=()) is Reason.TAX_NUMBER_MISSING
     assert lacks(FIVE_MINUTES) is Reason.STEP_UP_REQUIRED
+
+
+def test_a_step_up_is_for_one_request_where_its_route_demands_a_proof_of_each():
+    for max_age, is_per_request in ((timedelta(0), True), (timedelta(minutes=5), False), (None, False)):
+        demand = Requirement(step_up=StepUp(max_age=max_age))
+        route = Route(name="pay", path="/pay", requirement=demand)
+        required = StepUpRequired(portal=PORTAL, route=route, session=SESSION)
+        assert required.is_per_request is is_per_request
 
 
 def test_a_route_with_a_freshness_decays_and_others_do_not():

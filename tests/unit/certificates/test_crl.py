@@ -121,6 +121,12 @@ def test_edwards_keys_are_understood(kind):
         crl.read(made[:-1] + bytes([made[-1] ^ 1]), [_with_key(authority, key)])
 
 
+def test_an_authority_of_the_same_name_with_a_key_of_another_kind_has_not_signed():
+    made = _signed_by(ROOT, ed25519.Ed25519PrivateKey.generate())
+    with pytest.raises(UnusableEvidence, match="not signed"):
+        crl.read(made, [ROOT.certificate])
+
+
 def _with_key(authority, key):
     """The authority's name with that key."""
     return (
@@ -222,6 +228,12 @@ def test_whoever_is_named_twice_is_revoked_unless_both_entries_take_them_off():
         Revoked(source=StatusSource.CRL, at=at(-2), reason="certificateHold"),
     ) * 2
     assert isinstance(twice(off, off), Good)
+
+
+def test_other_extensions_of_an_entry_are_no_reason():
+    since = x509.InvalidityDate(at(-3).replace(tzinfo=None))
+    made = SUB.crl(LEAF, entry_others=((since, False),))
+    assert said(made) == Revoked(source=StatusSource.CRL, at=at(-2), reason="unspecified")
 
 
 def test_an_entry_that_cannot_be_read_to_the_end_revokes_all_the_same():

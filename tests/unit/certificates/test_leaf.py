@@ -71,6 +71,11 @@ def test_a_certificate_without_any_name_is_of_somebody_unnamed():
     assert (leaf.known_as, leaf.email, leaf.policies, leaf.tax_number) == (None, None, (), None)
 
 
+def test_an_attribute_that_is_no_text_does_not_matter():
+    number = x509.NameAttribute(NameOID.X500_UNIQUE_IDENTIFIER, b"\x00\x01", _type=_ASN1Type.BitString)
+    assert read(with_name(number, x509.NameAttribute(NameOID.COMMON_NAME, "Ana"))).known_as == "Ana"
+
+
 def test_a_name_of_nothing_that_can_be_seen_is_none():
     assert read(SUB.person(person("\u200b\u202e"))).common_name is None
 

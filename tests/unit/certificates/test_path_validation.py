@@ -281,6 +281,7 @@ def test_constraints_on_addresses_matter_to_certificates_that_name_some():
     sub = constrained(x509.IPAddress(ipaddress.ip_network("10.0.0.0/8")))
     address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("10.0.0.1"))])
     assert reason(sub.person(), profile=trusting(ROOT, sub)) is None
+    assert reason(sub.person(email=ABSENT), profile=trusting(ROOT, sub)) is None
     assert examined(sub.person(email=address), profile=trusting(ROOT, sub)).outcome.detail == (
         "a certificate names an IP address, and a CA above it constrains those"
     )

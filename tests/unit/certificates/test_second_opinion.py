@@ -8,7 +8,10 @@ import sys
 from datetime import timedelta
 
 import pytest
+from asn1crypto import x509 as asn1
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from authproxy.access.decision import Reason
@@ -17,7 +20,7 @@ from authproxy.certificates.leaf import read
 from authproxy.certificates.path_validation import CertificatePath, examination
 from authproxy.certificates.presentation import Presented
 from authproxy.certificates.profiles import Profile
-from authproxy.certificates.second_opinion import finish, opinion
+from authproxy.certificates.second_opinion import finish, openssl_refusal, opinion
 from tests.support.certificate_builder import ABSENT, NOW, PERSON, Authority, at, der, name, policies
 
 ROOT = Authority.root()
@@ -128,6 +131,17 @@ def test_a_path_that_the_library_fails_on_is_refused_by_name():
     odd = ROOT.authority(names=x509.NameConstraints(permitted_subtrees=[other], excluded_subtrees=None))
     refused = opinion(held_to_be(odd.person(), odd.certificate, ROOT.certificate), path_of()[1], now=NOW)
     assert refused.detail == "the second examination cannot judge the path: TypeError"
+
+
+def test_a_path_that_openssl_cannot_read_is_refused_by_name():
+    stated = asn1.Certificate.load(der(SUB.person(name("Zigb"))))
+    # Text that is declared as UTF-8 and is none.
+    signed = stated["tbs_certificate"].dump().replace(b"Zigb", b"\xff\xfe\xfdb")
+    stated["tbs_certificate"] = asn1.TbsCertificate.load(signed)
+    stated["signature_value"] = SUB.key.sign(signed, ec.ECDSA(hashes.SHA256()))
+    path, profile = path_of(x509.load_der_x509_certificate(stated.dump()))
+    assert openssl_refusal(path).detail == "OpenSSL cannot judge the path"
+    assert opinion(path, profile, now=NOW).reason is Reason.CERTIFICATE_UNTRUSTED
 
 
 def test_an_examination_that_waits_for_something_is_none():
