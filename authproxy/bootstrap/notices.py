@@ -30,4 +30,4 @@ def notices(
     )
     if delivery.sms is None:
         return change_notices, None
-    return change_notices, NumberWatch(numbers=numbers, known=stores.notices, notices=change_notices)
+    return change_notices, NumberWatch(numbers=numbers, last_numbers=stores.notices, notices=change_notices)

@@ -1,2 +1,2 @@
-"""Use cases: the only code that talks to several features. Declares what it needs from stores, providers and
-signers as Protocols."""
+"""The use cases: the only code that uses several features together. `stores` declares what they ask of
+`storage`."""

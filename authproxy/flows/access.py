@@ -1,7 +1,6 @@
-"""Who may do what: the decision on a request, made at once from the near cache where possible, otherwise
-after asking the store.
+"""The decision on a request: at once from the near cache if possible, otherwise after asking the store.
 
-"Not found" is AuthenticationRequired; "cannot ask" is Unavailable: never an allow, and never an invitation to
+"Not found" is AuthenticationRequired. "Cannot ask" is Unavailable, which lets nobody in and sends nobody to
 sign in again.
 """
 
@@ -37,28 +36,29 @@ from authproxy.identity.session import Session, SessionId, SessionSummary, Store
 from authproxy.identity.ticket import SessionTicket
 
 
-class _Pass:
-    """What is finished for one cached session at its portal, good until the assertion in it is half over: the
-    header block, and the decisions by route."""
+class _Finished:
+    """The header block of one cached session and its allow-decisions. They are dropped when the assertion in
+    the block reaches half its lifetime."""
 
     __slots__ = ("allowed", "block", "good_until")
 
     def __init__(self, block: bytes, good_until: datetime) -> None:
         self.block = block
         self.good_until = good_until
-        # By the route itself, not by its name: two routes of one path for different methods share that. A
-        # route that demands a fresh proof is never in it: the decision must not outlive the freshness.
+        # By the `id` of the route, because routes of one path for different methods share a name. A route
+        # that demands a fresh proof is never in it: the decision would outlive the freshness.
         self.allowed: dict[int, Allowed] = {}
 
 
 _FINISHED: Final = "finished"
 _TOUCH_DUE_AT: Final = "touch_due_at"
 _TOUCHES_PER_IDLE: Final = 10
+"""Activity is written back once in every tenth of the idle time."""
 _TOUCHES_AHEAD: Final = 10_000
 
 
 class Access:
-    """`lookups` counts what the near cache answered, for metrics."""
+    """`hits` and `misses` count what the near cache could answer, for metrics."""
 
     def __init__(
         self,
@@ -72,9 +72,9 @@ class Access:
         look_at_account: Callable[[Session, datetime], Coroutine[Any, Any, None]] | None = None,
         used_proofs: UsedProofs | None = None,
     ) -> None:
-        """`look_at_account` is told of active sessions, about as often as activity is written back. Without
-        `used_proofs` nobody can say whether a proof for one request was used already, and none lets anybody
-        in."""
+        """`look_at_account` is called with active sessions, about as often as activity is written back.
+        Without `used_proofs` no proof for one request lets anybody in, because nobody can say whether it was
+        used already."""
         self._look_at_account = look_at_account
         self._sessions = sessions
         self._near_cache = near_cache
@@ -84,15 +84,15 @@ class Access:
         self._spawn = spawn
         self._used_proofs = used_proofs
         self._touches_ahead: dict[SessionId, datetime] = {}
-        """When the next touch is due for sessions whose last activity lies in the future by this clock."""
+        """When the next touch is due, for sessions whose last activity lies in the future by our clock."""
         self.hits = self.misses = 0
-        self.let_go_on = 0
-        """How often an open tunnel went on because the store could not be asked, for metrics."""
+        self.tunnels_kept_open = 0
+        """How often a tunnel stayed open because the store could not be asked, for metrics."""
 
     def decide_now(
         self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
     ) -> Decision | None:
-        """The decision, if no question to the store is needed for it."""
+        """The decision, if it needs no question to the store; None if it does."""
         route = policy.route_of(portal, target)
         if route is None:
             return Denied(reason=Reason.TARGET_AMBIGUOUS, portal=portal)
@@ -103,11 +103,11 @@ class Access:
             self.misses += 1
             return None
         self.hits += 1
-        kept = cached.extras.get(_FINISHED)
-        if isinstance(kept, _Pass) and now < kept.good_until:
-            # The way of nearly every request: what was decided for this session and route a few seconds ago,
-            # and no activity to note.
-            allowed = kept.allowed.get(id(route))
+        finished = cached.extras.get(_FINISHED)
+        if isinstance(finished, _Finished) and now < finished.good_until:
+            # Nearly every request ends here: this session and route were decided a few seconds ago, and there
+            # is no activity to write back.
+            allowed = finished.allowed.get(id(route))
             due = cached.extras.get(_TOUCH_DUE_AT)
             if allowed is not None and isinstance(due, datetime) and now < due:
                 return allowed
@@ -116,7 +116,7 @@ class Access:
     async def decide(
         self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
     ) -> Decision:
-        """The decision, after asking the store. Never raises for what the store or the signer does."""
+        """The decision, after asking the store. Never raises CannotAsk."""
         route = policy.route_of(portal, target)
         if route is None:
             return Denied(reason=Reason.TARGET_AMBIGUOUS, portal=portal)
@@ -126,8 +126,8 @@ class Access:
         try:
             cached = await self._read(parsed, now)
         except CannotAsk as refused:
-            # If this is the ticket of a session, its person is active, and must not become idle because the
-            # store is away.
+            # If this is a session's ticket, its person is active and must not become idle because the store
+            # is away.
             self._sessions.note_missed(parsed, now=now)
             return Unavailable(reason=refused.reason, portal=portal)
         if cached is None:
@@ -137,9 +137,9 @@ class Access:
     async def still_allowed(
         self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
     ) -> bool:
-        """Whether an open tunnel may go on: its session lives and still meets every demand of the route, also
-        for a fresh proof. Not activity; a store that cannot be asked ends no tunnel before the session's own
-        end."""
+        """Whether an open tunnel may stay open: its session lives and still meets every demand of the route,
+        also for a fresh proof. This counts as no activity. If the store cannot be asked, the tunnel stays
+        open until the session's own end."""
         route = policy.route_of(portal, target)
         parsed = tickets.parse(ticket)
         if route is None or ticket is None or parsed is None:
@@ -147,22 +147,22 @@ class Access:
         try:
             known = self._near_cache.lookup(ticket, now) or await self._read(parsed, now)
         except CannotAsk:
-            self.let_go_on += 1
+            self.tunnels_kept_open += 1
             return True
         reason = Reason.SESSION_ENDED if known is None else policy.unmet(known.session, portal, route, now)
-        # What needs a proof for each request was let in by one, which is used up.
+        # A tunnel on a route with a proof for each request was let in by such a proof, which is used up now.
         return reason is None or (reason is Reason.STEP_UP_REQUIRED and route.requirement.is_per_request)
 
     async def admit_once(
         self, required: StepUpRequired, target: RequestTarget, binding: str, now: datetime
     ) -> PerRequestDecision:
-        """Lets in one request for which its person has given a proof, once; `required` as it was if there is
-        no such proof, or it has been used. The portal sees the proof as a step-up, on this request only.
-        Never raises for what the store or the signer does."""
-        used, session = self._used_proofs, required.session
-        if used is None:
+        """Allows one request, once, if its person has given a proof for it. Returns `required` unchanged if
+        there is no such proof, or it was used. The portal sees the proof as a step-up, on this request only.
+        Never raises CannotAsk."""
+        used_proofs, session = self._used_proofs, required.session
+        if used_proofs is None:
             return PerRequestDecision(decision=required)
-        own = (
+        bound_to = (
             (target.method, required.portal.origin + target.path) if required.portal.binds_assertion else None
         )
         try:
@@ -174,9 +174,11 @@ class Access:
                     replace(event, is_step_up=True) if event.bound_to == name else event
                     for event in session.events
                 )
-                # Signed first: a proof is not used up for a request that cannot be sent.
-                block = self._identity(required.portal, replace(session, events=events), now, bound_to=own)
-                if await used.use(name):
+                # Signed first, because a request that cannot be sent must not use up the proof.
+                block = self._identity(
+                    required.portal, replace(session, events=events), now, bound_to=bound_to
+                )
+                if await used_proofs.use(name):
                     allowed = Allowed(
                         portal=required.portal, route=required.route, session=session, identity_headers=block
                     )
@@ -186,8 +188,8 @@ class Access:
         return PerRequestDecision(decision=required)
 
     async def give_back(self, proof: str) -> None:
-        """The request that the proof was used for has not been sent, and may come again. A store that is away
-        costs another proof."""
+        """Makes a proof usable again, because its request was not sent. If the store is away, the person has
+        to give another proof."""
         if self._used_proofs is not None and proof:
             with contextlib.suppress(CannotAsk):
                 await self._used_proofs.give_back(proof)
@@ -206,9 +208,9 @@ class Access:
         ticket: str,
         now: datetime,
     ) -> Decision:
-        kept = cached.extras.get(_FINISHED)
-        if isinstance(kept, _Pass) and now < kept.good_until:
-            allowed = kept.allowed.get(id(route))
+        finished = cached.extras.get(_FINISHED)
+        if isinstance(finished, _Finished) and now < finished.good_until:
+            allowed = finished.allowed.get(id(route))
             if allowed is not None:
                 self._note_activity(cached, ticket, now)
                 return allowed
@@ -232,14 +234,14 @@ class Access:
             return Unavailable(reason=refused.reason, portal=portal)
 
     def _allow(self, portal: Portal, route: Route, cached: RememberedSession, now: datetime) -> Allowed:
-        kept = cached.extras.get(_FINISHED)
-        if not isinstance(kept, _Pass) or now >= kept.good_until:
-            kept = cached.extras[_FINISHED] = _Pass(
+        finished = cached.extras.get(_FINISHED)
+        if not isinstance(finished, _Finished) or now >= finished.good_until:
+            finished = cached.extras[_FINISHED] = _Finished(
                 self._identity(portal, cached.session, now), now + self._assertion_good_for
             )
-        allowed = Allowed(portal=portal, route=route, session=cached.session, identity_headers=kept.block)
+        allowed = Allowed(portal=portal, route=route, session=cached.session, identity_headers=finished.block)
         if not route.requirement.decays:
-            kept.allowed[id(route)] = allowed
+            finished.allowed[id(route)] = allowed
         return allowed
 
     def _identity(
@@ -268,8 +270,8 @@ class Access:
         due = cached.last_active_at + pause
         if due <= now + pause:
             return due
-        # The last activity lies in the future: another clock was ahead, or this one was set back. Without a
-        # touch the record would expire before this clock reaches that moment.
+        # The last activity lies in the future: another clock was ahead, or ours was set back. Without a touch
+        # the record would expire before our clock reaches that moment.
         session_id = cached.session.session_id
         due = self._touches_ahead.get(session_id, now)
         if not now < due <= now + pause:
@@ -282,37 +284,35 @@ class Access:
         try:
             await self._sessions.touch(ticket, now=now)
         except CannotAsk:
-            # The request was allowed by what was known; a store that is away will be noticed by the next
-            # question to it.
-            return
+            return  # the request was allowed already, and the next question will notice the store
 
     # What the session page asks.
 
     async def current(
         self, *, portal_id: str, ticket_text: str | None, now: datetime
     ) -> StoredSession | None:
-        """The session behind a ticket at this portal. Not activity. Raises CannotAsk."""
+        """The session behind a ticket at this portal. Asking is no activity. Raises CannotAsk."""
         return await stored_session(self._sessions, ticket_text, portal_id=portal_id, now=now)
 
     async def extend(self, *, portal_id: str, ticket_text: str | None, now: datetime) -> StoredSession | None:
-        """The session behind a ticket at this portal, after noting that its person is there. Raises
+        """The session behind a ticket at this portal, after noting activity of its person. Raises
         CannotAsk."""
         current = await self.current(portal_id=portal_id, ticket_text=ticket_text, now=now)
         parsed = tickets.parse(ticket_text)
         if current is None or parsed is None:
             return None
         await self._sessions.touch(parsed, now=now)
-        # Asked again: it may have ended in between, and what is said then must be true.
+        # Asked again: it may have ended in between, and the page must show what is true.
         return await self.current(portal_id=portal_id, ticket_text=ticket_text, now=now)
 
     async def discard(self, session: Session) -> None:
-        """Ends a session whose ticket nobody has been given. Raises CannotAsk."""
+        """Ends a session whose ticket was given to nobody. Raises CannotAsk."""
         await self._sessions.revoke(session.session_id)
 
     async def others(self, session: Session, *, now: datetime) -> tuple[SessionSummary, ...]:
         """The same person's other sessions, at every portal. Raises CannotAsk."""
-        every = await self._sessions.of_person(session.person, now=now)
-        return tuple(summary for summary in every if summary.session_id != session.session_id)
+        summaries = await self._sessions.of_person(session.person, now=now)
+        return tuple(summary for summary in summaries if summary.session_id != session.session_id)
 
     async def end_other(self, session: Session, session_id: SessionId, *, now: datetime) -> bool:
         """Ends another session of the same person; False if it is not theirs. Raises CannotAsk."""

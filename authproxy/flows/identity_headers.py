@@ -1,11 +1,11 @@
-"""PURE: a session as the header lines that the portal receives.
+"""PURE: the header lines by which the portal learns of a session.
 
-Every line is always there and never empty (`-` stands for nothing): a front proxy that copies headers would
-otherwise leave the client's own copy in place (an advisory against Caddy's `copy_headers`).
+Every line is always there and never empty; `-` stands for nothing. Otherwise a front proxy that copies
+headers would leave the client's own header in place (an advisory against Caddy's `copy_headers`).
 
-Display names are written as the portal wants them, and may lose something by it. What a portal finds somebody
-by (subject, e-mail address, tax number) is written so that different values stay different and `percent
-decoding` gives back exactly the value.
+Names are for reading. They are written as the portal wants them, and may lose something. Subject, e-mail
+address and tax number identify somebody, so different values must stay different: percent-decoding gives
+back exactly the value.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ NOTHING: Final = b"-"
 
 _VISIBLE_AND_BLANK: Final = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-# What `unicodedata` does not take apart and Slovenian bank users' names contain.
+# Letters in the names of Slovenian bank users that `unicodedata` does not decompose.
 _FOLDED: Final = str.maketrans(
     {"đ": "d", "Đ": "D", "ł": "l", "Ł": "L", "ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE"}
 )
 
 
 def lines(session: Session, names: HeaderNames, *, assertion: str) -> bytes:
-    """The finished block, each line ended by CRLF. Control characters in names are replaced before any
-    encoding, and those in identifiers are percent-encoded, so that a claim can never end a line. Raises
-    ValueError for an identifier that has no UTF-8: whoever it belongs to cannot be told from others."""
+    """The finished block; each line ends with CRLF. No claim can end a line: control characters in names are
+    replaced before any encoding, and those in identifiers are percent-encoded. Raises ValueError for an
+    identifier that cannot be written in UTF-8, because its owner could not be told from others."""
     person = session.person
     encode = _ENCODERS[names.encoding]
     values = (
@@ -56,7 +56,8 @@ def _value(value: str | bytes | None) -> bytes:
 
 def _identifier(value: str | None) -> str:
     """The value with everything percent-encoded that a header could lose or change: what is not visible
-    ASCII, blanks at the ends, the percent sign itself, and a lone `-`, which would say that there is none."""
+    ASCII, blanks at the ends, and the percent sign itself. A lone `-` is encoded because it would mean that
+    there is no value."""
     if not value:
         return ""
     if value == "-":
@@ -70,9 +71,9 @@ def _identifier(value: str | None) -> str:
 
 
 def _free_text(value: str | None, encode: Callable[[str], bytes]) -> bytes:
-    """What other people have written to be read, as the portal wants it. Everything else in the block stays
-    as it is: base64 around the assertion would be one that no portal expects."""
-    # A lone surrogate is valid JSON (`"\ud800"`) and no encoding knows it.
+    """A text for reading, in the encoding that the portal wants. Nothing else in the block is encoded: no
+    portal expects base64 around the assertion."""
+    # A lone surrogate is valid JSON (`"\ud800"`), and no encoding can write it.
     text = _CONTROL.sub(" ", value or "").encode("utf-8", "replace").decode().strip()
     return encode(text).strip()
 
@@ -97,8 +98,7 @@ def _base64(text: str) -> bytes:
     return base64.b64encode(text.encode())
 
 
-# `percent` leaves printable ASCII as it is, but for the percent sign itself: it decodes to the same text
-# either way.
+# `percent` leaves printable ASCII as it is, except the percent sign, which would otherwise be ambiguous.
 _ENCODERS: Final[dict[Encoding, Callable[[str], bytes]]] = {
     "percent": lambda text: quote(text, safe=_VISIBLE_AND_BLANK).encode(),
     "ascii-fold": _folded,

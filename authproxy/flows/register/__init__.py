@@ -1,1 +1,1 @@
-"""The register of people: who of those who sign in is in it, and what operators do with it."""
+"""The register of people: who is in it, who may come in, and what operators do with it."""

@@ -1,10 +1,10 @@
-"""What operators do with the register of people: take over a list, show, block, let in again, link. Nothing
-is changed in part.
+"""What operators do with the register of people: take over a list, show, block, unblock, link. Every change
+is made as a whole or not at all.
 
-Whoever loses something by a change (a portal, a certificate, an account, everything) loses their sessions
-too, at once and everywhere. Whoever leaves the register, or has another tax number in it than before, loses
-what they have enrolled to prove themselves with: it must not become somebody else's. People outside the
-register are named by their account, and can be blocked, too.
+A person who loses something by a change (a portal, a certificate, an account, everything) also loses their
+sessions, at once and everywhere. A person who leaves the register, or gets another tax number in it, also
+loses what they have enrolled to prove themselves with, so that it never becomes somebody else's. People
+outside the register are named by their account. They can be blocked too.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from authproxy.identity.stored_register import RegisterSnapshot, StoredMember
 
 _TRIES: Final = 5
 Owner = tuple[str, ...]
-"""Whose something is, as `challenges.enrolment.owner_of` says it."""
+"""As `challenges.enrolment.owner_of` gives it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenOver:
-    """What a list has made of the register, or would make of it."""
+    """How many people a list has changed in the register, or would change."""
 
     added: int
     changed: int
@@ -43,14 +43,14 @@ class TakenOver:
 
 @dataclass(frozen=True, slots=True)
 class Contradicted:
-    """Nothing has changed: the list and the register, or the list by itself, have two people for one key."""
+    """Nothing has changed, because one key would belong to two people of the list and the register."""
 
     conflicts: tuple[Conflict, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class NotLost:
-    """Nothing has changed: the register is there and whole."""
+    """Nothing has changed, because the register is there and complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,12 @@ class Changed:
     member: Member
     sessions_ended: int
     was_lifted: bool = False
-    """Their wrong answers are forgotten: a block from step-ups has ended."""
+    """Wrong answers of the person were forgotten, so a block from step-ups has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonMethods:
-    """What somebody has enrolled, by whatever name they come in. `recovery_left` are recovery codes that
+    """What a person has enrolled, under any of their names. `recovery_left` counts the recovery codes that
     still work."""
 
     enrolments: tuple[Enrolment, ...]
@@ -72,7 +72,7 @@ class PersonMethods:
     @property
     def kinds(self) -> tuple[EnrolledMethod, ...]:
         """The method of each, for the audit trail."""
-        return tuple(each.method for each in self.enrolments)
+        return tuple(enrolment.method for enrolment in self.enrolments)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +90,12 @@ class AccountBlocked:
 class AccountUnblocked:
     was_blocked: bool
     was_lifted: bool
-    """Their wrong answers are forgotten."""
+    """Wrong answers were forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountStanding:
-    """Whose the account is in the register, and whether it is blocked itself."""
+    """The person of the register to whom the account is linked, and whether the account itself is blocked."""
 
     member_id: MemberId | None
     is_blocked: bool
@@ -103,7 +103,7 @@ class AccountStanding:
 
 @dataclass(frozen=True, slots=True)
 class AccountIsBlocked:
-    """Nothing has changed: the block of the account must be ended first."""
+    """Nothing has changed: the account must be unblocked first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class NotLinked:
 
 @dataclass(frozen=True, slots=True)
 class AccountIsOf:
-    """Nothing has changed: the account is that of somebody in the register."""
+    """Nothing has changed: the account is linked to this person of the register."""
 
     member_id: MemberId
 
@@ -122,12 +122,12 @@ class AccountIsOf:
 class Resealed:
     people: int
     enrolments: int
-    """Those that were under another key: what is under the first already needs nothing."""
+    """Only those that were sealed under another key than the first."""
 
 
 class RegisterOperations:
-    """Every method raises CannotAsk. If it does so after a change, sessions are still to be ended: the next
-    change by anybody ends them."""
+    """Every method raises CannotAsk. If that happens after a change, some sessions have not ended yet; the
+    next change by any operator ends them."""
 
     def __init__(
         self,
@@ -147,8 +147,8 @@ class RegisterOperations:
     async def take_over(
         self, listed: Sequence[ListedPerson], *, replaces: bool, is_rehearsal: bool = False
     ) -> TakenOver | Contradicted:
-        """Takes the list over as a whole or not at all. `replaces` removes whoever is not in it; a rehearsal
-        changes nothing."""
+        """Takes the list over as a whole or not at all. `replaces` removes everybody who is not in the list.
+        A rehearsal changes nothing."""
         for _ in range(_TRIES):
             snapshot = await self._store.every()
             before = {member.member_id: member for member in snapshot.members}
@@ -166,9 +166,11 @@ class RegisterOperations:
             if is_rehearsal:
                 return outcome
             departures = tuple(register.shut_out(before, after))
-            # Before they are known here: somebody else may have had their id, and left while nobody looked
-            # after that.
-            await self._enrolments.remove_all([_own(member_id) for member_id in after.keys() - before.keys()])
+            # Before the new people are in the register: somebody else may have had one of their ids and left
+            # without losing their methods.
+            await self._enrolments.remove_all(
+                [_member_owner(member_id) for member_id in after.keys() - before.keys()]
+            )
             if await self._store.take_over(
                 tuple(after.values()), revision=snapshot.revision, departures=departures
             ):
@@ -178,8 +180,8 @@ class RegisterOperations:
     async def begin_anew(
         self, listed: Sequence[ListedPerson], *, keeps_methods: bool
     ) -> TakenOver | Contradicted | NotLost:
-        """Makes the list the whole register after the one before was lost. Nobody can say who has left since,
-        so somebody must say whether people keep what they have enrolled under their ids."""
+        """Makes the list the whole register, after the earlier one was lost. Nobody knows who had left by
+        then, so the operator must say whether people keep what is enrolled under their ids."""
         if not await self._store.is_lost():
             return NotLost()
         after = register.taken_over({}, listed, replaces=True, now=self._clock())
@@ -187,7 +189,7 @@ class RegisterOperations:
         if conflicts:
             return Contradicted(conflicts)
         if not keeps_methods:
-            await self._enrolments.remove_all([_own(member_id) for member_id in after])
+            await self._enrolments.remove_all([_member_owner(member_id) for member_id in after])
         await self._store.begin_anew(tuple(after.values()))
         ended = [await self._sessions.revoke_member(member) for member in register.shut_out({}, after)]
         return TakenOver(
@@ -202,18 +204,18 @@ class RegisterOperations:
         return await self._store.every()
 
     async def named(self, member_id: str) -> Member | None:
-        found = await self._found(member_id)
-        return None if found is None else found.member
+        stored = await self._stored(member_id)
+        return None if stored is None else stored.member
 
     async def block(self, member_id: str, *, reason: str | None) -> Changed | None:
-        """From now on the person signs in nowhere, and is signed out. None if there is nobody of this id, as
-        with all of these."""
+        """Signs the person out, and from now on they can sign in nowhere. None if nobody has this id, as in
+        all these methods."""
         return await self._change(
             member_id, lambda member: member.blocked(member.blocked_at or self._clock(), reason)
         )
 
     async def unblock(self, member_id: str) -> Changed | None:
-        """The person may sign in again, and answer again after wrong answers."""
+        """The person may sign in again, and wrong answers no longer block them."""
         changed = await self._change(member_id, Member.unblocked)
         if changed is None:
             return None
@@ -223,15 +225,15 @@ class RegisterOperations:
         )
 
     async def block_account(self, account: Account, *, reason: str | None) -> AccountBlocked | AccountIsOf:
-        """From now on the account signs in nowhere, and is signed out. It must be one of which the register
-        knows nobody."""
+        """Signs the account out, and from now on it can sign in nowhere. It must not be linked to a person of
+        the register."""
         for _ in range(_TRIES):
             revision = await self._store.revision()
-            found = await self._store.look_up([account.key])
-            [owner] = found.people
+            looked_up = await self._store.look_up([account.key])
+            [owner] = looked_up.people
             if owner is not None:
                 return AccountIsOf(owner.member.member_id)
-            known = found.blocked.get(account.key)
+            known = looked_up.blocked.get(account.key)
             blocked = BlockedAccount(
                 account=account,
                 blocked_at=self._clock() if known is None else known.blocked_at,
@@ -242,7 +244,7 @@ class RegisterOperations:
         raise _too_busy()
 
     async def unblock_account(self, account: Account) -> AccountUnblocked:
-        """The account may sign in again, and answer again after wrong answers."""
+        """The account may sign in again, and wrong answers no longer block it."""
         was_lifted = await self.forgive_account(account)
         for _ in range(_TRIES):
             revision = await self._store.revision()
@@ -254,56 +256,55 @@ class RegisterOperations:
 
     async def whose(self, account: Account) -> AccountStanding:
         """What is known of an account."""
-        found = await self._store.look_up([account.key])
-        [owner] = found.people
+        looked_up = await self._store.look_up([account.key])
+        [owner] = looked_up.people
         return AccountStanding(
-            None if owner is None else owner.member.member_id, is_blocked=bool(found.blocked)
+            None if owner is None else owner.member.member_id, is_blocked=bool(looked_up.blocked)
         )
 
     async def methods(self, who: Member | Account) -> PersonMethods:
         """What this person has enrolled to prove themselves with."""
         owners = owners_of(who)
-        found = [each for owner in owners for each in await self._enrolments.every(owner)]
+        enrolments = [enrolment for owner in owners for enrolment in await self._enrolments.every(owner)]
         return PersonMethods(
-            enrolments=tuple(found),
+            enrolments=tuple(enrolments),
             recovery_left=sum([await self._enrolments.recovery_left(owner) for owner in owners]),
         )
 
     async def remove_method(self, who: Member | Account, enrolment_id: str) -> MethodsRemoved:
-        """Takes one method away, and signs the person out everywhere: what it has proved is in doubt. Nothing
-        where there is no such."""
+        """Removes one method and signs the person out everywhere, because what the method has proved is in
+        doubt. Does nothing if there is no such method."""
         removed: list[EnrolledMethod] = []
         for owner in owners_of(who):
-            for each in await self._enrolments.every(owner):
-                if each.enrolment_id == enrolment_id:
+            for enrolment in await self._enrolments.every(owner):
+                if enrolment.enrolment_id == enrolment_id:
                     await self._enrolments.remove(owner, enrolment_id)
-                    removed.append(each.method)
+                    removed.append(enrolment.method)
         return MethodsRemoved(
             removed=tuple(removed), sessions_ended=await self._end_all(who) if removed else 0
         )
 
     async def remove_methods(self, who: Member | Account) -> MethodsRemoved:
-        """Takes all of them away, recovery codes too, and signs the person out everywhere."""
-        there = (await self.methods(who)).kinds
+        """Removes all methods, recovery codes too, and signs the person out everywhere."""
+        removed = (await self.methods(who)).kinds
         await self._enrolments.remove_all(owners_of(who))
-        return MethodsRemoved(removed=there, sessions_ended=await self._end_all(who))
+        return MethodsRemoved(removed=removed, sessions_ended=await self._end_all(who))
 
     async def forgive_account(self, account: Account) -> bool:
-        """Somebody who is not in the register may answer again after wrong answers; whether there were
-        any."""
+        """Forgets the wrong answers of a person outside the register; False if there were none."""
         return await self._limits.lift([person_name(owner) for owner in owners_of(account)])
 
     async def enrol(self, member_id: MemberId, enrolment: Enrolment) -> bool:
-        """The operator knows that this is the person's, and vouches for it: in the place of an earlier one of
-        the same id. False if they have too many already."""
-        owner = _own(member_id)
+        """Adds a method for which the operator vouches. It replaces one of the same id. False if the person
+        has too many already."""
+        owner = _member_owner(member_id)
         await self._enrolments.remove(owner, enrolment.enrolment_id)
         return await self._enrolments.add(owner, enrolment)
 
     async def link_certificate(
         self, member_id: str, certificate: CertificateName
     ) -> Changed | Contradicted | None:
-        """The operator has seen the certificate and knows whose it is."""
+        """Links a certificate that the operator has seen, and of which they know whose it is."""
         return await self._link(
             member_id, lambda member: member.with_certificate(certificate), tuple(certificate.keys)
         )
@@ -311,18 +312,18 @@ class RegisterOperations:
     async def link_account(
         self, member_id: str, account: Account
     ) -> Changed | Contradicted | AccountIsBlocked | None:
-        """The operator knows whose account this is. It takes the place of the person's earlier one at this
-        provider."""
+        """Links an account of which the operator knows whose it is. It replaces the person's earlier account
+        at this provider."""
         if (await self.whose(account)).is_blocked:
             return AccountIsBlocked()
         return await self._link(member_id, lambda member: member.with_account(account), (account.key,))
 
     async def unlink(self, member_id: str, what: CertificateName | Account) -> Changed | NotLinked | None:
-        """The certificate or account signs in as this person no more. Their sessions end."""
-        found = await self._found(member_id)
-        if found is None:
+        """From now on the certificate or account does not sign in as this person. Their sessions end."""
+        stored = await self._stored(member_id)
+        if stored is None:
             return None
-        if not self._without(found.member, what).keys < found.member.keys:
+        if not self._without(stored.member, what).keys < stored.member.keys:
             return NotLinked()
         return await self._change(member_id, lambda member: self._without(member, what))
 
@@ -331,16 +332,16 @@ class RegisterOperations:
         return member.without_account(what) if isinstance(what, Account) else member.without_certificate(what)
 
     async def reseal(self) -> Resealed:
-        """Writes everything anew under the first key, so that the others may be dropped."""
+        """Seals everything under the first key, so that the other keys can be dropped."""
         for _ in range(_TRIES):
             snapshot = await self._store.every()
             if await self._store.take_over(snapshot.members, revision=snapshot.revision, departures=()):
-                await self._end_sessions()  # departures that a command has left behind are not resealed
+                await self._end_sessions()  # unfinished departures of earlier commands are not resealed
                 return Resealed(len(snapshot.members), await self._enrolments.reseal())
         raise _too_busy()
 
     async def _link(
-        self, member_id: str, changed: Callable[[Member], Member], keys: tuple[RegisterKey, ...]
+        self, member_id: str, change: Callable[[Member], Member], keys: tuple[RegisterKey, ...]
     ) -> Changed | Contradicted | None:
         owners = zip(keys, await self._store.find(keys), strict=True)
         conflicts = tuple(
@@ -348,33 +349,37 @@ class RegisterOperations:
             for key, owner in owners
             if owner is not None and owner.member.member_id != member_id
         )
-        return Contradicted(conflicts) if conflicts else await self._change(member_id, changed)
+        return Contradicted(conflicts) if conflicts else await self._change(member_id, change)
 
-    async def _change(self, member_id: str, changed: Callable[[Member], Member]) -> Changed | None:
+    async def _change(self, member_id: str, change: Callable[[Member], Member]) -> Changed | None:
         for _ in range(_TRIES):
-            found = await self._found(member_id)
-            if found is None:
+            stored = await self._stored(member_id)
+            if stored is None:
                 return None
-            now = changed(found.member)
-            # Blocked again: their sessions end again, should they have come in by whatever gap.
+            member = change(stored.member)
+            # If somebody is blocked a second time, their sessions end again, should there be any.
             if await self._store.change(
-                found, now, departs=now.is_blocked or register.has_lost(found.member, now)
+                stored, member, departs=member.is_blocked or register.has_lost(stored.member, member)
             ):
-                return Changed(now, await self._end_sessions())
+                return Changed(member, await self._end_sessions())
         raise _too_busy()
 
-    async def _found(self, member_id: str) -> StoredMember | None:
+    async def _stored(self, member_id: str) -> StoredMember | None:
         return (await self._store.find([RegisterKey("id", member_id)]))[0]
 
     async def _end_sessions(self) -> int:
-        """Ends the sessions of everybody who has lost something, by this change or by one that could not
-        finish."""
+        """Ends the sessions of everybody who has lost something, by this change or by an earlier one that was
+        not finished."""
         ended = 0
         while departures := await self._store.departures():
             for departure in departures:
                 ended += await self._sessions.revoke_member(departure.member)
             await self._enrolments.remove_all(
-                [_own(each.member.member_id) for each in departures if each.is_leaving]
+                [
+                    _member_owner(departure.member.member_id)
+                    for departure in departures
+                    if departure.is_leaving
+                ]
             )
             await self._store.settle(departures)
         return ended
@@ -386,14 +391,18 @@ class RegisterOperations:
 
 
 def owners_of(who: Member | Account) -> list[Owner]:
-    """Under which names somebody's methods and wrong answers are kept. Of a person of the register also their
-    accounts: a session from before the register knew them goes under its account's name."""
+    """The owner names under which a person's methods and wrong answers are stored. For a person of the
+    register these include their accounts, because a session from before they were entered uses its
+    account's name."""
     if isinstance(who, Account):
         return [("account", who.issuer, who.subject)]
-    return [_own(who.member_id), *(owner for account in who.accounts for owner in owners_of(account))]
+    return [
+        _member_owner(who.member_id),
+        *(owner for account in who.accounts for owner in owners_of(account)),
+    ]
 
 
-def _own(member_id: MemberId) -> Owner:
+def _member_owner(member_id: MemberId) -> Owner:
     return "member", member_id
 
 

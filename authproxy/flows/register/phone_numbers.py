@@ -1,5 +1,5 @@
-"""Where a code may be sent: to the number that the bank has entered for its people, and of everybody else to
-the one that the provider has verified."""
+"""To which telephone number a code may be sent: of a member, the number that the bank has entered; of anybody
+else, the number that the provider has verified."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from authproxy.identity.session import Session
 from authproxy.telemetry.logging import logger
 
 _LOCALE: Final = "sl"
-"""Whoever has the earlier number is not the one at the browser: the language of the country, and not of that
-browser."""
+"""The person with the earlier number need not be the one at the browser, so the message is in the language of
+the country and not of that browser."""
 
 
 class PhoneNumbers:
@@ -25,31 +25,34 @@ class PhoneNumbers:
         self._people = people
 
     async def number_of(self, person: Person) -> str | None:
-        """E.164, as it is now; None if nobody vouches for one. Raises CannotAsk."""
+        """The present number, in the form of E.164; None if nobody vouches for one. Raises CannotAsk."""
         if person.member is None:
             return person.phone
-        [found] = await self._people.find([RegisterKey("id", person.member)])
-        if found is None or found.member.is_blocked:
+        [stored] = await self._people.find([RegisterKey("id", person.member)])
+        if stored is None or stored.member.is_blocked:
             return None
-        # Where the codes of its people go the bank says itself: no account at the provider changes that.
-        return found.member.phone
+        # The bank says where a member's codes go. No account at the provider changes that.
+        return stored.member.phone
 
 
 class NumberWatch:
-    """Sees at a sign-in that codes would go to another number than before, and tells the earlier one. An
-    account at the provider that somebody has taken over is one whose number they change first."""
+    """Notices at a sign-in that codes would go to another number than before, and sends a message to the
+    earlier number. Somebody who has taken over an account at the provider changes its number first."""
 
-    def __init__(self, *, numbers: PhoneNumbers, known: LastNumbers, notices: Notices) -> None:
+    def __init__(self, *, numbers: PhoneNumbers, last_numbers: LastNumbers, notices: Notices) -> None:
         self._numbers = numbers
-        self._known = known
+        self._last_numbers = last_numbers
         self._notices = notices
 
     async def signed_in(self, session: Session) -> None:
-        """Raises nothing: a sign-in does not depend on it. A person without a number keeps the last one."""
+        """Raises nothing, because a sign-in must not depend on it. If the person has no number now, the last
+        one stays remembered."""
         person = session.person
         try:
             number = await self._numbers.number_of(person)
-            earlier = None if number is None else await self._known.swap_number(owner_of(person), number)
+            earlier = (
+                None if number is None else await self._last_numbers.swap_number(owner_of(person), number)
+            )
         except CannotAsk as failure:
             logger("flows").warning("notice.number_not_compared", error=str(failure))
             return

@@ -256,7 +256,7 @@ def session_of(person):
 
 
 async def test_the_earlier_number_hears_that_codes_go_to_another_one(house):
-    watch = NumberWatch(numbers=Numbers(), known=house.store, notices=house.notices)
+    watch = NumberWatch(numbers=Numbers(), last_numbers=house.store, notices=house.notices)
     for phone in ("+38640123456", "+38640123456", None, "+38640123456"):
         await watch.signed_in(session_of(replace(ANA, phone=phone)))
     assert house.texts == []
@@ -270,7 +270,7 @@ async def test_the_earlier_number_hears_that_codes_go_to_another_one(house):
 
 
 async def test_many_changes_do_not_keep_the_earlier_number_from_hearing_of_the_new_one(house):
-    watch = NumberWatch(numbers=Numbers(), known=house.store, notices=house.notices)
+    watch = NumberWatch(numbers=Numbers(), last_numbers=house.store, notices=house.notices)
     await watch.signed_in(session_of(ANA))
     thief = replace(ANA, phone="+38640777888")
     await house.changes(person=thief)
@@ -286,5 +286,5 @@ async def test_a_sign_in_does_not_depend_on_the_number_being_compared(house):
             raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
 
     with structlog.testing.capture_logs() as logs:
-        await NumberWatch(numbers=Numbers(), known=Away(), notices=house.notices).signed_in(session_of(ANA))
+        await NumberWatch(numbers=Numbers(), last_numbers=Away(), notices=house.notices).signed_in(session_of(ANA))
     assert [line["event"] for line in logs] == ["notice.number_not_compared"]

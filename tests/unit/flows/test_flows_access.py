@@ -474,7 +474,7 @@ async def test_a_tunnel_ends_with_the_freshness_that_its_route_demands(house):
 async def test_a_store_that_is_away_cuts_no_tunnel(house):
     house.sessions.is_away = True
     assert await house.access.still_allowed(ACQ, target("/"), house.ticket.text, NOW)
-    assert house.access.let_go_on == 1
+    assert house.access.tunnels_kept_open == 1
 
 
 async def test_the_current_session_is_that_of_this_portal_only(house):
