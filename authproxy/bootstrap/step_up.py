@@ -54,7 +54,7 @@ def step_up_services(components: Components, login: OpenIdSignIn, held: HeldRequ
     )
     return StepUpServices(
         step_ups=_step_ups(components, methods, elsewhere, changes, held),
-        held=held,
+        held_requests=held,
         enrolling=_enrolling(components, numbers, hashes, changes),
     )
 

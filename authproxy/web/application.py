@@ -51,7 +51,7 @@ class StepUpServices:
     """What the pages of step-ups and of methods call."""
 
     step_ups: StepUpChallenges
-    held: HeldRequests
+    held_requests: HeldRequests
     enrolling: Enrolling
 
 
@@ -190,7 +190,7 @@ def _step_up_routes(
         random_text=services.random_text,
     )
     held = HeldRequestPages(
-        held=step_up_services.held,
+        held_requests=step_up_services.held_requests,
         sessions=services.sessions,
         pages=pages,
         refusals=refusals,

@@ -1,8 +1,8 @@
-"""The methods of fresh proofs on the page about one's session: adding one, taking one away. What that needs,
-`flows` decides.
+"""Adding and removing step-up methods on the session page. `flows/step_up/enrolling.py` decides what that
+needs.
 
-Secrets are in the answer to a POST and at no address: neither the history nor the back button brings them up
-again.
+A secret is only in the answer to a POST and has no address, so that neither the history nor the back button
+shows it again.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from authproxy.web.request_keys import CONTEXT
 from authproxy.web.visits import visit_of
 
 _GROUP: Final = 4
-"""Letters of a secret that people type at a time."""
-_SAID: Final = {Reason.CHALLENGE_OVER: "method-expired", Reason.STEP_UP_TOO_OFTEN: "method-too-many"}
+"""A secret is shown in groups of so many characters, because people type it."""
+_MESSAGES: Final = {Reason.CHALLENGE_OVER: "method-expired", Reason.STEP_UP_TOO_OFTEN: "method-too-many"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +50,8 @@ class EnrolmentPages:
     clock: Callable[[], datetime]
 
     async def begin(self, request: web.Request) -> web.StreamResponse:
-        """POST session/methods: adds a `method`, under the name `label`. A fresh proof may have to come
-        first."""
+        """POST session/methods: begins to add a `method` with the name `label`. Without the fresh proof that
+        this needs, the browser goes to the step-up page."""
         fields = await submitted(request, self.audit)
         visit = visit_of(request, fields, now=self.clock())
         outcome = await self.enrolling.begin(visit, fields.get("method", ""), fields.get("label", ""))
@@ -73,8 +73,8 @@ class EnrolmentPages:
                 assert_never(outcome)
 
     async def finish(self, request: web.Request) -> web.StreamResponse:
-        """POST session/methods/finish: the first `code` of an application, or none where a phone is to be
-        activated."""
+        """POST session/methods/finish: finishes it, with the first `code` of an application, or without one
+        for a phone."""
         fields = await submitted(request, self.audit)
         visit = visit_of(request, fields, now=self.clock())
         outcome = await self.enrolling.finish(visit, fields.get("name", ""), fields.get("code", ""))
@@ -103,13 +103,13 @@ class EnrolmentPages:
                 assert_never(outcome)
 
     async def ask_removal(self, request: web.Request) -> web.StreamResponse:
-        """GET session/methods/remove: asks whether it is meant."""
+        """GET session/methods/remove: asks the person to confirm the removal."""
         visit = visit_of(request, {}, now=self.clock())
-        known = await self.enrolling.listed(visit)
-        if known is None:
+        listed = await self.enrolling.listed(visit)
+        if listed is None:
             return sign_in_first(request, return_to.SESSION_PAGE)
         enrolment_id = request.query.get("id", "")
-        enrolment = next((each for each in known.enrolments if each.enrolment_id == enrolment_id), None)
+        enrolment = next((known for known in listed.enrolments if known.enrolment_id == enrolment_id), None)
         if enrolment is None:
             return see(request, "session", {"said": "method-gone"})
         return self.pages.answer(
@@ -121,8 +121,8 @@ class EnrolmentPages:
         )
 
     async def remove(self, request: web.Request) -> web.StreamResponse:
-        """POST session/methods/remove: takes the method of this `id` away. A fresh proof may have to come
-        first."""
+        """POST session/methods/remove: removes the method with this `id`. Without the fresh proof that this
+        needs, the browser goes to the step-up page."""
         fields = await submitted(request, self.audit)
         outcome = await self.enrolling.remove(
             visit_of(request, fields, now=self.clock()), fields.get("id", "")
@@ -138,13 +138,13 @@ class EnrolmentPages:
             case ProofNeeded():
                 return _prove_first(request, outcome)
             case NotEnrolled():
-                # A second click, or another tab: what is to go has gone.
+                # It was removed before, by the first click of two or in another tab.
                 return see(request, "session", {"said": "method-gone"})
             case _:
                 assert_never(outcome)
 
     def _secret(self, request: web.Request, begun: TotpBegun, *, is_wrong: bool) -> web.Response:
-        secret, (side, dark) = begun.secret, _drawn(begun.uri)
+        secret, (side, dark) = begun.secret, _qr_code(begun.uri)
         groups = tuple(secret[at : at + _GROUP] for at in range(0, len(secret), _GROUP))
         return self.pages.answer(
             request, "method_totp.html", begun=begun, groups=groups, side=side, dark=dark, is_wrong=is_wrong
@@ -156,8 +156,12 @@ class EnrolmentPages:
     def _not_enrolled(self, request: web.Request, outcome: NotEnrolled) -> web.Response:
         if not request[CONTEXT].is_page_load:
             raise Refused(outcome.reason)
-        said = _SAID.get(outcome.reason, "method-impossible") if outcome.until is None else "method-too-often"
-        return see(request, "session", {"said": said})
+        message = (
+            _MESSAGES.get(outcome.reason, "method-impossible")
+            if outcome.until is None
+            else "method-too-often"
+        )
+        return see(request, "session", {"said": message})
 
 
 def _prove_first(request: web.Request, needed: ProofNeeded) -> web.Response:
@@ -166,14 +170,14 @@ def _prove_first(request: web.Request, needed: ProofNeeded) -> web.Response:
     return see(request, "step-up", {"rt": return_to.SESSION_PAGE, "for": needed.route})
 
 
-def _drawn(text: str) -> tuple[int, str]:
-    """A QR code (ISO/IEC 18004) with its white border: the length of its side in modules, and the lines of
-    the dark ones as a path."""
+def _qr_code(text: str) -> tuple[int, str]:
+    """A QR code (ISO/IEC 18004) with its white border: the length of a side in modules, and an SVG path that
+    draws the dark modules as lines."""
     code = segno.make(text, error="l", micro=False)
     rows = tuple(code.matrix_iter(border=code.default_border_size))
-    return len(rows), "".join(f"M0 {y}.5{_line(row)}" for y, row in enumerate(rows) if any(row))
+    return len(rows), "".join(f"M0 {y}.5{_row_path(row)}" for y, row in enumerate(rows) if any(row))
 
 
-def _line(row: Iterable[int]) -> str:
-    runs = [(dark, len(tuple(same))) for dark, same in groupby(row)]
-    return "".join(f"h{length}" if dark else f"m{length} 0" for dark, length in runs)
+def _row_path(row: Iterable[int]) -> str:
+    runs = [(is_dark, len(tuple(modules))) for is_dark, modules in groupby(row)]
+    return "".join(f"h{length}" if is_dark else f"m{length} 0" for is_dark, length in runs)

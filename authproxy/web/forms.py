@@ -1,5 +1,5 @@
-"""Forms that reach us: sent by one of our pages, small, and readable in one way only; everything else is
-refused here."""
+"""Reads the forms of our own pages. A form must come from one of our pages, be small, and have one meaning
+only; every other form is refused."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _MOST_FIELDS = 20
 
 
 def cookie_fields(request: web.Request) -> tuple[str, ...]:
-    """The values of the request's Cookie fields as they came: aiohttp's own reading is lenient where
-    `cookies` must not be."""
+    """The raw values of the request's Cookie fields. aiohttp's own parser accepts fields that `cookies` must
+    not accept."""
     return tuple(request.headers.getall(hdrs.COOKIE, ()))
 
 
 async def submitted(request: web.Request, audit: Audit) -> Mapping[str, str]:
-    """The fields of a form that a page of ours has sent. Raises Refused."""
+    """The fields of a form that one of our pages has sent. Raises Refused."""
     cookies = cookie_fields(request)
     holds_our_cookie = flow_in(cookies).value is not None or ticket_in(cookies).value is not None
     if not comes_from_us(
@@ -37,8 +37,8 @@ async def submitted(request: web.Request, audit: Audit) -> Mapping[str, str]:
 
 
 async def fields_of(request: web.Request) -> Mapping[str, str]:
-    """The fields of a form, whoever has sent it. Raises Refused for what is no form, or names a field
-    twice."""
+    """The fields of a form, whoever has sent it. Raises Refused for another content type, and for a form that
+    names a field twice."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise Refused(Reason.REQUEST_UNREADABLE, status=415)
     try:

@@ -1,7 +1,7 @@
-"""The page that shows what is about to be sent: a form that came when a fresh proof was missing, and was kept
-until there is one.
+"""The page that shows a held request to its person, after the proof and before it is sent on.
 
-Its button sends it to the portal, and not to us: the edge puts the kept request in the place of that one.
+The page's button posts to the portal's own address. The edge recognises that POST, and sends the held request
+instead of it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from authproxy.web.visits import place_of, visit_of
 
 _MOST_SHOWN: Final = 40
 _LONGEST_SHOWN: Final = 200
-# What portals call a field that is nobody else's business on a screen.
+# Names that portals give to fields whose values must not be seen on a screen.
 _SECRET_NAME: Final = re.compile(
     r"pass|pwd|geslo|secret|token|csrf|(?<![a-z])pin(?![a-z])", re.IGNORECASE | re.ASCII
 )
@@ -40,21 +40,21 @@ class ShownField:
     name: str
     value: str
     is_secret: bool
-    """The value is not repeated: it looks like a password, or like something that only the portal reads."""
+    """The value is not shown: by its name, the field holds a password or a token."""
 
 
 class HeldRequestPages:
     def __init__(
         self,
         *,
-        held: HeldRequests,
+        held_requests: HeldRequests,
         sessions: Access,
         pages: Pages,
         refusals: Refusals,
         audit: Audit,
         clock: Callable[[], datetime],
     ) -> None:
-        self._held = held
+        self._held_requests = held_requests
         self._sessions = sessions
         self._pages = pages
         self._refusals = refusals
@@ -62,37 +62,36 @@ class HeldRequestPages:
         self._clock = clock
 
     async def confirm(self, request: web.Request) -> web.StreamResponse:
-        """GET step-up/send: what is about to be sent."""
+        """GET step-up/send: shows the held request."""
         visit = visit_of(request, request.query, now=self._clock())
         session = await self._session(visit)
         if session is None:
             return sign_in_first(request, visit.return_to)
-        waiting = None if visit.held is None else await self._held.preview(visit.held, session)
-        if waiting is None:
+        preview = None if visit.held is None else await self._held_requests.preview(visit.held, session)
+        if preview is None:
             return self._refusals.answer(request, Reason.HELD_REQUEST_GONE, return_to=visit.return_to)
         return self._pages.answer(
             request,
             "step_up_send.html",
             here="step-up/send",
             keep=place_of(visit),
-            waiting=waiting,
-            address=_cut(waiting.target),
-            action=request[CONTEXT].portal.origin + waiting.target,
+            address=_cut(preview.target),
+            action=request[CONTEXT].portal.origin + preview.target,
             name=visit.held,
-            fields=tuple(map(_shown, waiting.fields[:_MOST_SHOWN])),
-            files=tuple(map(_cut, waiting.files[:_MOST_SHOWN])),
-            is_whole=waiting.is_whole and max(len(waiting.fields), len(waiting.files)) <= _MOST_SHOWN,
+            fields=tuple(map(_shown_field, preview.fields[:_MOST_SHOWN])),
+            files=tuple(map(_cut, preview.files[:_MOST_SHOWN])),
+            is_whole=preview.is_whole and max(len(preview.fields), len(preview.files)) <= _MOST_SHOWN,
             back=visit.return_to,
         )
 
     async def discard(self, request: web.Request) -> web.StreamResponse:
-        """POST step-up/discard: forgets it. What is gone already has been forgotten as well."""
+        """POST step-up/discard: deletes the held request. Succeeds also if it was gone already."""
         visit = visit_of(request, await submitted(request, self._audit), now=self._clock())
         session = await self._session(visit)
         if session is None:
             return sign_in_first(request, visit.return_to)
         if visit.held is not None:
-            await self._held.discard(visit.held, session)
+            await self._held_requests.discard(visit.held, session)
         return onward(request, visit.return_to, None)
 
     async def _session(self, visit: Visit) -> Session | None:
@@ -102,7 +101,7 @@ class HeldRequestPages:
         return None if current is None else current.session
 
 
-def _shown(pair: tuple[str, str]) -> ShownField:
+def _shown_field(pair: tuple[str, str]) -> ShownField:
     name, value = pair
     is_secret = _SECRET_NAME.search(name) is not None
     return ShownField(name=_cut(name), value="" if is_secret else _cut(value), is_secret=is_secret)

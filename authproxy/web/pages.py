@@ -1,5 +1,5 @@
-"""How a page is made: template, language, style sheet and the headers that belong to what the page does. HTML
-5, WCAG 2.2 AA."""
+"""Renders pages: template, language, style sheet, and the security headers that each page needs. Pages are
+HTML 5 and keep to WCAG 2.2 AA."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _LOADS = "; style-src {static}; script-src {static}; img-src {static}; connect-s
 _STAYS = "; form-action 'self'"
 
 FORMS: Final[Mapping[str, Literal["leads out", "stays"]]] = {
-    "login.html": "leads out",  # to the provider or to where certificates are shown
-    "refusals/level_too_low.html": "leads out",  # these ask the provider anew
+    "login.html": "leads out",  # to the provider, or to the certificate host
+    "refusals/level_too_low.html": "leads out",  # these go to the provider again
     "refusals/tax_number_missing.html": "leads out",
     "refusals/tax_number_invalid.html": "leads out",
     "refusals/tax_number_incomplete.html": "leads out",
@@ -39,30 +39,30 @@ FORMS: Final[Mapping[str, Literal["leads out", "stays"]]] = {
     "refusals/essential_claim_missing.html": "leads out",
     "refusals/proof_too_old.html": "leads out",
     "refusals/code_wrong.html": "leads out",
-    # The ways that are left: at the provider or where certificates are shown.
+    # The methods that are left: at the provider, or at the certificate host.
     "refusals/step_up_blocked.html": "leads out",
-    "step_up.html": "leads out",  # to the provider or to where certificates are shown
-    "step_up_code.html": "leads out",  # back to the portal, which may redirect to any place
+    "step_up.html": "leads out",  # to the provider, or to the certificate host
+    "step_up_code.html": "leads out",  # back to the portal, which may redirect to any origin
     "step_up_waiting.html": "leads out",
-    "step_up_send.html": "leads out",  # a form of the portal, whose answer may be a redirect to any place
-    "logout.html": "leads out",  # to the provider's end of session, and from there wherever that leads
+    "step_up_send.html": "leads out",  # to the portal, which may redirect to any origin
+    "logout.html": "leads out",  # to the provider's end of session, which may redirect to any origin
     "signed_out.html": "leads out",
-    "session.html": "leads out",  # it has a sign-out, too
-    "method_totp.html": "stays",  # whatever these forms answer is another page of ours
+    "session.html": "leads out",  # it has a sign-out too
+    "method_totp.html": "stays",  # these forms lead to our own pages only
     "method_push.html": "stays",
     "method_removal.html": "stays",
 }
-"""Pages with a form, and whether a click on it may end at an origin that is not the portal's.
+"""Pages with a form, and whether submitting it may lead to an origin that is not the portal's.
 
-Chromium applies `form-action` to every redirect that follows a form, and stops the navigation without a word
-to the person. Which origins a provider redirects through nobody can list: its authorization endpoint may
-stand at another origin than its issuer, and lead on to a third one. So a page whose forms lead out has no
-`form-action`. Their actions are written by our templates alone, which escape every value."""
+Chromium applies `form-action` to every redirect that follows a form, and stops the navigation without telling
+the person. Nobody can list the origins that a provider redirects through: its authorization endpoint may be
+at another origin than its issuer, and lead on to a third one. So a page whose forms lead out has no
+`form-action`. The actions of these forms are written by our templates only, which escape every value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Links:
-    """Places outside the gateway that pages lead to."""
+    """URLs outside the gateway that pages link to."""
 
     dashboard_url: str
     register_url: str | None
@@ -70,17 +70,17 @@ class Links:
 
 
 NOTHING_LOADED: Final = _POLICY + _STAYS
-"""The policy of an answer that is no page."""
+"""The Content-Security-Policy of an answer that is not a page."""
 
 
 def content_security_policy(template: str, context: RequestContext) -> str:
-    """The policy of a page of ours.
+    """The Content-Security-Policy of one of our pages.
 
-    Style, script and pictures are named by their folder: `'self'` would let in whatever the portal keeps at
-    the same origin. The scheme is that of the page, because none is written before the host."""
+    Styles, scripts and pictures may come from our own folder only: `'self'` would allow every file of the
+    portal, which is at the same origin. Without a scheme before the host, the scheme is that of the page."""
     host = context.portal.origin.rpartition("/")[2]
-    # At the certificate host the origin is the gateway's alone. So it is where there is no portal. A policy
-    # cannot name an IPv6 address.
+    # The certificate host, and a host without a portal, serve nothing but our files, so `'self'` is right
+    # there. It is also used for IPv6 addresses, which a policy cannot name.
     is_named = bool(host) and not context.base and not host.startswith("[")
     static, own = (f"{host}{PREFIX}static/", f"{host}{PREFIX}") if is_named else ("'self'", "'self'")
     font = f"; font-src {static}" if context.portal.font is not None else ""
@@ -110,20 +110,24 @@ class Pages:
     ) -> web.Response:
         """The page as an answer.
 
-        A page with a form keeps `Referrer-Policy: same-origin`: under `no-referrer` browsers send its forms
-        with `Origin: null`, and those without Fetch Metadata could not be told from a stranger's.
+        A page with a form gets `Referrer-Policy: same-origin`. Under `no-referrer`, browsers send its forms
+        with `Origin: null`. If the browser also sends no Fetch Metadata, we could not tell such a form from
+        one that another site has sent.
 
-        `here` names the page if asking for it again is harmless: its other language is then a link, which
-        carries the query `keep`. A page that stands at somebody else's address, or says what has just been
-        done, holds both languages: its URL is the portal's, or has a code in it that is worth nothing the
-        second time, and what it says may not be true any more when it is asked again.
-        """
+        `here` is the path of a page that can be loaded again without harm. Its switch to the other language
+        is a link with the query `keep`. All other pages contain both languages. They are at an address of the
+        portal, or at one with a code that works once, or they say what has just been done, which may not be
+        true any more when the page is loaded again."""
         context = request[CONTEXT]
         other: Markup | None = None
         if here is None:
-            spoken = replace(context, locale="sl" if context.locale == "en" else "en", locale_is_chosen=True)
+            other_language = replace(
+                context, locale="sl" if context.locale == "en" else "en", locale_is_chosen=True
+            )
             other = Markup(  # noqa: S704  (our own page)
-                self._rendered(spoken, template, here=None, keep=keep, other=None, is_other=True, **values)
+                self._rendered(
+                    other_language, template, here=None, keep=keep, other=None, is_other=True, **values
+                )
             )
         html = self._rendered(context, template, here=here, keep=keep, other=other, is_other=False, **values)
         answer = web.Response(text=html, status=status, content_type="text/html", charset="utf-8")
@@ -154,8 +158,8 @@ class Pages:
 
 
 def see(request: web.Request, name: str, query: Mapping[str, str] = _NOTHING_KEPT) -> web.Response:
-    """303 to a page of ours, in the language that was chosen. The portal's origin stands before the path, so
-    that nothing in it can become a host."""
+    """303 to one of our pages, in the language that the person has chosen. The location begins with the
+    portal's origin, so that nothing in the path can be read as a host."""
     context = request[CONTEXT]
     chosen = {"lang": context.locale} if context.locale_is_chosen else {}
     text = urlencode(chosen | {**query}, safe="/")
@@ -170,9 +174,9 @@ class _Linker:
     context: RequestContext
 
     def link(self, name: str, **query: str | None) -> str:
-        """The URL of a page of ours, in the language that was chosen."""
+        """The URL of one of our pages, in the language that the person has chosen."""
         if self.context.locale_is_chosen:
             query.setdefault("lang", self.context.locale)
         text = urlencode({key: value for key, value in query.items() if value is not None}, safe="/")
-        place = f"{self.context.base}{PREFIX}{name}"
-        return f"{place}?{text}" if text else place
+        url = f"{self.context.base}{PREFIX}{name}"
+        return f"{url}?{text}" if text else url

@@ -1,5 +1,5 @@
-"""The page about one's own session: who, how strong, until when, the other sessions. Looking at it keeps no
-session alive."""
+"""The session page: who is signed in, at which level, until when, and the person's other sessions and step-up
+methods. Looking at it does not keep the session alive."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from authproxy.web.request_keys import CONTEXT
 from authproxy.web.visits import visit_of
 
 _WARNED_BEFORE = timedelta(minutes=2)
-"""How long before its end people are told that a session is about to end; WCAG 2.2 SC 2.2.1 asks for 20 s at
-least."""
+"""How long before its end people are warned that a session is about to end. WCAG 2.2 SC 2.2.1: at least 20
+seconds."""
 
 
 class SessionPages:
@@ -71,8 +71,8 @@ class SessionPages:
         )
 
     async def extend(self, request: web.Request) -> web.StreamResponse:
-        """POST session/extend: the person is there. Slides the idle end as any request of theirs would, never
-        the absolute one."""
+        """POST session/extend: moves the idle end, as any request of the person does. The absolute end
+        stays."""
         await submitted(request, self._audit)
         now = self._clock()
         ticket = cookies.ticket_in(cookie_fields(request))
@@ -88,15 +88,15 @@ class SessionPages:
         )
 
     async def end_others(self, request: web.Request) -> web.StreamResponse:
-        """POST session/end: ends one other session of the same person, or all of them. What is over already
-        has ended as well."""
+        """POST session/end: ends one other session of the same person, or all of them. Succeeds also if the
+        session had ended before."""
         fields = await submitted(request, self._audit)
         now = self._clock()
         current = await self._current(request, now)
         if current is None:
             return _sign_in_first(request)
-        every = fields.get("which") == "others"
-        if every:
+        ends_all = fields.get("which") == "others"
+        if ends_all:
             ended = [summary.session_id for summary in await self._sessions.others(current.session, now=now)]
         else:
             ended = [SessionId(fields.get("session_id", ""))]
@@ -105,7 +105,7 @@ class SessionPages:
                 self._audit.record(
                     Event.SESSION_REVOKED, session_id=session_id, person=current.session.person, by="person"
                 )
-        return see(request, "session", {"said": "others-ended" if every else "ended"})
+        return see(request, "session", {"said": "others-ended" if ends_all else "ended"})
 
     async def _current(self, request: web.Request, now: datetime) -> StoredSession | None:
         ticket = cookies.ticket_in(cookie_fields(request))
@@ -120,13 +120,9 @@ def _sign_in_first(request: web.Request) -> web.Response:
     return see(request, "login")
 
 
-def _idle_end(current: StoredSession) -> datetime:
-    return current.idle_end
-
-
 def _end(current: StoredSession) -> datetime:
     """When the session ends if its person does nothing."""
-    return min(_idle_end(current), current.session.expires_at)
+    return min(current.idle_end, current.session.expires_at)
 
 
 def _seconds(span: timedelta) -> int:
@@ -153,7 +149,7 @@ def _described(current: StoredSession, now: datetime) -> web.Response:
         if authenticated_at is None
         else authenticated_at.isoformat(timespec="seconds"),
         "expires_at": session.expires_at.isoformat(timespec="seconds"),
-        "idle_ends_at": _idle_end(current).isoformat(timespec="seconds"),
+        "idle_ends_at": current.idle_end.isoformat(timespec="seconds"),
         # Spans too: the browser's clock may be wrong.
         "seconds_left": _seconds(_end(current) - now),
         "seconds_to_absolute_end": _seconds(session.expires_at - now),

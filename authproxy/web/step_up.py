@@ -1,7 +1,7 @@
-"""A fresh proof in a signed-in session: choosing how, answering, waiting for a phone. What a proof is,
-`flows` decides.
+"""The pages of a step-up: choosing a method, answering a challenge, waiting for a phone. `flows/step_up`
+decides what is a proof.
 
-A GET changes nothing here: browsers and mail scanners fetch ahead.
+A GET changes nothing here, because browsers and mail scanners fetch pages ahead.
 """
 
 from __future__ import annotations
@@ -31,11 +31,13 @@ from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, Refused
 from authproxy.web.request_keys import CONTEXT
 from authproxy.web.visits import place_of, visit_of
 
-_SAID_ON_THE_PAGE: Final = frozenset({Reason.CODE_WRONG, Reason.STEP_UP_TOO_OFTEN, Reason.SENDER_UNAVAILABLE})
-"""After these the same challenge can still be answered, and its page says what was wrong."""
+_CHALLENGE_STAYS_OPEN: Final = frozenset(
+    {Reason.CODE_WRONG, Reason.STEP_UP_TOO_OFTEN, Reason.SENDER_UNAVAILABLE}
+)
+"""After these, the same challenge can still be answered. Its page says what was wrong."""
 
 _BLOCKS: Final = frozenset({Reason.CODE_WRONG, Reason.STEP_UP_BLOCKED})
-"""With an `until`, these say that wrong codes have closed what can be guessed."""
+"""With an `until`, these mean that wrong codes have closed the methods that can be guessed."""
 
 
 class StepUpPages:
@@ -61,11 +63,11 @@ class StepUpPages:
         self._random_text = random_text
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """GET step-up: the ways to prove oneself, or with `c` the page of a challenge."""
+        """GET step-up: the choice of methods, or with `c` the page of a challenge."""
         visit = visit_of(request, request.query, now=self._clock())
         challenge_id = request.query.get("c")
         if challenge_id is not None:
-            return self._asked(request, visit, await self._step_ups.standing(visit, challenge_id))
+            return self._challenge_page(request, visit, await self._step_ups.standing(visit, challenge_id))
         demand = await self._step_ups.demand(visit)
         if demand is None:
             return sign_in_first(request, visit.return_to)
@@ -76,8 +78,8 @@ class StepUpPages:
         return self._choice(request, visit, demand)
 
     async def act(self, request: web.Request) -> web.StreamResponse:
-        """POST step-up: with `method` asks for a proof; with `c` answers, asks for another message (`again`),
-        or looks whether the phone has answered (neither `again` nor `code`)."""
+        """POST step-up: with `method` begins a challenge. With `c` and `code` answers it, with `c` and
+        `again` asks for another message, and with `c` alone looks whether the phone has answered."""
         self._audit.demand()
         fields = await submitted(request, self._audit)
         flow = cookies.flow_in(cookie_fields(request)).value
@@ -97,8 +99,8 @@ class StepUpPages:
         )
 
     async def status(self, request: web.Request) -> web.StreamResponse:
-        """GET step-up/status: for the script of the waiting page. Anything but `pending` is told by the page,
-        which is asked next."""
+        """GET step-up/status: for the script of the waiting page. At any state but `pending` the script sends
+        the page's form, and the answer to that tells the person the result."""
         visit = visit_of(request, request.query, now=self._clock())
         outcome = await self._step_ups.standing(visit, request.query.get("c", ""))
         if outcome is None:
@@ -109,17 +111,17 @@ class StepUpPages:
     def _choice(self, request: web.Request, visit: Visit, demand: Demand) -> web.Response:
         if demand.blocked_until is not None:
             wait = seconds_until(demand.blocked_until, visit.now)
-            about = Particulars(wait=wait, step_up=place_of(visit), ways=demand.offers)
+            blocked = Particulars(wait=wait, step_up=place_of(visit), ways=demand.offers)
             return self._refusals.answer(
-                request, Reason.STEP_UP_BLOCKED, return_to=visit.return_to, about=about
+                request, Reason.STEP_UP_BLOCKED, return_to=visit.return_to, about=blocked
             )
         if not demand.offers:
             needs_own = demand.change is not None and not demand.change.is_first
-            lost = Particulars(
+            impossible = Particulars(
                 lacking=demand.lacking, withheld=demand.withheld, needs_own=needs_own, step_up=place_of(visit)
             )
             return self._refusals.answer(
-                request, Reason.STEP_UP_IMPOSSIBLE, return_to=visit.return_to, about=lost
+                request, Reason.STEP_UP_IMPOSSIBLE, return_to=visit.return_to, about=impossible
             )
         is_lost = request.query.get("lost") == "yes"
         return self._pages.answer(
@@ -128,7 +130,7 @@ class StepUpPages:
             here="step-up",
             keep=place_of(visit) | ({"lost": "yes"} if is_lost else {}),
             demand=demand,
-            place=return_to.shown(visit.return_to),
+            path=return_to.shown(visit.return_to),
             is_lost=is_lost,
             is_for_methods=visit.return_to == return_to.SESSION_PAGE,
         )
@@ -174,17 +176,18 @@ class StepUpPages:
         if (
             standing is not None
             and is_open
-            and outcome.reason in _SAID_ON_THE_PAGE
+            and outcome.reason in _CHALLENGE_STAYS_OPEN
             and request[CONTEXT].is_page_load
         ):
             return _see_challenge(request, visit, standing.challenge.challenge_id, said=outcome.reason.value)
         return self._proofs.told(
-            request, outcome, route=visit.route, ways=await self._left(request, visit, outcome)
+            request, outcome, route=visit.route, ways=await self._methods_left(request, visit, outcome)
         )
 
-    async def _left(self, request: web.Request, visit: Visit, outcome: NotProved) -> tuple[Offer, ...]:
-        """What somebody can prove now who must wait before the next code is taken: the page that says so
-        offers it."""
+    async def _methods_left(
+        self, request: web.Request, visit: Visit, outcome: NotProved
+    ) -> tuple[Offer, ...]:
+        """The methods that still work while codes are blocked. The page that says so offers them."""
         if outcome.until is None or outcome.reason not in _BLOCKS or not request[CONTEXT].is_page_load:
             return ()
         route = visit.route if outcome.standing is None else outcome.standing.challenge.route
@@ -193,15 +196,16 @@ class StepUpPages:
         )
         return () if demand is None else demand.offers
 
-    def _asked(self, request: web.Request, visit: Visit, outcome: Pending | NotProved | None) -> web.Response:
-        """The page of a challenge."""
+    def _challenge_page(
+        self, request: web.Request, visit: Visit, outcome: Pending | NotProved | None
+    ) -> web.Response:
         if outcome is None:
             return sign_in_first(request, visit.return_to)
         if isinstance(outcome, NotProved):
             return self._proofs.told(request, outcome, route=visit.route)
         challenge = outcome.standing.challenge
         request[RETURN_TO] = challenge.return_to
-        place = {
+        return_query = {
             "rt": challenge.return_to,
             "for": challenge.route,
             **({} if challenge.held is None else {"held": challenge.held}),
@@ -212,13 +216,13 @@ class StepUpPages:
             request,
             "step_up_waiting.html" if is_on_phone else "step_up_code.html",
             here="step-up",
-            keep={"c": challenge.challenge_id, **place, **({} if reloads else {"calm": "yes"})},
+            keep={"c": challenge.challenge_id, **return_query, **({} if reloads else {"calm": "yes"})},
             challenge=challenge,
             tries_left=outcome.standing.tries_left,
             is_answered=outcome.is_answered,
             reloads=reloads,
-            place=place,
-            shown=return_to.shown(challenge.return_to),
+            return_query=return_query,
+            path=return_to.shown(challenge.return_to),
             said=_said(request.query),
             seconds_left=max(int((challenge.expires_at - visit.now).total_seconds()), 0),
             again_in=0
@@ -241,4 +245,4 @@ def _see_challenge(
 
 def _said(query: Mapping[str, str]) -> str | None:
     said = query.get("said")
-    return said if said in _SAID_ON_THE_PAGE else None
+    return said if said in _CHALLENGE_STAYS_OPEN else None

@@ -1,4 +1,4 @@
-"""The templates in each language: what they may call, how they escape, and in which zone they show times."""
+"""The Jinja environment of each language: filters, escaping, and the time zone in which times are shown."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Templates = Mapping[Locale, Environment]
 
 @functools.cache
 def templates(zone: tzinfo) -> Templates:
-    """One environment for each language, made once in a process. Raises InvalidCatalogue: a gateway whose
-    words are broken does not start."""
+    """One environment for each language, made once in a process. Raises InvalidCatalogue, so that a gateway
+    with a broken catalogue does not start."""
     slovene = translations(files("authproxy.web").joinpath("locales", "sl.po").read_text(encoding="utf-8"))
     return {"sl": _environment(slovene, zone), "en": _environment(gettext.NullTranslations(), zone)}
 
 
-def _environment(words: gettext.NullTranslations, zone: tzinfo) -> Environment:
+def _environment(catalogue: gettext.NullTranslations, zone: tzinfo) -> Environment:
     environment = Environment(
         loader=PackageLoader("authproxy.web"),
         autoescape=True,
@@ -35,6 +35,6 @@ def _environment(words: gettext.NullTranslations, zone: tzinfo) -> Environment:
         auto_reload=False,
     )
     environment.policies["ext.i18n.trimmed"] = True
-    environment.install_gettext_translations(words, newstyle=True)  # type: ignore[attr-defined]  # added by the extension
+    environment.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]  # added by the extension
     environment.filters["local"] = lambda at: at.astimezone(zone)
     return environment

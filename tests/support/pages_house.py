@@ -291,7 +291,7 @@ async def running_pages(
         clock=clock,
         random_text=lambda size: f"{next(counter):0{(size * 4 + 2) // 3}d}",
         zone=ZoneInfo("Europe/Ljubljana"),
-        step_up=StepUpServices(step_ups=step_ups, held=held, enrolling=enrolling),
+        step_up=StepUpServices(step_ups=step_ups, held_requests=held, enrolling=enrolling),
         rates=rates or Rates({}),
         seals=seals,
         hsts=hsts,
