@@ -286,5 +286,7 @@ async def test_a_sign_in_does_not_depend_on_the_number_being_compared(house):
             raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
 
     with structlog.testing.capture_logs() as logs:
-        await NumberWatch(numbers=Numbers(), last_numbers=Away(), notices=house.notices).signed_in(session_of(ANA))
+        await NumberWatch(numbers=Numbers(), last_numbers=Away(), notices=house.notices).signed_in(
+            session_of(ANA)
+        )
     assert [line["event"] for line in logs] == ["notice.number_not_compared"]
