@@ -1,6 +1,6 @@
-"""The data plane: bytes in, bytes out. Reads request heads, asks for a decision, and streams to and from
-portals; answers subrequests.
+"""The data plane: reads request heads, asks for a decision, and streams to and from portals; answers
+subrequests of front proxies.
 
-Knows nothing of pages, providers or people: a decision carries the finished block of identity headers. No
-body is ever held whole.
+It knows no pages, providers or people: a decision brings the finished identity headers. Bodies are streamed,
+except small forms that wait for a proof.
 """

@@ -1,4 +1,5 @@
-"""What the edge knows of a portal and of its own place: fixed at start-up, shared by all connections."""
+"""What all connections share: the portals behind the edge, its limits, and the services that it asks. Fixed
+at start-up."""
 
 from __future__ import annotations
 
@@ -22,44 +23,46 @@ from authproxy.telemetry.logging import logger
 from authproxy.telemetry.requests import AnsweredRequest
 
 _SILENT_PROXIES: Final = 64
-"""Proxies that are warned about; an operator who has more knows by then."""
+"""So many proxies are warned about; further warnings would tell the operator nothing new."""
 
 
 class Access(Protocol):
-    """Who may do what; the edge asks nothing else."""
+    """The decision about a request."""
 
     def decide_now(
         self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
     ) -> Decision | None:
-        """The decision if it needs no question to the store; None: ask `decide`."""
+        """The decision if it can be made without the store; None: ask `decide`."""
         ...
 
     async def decide(
         self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
     ) -> Decision:
-        """The decision. Never raises for what the store or a signer does: that is Unavailable."""
+        """The decision. A failure of the store or of the signer is the decision Unavailable, not an
+        exception."""
         ...
 
     async def admit_once(
         self, required: StepUpRequired, target: RequestTarget, binding: str, now: datetime
     ) -> PerRequestDecision:
-        """Lets in one request for which its person has given a proof, once. Never raises."""
+        """The decision on a request that needs a proof of its own. Allowed uses the proof up. Never
+        raises."""
         ...
 
     async def give_back(self, proof: str) -> None:
-        """The request that the proof was used for has not been sent."""
+        """Makes a proof valid again: the request that it was used for has not been sent."""
         ...
 
     async def still_allowed(
         self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
     ) -> bool:
-        """Whether an open tunnel may go on. Does not count as activity; a store that cannot be asked ends no
-        tunnel."""
+        """Whether an open tunnel may go on. This is no activity of the person. If the store cannot be asked,
+        the answer is yes."""
         ...
 
 
 class HeldRequestKeeper(Protocol):
-    """Forms that wait for a fresh proof of their person. What asks the store raises CannotAsk."""
+    """Forms that wait for a fresh proof of their person. The coroutines raise CannotAsk."""
 
     def takes(self, content_type: str, size: int) -> bool:
         """Whether forms of this kind and size are kept."""
@@ -78,13 +81,12 @@ class HeldRequestKeeper(Protocol):
         ...
 
     async def give_back(self, name: str, session: Session, request: HeldRequest) -> None:
-        """Keeps a form that was taken and could not be sent."""
+        """Puts back a form that was taken and could not be sent."""
         ...
 
 
 Observer = Callable[[AnsweredRequest], None]
-"""Told once per answered request. What is asked of it must be asked at once: afterwards the exchange is taken
-apart."""
+"""Called once for every answered request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +115,7 @@ class Site:
     """Finished X-Forwarded-Proto and X-Forwarded-Host lines."""
     websocket_origins: frozenset[bytes]
     scheme_for_upstream: bytes = b"http"
-    """How the portal's server is reached, and by which scheme it knows itself."""
+    """The scheme by which the portal's server is reached, and that it takes for its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +137,7 @@ class EdgeLimits:
 
 @dataclass(slots=True, kw_only=True)
 class Gate:
-    """Everything a connection needs to know; one per listener socket kind."""
+    """What every connection and exchange can ask."""
 
     sites: dict[str, Site]
     pages: UpstreamPool
@@ -151,13 +153,13 @@ class Gate:
     """Starts background work that outlives all connections; the edge uses it through `start` only."""
     default_port: int = 80
     default_site: Site | None = None
-    """Who is asked by a request of HTTP/1.0 that names no host; None: nobody."""
+    """The portal for requests of HTTP/1.0 that name no host; None if there is none."""
     connections_per_address: ConnectionShares = field(default_factory=ConnectionShares)
     """Connections per client address; behind a trusted proxy, requests per client address that it names."""
     connections_per_session: ConnectionShares = field(default_factory=ConnectionShares)
     """Requests, streams and tunnels per session."""
     form_keeping: FormKeeping | None = None
-    """None keeps no forms: whoever needs a fresh proof for one is told that it is lost."""
+    """None: no forms are kept, and a person who needs a fresh proof for one is told that it is lost."""
     _date: bytes = b""
     _date_until: float = 0.0
     _by_raw_host: dict[tuple[bytes, int], tuple[str, Site | None]] = field(default_factory=dict)
@@ -175,8 +177,7 @@ class Gate:
             )
 
     def date_line(self) -> bytes:
-        """The finished Date line of an answer that is made at this moment (RFC 9110 §6.6.1). Written anew
-        once a second."""
+        """RFC 9110 §6.6.1: the finished Date line of an answer that is made now. Formatted once a second."""
         now = self.time()
         if now >= self._date_until:
             at = self.clock().timestamp()
@@ -185,13 +186,13 @@ class Gate:
         return self._date
 
     def start(self, work: Coroutine[Any, Any, None], failed: Callable[[], None]) -> None:
-        """Runs `work` in the background. What it raises is reported and ends in `failed`; otherwise nobody
-        would be told to give up."""
+        """Runs `work` in the background. If it raises, that is reported and `failed` is called, so that
+        nobody waits for its result forever."""
         self.spawn(_guarded(work, failed))
 
     def site_at(self, raw_host: bytes, default_port: int) -> tuple[str, Site | None]:
-        """The canonical host and its site. Raises TargetRefused. Remembers spellings that lead to a site, of
-        which there are few."""
+        """The canonical host and its site. Raises TargetRefused. Remembers the spellings that lead to a site;
+        there are few of them."""
         known = self._by_raw_host.get((raw_host, default_port))
         if known is not None:
             return known
@@ -206,7 +207,7 @@ class Gate:
         return canonical, site
 
     def portal_at(self, raw_host: bytes, default_port: int) -> tuple[str, Portal | None]:
-        """As `site_at`, but the portal."""
+        """As `site_at`, with the portal instead of the site."""
         canonical, site = self.site_at(raw_host, default_port)
         return canonical, site.portal if site is not None else None
 
@@ -214,11 +215,11 @@ class Gate:
 async def _guarded(work: Coroutine[Any, Any, None], failed: Callable[[], None]) -> None:
     try:
         await work
-    except Exception as error:  # noqa: BLE001  (reported, and answered by `failed`)
+    except Exception as error:  # noqa: BLE001  (it is reported, and `failed` answers the request)
         report(error, "background work of the edge failed")
         failed()
 
 
 def report(error: Exception, what: str) -> None:
-    """Tells the loop's exception handler, which logs it, of an error that nobody expected."""
+    """Passes an unexpected error to the loop's exception handler, which logs it."""
     asyncio.get_running_loop().call_exception_handler({"message": what, "exception": error})

@@ -1,8 +1,8 @@
-"""Streams one allowed request to a portal and its answer back: connects, keeps both sides' framing and pace,
-notices what hangs.
+"""Streams one request to a portal (or to our own pages) and its answer back, with the framing of each side
+and at the pace of the slower one.
 
-Back-pressure goes both ways: a side that cannot take more stops the reading from the other. Nothing is held
-but what is on its way.
+Back-pressure goes both ways: when one side cannot take more, the other is not read. So only what is on its
+way is in memory.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from authproxy.edge.upstream.plain_answer import PlainAnswer
 from authproxy.edge.upstream.pool import UpstreamPool, UpstreamUnreachable
 
 _CONTINUE_AFTER: Final = 1.0
-"""Seconds after which a client that waits for `100 Continue` gets it from us."""
-_LASTS_AFTER: Final = 10.0
-"""Seconds after which an exchange leaves its place among the requests to a portal, if there is room among the
-streams."""
+"""Seconds after which a client that waits for `100 Continue` gets it from the gateway."""
+_LONG_AFTER: Final = 10.0
+"""Seconds after which an exchange counts among the portal's streams and no longer among its requests, if
+there is room among the streams."""
 _REPEATABLE: Final = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT", "SEARCH"})
 
 
@@ -43,11 +43,11 @@ class TransferOwner(Protocol):
         ...
 
     def not_transferred(self, status: int, reason: Reason) -> None:
-        """It failed before the first byte of an answer: another answer can be given."""
+        """It failed before the first byte of an answer, so another answer can be given."""
         ...
 
     def broken(self) -> None:
-        """It failed after the first byte: the client's connection must be cut."""
+        """It failed after the first byte, so the client's connection must be cut."""
         ...
 
     def switched(self, connection: UpstreamConnection) -> None:
@@ -56,7 +56,8 @@ class TransferOwner(Protocol):
 
 
 class Transfer:
-    """`head` frames the request that is sent; it is not always the client's (refusal pages)."""
+    """`head` is that of the request that is sent. It is not the client's if a refusal page or a kept form is
+    sent."""
 
     __slots__ = (
         "_chunks",
@@ -110,7 +111,7 @@ class Transfer:
         self._chunks = False
         self._continue_timer: asyncio.TimerHandle | None = None
         self._ready: list[bytes] = []
-        """What the portal has answered in this turn of the loop, as it goes to the client."""
+        """Bytes for the client that arrived in this turn of the loop."""
         self._deadline = 0.0
         self._is_endless = False
         self._is_over = False
@@ -122,7 +123,7 @@ class Transfer:
     def start(self) -> None:
         connection = None
         if self._client.authenticated_upstream is not None:
-            connection = self._client.authenticated_upstream.taken(self._pool, self._ticket)
+            connection = self._client.authenticated_upstream.take(self._pool, self._ticket)
         if connection is None:
             connection = self._pool.take_idle(self._gate.time())
         if connection is not None:
@@ -171,8 +172,8 @@ class Transfer:
             self._continue_timer = asyncio.get_running_loop().call_later(_CONTINUE_AFTER, self._continue)
 
     def _continue(self) -> None:
-        # The portal says nothing to `Expect: 100-continue`, like a server of HTTP/1.0's days: the client may
-        # go on (RFC 9110 §10.1.1).
+        # The portal ignores `Expect: 100-continue`, as servers of HTTP/1.0 do. RFC 9110 §10.1.1: an
+        # intermediary may answer in its place.
         self._continue_timer = None
         if not self.status and not self._is_over:
             self._client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -214,7 +215,7 @@ class Transfer:
                 self._connection.pause()
 
     def stop(self) -> None:
-        """Ends the transfer without a word to the owner; the portal sees a closed connection."""
+        """Ends the transfer without a report to the owner. The portal sees a closed connection."""
         self._is_over = True
         self._waiting_pieces = None
         self._stop_continue_timer()
@@ -225,9 +226,8 @@ class Transfer:
             connection.abandon()
 
     def check(self, now: float) -> None:
-        """Called about once a second: a portal that has the request, or takes no more of it, and says nothing
-        for too long has failed; so has an answer of which nothing arrives, or nothing is taken, for too
-        long."""
+        """Called about once a second. The transfer fails if a portal that has the request, or takes no more
+        of it, says nothing for too long; also if an answer makes no progress for too long, on either side."""
         if (
             self._deadline
             and now > self._deadline
@@ -238,15 +238,15 @@ class Transfer:
             self._fail(504, Reason.PORTAL_TIMEOUT)
         elif (
             self._connection is not None
-            and now - self.sent_at > _LASTS_AFTER
+            and now - self.sent_at > _LONG_AFTER
             and (self.status or not self._request_is_complete)
         ):
-            # The answer or the request's body takes long. While the portal is merely silent after the whole
-            # request, it stays a request like any other.
+            # The answer or the request's body takes long. If the portal is only silent after the whole
+            # request, the exchange stays among the requests.
             self._pool.prolong(self._connection)
 
     def leave(self) -> None:
-        """The gateway is going down: an answer that would never end is ended in order."""
+        """The gateway is going down: ends an answer that would never end, with its last chunk."""
         if self._is_endless and not self._is_over:
             self._keeps_alive = False
             connection, self._connection = self._connection, None
@@ -303,11 +303,11 @@ class Transfer:
             self._pool.give_back(connection, self._gate.time())
 
     def _keep(self, connection: UpstreamConnection) -> None:
-        """Somebody has authenticated on this connection: it stays with their client connection and
+        """Somebody has authenticated on this connection, so it stays with their client connection and
         session."""
-        before, self._client.authenticated_upstream = self._client.authenticated_upstream, None
-        if before is not None and not before.has(connection):
-            before.close()
+        earlier, self._client.authenticated_upstream = self._client.authenticated_upstream, None
+        if earlier is not None and not earlier.has(connection):
+            earlier.close()
         if self._ticket is None:
             connection.is_reusable = False
         if self._pool.keep_authenticated(connection, self._gate.time()) and self._ticket is not None:
@@ -368,7 +368,7 @@ class Transfer:
         self.status = 101
         ending = b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
         self._write(headers.returning(b"HTTP/1.1 101 %s\r\n" % head.phrase, head.fields, ending))
-        self.answer_rests()
+        self.answer_paused()
         self._pool.prolong(connection)
         self._owner.switched(connection)
 
@@ -383,11 +383,11 @@ class Transfer:
             self._give_back(connection)
         if self._chunks:
             self._write(b"0\r\n%s\r\n" % (headers.trailers(trailers) or b""))
-        self.answer_rests()
+        self.answer_paused()
         self._owner.transferred(keeps_alive=self._keeps_alive)
 
-    def answer_failed(self, found: str, *, is_broken_http: bool) -> None:
-        del found
+    def answer_failed(self, cause: str, *, is_broken_http: bool) -> None:
+        del cause
         connection, self._connection = self._connection, None
         if self._is_over:
             return
@@ -399,8 +399,8 @@ class Transfer:
             and self._head.method in _REPEATABLE
             and not self._head.has_body
         ):
-            # The portal closed an idle connection in the moment we used it. Safe requests may be sent again
-            # (RFC 9110 §9.2.2).
+            # The portal closed an idle connection at the moment we used it. RFC 9110 §9.2.2: only idempotent
+            # requests may be sent again by themselves.
             self._gate.start(self._connect(), self._gave_up)
         else:
             self._fail(502, Reason.PORTAL_ANSWER_INVALID if is_broken_http else Reason.PORTAL_UNREACHABLE)
@@ -409,7 +409,7 @@ class Transfer:
         passed = piece if self.tunnel is None else self.tunnel.from_portal(piece)
         if passed:
             self._write(passed)
-            self.answer_rests()
+            self.answer_paused()
 
     def tunnel_ended(self) -> None:
         self._connection = None
@@ -419,7 +419,7 @@ class Transfer:
 
     def _fail(self, status: int, reason: Reason) -> None:
         has_begun = self.status > 0
-        self.answer_rests()
+        self.answer_paused()
         self.stop()
         if has_begun:
             self._owner.broken()
@@ -430,8 +430,8 @@ class Transfer:
         self.sent += len(data)
         self._ready.append(data)
 
-    def answer_rests(self) -> None:
-        """Hands what has been collected to the client. Head and body of a small answer so take one system
+    def answer_paused(self) -> None:
+        """Writes what has been collected to the client. So head and body of a small answer take one system
         call instead of two."""
         ready = self._ready
         if ready:

@@ -1,1 +1,1 @@
-"""Connections of clients: the sockets that are listened on, and the requests that arrive on them."""
+"""Connections of clients: sockets that accept them, and the requests that arrive on them."""

@@ -46,16 +46,16 @@ class ConnectionRegister(Protocol):
     is_closed: bool
     """Whether no new connection is accepted. Whatever would not end by itself must be ended then."""
 
-    def arrived(self, descriptor: int, peer: str) -> ClientConnection | None:
+    def handshake_begins(self, descriptor: int, peer: str) -> ClientConnection | None:
         """A TLS handshake begins. Returns the connection that counts from now on; None if there is no room
         for one more, for one more of this peer, or for one with this descriptor."""
         ...
 
-    def not_arrived(self, connection: ClientConnection) -> None:
+    def handshake_ended(self, connection: ClientConnection) -> None:
         """The TLS handshake is over. If it failed, the connection counts no longer."""
         ...
 
-    def exhausted(self) -> None:
+    def descriptors_exhausted(self) -> None:
         """The process has no descriptor for a connection that waits."""
         ...
 

@@ -1,5 +1,5 @@
-"""Sockets of the edge: listens on them, keeps the roll of connections, ends what waits too long, and drains
-on the way down."""
+"""Listens on the sockets of the edge, knows all connections, ends what waits too long, and drains when the
+gateway goes down."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from authproxy.telemetry.logging import logger
 
 _TICK: Final = 1.0
 _BACKLOG: Final = 2048
-_LAST_WORDS: Final = 0.1
-"""Seconds between the closing of the listeners and that of idle connections: a request that is on its way
-then is answered."""
+_IDLE_CLOSE_DELAY: Final = 0.1
+"""Seconds between the closing of the listening sockets and that of idle connections. A request that is on its
+way in this time is answered."""
 _CUT_FOR: Final = 1.0
-"""Seconds that cut connections may take to be gone."""
+"""Seconds that connections may take to go after they were cut."""
 
 
 class Listener:
     """All listening sockets of the edge and the connections that came in through them.
 
-    `last_descriptor`: connections of clients whose descriptor is above it are closed at once. What is above
-    is for portals, the store and the rest, so that a request that was taken can be served. 0: there are
-    enough for everything."""
+    A client connection with a descriptor above `last_descriptor` is closed at once. The descriptors above are
+    for portals, the store and everything else, so that a request that was accepted can be served. 0: there
+    are enough for everything."""
 
     def __init__(self, gate: Gate, *, tls: ssl.SSLContext | None = None, last_descriptor: int = 0) -> None:
         self._gate = gate
@@ -42,9 +42,9 @@ class Listener:
         self._servers: list[asyncio.AbstractServer] = []
         self._acceptors: list[TlsAcceptor] = []
         self._connections: set[ClientConnection] = set()
-        self._arriving: dict[ClientConnection, str] = {}
-        """Connections in the middle of a TLS handshake, and the name under which each is counted; empty if it
-        is not."""
+        self._handshaking: dict[ClientConnection, str] = {}
+        """Connections during their TLS handshake, each with the name under which it is counted; empty if it
+        is not counted."""
         self._all_gone = asyncio.Event()
         self._all_gone.set()
         self._hurried = asyncio.Event()
@@ -54,14 +54,14 @@ class Listener:
         """Connections that were closed at once because there were as many as the settings allow."""
         self.refused_without_descriptor = 0
         """Connections that were closed at once because the process has too few descriptors."""
-        self._told_at_limit = 0
-        self._told_without_descriptor = 0
+        self._reported_at_limit = 0
+        self._reported_without_descriptor = 0
         self._refused_in_episode = 0
 
-    async def open(self, every: Iterable[BoundAddress]) -> tuple[tuple[str, int], ...]:
-        """Listens on all of them, or raises OSError or CannotListen and listens on none. They are closed at
-        the end. Returns host and port of the TCP ones."""
-        self._bound.extend(every)
+    async def open(self, addresses: Iterable[BoundAddress]) -> tuple[tuple[str, int], ...]:
+        """Listens on all addresses, or raises OSError or CannotListen and listens on none. The listener
+        closes them at its end. Returns host and port of the TCP ones."""
+        self._bound.extend(addresses)
         try:
             for bound in self._bound:
                 for listening in bound.sockets:
@@ -104,39 +104,38 @@ class Listener:
 
     @property
     def lost_addresses(self) -> tuple[str, ...]:
-        """Unix sockets at whose path there is another socket now, or nothing: no new client reaches us
-        there."""
+        """Unix sockets whose path now has another socket or none, so that no new client reaches us there."""
         return tuple(
             str(bound.address) for bound in self._bound if not self.is_draining and not bound.is_ours
         )
 
-    # What the TLS acceptors call.
+    # What TLS acceptors report.
 
-    def arrived(self, descriptor: int, peer: str) -> ClientConnection | None:
+    def handshake_begins(self, descriptor: int, peer: str) -> ClientConnection | None:
         if not self._has_room(descriptor):
             return None
-        # Handshakes are counted beside the connections of the address, not among them: an address with too
-        # many connections still gets its 503, which needs a handshake.
+        # Handshakes are counted apart from the connections of the address. An address with too many
+        # connections gets a 503, and that needs a handshake.
         share = "" if self._gate.trusted_proxies.trusts(peer) else f"handshakes of {network_of(peer)}"
         if share and not self._gate.connections_per_address.take(share):
             return None
         connection = self._connection()
-        self._arriving[connection] = share
+        self._handshaking[connection] = share
         return connection
 
-    def not_arrived(self, connection: ClientConnection) -> None:
-        share = self._arriving.pop(connection, "")
+    def handshake_ended(self, connection: ClientConnection) -> None:
+        share = self._handshaking.pop(connection, "")
         if share:
             self._gate.connections_per_address.give_back(share)
 
-    def exhausted(self) -> None:
+    def descriptors_exhausted(self) -> None:
         self.refused_without_descriptor += 1
 
-    # What connections tell.
+    # What connections report.
 
     def opened(self, connection: ClientConnection) -> bool:
-        if connection in self._arriving:
-            self.not_arrived(connection)
+        if connection in self._handshaking:
+            self.handshake_ended(connection)
         elif not self._has_room(connection.descriptor if self._last_descriptor else 0):
             return False
         self._connections.add(connection)
@@ -161,7 +160,7 @@ class Listener:
 
     @property
     def connection_count(self) -> int:
-        return len(self._connections) + len(self._arriving)
+        return len(self._connections) + len(self._handshaking)
 
     @property
     def tunnel_count(self) -> int:
@@ -170,20 +169,20 @@ class Listener:
     # Time.
 
     async def watch(self, pools: tuple[UpstreamPool, ...]) -> None:
-        """Looks after every connection about once a second, until cancelled. One sweep is cheaper than a
-        timer per request."""
+        """Checks every connection about once a second, until cancelled. One sweep is cheaper than a timer for
+        every request."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_TICK)
             self.sweep(loop.time(), pools)
 
     def sweep(self, now: float, pools: tuple[UpstreamPool, ...]) -> None:
-        """Ends what has waited too long at `now`, in the time of the gate. What fails for one connection is
-        cut and holds up no other."""
+        """Ends what has waited too long. `now` is the gate's time. A connection whose check fails is cut, and
+        the others are checked."""
         for connection in tuple(self._connections):
             try:
                 connection.check(now)
-            except Exception as error:  # noqa: BLE001  (whatever it is: time limits of all others are at stake)
+            except Exception as error:  # noqa: BLE001  (whatever it is: the time limits of all others must work)
                 report(error, "a connection could not be looked after and was cut")
                 with contextlib.suppress(Exception):
                     connection.abort()
@@ -192,55 +191,54 @@ class Listener:
                 pool.expire(now)
             except Exception as error:  # noqa: BLE001
                 report(error, "idle connections to a portal could not be looked after")
-        self._tell_of_refusals()
+        self._report_refusals()
 
-    def _tell_of_refusals(self) -> None:
-        """Says once that connections are refused, and once that it is over."""
-        lacked_descriptor = self.refused_without_descriptor > self._told_without_descriptor
-        fresh = (
+    def _report_refusals(self) -> None:
+        """Logs once that connections are refused, and once that they are accepted again."""
+        lacked_descriptor = self.refused_without_descriptor > self._reported_without_descriptor
+        new_refusals = (
             self.refused_at_limit
             + self.refused_without_descriptor
-            - self._told_at_limit
-            - self._told_without_descriptor
+            - self._reported_at_limit
+            - self._reported_without_descriptor
         )
-        self._told_at_limit, self._told_without_descriptor = (
+        self._reported_at_limit, self._reported_without_descriptor = (
             self.refused_at_limit,
             self.refused_without_descriptor,
         )
-        if fresh and not self._refused_in_episode:
+        if new_refusals and not self._refused_in_episode:
             cause = "no descriptors left" if lacked_descriptor else "server.limits.connections reached"
             logger("edge").error("connections.refused", cause=cause, open=len(self._connections))
-        elif self._refused_in_episode and not fresh:
+        elif self._refused_in_episode and not new_refusals:
             logger("edge").warning("connections.accepted_again", refused=self._refused_in_episode)
-        self._refused_in_episode = self._refused_in_episode + fresh if fresh else 0
+        self._refused_in_episode = self._refused_in_episode + new_refusals if new_refusals else 0
 
     # The end.
 
     def hurry(self) -> None:
-        """Ends the waiting of `drain`: what still runs is cut."""
+        """Ends the waiting in `leave` and `drain`. What still runs is cut."""
         self._hurried.set()
 
     async def leave(self, for_seconds: float) -> None:
-        """Serves everybody for some time yet, and says so: every answer closes its connection, and
-        supervisors see `is_draining`."""
+        """Goes on serving for some time. Every answer closes its connection, and supervisors see
+        `is_draining`."""
         self.is_draining = True
         await self._first_of(for_seconds, self._hurried)
 
     async def drain(self, within: float) -> bool:
-        """Stops listening, lets running requests finish for at most `within` seconds, cuts the rest. Returns
-        whether all had finished.
-
-        What would never finish (tunnels, event streams) is ended at once."""
+        """Stops listening, lets running requests finish for at most `within` seconds, and cuts the rest.
+        Returns whether all had finished. Tunnels and event streams, which would not finish, are ended at
+        once."""
         self.is_draining = True
         self._stop_listening()
-        await self._first_of(min(_LAST_WORDS, within), self._hurried)
+        await self._first_of(min(_IDLE_CLOSE_DELAY, within), self._hurried)
         self.is_closed = True
         for acceptor in self._acceptors:
             acceptor.cut()
         for connection in tuple(self._connections):
             try:
                 connection.leave()
-            except Exception as error:  # noqa: BLE001  (whatever it is: the end must come for all others)
+            except Exception as error:  # noqa: BLE001  (whatever it is: all others must be ended, too)
                 report(error, "a connection could not take its leave")
         await self._first_of(within, self._all_gone, self._hurried)
         if self._all_gone.is_set():
@@ -251,7 +249,7 @@ class Listener:
         return False
 
     def cut(self) -> None:
-        """Stops listening and cuts everybody, for an end that leaves no time. Does nothing after `drain`."""
+        """Stops listening and cuts all connections at once. Does nothing after `drain`."""
         if self.is_closed:
             return
         self.is_draining = self.is_closed = True
@@ -260,15 +258,16 @@ class Listener:
             connection.abort()
 
     def _stop_listening(self) -> None:
-        """Stops listening without a loss: a connection that the kernel has made for us already is served."""
-        left = []
+        """Stops listening. Connections that the kernel has already made for us are still accepted and
+        served."""
+        remaining = []
         for bound in self._bound:
             bound.withdraw()
-            # A acceptor accepts for itself what is left.
+            # An acceptor does this itself when it is closed.
             if self._tls is None or bound.address.unix_path is not None:
-                left += [listening.dup() for listening in bound.sockets if listening.fileno() >= 0]
+                remaining += [listening.dup() for listening in bound.sockets if listening.fileno() >= 0]
         self._close()
-        for listening in left:
+        for listening in remaining:
             with listening:
                 self._accept_rest(listening)
 
@@ -276,11 +275,11 @@ class Listener:
         while True:
             try:
                 accepted, _ = listening.accept()
-            except OSError:  # there is none, or it has gone again
+            except OSError:  # there is no further one, or it has gone again
                 return
-            self._gate.start(self._taken(accepted), accepted.close)
+            self._gate.start(self._serve_accepted(accepted), accepted.close)
 
-    async def _taken(self, accepted: socket.socket) -> None:
+    async def _serve_accepted(self, accepted: socket.socket) -> None:
         accepted.setblocking(False)
         await asyncio.get_running_loop().connect_accepted_socket(self._connection, accepted)
 
@@ -297,9 +296,9 @@ class Listener:
         """Waits until one of the events has happened, for at most `within` seconds."""
         if within <= 0 or any(event.is_set() for event in events):
             return
-        waiting = [asyncio.ensure_future(event.wait()) for event in events]
+        waits = [asyncio.ensure_future(event.wait()) for event in events]
         try:
-            await asyncio.wait(waiting, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, timeout=within, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for each in waiting:
-                each.cancel()
+            for wait in waits:
+                wait.cancel()

@@ -94,11 +94,11 @@ class TlsAcceptor:
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._listening)
         loop.call_later(_PAUSE, self._resume)
-        self._register.exhausted()
+        self._register.descriptors_exhausted()
 
     def _admit(self, accepted: socket.socket, peer: str) -> None:
         accepted.setblocking(False)
-        connection = self._register.arrived(accepted.fileno(), peer)
+        connection = self._register.handshake_begins(accepted.fileno(), peer)
         if connection is None:
             # With a reset, a refused connection takes no memory in the kernel either.
             with contextlib.suppress(OSError):
@@ -118,4 +118,4 @@ class TlsAcceptor:
         except OSError:
             pass  # no TLS, no common cipher, or too slow: the client's own problem
         finally:
-            self._register.not_arrived(connection)
+            self._register.handshake_ended(connection)

@@ -1,1 +1,1 @@
-"""Connections to portals: the pool of each portal, one connection, and how its answers are read."""
+"""Connections to portals: a pool for each portal, its connections, and how answers are read."""

@@ -1,9 +1,9 @@
 """An upstream connection on which somebody has authenticated, and the one client connection and session that
 may use it again.
 
-NTLM and Negotiate authenticate a connection, not a request (RFC 4559 §5): a portal takes everything that
-arrives on it afterwards for the same person. Such a connection never serves anybody else, not even the same
-person over another connection.
+RFC 4559 §5: NTLM and Negotiate authenticate a connection, not a request. The portal takes everything that
+arrives on it afterwards for the same person's. So such a connection never serves anybody else, nor the same
+person over another client connection.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from authproxy.edge.upstream.pool import UpstreamPool
 
 
 class AuthenticatedConnection:
-    """A client connection keeps this between two of its requests. A front proxy may send the requests of
-    several people over one client connection, so only the session that has authenticated may use it again."""
+    """A client connection keeps this between two of its requests. Only the session that has authenticated may
+    use it again, because a front proxy may send the requests of several people over one client connection."""
 
     __slots__ = ("_connection", "_pool", "_ticket")
 
@@ -23,9 +23,9 @@ class AuthenticatedConnection:
         self._connection = connection
         self._ticket = ticket
 
-    def taken(self, pool: UpstreamPool, ticket: str | None) -> UpstreamConnection | None:
-        """The connection, if it leads there and belongs to this session. It is closed when another session
-        comes."""
+    def take(self, pool: UpstreamPool, ticket: str | None) -> UpstreamConnection | None:
+        """The connection, if it leads to the portal of `pool` and belongs to this session. Another session
+        closes it."""
         if pool is not self._pool:
             return None
         if ticket != self._ticket:

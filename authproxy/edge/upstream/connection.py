@@ -1,8 +1,8 @@
-"""One connection to a portal: sends a request, reads the answer with llhttp, and says what arrives to the
-exchange that uses it.
+"""One connection to a portal: sends a request, reads the answer with llhttp, and reports what arrives to the
+transfer that uses it.
 
-Framing follows RFC 9112 §6.3. An answer that ends before its length or last chunk is never reported complete,
-and what two readers could frame in two ways is reported as broken.
+Framing follows RFC 9112 §6.3. An answer that ends before its length or last chunk is never reported as
+complete. An answer that two readers could frame in two ways is reported as broken.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from authproxy.edge.upstream import plain_answer
 from authproxy.edge.upstream.plain_answer import PlainAnswer
 
 _LARGEST_HEAD: Final = 256 * 1024
-"""Bytes that a portal may send before a final answer's body begins, and in trailers: a broken portal must not
+"""Bytes that a portal may send before the body of a final answer, and in trailers. A broken portal must not
 fill our memory."""
 _VERSIONS: Final = frozenset({"1.1", "1.0"})
 _NOWHERE: Final = -1
 _IDLE_TIMEOUT: Final = re.compile(rb"HTTP/1\.[01] 408 ")
-"""What some servers say on a connection that has rested too long, before they close it: unasked, and no
-attack."""
+"""Some servers send this on an idle connection before they close it. It is unasked, but no attack."""
 _PHRASE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _CHALLENGES: Final = frozenset({b"www-authenticate", b"proxy-authenticate"})
 _NO_PARSER: Final = httptools.HttpResponseParser(None)
@@ -33,29 +32,29 @@ _NO_PARSER: Final = httptools.HttpResponseParser(None)
 
 
 class AnswerReader(Protocol):
-    """What a connection tells the exchange that uses it, in this order; `answer_failed` may come at any time
-    and ends it."""
+    """What a connection reports to the transfer that uses it, in this order. `answer_failed` may come at any
+    time and is the last report."""
 
     def answer_whole(self, plain: PlainAnswer, body: bytes) -> None:
-        """Instead of all the others: a plain answer that came in one piece."""
+        """A plain answer came in one piece. Nothing else is reported then."""
         ...
 
     def answer_began(self, head: AnswerHead) -> None: ...
     def answer_body(self, piece: bytes) -> None: ...
     def answer_ended(self, trailers: Fields) -> None: ...
-    def answer_rests(self) -> None:
-        """What has arrived so far has been told: nothing more comes in this turn of the loop."""
+    def answer_paused(self) -> None:
+        """Nothing more comes in this turn of the loop."""
         ...
 
-    def answer_failed(self, found: str, *, is_broken_http: bool) -> None: ...
+    def answer_failed(self, cause: str, *, is_broken_http: bool) -> None: ...
     def tunnel_bytes(self, piece: bytes) -> None: ...
     def tunnel_ended(self) -> None: ...
     def request_may_flow(self, *, flows: bool) -> None: ...
 
 
 class AnswerHead:
-    """Status, fields and framing of an answer. `length` is None where only chunks or the end of the
-    connection tell."""
+    """Status, fields and framing of an answer. `length` is None if chunks or the end of the connection tell
+    the end."""
 
     __slots__ = (
         "fields",
@@ -75,26 +74,25 @@ class AnswerHead:
         self.phrase = phrase
         self.fields = fields
         self.lines: bytes | None = None
-        """The fields as they go to the client, where nothing had to be taken apart."""
+        """The fields as lines for the client; None if they were parsed into `fields`."""
         self.length: int | None = None
         self.is_chunked = False
         self.is_endless = False
-        """Whether it is of a kind that goes on until somebody ends it (an event stream)."""
+        """Whether it goes on until one side ends it (an event stream)."""
         self.has_body = True
         self.has_date = False
         self.is_http_1_0 = False
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """Belongs to one exchange at a time; between two it is idle in the pool, where anything that arrives
+    """Belongs to one transfer at a time. Between two it is idle in the pool; anything that arrives there
     closes it."""
 
     __slots__ = (
-        "_after_size",
         "_answer",
         "_before_answer",
+        "_defect",
         "_fields",
-        "_found",
         "_is_head_request",
         "_is_paused",
         "_is_tunnel",
@@ -103,6 +101,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_phrase",
         "_pool",
         "_reader",
+        "_size_behind_chunk_header",
         "_transport",
         "idle_since",
         "is_authenticated",
@@ -125,30 +124,30 @@ class UpstreamConnection(asyncio.Protocol):
         self._is_tunnel = False
         self._is_paused = False
         self._before_answer = 0
-        self._after_size = _NOWHERE
-        """About how much has arrived behind the size of a chunk while none of the chunk's own bytes has.
-        After the last chunk, which has none, these are the trailers."""
-        self._found: str | None = None
-        """What is wrong with the answer, found where the parser cannot be stopped."""
+        self._size_behind_chunk_header = _NOWHERE
+        """About how many bytes have arrived behind the size of a chunk before any byte of the chunk. The last
+        chunk has no bytes, so there these are the trailers. -1 elsewhere."""
+        self._defect: str | None = None
+        """What is wrong with the answer. It is noted during the parsing, which cannot be stopped."""
         self.is_open = False
         self.is_reusable = pool.reuses
         self.is_long = False
         """Whether it counts among the pool's streams."""
         self.is_authenticated = False
-        """Whether somebody has authenticated on it: nobody else may use it any more."""
+        """Whether somebody has authenticated on it, so that nobody else may use it any more."""
         self.idle_since = 0.0
         self.served = 0
 
-    # What the exchange asks.
+    # What the transfer asks.
 
     def begin(self, reader: AnswerReader, head: bytes, *, is_head_request: bool) -> None:
         """Sends a request head; the answer goes to `reader`."""
         self._reader = reader
         self._is_head_request = is_head_request
-        self._found = None
+        self._defect = None
         self._answer = None
         self._before_answer = 0
-        self._after_size = _NOWHERE
+        self._size_behind_chunk_header = _NOWHERE
         self.served += 1
         self._transport.write(head)
 
@@ -166,7 +165,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def end(self) -> None:
-        """Ends a tunnel. What was written is still sent."""
+        """Ends a tunnel, after what was written has been sent."""
         reader, self._reader = self._reader, None
         self.is_reusable = False
         self._transport.close()
@@ -174,7 +173,7 @@ class UpstreamConnection(asyncio.Protocol):
             reader.tunnel_ended()
 
     def abandon(self) -> None:
-        """Ends the use of this connection before the answer is complete: it cannot serve anybody else."""
+        """Ends the use before the answer is complete. The connection is cut and serves nobody else."""
         self._reader = None
         self.is_reusable = False
         self._transport.abort()
@@ -187,8 +186,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_open = False
-        # The parser knows this connection: without the knot both are freed now, not when the collector comes
-        # by.
+        # The parser knows this connection. Without this reference both are freed now, not when the garbage
+        # collector runs.
         self._parser = _NO_PARSER
         reader, self._reader = self._reader, None
         self._pool.lost(self)
@@ -204,7 +203,8 @@ class UpstreamConnection(asyncio.Protocol):
             )
 
     def eof_received(self) -> bool:
-        # The transport closes now and says so a turn later: nobody may be given this connection in between.
+        # The transport closes now and reports that a turn later. In between the pool must not hand this
+        # connection out.
         self.is_reusable = False
         return False
 
@@ -219,19 +219,18 @@ class UpstreamConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         reader = self._reader
         if reader is None:
-            # Nobody asked: an answer without a request is an attack on the next one (response queue
-            # poisoning).
+            # Response queue poisoning: an answer without a request is an attack on the next request.
             if not _IDLE_TIMEOUT.match(data):
-                self._unasked()
+                self._unasked_bytes()
             self.is_reusable = False
             self._transport.abort()
         elif self._is_tunnel:
             reader.tunnel_bytes(data)
         elif self._left > len(data):
-            # In the middle of a body of known length there is nothing to parse: bytes go on as they came.
+            # In the middle of a body of known length there is nothing to parse.
             self._left -= len(data)
             reader.answer_body(data)
-            reader.answer_rests()
+            reader.answer_paused()
         else:
             plain = (
                 None
@@ -243,11 +242,10 @@ class UpstreamConnection(asyncio.Protocol):
             else:
                 self._parse(data)
             if self._reader is not None:
-                self._reader.answer_rests()
+                self._reader.answer_paused()
 
     def _pass(self, plain: PlainAnswer, data: bytes, reader: AnswerReader) -> None:
-        """An answer that need not be taken apart. The parser has not seen it and stays ready for the next
-        one."""
+        """Reports a plain answer. The parser has not seen it and is ready for the next one."""
         if len(data) - plain.body_at == plain.length:
             self._reader = None
             self.resume()
@@ -282,23 +280,23 @@ class UpstreamConnection(asyncio.Protocol):
             self.abandon()
             raise
         except httptools.HttpParserError:
-            if self._after_size != _NOWHERE and self._found is None:
+            if self._size_behind_chunk_header != _NOWHERE and self._defect is None:
                 self._end_without_trailers()
             else:
                 self._fail("the portal's answer is not HTTP")
         else:
-            if self._found is not None:
-                self._fail(self._found)
+            if self._defect is not None:
+                self._fail(self._defect)
             elif self._reader is not None and self._answer is None and self._before_answer > _LARGEST_HEAD:
                 self._fail("the head of the portal's answer is too large")
-            elif self._after_size != _NOWHERE:
-                self._after_size += len(data)
-                if self._after_size > _LARGEST_HEAD:
+            elif self._size_behind_chunk_header != _NOWHERE:
+                self._size_behind_chunk_header += len(data)
+                if self._size_behind_chunk_header > _LARGEST_HEAD:
                     self._end_without_trailers()
 
     def _end_without_trailers(self) -> None:
-        """The answer is complete with its last chunk (RFC 9112 §7.1). What follows cannot be read, and
-        nothing else will be."""
+        """RFC 9112 §7.1: the answer is complete with its last chunk. What follows cannot be read, so the
+        connection is not used again."""
         self.is_reusable = False
         self._end([])
 
@@ -306,16 +304,16 @@ class UpstreamConnection(asyncio.Protocol):
         piece, rest = data[: self._left], data[self._left :]
         self._left = 0
         if rest:
-            self._unasked()
-        # The parser was left behind in the middle of this body.
+            self._unasked_bytes()
+        # The old parser is still in the middle of this body.
         self._parser = httptools.HttpResponseParser(self)
         if self._reader is not None:
             self._reader.answer_body(piece)
             self._end([])
 
-    def _unasked(self) -> None:
-        """Bytes that belong to no answer. The portal may send such bytes again, perhaps while somebody else
-        waits for an answer."""
+    def _unasked_bytes(self) -> None:
+        """Bytes that belong to no answer have arrived. The portal may send such bytes again, perhaps while
+        somebody else waits for an answer."""
         self.is_reusable = False
         if not self._transport.is_closing():
             self._pool.spoke_unasked()
@@ -326,19 +324,19 @@ class UpstreamConnection(asyncio.Protocol):
         if first and self._reader is not None:
             self._reader.tunnel_bytes(first)
 
-    def _fail(self, found: str) -> None:
+    def _fail(self, cause: str) -> None:
         reader, self._reader = self._reader, None
         self.is_reusable = False
         self._transport.abort()
         if reader is not None:
-            reader.answer_failed(found, is_broken_http=True)
+            reader.answer_failed(cause, is_broken_http=True)
 
     def _end(self, trailers: Fields) -> None:
         reader, self._reader = self._reader, None
         self._answer = None
-        self._after_size = _NOWHERE
-        # The client may have stopped the reading with the last piece; the next exchange must find the
-        # connection flowing.
+        self._size_behind_chunk_header = _NOWHERE
+        # The client may have stopped the reading at the last piece. For the next transfer, reading must be
+        # on.
         self.resume()
         if reader is not None:
             reader.answer_ended(trailers)
@@ -351,9 +349,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if self._reader is None:
-            # The first bytes of an answer that nobody asked for: they would be taken for the beginning of
-            # somebody's next one.
-            self._unasked()
+            # These bytes begin an answer without a request. They would be taken for the beginning of the next
+            # answer.
+            self._unasked_bytes()
         self._fields = []
         self._phrase = b""
 
@@ -374,33 +372,34 @@ class UpstreamConnection(asyncio.Protocol):
         version = self._parser.get_http_version()
         head.is_http_1_0 = version == "1.0"
         if version not in _VERSIONS:
-            self._found = "the portal's answer is of another version of HTTP"
+            self._defect = "the portal's answer is of another version of HTTP"
             return
         if (
             status < 100
             or not _PHRASE.fullmatch(self._phrase)
             or (status == 101 and not self._parser.should_upgrade())
         ):
-            self._found = "the portal's status line is malformed, or switches to no protocol"
+            self._defect = "the portal's status line is malformed, or switches to no protocol"
             return
         if status >= 200:
             self._frame(head)
-            if self._found is not None:
+            if self._defect is not None:
                 return
             self._answer = head
             if not head.has_body and self._may_have_body(head):
                 self.is_reusable = False
         reader.answer_began(head)
         if self._is_head_request and status >= 200:
-            # llhttp would wait for the body that a HEAD answer announces and does not have.
+            # RFC 9112 §6.3: an answer to HEAD has no body. llhttp would wait for the one that its head
+            # announces.
             self._parser = httptools.HttpResponseParser(self)
             self._end([])
 
     @staticmethod
     def _may_have_body(answer: AnswerHead) -> bool:
-        """Whether the portal may send a body behind an answer that has none (to HEAD, 204, 304). It would be
-        read as the answer to the next request, which may be somebody else's, and it may come at any time. So
-        only the head counts, not how long nothing has come."""
+        """Whether the portal may send a body behind an answer that must not have one (to HEAD, 204, 304). It
+        would be read as the answer to the next request, which may be somebody else's. It may come at any
+        time, so only the head is judged and no pause proves anything."""
         if answer.is_chunked or answer.length:
             return True
         return answer.length is None and answer.status not in {204, 304}
@@ -413,10 +412,10 @@ class UpstreamConnection(asyncio.Protocol):
                 head.length = int(digits) if digits.isdigit() else None
             elif length_of_name == 17 and name.lower() == b"transfer-encoding":
                 head.is_chunked = True
-                # Blanks behind a value are no part of it (RFC 9110 §5.5). A tab stays: behind one, llhttp
-                # knows no chunks.
+                # RFC 9110 §5.5: blanks behind a value are no part of it. A tab stays, because llhttp does not
+                # recognise `chunked` before one.
                 if value.rstrip(b" ").lower() != b"chunked":
-                    self._found = "the portal's answer has a transfer coding other than chunked"
+                    self._defect = "the portal's answer has a transfer coding other than chunked"
             elif length_of_name == 4 and name.lower() == b"date":
                 head.has_date = True
             elif length_of_name == 12 and name.lower() == b"content-type":
@@ -431,16 +430,16 @@ class UpstreamConnection(asyncio.Protocol):
             self.is_reusable = False
 
     def on_chunk_header(self) -> None:
-        self._after_size = 0
+        self._size_behind_chunk_header = 0
 
     def on_body(self, piece: bytes) -> None:
-        self._after_size = _NOWHERE
+        self._size_behind_chunk_header = _NOWHERE
         reader, answer = self._reader, self._answer
         if reader is None or answer is None:
             self.is_reusable = False
             return
         if answer.length is not None and len(piece) < answer.length:
-            # The rest is counted, not parsed.
+            # The rest is only counted.
             self._left = answer.length - len(piece)
         reader.answer_body(piece)
 
@@ -450,6 +449,8 @@ class UpstreamConnection(asyncio.Protocol):
 
 
 class ConnectionOwner(Protocol):
+    """What a connection uses of its pool, which creates it and so stands above it."""
+
     @property
     def reuses(self) -> bool:
         """Whether a connection may serve more than one request."""

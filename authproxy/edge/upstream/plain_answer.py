@@ -1,9 +1,9 @@
-"""PURE: the short way through most answers: a whole head of HTTP/1.1 with a Content-Length and nothing that
+"""PURE: a fast way for most answers: a complete head of HTTP/1.1 with a Content-Length and nothing that
 concerns the connection.
 
-Its fields go to the client as the bytes that came, without a callback for each (llhttp's way). The grammar is
-checked all the same (RFC 9112 §4, §5: tokens, no folding, no control characters); whatever is not plain, or
-not whole, is left to llhttp: this never decides that an answer is wrong.
+Its fields go to the client as the bytes that came. llhttp would call back for every field. The grammar is
+checked here, too (RFC 9112 §4, §5: tokens, no folding, no control characters). An answer that is not plain or
+not complete is left to llhttp. This module never decides that an answer is wrong.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 _ALLOWED: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 (?!204|304)([2-5][0-9]{2}) [\t\x20-\x7e\x80-\xff]*")
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-# Whatever says something about the connection, who is authenticated on it, the framing or our cookies.
+# Fields about the connection, who is authenticated on it, the framing, or our cookies.
 _CONCERNS_US: Final = re.compile(
     rb"transfer-encoding|set-cookie|upgrade|keep-alive|te|trailer|proxy-[a-z-]+|http2-settings|www-authenticate"
 )
@@ -25,15 +25,15 @@ _IS_LENGTH: Final = 2
 _IS_CONNECTION: Final = 3
 _IS_NOT_PLAIN: Final = 4
 _IS_DATE: Final = 5
-# By spelling, so that a line costs one look-up; portals use a few dozen, and a strange one's inventions must
-# not fill the memory.
+# By spelling, so that a line costs one look-up. Portals use a few dozen spellings; the tables are bounded,
+# because a strange portal could send ever new ones.
 _status_lines: Final[dict[bytes, int]] = {}
 _meanings: Final[dict[bytes, int]] = {}
 
 
 class PlainAnswer:
-    """`status_line` is without its end; `lines` are the fields without Connection and Content-Length, each
-    ended by CRLF; the body begins at `body_at`."""
+    """`status_line` has no line end; `lines` are the fields except Connection and Content-Length, each ended
+    by CRLF; the body begins at `body_at`."""
 
     __slots__ = ("body_at", "has_date", "length", "lines", "status", "status_line")
 
@@ -53,14 +53,14 @@ class PlainAnswer:
 
 
 def read(data: bytes) -> PlainAnswer | None:
-    """The plain answer at the beginning of `data`, of whose body no more than its length may be there. None
-    for every other."""
+    """The plain answer at the beginning of `data`; None if it is not plain, or if more follows than its
+    body."""
     end = data.find(b"\r\n\r\n")
     if end < 0:
         return None
     head = data[:end]
     fields = head.split(b"\r\n")
-    # Only what parts the lines may be left: neither a control character nor a CR or LF of its own.
+    # Only the line ends may be left: no other control character, and no single CR or LF.
     if len(head.translate(None, _ALLOWED)) != 2 * len(fields) - 2:
         return None
     status_line = fields[0]
@@ -70,7 +70,7 @@ def read(data: bytes) -> PlainAnswer | None:
     digits: bytes | None = None
     connection: bytes | None = None
     has_date = False
-    kept: list[bytes] = []
+    passed: list[bytes] = []
     for index in range(1, len(fields)):
         line = fields[index]
         name, colon, value = line.partition(b":")
@@ -80,11 +80,11 @@ def read(data: bytes) -> PlainAnswer | None:
         if meaning == _UNKNOWN:
             meaning = _meaning_of(name)
         if meaning == _PASSES:
-            kept.append(line)
+            passed.append(line)
         elif meaning == _IS_LENGTH and digits is None:
             digits = value.strip()
         elif meaning == _IS_DATE:
-            kept.append(line)
+            passed.append(line)
             has_date = True
         elif meaning == _IS_CONNECTION and connection is None:
             connection = value.strip()
@@ -94,12 +94,12 @@ def read(data: bytes) -> PlainAnswer | None:
     length = _length(digits, connection)
     if len(data) - body_at > length:
         return None
-    kept.append(b"")
-    return PlainAnswer(status, status_line, b"\r\n".join(kept), length, body_at, has_date=has_date)
+    passed.append(b"")
+    return PlainAnswer(status, status_line, b"\r\n".join(passed), length, body_at, has_date=has_date)
 
 
 def _length(digits: bytes | None, connection: bytes | None) -> int:
-    """The length of the body; -1 if it is not told, or the connection does not stay."""
+    """The length of the body; -1 if the head does not tell it, or the portal closes the connection."""
     if (
         digits is None
         or not digits.isdigit()
@@ -111,7 +111,7 @@ def _length(digits: bytes | None, connection: bytes | None) -> int:
 
 
 def _status_of(line: bytes) -> int:
-    """The status; 0 for an answer that is not plain."""
+    """The status; 0 if the answer is not plain."""
     match = _STATUS_LINE.fullmatch(line)
     status = int(match[1]) if match is not None else 0
     if len(_status_lines) < 256:

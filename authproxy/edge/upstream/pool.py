@@ -1,8 +1,8 @@
-"""Keep-alive connections to one portal: hands out the one that rested least, opens new ones within a limit,
-and lets the rest expire.
+"""Keep-alive connections to one portal: hands out the one that was used last, opens new ones within a limit,
+and closes those that were idle too long.
 
-Connections are never shared between portals, and never reused after anything but a complete exchange. One on
-which somebody has authenticated serves only the client connection that has it (see `personal`).
+Connections are never shared between portals, and reused only after a complete exchange. A connection on which
+somebody has authenticated serves only the client connection that has it (see `authenticated_connection`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from authproxy.edge.rules.via import Via
 from authproxy.edge.upstream.connection import UpstreamConnection
 
 _REUSES_AGAIN_AFTER: Final = 600.0
-"""Seconds without unasked bytes after which a portal's connections are used more than once again."""
-_NOBODY: Final = Via()
+"""Seconds without unasked bytes after which a portal's connections are reused again."""
+_NO_VIA: Final = Via()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +39,13 @@ class Upstream:
 class UpstreamUnreachable(Exception):  # noqa: N818
     """No connection to the portal. `is_timeout` tells 504 from 502."""
 
-    def __init__(self, found: str, *, is_timeout: bool) -> None:
-        super().__init__(found)
+    def __init__(self, cause: str, *, is_timeout: bool) -> None:
+        super().__init__(cause)
         self.is_timeout = is_timeout
 
 
 class PoolUse:
-    """How many connections of a pool do what at the moment, and how many requests wait for one."""
+    """What the connections of a pool do at the moment, and how many requests wait for one."""
 
     __slots__ = ("idle", "in_use", "long", "waiting")
 
@@ -75,7 +75,7 @@ class UpstreamPool:
         upstream_streams: int = 0,
         reuses: bool = True,
         names: Resolver | None = None,
-        via: Via = _NOBODY,
+        via: Via = _NO_VIA,
     ) -> None:
         self.via = via
         self._names = names or Resolver()
@@ -88,7 +88,7 @@ class UpstreamPool:
         self._idle: deque[UpstreamConnection] = deque()
         self._open: set[UpstreamConnection] = set()
         self._authenticated: dict[UpstreamConnection, None] = {}
-        """Those that rest for their one client, in order."""
+        """Idle connections that wait for their one client, oldest first."""
         self._connecting = 0
         self._long = 0
         self._is_distrusted = False
@@ -119,7 +119,7 @@ class UpstreamPool:
         )
 
     def take_idle(self, now: float) -> UpstreamConnection | None:
-        """A connection that waits in the pool, if there is one. `now` is the loop's time."""
+        """An idle connection, if there is one. `now` is the loop's time."""
         idle = self._idle
         while idle:
             connection = idle.pop()
@@ -133,14 +133,13 @@ class UpstreamPool:
         return None
 
     async def connect(self) -> UpstreamConnection:
-        """A new connection, or one that becomes free while the limit is reached. Raises
-        UpstreamUnreachable."""
+        """A new connection, or one that becomes free if the limit is reached. Raises UpstreamUnreachable."""
         try:
             async with asyncio.timeout(self._connect_timeout):
                 while self._is_full():
                     if self._authenticated:
-                        # It is better that one person authenticates to the portal again than that another
-                        # waits for a connection that rests.
+                        # One person authenticates to the portal again. That is better than if another waits
+                        # although a connection is idle.
                         self._evict(next(iter(self._authenticated)))
                     connection = await self._wait_for_turn()
                     if connection is not None:
@@ -200,19 +199,20 @@ class UpstreamPool:
         return connection
 
     def give_back(self, connection: UpstreamConnection, now: float) -> None:
-        """After a complete exchange: the connection waits for the next one, if both sides allow it."""
+        """Takes a connection back after a complete exchange. It waits for the next one if both sides allow
+        it."""
         if connection.is_long:
             self._shorten(connection)
         if connection.is_open and connection.is_reusable:
             connection.idle_since = now
-            # Handed from one to the next, not through the pool: who comes later must not overtake who waits.
+            # A waiting request gets it directly. Through the pool, a later request could overtake.
             if not self._wake_next(connection):
                 self._idle.append(connection)
         else:
             self._discard(connection)
 
     def keep_authenticated(self, connection: UpstreamConnection, now: float) -> bool:
-        """As `give_back`, but the connection waits for whoever has it. False if it is closed instead."""
+        """As `give_back`, but the connection waits for its own client only. False if it is closed instead."""
         if connection.is_long:
             self._shorten(connection)
         if not (connection.is_open and connection.is_reusable) or self._waiting:
@@ -223,7 +223,7 @@ class UpstreamPool:
         return True
 
     def take_authenticated(self, connection: UpstreamConnection) -> bool:
-        """Whether a connection that was kept is still there; it is in use then."""
+        """Takes a connection that `keep_authenticated` has kept. False if it is not there any more."""
         if connection not in self._authenticated:
             return False
         del self._authenticated[connection]
@@ -233,7 +233,7 @@ class UpstreamPool:
         return False
 
     def drop_authenticated(self, connection: UpstreamConnection) -> None:
-        """Closes a connection that was kept: its client connection has gone."""
+        """Closes a connection that was kept, because its client connection has gone."""
         if connection in self._authenticated:
             self._evict(connection)
 
@@ -242,8 +242,8 @@ class UpstreamPool:
         self._discard(connection)
 
     def prolong(self, connection: UpstreamConnection) -> None:
-        """The exchange on this connection lasts: it leaves its place to another request while there is room
-        among the streams."""
+        """The exchange on this connection takes long. If there is room among the streams, it counts there,
+        and another request gets its place."""
         if not connection.is_long and connection.is_open and self._long < self._streams:
             connection.is_long = True
             self._long += 1
@@ -256,8 +256,8 @@ class UpstreamPool:
             connection.is_reusable = False
 
     def spoke_unasked(self) -> None:
-        """A connection has brought bytes that belong to no answer. Others may do so too, in the wrong moment:
-        none is used again."""
+        """A connection has brought bytes that belong to no answer. Others may do so too, at the wrong moment,
+        so no connection is reused."""
         self.unasked += 1
         self._is_distrusted = True
         self._distrusted_since = None
@@ -277,10 +277,12 @@ class UpstreamPool:
         self._wake_next(None)
 
     def expire(self, now: float) -> None:
-        """Closes connections that rested too long; called now and then."""
+        """Closes connections that were idle too long. Called about once a second."""
         while self._idle and now - self._idle[0].idle_since >= self._idle_timeout:
             self._discard(self._idle.popleft())
-        for connection in [one for one in self._authenticated if now - one.idle_since >= self._idle_timeout]:
+        for connection in [
+            kept for kept in self._authenticated if now - kept.idle_since >= self._idle_timeout
+        ]:
             self._evict(connection)
         if self._is_distrusted:
             if self._distrusted_since is None:
@@ -299,7 +301,8 @@ class UpstreamPool:
             connection.abandon()
 
     def _wake_next(self, connection: UpstreamConnection | None) -> bool:
-        """Gives who waits longest a connection, or the chance to open one. False if nobody waits."""
+        """Gives the request that waits longest a connection, or the chance to open one. False if none
+        waits."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
