@@ -32,7 +32,6 @@ from authproxy.web.logout import LogoutPages
 from authproxy.web.middlewares import REFUSAL_PATH, answering_failures, in_context, securing
 from authproxy.web.navigations import Navigations
 from authproxy.web.pages import PREFIX, Links, Pages
-from authproxy.web.proofs import Proofs
 from authproxy.web.rates import Rates
 from authproxy.web.refusals import PAGES, Refusals, particulars_in
 from authproxy.web.refused_sign_ins import PLACE, RefusalSeals, RefusedSignIns
@@ -40,6 +39,7 @@ from authproxy.web.request_context import NO_PORTAL, PortalPresentation
 from authproxy.web.request_keys import CONTEXT
 from authproxy.web.session_page import SessionPages
 from authproxy.web.step_up import StepUpPages
+from authproxy.web.step_up_answers import StepUpAnswers
 from authproxy.web.templating import templates
 
 LARGEST_FORM = 16 * 1024
@@ -178,10 +178,12 @@ def _step_up_routes(
     services: Services, pages: Pages, refusals: Refusals, limiting: Limiting, navigations: Navigations
 ) -> list[web.RouteDef]:
     step_up_services = services.step_up
-    proofs = Proofs(refusals=refusals, audit=services.audit, metrics=services.metrics, clock=services.clock)
+    answers = StepUpAnswers(
+        refusals=refusals, audit=services.audit, metrics=services.metrics, clock=services.clock
+    )
     step_up = StepUpPages(
         step_ups=step_up_services.step_ups,
-        proofs=proofs,
+        answers=answers,
         pages=pages,
         refusals=refusals,
         audit=services.audit,
@@ -236,7 +238,7 @@ def _refusal(refusals: Refusals) -> Handler:
             status=int(status) if is_error else None,
             retry="",
             about=particulars_in(request.headers),
-            return_to=request[CONTEXT].portal.place(
+            return_to=request[CONTEXT].portal.return_to(
                 unquote(request.headers.get("X-Authproxy-Return-To", ""))
             ),
         )

@@ -32,9 +32,9 @@ from authproxy.telemetry.audit import Audit, Event
 from authproxy.web import return_to
 from authproxy.web.forms import submitted
 from authproxy.web.pages import Pages, see
-from authproxy.web.proofs import sign_in_first
 from authproxy.web.refusals import Refused
 from authproxy.web.request_keys import CONTEXT
+from authproxy.web.step_up_answers import sign_in_first
 from authproxy.web.visits import visit_of
 
 _GROUP: Final = 4

@@ -22,10 +22,10 @@ from authproxy.identity.session import Session
 from authproxy.telemetry.audit import Audit
 from authproxy.web.forms import submitted
 from authproxy.web.pages import Pages
-from authproxy.web.proofs import onward, sign_in_first
 from authproxy.web.refusals import Refusals
 from authproxy.web.request_keys import CONTEXT
-from authproxy.web.visits import place_of, visit_of
+from authproxy.web.step_up_answers import go_on, sign_in_first
+from authproxy.web.visits import visit_of, visit_query
 
 _MOST_SHOWN: Final = 40
 _LONGEST_SHOWN: Final = 200
@@ -74,7 +74,7 @@ class HeldRequestPages:
             request,
             "step_up_send.html",
             here="step-up/send",
-            keep=place_of(visit),
+            keep=visit_query(visit),
             address=_cut(preview.target),
             action=request[CONTEXT].portal.origin + preview.target,
             name=visit.held,
@@ -92,7 +92,7 @@ class HeldRequestPages:
             return sign_in_first(request, visit.return_to)
         if visit.held is not None:
             await self._held_requests.discard(visit.held, session)
-        return onward(request, visit.return_to, None)
+        return go_on(request, visit.return_to, None)
 
     async def _session(self, visit: Visit) -> Session | None:
         current = await self._sessions.current(

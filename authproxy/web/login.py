@@ -24,9 +24,9 @@ from authproxy.telemetry.metrics import Metrics
 from authproxy.web import cookies, return_to
 from authproxy.web.forms import cookie_fields, submitted
 from authproxy.web.pages import Pages
-from authproxy.web.proofs import Proofs, log_trouble, onward
 from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, Refused
 from authproxy.web.request_keys import CONTEXT
+from authproxy.web.step_up_answers import StepUpAnswers, go_on, log_failure
 from authproxy.web.visits import visit_of
 
 
@@ -58,7 +58,7 @@ class LoginPages:
         self._sessions = sessions
         self._pages = pages
         self._refusals = refusals
-        self._proofs = Proofs(refusals=refusals, audit=audit, metrics=metrics, clock=clock)
+        self._answers = StepUpAnswers(refusals=refusals, audit=audit, metrics=metrics, clock=clock)
         self._audit = audit
         self._metrics = metrics
         self._clock = clock
@@ -69,7 +69,7 @@ class LoginPages:
         round in circles."""
         portal = request[CONTEXT].portal
         now = self._clock()
-        place = request[RETURN_TO] = portal.place(request.query.get("rt"))
+        place = request[RETURN_TO] = portal.return_to(request.query.get("rt"))
         ticket = cookies.ticket_in(cookie_fields(request))
         if (
             await self._sessions.current(portal_id=portal.portal_id, ticket_text=ticket.value, now=now)
@@ -110,7 +110,7 @@ class LoginPages:
         attempt."""
         context = request[CONTEXT]
         fields = await submitted(request, self._audit)
-        place = request[RETURN_TO] = context.portal.place(fields.get("rt"))
+        place = request[RETURN_TO] = context.portal.return_to(fields.get("rt"))
         method = fields.get("method")
         if method not in self._ways or method not in context.portal.sign_in:
             self._record_refusal(Reason.METHOD_NOT_ALLOWED_HERE)
@@ -161,7 +161,7 @@ class LoginPages:
 
     async def _ended(self, request: web.Request, outcome: SignInOutcome) -> web.Response:
         portal = request[CONTEXT].portal
-        place = portal.place(outcome.return_to)
+        place = portal.return_to(outcome.return_to)
         match outcome:
             case SignedIn():
                 if outcome.is_new_link:
@@ -174,15 +174,15 @@ class LoginPages:
                     answer.headers.add(hdrs.SET_COOKIE, cookies.removing(cookies.LEFT))
                 return answer
             case AlreadySignedIn():
-                return onward(request, place, outcome.held)
+                return go_on(request, place, outcome.held)
             case SteppedUp():
-                return self._proofs.approved(request, outcome)
+                return self._answers.approved(request, outcome)
             case NotProved():
-                return self._proofs.refused(request, outcome, route=outcome.route)
+                return self._answers.refused(request, outcome, route=outcome.route)
             case SignInRefused():
                 self._record_register(outcome)
                 self._record_refusal(outcome.reason, person=outcome.person, detail=outcome.found or None)
-                log_trouble(outcome.reason, outcome.found)
+                log_failure(outcome.reason, outcome.found)
                 return self._refusals.answer(
                     request, outcome.reason, return_to=place, about=_particulars(outcome)
                 )

@@ -94,7 +94,7 @@ class RefusedSignIns:
             or not _is_for(refused, _browser_of(request))
         ):
             return see(request, "login")
-        place = context.portal.place(refused.told.return_to)
+        place = context.portal.return_to(refused.told.return_to)
         if abs(self._clock() - refused.at) > _LIVES_FOR:
             return see(request, "login", {"rt": place})
         # The code for the help desk is that of the request which was refused: the log knows it by that.

@@ -59,7 +59,7 @@ class PortalPresentation:
     accepts_encoded_slash: bool = False
     accepts_encoded_percent: bool = False
 
-    def place(self, text: str | None) -> str:
+    def return_to(self, text: str | None) -> str:
         """The place on the portal that `text` names (`return_to.safe`)."""
         return return_to.safe(
             text,

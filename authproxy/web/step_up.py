@@ -26,10 +26,10 @@ from authproxy.telemetry.metrics import Metrics
 from authproxy.web import cookies, return_to
 from authproxy.web.forms import cookie_fields, submitted
 from authproxy.web.pages import Pages, see
-from authproxy.web.proofs import Proofs, onward, seconds_until, sign_in_first
 from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, Refused
 from authproxy.web.request_keys import CONTEXT
-from authproxy.web.visits import place_of, visit_of
+from authproxy.web.step_up_answers import StepUpAnswers, go_on, seconds_until, sign_in_first
+from authproxy.web.visits import visit_of, visit_query
 
 _CHALLENGE_STAYS_OPEN: Final = frozenset(
     {Reason.CODE_WRONG, Reason.STEP_UP_TOO_OFTEN, Reason.SENDER_UNAVAILABLE}
@@ -45,7 +45,7 @@ class StepUpPages:
         self,
         *,
         step_ups: StepUpChallenges,
-        proofs: Proofs,
+        answers: StepUpAnswers,
         pages: Pages,
         refusals: Refusals,
         audit: Audit,
@@ -54,7 +54,7 @@ class StepUpPages:
         random_text: Callable[[int], str],
     ) -> None:
         self._step_ups = step_ups
-        self._proofs = proofs
+        self._answers = answers
         self._pages = pages
         self._refusals = refusals
         self._audit = audit
@@ -72,7 +72,7 @@ class StepUpPages:
         if demand is None:
             return sign_in_first(request, visit.return_to)
         if demand.is_met:
-            return onward(request, demand.return_to, demand.held)
+            return go_on(request, demand.return_to, demand.held)
         if not demand.is_readable:
             return self._refusals.answer(request, Reason.REQUEST_CANNOT_BE_BOUND, return_to=visit.return_to)
         return self._choice(request, visit, demand)
@@ -111,14 +111,17 @@ class StepUpPages:
     def _choice(self, request: web.Request, visit: Visit, demand: Demand) -> web.Response:
         if demand.blocked_until is not None:
             wait = seconds_until(demand.blocked_until, visit.now)
-            blocked = Particulars(wait=wait, step_up=place_of(visit), ways=demand.offers)
+            blocked = Particulars(wait=wait, step_up=visit_query(visit), ways=demand.offers)
             return self._refusals.answer(
                 request, Reason.STEP_UP_BLOCKED, return_to=visit.return_to, about=blocked
             )
         if not demand.offers:
             needs_own = demand.change is not None and not demand.change.is_first
             impossible = Particulars(
-                lacking=demand.lacking, withheld=demand.withheld, needs_own=needs_own, step_up=place_of(visit)
+                lacking=demand.lacking,
+                withheld=demand.withheld,
+                needs_own=needs_own,
+                step_up=visit_query(visit),
             )
             return self._refusals.answer(
                 request, Reason.STEP_UP_IMPOSSIBLE, return_to=visit.return_to, about=impossible
@@ -128,7 +131,7 @@ class StepUpPages:
             request,
             "step_up.html",
             here="step-up",
-            keep=place_of(visit) | ({"lost": "yes"} if is_lost else {}),
+            keep=visit_query(visit) | ({"lost": "yes"} if is_lost else {}),
             demand=demand,
             path=return_to.shown(visit.return_to),
             is_lost=is_lost,
@@ -161,7 +164,7 @@ class StepUpPages:
             case None:
                 return sign_in_first(request, visit.return_to)
             case SteppedUp():
-                return self._proofs.approved(request, outcome)
+                return self._answers.approved(request, outcome)
             case Pending():
                 return _see_challenge(request, visit, outcome.standing.challenge.challenge_id)
             case NotProved():
@@ -170,7 +173,7 @@ class StepUpPages:
                 assert_never(outcome)
 
     async def _not_proved(self, request: web.Request, visit: Visit, outcome: NotProved) -> web.Response:
-        self._proofs.record(outcome)
+        self._answers.record(outcome)
         standing = outcome.standing
         is_open = standing is not None and standing.state_at(visit.now) is State.PENDING
         if (
@@ -180,7 +183,7 @@ class StepUpPages:
             and request[CONTEXT].is_page_load
         ):
             return _see_challenge(request, visit, standing.challenge.challenge_id, said=outcome.reason.value)
-        return self._proofs.told(
+        return self._answers.refusal_page(
             request, outcome, route=visit.route, ways=await self._methods_left(request, visit, outcome)
         )
 
@@ -202,7 +205,7 @@ class StepUpPages:
         if outcome is None:
             return sign_in_first(request, visit.return_to)
         if isinstance(outcome, NotProved):
-            return self._proofs.told(request, outcome, route=visit.route)
+            return self._answers.refusal_page(request, outcome, route=visit.route)
         challenge = outcome.standing.challenge
         request[RETURN_TO] = challenge.return_to
         return_query = {
@@ -239,7 +242,9 @@ def _see_challenge(
     request: web.Request, visit: Visit, challenge_id: str, *, said: str | None = None
 ) -> web.Response:
     return see(
-        request, "step-up", {"c": challenge_id, **place_of(visit), **({} if said is None else {"said": said})}
+        request,
+        "step-up",
+        {"c": challenge_id, **visit_query(visit), **({} if said is None else {"said": said})},
     )
 
 

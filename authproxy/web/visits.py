@@ -25,7 +25,7 @@ def visit_of(
     request is none. `browser` is the flow cookie that the answer will set."""
     context, held = request[CONTEXT], cookie_fields(request)
     route, name = said.get("for", ""), said.get("held", "")
-    place = request[RETURN_TO] = context.portal.place(said.get("rt"))
+    place = request[RETURN_TO] = context.portal.return_to(said.get("rt"))
     return Visit(
         portal_id=context.portal.portal_id,
         ticket_text=cookies.ticket_in(held).value,
@@ -41,7 +41,7 @@ def visit_of(
     )
 
 
-def place_of(visit: Visit, *, return_to: str | None = None) -> dict[str, str]:
+def visit_query(visit: Visit, *, return_to: str | None = None) -> dict[str, str]:
     """What a link or a form of ours says to stay with the same place: the query that `visit_of` reads."""
     known = {
         "rt": visit.return_to if return_to is None else return_to,

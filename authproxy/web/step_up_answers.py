@@ -27,7 +27,7 @@ _ONE_MINUTE: Final = timedelta(minutes=1)
 _OF_THE_PROVIDER: Final = frozenset({Reason.PROVIDER_REFUSED, Reason.PROVIDER_ANSWER_INVALID})
 
 
-class Proofs:
+class StepUpAnswers:
     def __init__(
         self, *, refusals: Refusals, audit: Audit, metrics: Metrics, clock: Callable[[], datetime]
     ) -> None:
@@ -40,14 +40,14 @@ class Proofs:
         """Counts the proof, which has been recorded before it counted, and leads on: back to the place, or to
         the page that shows the request which waits."""
         self._metrics.step_ups[proved.method, "approved"] += 1
-        answer = onward(request, proved.return_to, proved.held)
+        answer = go_on(request, proved.return_to, proved.held)
         answer.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.TICKET, proved.ticket_text))
         return answer
 
     def refused(self, request: web.Request, outcome: NotProved, *, route: str | None = None) -> web.Response:
         """Records why nothing was proved, and tells the person. The session is as it was."""
         self.record(outcome)
-        return self.told(request, outcome, route=route)
+        return self.refusal_page(request, outcome, route=route)
 
     def record(self, outcome: NotProved) -> None:
         event, detail = Event.CHALLENGE_REFUSED, outcome.found or None
@@ -73,9 +73,9 @@ class Proofs:
         ):  # later answers find it so
             self._audit.record(Event.CHALLENGE_EXHAUSTED, session=session, method=method)
         self._metrics.step_ups[outcome.method or "", outcome.reason] += 1
-        log_trouble(outcome.reason, outcome.found)
+        log_failure(outcome.reason, outcome.found)
 
-    def told(
+    def refusal_page(
         self,
         request: web.Request,
         outcome: NotProved,
@@ -85,7 +85,7 @@ class Proofs:
     ) -> web.Response:
         """The page or the problem for what was not proved; `route` is the one that demands the proof, where
         it is known, and `ways` are what can be proved meanwhile."""
-        place = request[CONTEXT].portal.place(outcome.return_to)
+        place = request[CONTEXT].portal.return_to(outcome.return_to)
         known = route if outcome.standing is None else outcome.standing.challenge.route
         way = {"rt": place, "for": known, "held": outcome.held}
         about = Particulars(
@@ -97,7 +97,7 @@ class Proofs:
         return self._refusals.answer(request, outcome.reason, return_to=place, about=about)
 
 
-def log_trouble(reason: Reason, found: str) -> None:
+def log_failure(reason: Reason, found: str) -> None:
     """Logs an end of a sign-in or of a proof that operators should know of: an outage, or a provider that
     says no or what cannot be believed. `found` holds no secret."""
     if PAGES[reason][1] == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -106,10 +106,10 @@ def log_trouble(reason: Reason, found: str) -> None:
         logger("web").warning("provider.refused", reason=reason.value, error=found)
 
 
-def onward(request: web.Request, place: str, held: str | None) -> web.Response:
+def go_on(request: web.Request, place: str, held: str | None) -> web.Response:
     """303 to where somebody goes who has proved what was asked."""
     context = request[CONTEXT]
-    place = context.portal.place(place)
+    place = context.portal.return_to(place)
     if held is not None:
         return see(request, "step-up/send", {"held": held, "rt": place})
     return web.Response(status=303, headers={hdrs.LOCATION: context.portal.origin + place})
