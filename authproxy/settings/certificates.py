@@ -15,48 +15,49 @@ from authproxy.settings.value_types import Day, Duration, File, Form, Size, Text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationSettings:
-    """How it is found out whether a certificate has been revoked. Addresses of `ldap:` are never asked."""
+    """Where the gateway asks whether a certificate is revoked. It never asks `ldap:` addresses."""
 
     allowed_hosts: Annotated[
         tuple[Text, ...],
         Field(
-            description="Hosts (`host` or `host:port`) that may be asked when a certificate names them for "
-            "its OCSP responder or its list. They must be public addresses."
+            description="Hosts (`host` or `host:port`) that may be asked if a certificate names them for "
+            "its OCSP responder or its list. Their addresses must be public."
         ),
     ] = ("acldap.nlb.si",)
     moved: Annotated[
         dict[str, Text],
-        Field(
-            description="How an address in certificates begins, and what is asked instead of that beginning."
-        ),
+        Field(description="Beginnings of addresses in certificates, and their replacements."),
     ] = field(default_factory=dict)
     ocsp_url: Annotated[
-        Text | None, Field(description="The OCSP responder to ask, whatever certificates name.")
+        Text | None, Field(description="The OCSP responder to ask, regardless of the certificate.")
     ] = None
     crl_urls: Annotated[
-        tuple[Text, ...], Field(description="Lists (DER or PEM) to keep at hand, whatever certificates name.")
+        tuple[Text, ...],
+        Field(description="Revocation lists (DER or PEM) to fetch, regardless of the certificates."),
     ] = ()
-    timeout: Annotated[
-        Duration, Field(description="The longest that one question may take; a person waits for it.")
-    ] = timedelta(seconds=5)
+    timeout: Annotated[Duration, Field(description="Time limit of one question; a person waits for it.")] = (
+        timedelta(seconds=5)
+    )
     max_stale: Annotated[
         Duration,
         Field(
-            description="How long after its own end the last good answer still counts while its source is "
-            "away. 0: not at all."
+            description="How long the last valid answer still counts after it has expired, while its "
+            "source is away. 0: not at all."
         ),
     ] = timedelta(0)
     refresh_every: Annotated[
         Duration,
         Field(
-            description="How old a list at hand may become before it is fetched again, if it does not end "
-            "sooner. A revocation that is only in a list counts after this time at the latest."
+            description="Age at which a revocation list is fetched again, unless it expires sooner. A "
+            "revocation that only a list contains counts after this time at the latest."
         ),
     ] = timedelta(hours=1)
-    largest_list: Annotated[Size, Field(description="The largest list that is read.")] = 8 * 1024 * 1024
+    largest_list: Annotated[Size, Field(description="Largest revocation list that is read.")] = (
+        8 * 1024 * 1024
+    )
     sessions_checked_every: Annotated[
         Duration,
-        Field(description="How often it is asked about the certificates of people who are signed in."),
+        Field(description="How often the certificates of signed-in people are checked."),
     ] = timedelta(minutes=5)
 
 
@@ -70,37 +71,37 @@ class AcnlbSettings:
         Form("`https://host[:port]`"),
         Field(
             pattern=r"^https://[^/?#@\s]+/?$",
-            description="Where browsers show their certificate, as they see it: a host or a port of its "
-            "own, because a browser keeps its choice of a certificate for the whole of both.",
+            description="Address at which browsers show their certificate: a host or a port of its own, "
+            "because a browser uses a chosen certificate for the whole host and port.",
         ),
     ]
     listen: Annotated[
         Text,
         Field(
-            description="The listener behind `url`: `address:port` or, for a terminator on this machine, "
-            "`unix:/path`."
+            description="The listener behind `url`: `address:port`, or `unix:/path` for a front proxy on "
+            "this machine."
         ),
     ] = "127.0.0.1:8444"
     tls: Annotated[
         TlsSettings | None,
-        Field(description="The certificate of the host of `url`; with `presented_by: listener`."),
+        Field(description="The TLS certificate of `url`'s host, with `presented_by: listener`."),
     ] = None
     presented_by: Annotated[
         Literal["listener", "rfc9440", "nginx", "ingress_nginx", "traefik", "envoy", "apache", "haproxy"],
         Field(
-            description="`listener`: the gateway ends TLS and asks for the certificate. Otherwise the one "
-            "form in which a terminator of TLS in front of the listener passes certificates on."
+            description="`listener`: the gateway itself ends TLS and asks for the certificate. Other "
+            "values: the form in which a front proxy that ends TLS passes certificates on."
         ),
     ] = "listener"
     trusted_terminators: Annotated[
         tuple[Text, ...],
         Field(
-            description="Addresses or networks of that terminator; nobody else is answered. Peers on a Unix "
-            "socket are trusted by the permissions of the socket (`server.unix_socket_mode`)."
+            description="Addresses or networks of that front proxy; nobody else is answered. Peers on a "
+            "Unix socket are trusted because of the socket's permissions (`server.unix_socket_mode`)."
         ),
     ] = ()
     certificate_header: Annotated[
-        Text | None, Field(description="Header with the certificate; unset: the usual one of `presented_by`.")
+        Text | None, Field(description="Header with the certificate; unset: the default for `presented_by`.")
     ] = None
     chain_header: Annotated[
         Text | None, Field(description="Header with the rest of the chain, with `rfc9440`.")
@@ -108,47 +109,56 @@ class AcnlbSettings:
     verify_header: Annotated[
         Text | None,
         Field(
-            description="Header with the terminator's own verdict, which must then be there and be a success."
+            description="Header with the front proxy's own verdict. If set, the verdict must be present "
+            "and be a success."
         ),
     ] = None
     root_file: Annotated[
         File,
-        Field(
-            description="ACNLB RootCA in PEM or DER: what certificates must lead to. Nothing else is trusted."
-        ),
+        Field(description="ACNLB RootCA in PEM or DER, the only trust anchor of certificates."),
     ]
     sub_ca_file: Annotated[
         File,
-        Field(description="ACNLB SubCA in PEM or DER: browsers may send their own certificate without it."),
+        Field(
+            description="ACNLB SubCA in PEM or DER, because browsers may send their certificate without it."
+        ),
     ]
     accepted_policies: Annotated[
         tuple[Text, ...],
-        Field(description="A certificate must state one of these policies. Empty: whatever it states."),
+        Field(description="A certificate must contain one of these policies. Empty: any."),
     ] = tuple(sorted(ACNLB_PERSONS))
     seal_policies: Annotated[
-        tuple[Text, ...], Field(description="Policies of seals: no person signs in with such a certificate.")
+        tuple[Text, ...], Field(description="Policies of seals; nobody can sign in with such a certificate.")
     ] = tuple(sorted(ACNLB_SEALS))
     requires_key_usage: Annotated[
-        bool, Field(description="Whether a key usage must be stated; a stated one always counts.")
+        bool,
+        Field(
+            description="Whether a certificate must contain a key usage. If it contains one, it "
+            "always counts."
+        ),
     ] = False
     requires_extended_key_usage: Annotated[
-        bool, Field(description="Whether an extended key usage must be stated; a stated one always counts.")
+        bool,
+        Field(
+            description="Whether a certificate must contain an extended key usage. If it contains "
+            "one, it always counts."
+        ),
     ] = False
     believes_tax_numbers: Annotated[
         bool,
         Field(
-            description="Whether a `TINSI-` serial number in the subject also says who it is: whoever has "
-            "that tax number in the register. Otherwise only certificates that the register "
-            "names sign anybody in."
+            description="Whether a `TINSI-` serial number in the subject also identifies a person: the "
+            "one with this tax number in the register. Otherwise only certificates in the register sign "
+            "anybody in."
         ),
     ] = False
-    level: Annotated[
-        Level, Field(description="The level of trust of whoever signs in with a certificate.")
-    ] = Level.MEDIUM
-    warn_from: Annotated[Day, Field(description="From this day on people are told to move to Rekono.")] = (
+    level: Annotated[Level, Field(description="Level of trust of people who sign in with a certificate.")] = (
+        Level.MEDIUM
+    )
+    warn_from: Annotated[Day, Field(description="From this day on, pages tell people to move to Rekono.")] = (
         date(2027, 6, 28)
     )
     stop_at: Annotated[
-        Day, Field(description="From this day on (0:00 UTC) nobody signs in with a certificate.")
+        Day, Field(description="From this day on (0:00 UTC), nobody can sign in with a certificate.")
     ] = date(2028, 6, 28)
     revocation: RevocationSettings = field(default_factory=RevocationSettings)

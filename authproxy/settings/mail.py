@@ -28,13 +28,12 @@ class MailSettings:
     allows_plaintext: Annotated[
         bool,
         Field(
-            description="Whether `tls: none` may lead to another machine: letters can then be read on the "
-            "way."
+            description="Whether `tls: none` may lead to another machine. Mail can then be read in transit."
         ),
     ] = False
     user: Annotated[
         Text | None,
-        Field(description="The name by which the mail server knows this gateway. Unset: it asks for none."),
+        Field(description="User name at the mail server. Unset: no authentication."),
     ] = None
     password: Annotated[Secret | None, Field(description="The password of `user`.")] = None
     sender: Annotated[
@@ -42,16 +41,16 @@ class MailSettings:
         Form("mailbox such as `varni-prehod@bankart.si`"),
         Field(
             pattern=r"^[^\s\"(),:;<>@\[\\\]]{1,64}@[^\s\"(),:;<>@\[\\\]]{1,255}$",
-            description="The mailbox that letters come from.",
+            description="Sender's address.",
         ),
     ]
     ca_file: Annotated[
         File | None,
         Field(
-            description="Certificate authority that the mail server's certificate must come from. Unset: the "
-            "system's."
+            description="Certificate authority that must have issued the mail server's certificate. "
+            "Unset: the system's."
         ),
     ] = None
-    timeout: Annotated[
-        Duration, Field(description="The longest that one step of handing a letter over may take.")
-    ] = timedelta(seconds=5)
+    timeout: Annotated[Duration, Field(description="Time limit of one step of sending a mail.")] = timedelta(
+        seconds=5
+    )

@@ -22,29 +22,27 @@ class OnePassSettings:
         Form("`https://host[:port]/path`"),
         Field(
             pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$",
-            description="Where the service takes enrolments and notifications.",
+            description="Address of the service for enrolments and notifications.",
         ),
     ]
     allows_plaintext: Annotated[
         bool,
         Field(
-            description="Whether `http://` may lead to another machine: notifications can then be read on "
-            "the way."
+            description="Whether `http://` may lead to another machine. Notifications can then be read "
+            "in transit."
         ),
     ] = False
-    api_key: Annotated[
-        Secret, Field(description="What the service knows this gateway by, sent as a bearer token.")
-    ]
-    name: Annotated[Text, Field(description="What phones call this gateway.")] = (
+    api_key: Annotated[Secret, Field(description="The gateway's key at the service, sent as a bearer token.")]
+    name: Annotated[Text, Field(description="Name of this gateway on phones.")] = (
         "Bankart Varni Spletni Prehod"
     )
-    timeout: Annotated[
-        Duration, Field(description="The longest that one question may take; a person waits for it.")
-    ] = timedelta(seconds=5)
+    timeout: Annotated[Duration, Field(description="Time limit of one question; a person waits for it.")] = (
+        timedelta(seconds=5)
+    )
     ca_file: Annotated[
         File | None,
         Field(
-            description="Certificate authority that the service's certificate must come from. Unset: the "
-            "system's."
+            description="Certificate authority that must have issued the service's certificate. Unset: "
+            "the system's."
         ),
     ] = None

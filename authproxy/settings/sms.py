@@ -18,26 +18,31 @@ _BODY = '{"sender": "{sender}", "recipient": "{recipient}", "text": "{text}"}'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmsSuccessSettings:
-    """Which answers of an HTTP gateway mean that it has the message."""
+    """Answers that mean that the SMS gateway has accepted the message."""
 
-    statuses: Annotated[tuple[int, ...], Field(min_length=1, description="HTTP statuses.")] = (200, 201, 202)
+    statuses: Annotated[tuple[int, ...], Field(min_length=1, description="HTTP statuses of success.")] = (
+        200,
+        201,
+        202,
+    )
     pointer: Annotated[
         str | None,
         Form("JSON pointer"),
         Field(
             pattern=r"^/",
-            description="JSON pointer (RFC 6901) to a value that must be there too, such as `/status`.",
+            description="JSON pointer (RFC 6901) to a value that must also be present, such as `/status`.",
         ),
     ] = None
     values: Annotated[
-        tuple[Text, ...], Field(description="One of these it must be. Empty: anything but null and false.")
+        tuple[Text, ...],
+        Field(description="Accepted values at `pointer`. Empty: anything but null and false."),
     ] = ()
     id_pointer: Annotated[
         str | None,
         Form("JSON pointer"),
         Field(
             pattern=r"^/",
-            description="JSON pointer to the gateway's own name for the message, such as `/message_id`.",
+            description="JSON pointer to the SMS gateway's identifier of the message, such as `/message_id`.",
         ),
     ] = None
 
@@ -46,20 +51,23 @@ class SmsSuccessSettings:
 class SmsSignatureSettings:
     """A signature over the body: HMAC-SHA-256."""
 
-    header: Annotated[Text, Field(description="The header that carries it.")]
+    header: Annotated[Text, Field(description="Header with the signature.")]
     key: Annotated[Secret, Field(description="The key that is shared with the gateway.")]
-    encoding: Annotated[Literal["hex", "base64"], Field(description="How it is written.")] = "hex"
-    prefix: Annotated[str, Field(description="What stands before it, such as `sha256=`.")] = ""
+    encoding: Annotated[Literal["hex", "base64"], Field(description="Encoding of the signature.")] = "hex"
+    prefix: Annotated[str, Field(description="Text before the signature, such as `sha256=`.")] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmsReportSettings:
-    """Where an HTTP gateway tells what became of a message. It is asked a few times within minutes, for the
+    """Delivery reports of an HTTP gateway. The gateway asks for them a few times within minutes, for the
     metrics."""
 
     url: Annotated[
         Text,
-        Field(description="Asked by GET; `{message_id}` is replaced by what stood at `success.id_pointer`."),
+        Field(
+            description="Address to ask by GET; `{message_id}` is replaced by the value at "
+            "`success.id_pointer`."
+        ),
     ]
     pointer: Annotated[
         str,
@@ -67,7 +75,7 @@ class SmsReportSettings:
         Field(pattern=r"^/", description="JSON pointer to the state, such as `/status`."),
     ] = "/status"
     delivered: Annotated[
-        tuple[Text, ...], Field(description="States of a message that has arrived, in any case.")
+        tuple[Text, ...], Field(description="States of a message that has arrived (upper or lower case).")
     ] = ("delivered",)
     failed: Annotated[tuple[Text, ...], Field(description="States of a message that will not arrive.")] = (
         "failed",
@@ -80,28 +88,28 @@ class SmsReportSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSmsSettings:
-    """A gateway that is asked over HTTP. Nothing of a message goes into the URL: URLs are written down
-    everywhere."""
+    """An SMS gateway with an HTTP interface. Nothing of a message goes into the URL, because many programs
+    log URLs."""
 
-    url: Annotated[Text, Field(description="Where messages are handed over, by POST.")]
+    url: Annotated[Text, Field(description="Address to which messages are sent, by POST.")]
     allows_plaintext: Annotated[
         bool,
         Field(
-            description="Whether `http://` may lead to another machine: codes can then be read on the way."
+            description="Whether `http://` may lead to another machine. Codes can then be read in transit."
         ),
     ] = False
     content_type: Annotated[
         Text,
         Field(
-            description="JSON, `application/x-www-form-urlencoded`, XML or `text/plain`: how values are "
-            "written in `body`."
+            description="JSON, `application/x-www-form-urlencoded`, XML or `text/plain`. It decides how "
+            "values are escaped in `body`."
         ),
     ] = "application/json"
     body: Annotated[
         Text,
         Field(
-            description="The body. `{recipient}`, `{text}`, `{sender}` and `{reference}` are filled in; in "
-            "JSON they stand inside of quotation marks."
+            description="The body. `{recipient}`, `{text}`, `{sender}` and `{reference}` are replaced; "
+            "in JSON they must be inside quotation marks."
         ),
     ] = _BODY
     headers: Annotated[dict[str, Text], Field(description="Further headers, without secrets.")] = field(
@@ -127,9 +135,9 @@ class HttpSmsSettings:
     reference_header: Annotated[
         Text | None,
         Field(
-            description="A header by which the gateway knows a message that it is handed again after its "
-            "answer was lost, such as `Idempotency-Key`. Unset: a person may then get the same "
-            "code twice."
+            description="Header by which the SMS gateway recognises a message that is sent again after "
+            "its answer was lost, such as `Idempotency-Key`. Unset: a person may then get the same code "
+            "twice."
         ),
     ] = None
     success: SmsSuccessSettings = field(default_factory=SmsSuccessSettings)
@@ -137,37 +145,37 @@ class HttpSmsSettings:
     ca_file: Annotated[
         File | None, Field(description="Certificate authority of the gateway. Unset: the system's.")
     ] = None
-    certificate_file: Annotated[
-        File | None, Field(description="Certificate that is shown to the gateway.")
-    ] = None
-    key_file: Annotated[File | None, Field(description="Its private key.")] = None
-    timeout: Annotated[Duration, Field(description="The longest that one try may take.")] = timedelta(
-        seconds=4
+    certificate_file: Annotated[File | None, Field(description="Client certificate for the SMS gateway.")] = (
+        None
     )
+    key_file: Annotated[File | None, Field(description="Its private key.")] = None
+    timeout: Annotated[Duration, Field(description="Time limit of one try.")] = timedelta(seconds=4)
     tries: Annotated[
         int,
-        Field(ge=1, le=5, description="Tries where trying again may help: no answer, 408, 425, 429, 5xx."),
+        Field(
+            ge=1,
+            le=5,
+            description="Number of tries, if trying again may help: no answer, 408, 425, 429, 5xx.",
+        ),
     ] = 2
     deadline: Annotated[
-        Duration, Field(description="The longest that all tries together may take; a person waits for it.")
+        Duration, Field(description="Time limit of all tries together; a person waits for it.")
     ] = timedelta(seconds=8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmppSettings:
-    """A message centre that speaks SMPP 3.4. One connection is kept open to it."""
+    """A message centre that speaks SMPP 3.4. The gateway keeps one connection to it open."""
 
     host: Annotated[Text, Field(description="Its name or address.")]
     port: Annotated[int, Field(ge=1, le=65535, description="Its port.")] = 2775
     system_id: Annotated[
         str,
-        Field(
-            min_length=1, max_length=15, description="The name that the message centre knows this gateway by."
-        ),
+        Field(min_length=1, max_length=15, description="The message centre's name for this gateway."),
     ]
     password: Annotated[Secret, Field(description="Password, at most 8 characters long by the standard.")]
     system_type: Annotated[
-        str, Field(max_length=12, description="The kind of system, if the message centre wants one.")
+        str, Field(max_length=12, description="System type, if the message centre demands one.")
     ] = ""
     bind: Annotated[
         Literal["transceiver", "transmitter"],
@@ -176,38 +184,38 @@ class SmppSettings:
     long_messages: Annotated[
         Literal["parts", "payload"],
         Field(
-            description="How a text is sent that is too long for one message: in parts, which telephones "
-            "join, or whole, in `message_payload`, for the message centre to cut."
+            description="How to send a text that is too long for one message: in parts, which telephones "
+            "join, or whole in `message_payload`, which the message centre splits."
         ),
     ] = "parts"
     alphabet: Annotated[
         Literal["automatic", "ucs2"],
         Field(
-            description="`automatic`: the alphabet of telephones (GSM 03.38) for texts that it can write, "
-            "otherwise UCS-2. `ucs2`: for a message centre whose default alphabet is another."
+            description="`automatic`: the GSM alphabet (GSM 03.38) if it can express the text, otherwise "
+            "UCS-2. `ucs2`: for a message centre with another default alphabet."
         ),
     ] = "automatic"
     recipient_form: Annotated[
         Literal["+", "00", "digits"],
         Field(description="How numbers are written: `+386…`, `00386…` or `386…`."),
     ] = "digits"
-    tls: Annotated[bool, Field(description="Whether the connection is one of TLS.")] = False
+    tls: Annotated[bool, Field(description="Whether the connection uses TLS.")] = False
     allows_plaintext: Annotated[
         bool,
         Field(
-            description="Whether a connection without TLS may lead to another machine, for one that runs "
+            description="Whether a connection without TLS may lead to another machine, for example "
             "through a tunnel."
         ),
     ] = False
     ca_file: Annotated[
         File | None, Field(description="Certificate authority of the message centre. Unset: the system's.")
     ] = None
-    enquire_every: Annotated[Duration, Field(description="How often a silent connection is tried.")] = (
-        timedelta(seconds=30)
+    enquire_every: Annotated[
+        Duration, Field(description="How often a silent connection is tested (`enquire_link`).")
+    ] = timedelta(seconds=30)
+    deadline: Annotated[Duration, Field(description="Time limit of a message, connecting included.")] = (
+        timedelta(seconds=8)
     )
-    deadline: Annotated[
-        Duration, Field(description="The longest that a message may take, connecting included.")
-    ] = timedelta(seconds=8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,10 +228,10 @@ class SmsGatewaySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmsRestSettings:
-    """When a gateway that fails is asked after all others, until one message finds it at work again."""
+    """When an SMS gateway that fails is asked only after all others, until it accepts a message again."""
 
-    after: Annotated[int, Field(ge=1, le=100, description="Failures in a row.")] = 3
-    lasts: Annotated[Duration, Field(description="For how long.")] = timedelta(seconds=30)
+    after: Annotated[int, Field(ge=1, le=100, description="Failures in a row that begin the rest.")] = 3
+    lasts: Annotated[Duration, Field(description="Duration of the rest.")] = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,15 +243,14 @@ class SmsSettings:
         Form("up to 11 letters and digits, or a number"),
         Field(
             pattern=r"^(?:[A-Za-z0-9][A-Za-z0-9 ._-]{0,10}|\+?[0-9]{3,15})$",
-            description="Who they come from: up to 11 letters and digits, or a number.",
+            description="Sender of the text messages: up to 11 letters and digits, or a number.",
         ),
     ]
     gateways: Annotated[
         dict[GatewayName, SmsGatewaySettings],
         Field(
             min_length=1,
-            description="Gateways by short name, in the order in which they are asked: the first that takes "
-            "a message has it.",
+            description="Gateways by short name, in order: the first one that accepts a message sends it.",
         ),
     ]
     rest: SmsRestSettings = field(default_factory=SmsRestSettings)

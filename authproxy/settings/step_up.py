@@ -23,16 +23,14 @@ class CodeSettings:
     """One-time codes that the gateway sends."""
 
     digits: Annotated[int, Field(ge=6, le=10, description="Digits of a code.")] = 6
-    lives_for: Annotated[Duration, Field(description="How long a code is good; at most 10 minutes.")] = (
+    lives_for: Annotated[Duration, Field(description="How long a code is valid; at most 10 minutes.")] = (
         timedelta(minutes=5)
     )
-    tries: Annotated[
-        int, Field(ge=1, le=5, description="Answers that one challenge takes, right or wrong.")
-    ] = 5
-    again_after: Annotated[Duration, Field(description="How long a person waits before another message.")] = (
-        timedelta(seconds=60)
-    )
-    per_hour: Annotated[int, Field(ge=1, le=20, description="Messages to one person within an hour.")] = 5
+    tries: Annotated[int, Field(ge=1, le=5, description="Answers to one challenge, right or wrong.")] = 5
+    again_after: Annotated[
+        Duration, Field(description="How long a person must wait before another message.")
+    ] = timedelta(seconds=60)
+    per_hour: Annotated[int, Field(ge=1, le=20, description="Messages to one person per hour.")] = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,39 +41,42 @@ class PushSettings:
         timedelta(minutes=2)
     )
     per_ten_minutes: Annotated[
-        int, Field(ge=1, le=10, description="Notifications to one person within ten minutes.")
+        int, Field(ge=1, le=10, description="Notifications to one person per ten minutes.")
     ] = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockSettings:
-    """Wrong codes of people and addresses. A block closes codes and no other method, ends by itself, and each
-    lasts twice as long."""
+    """Blocks after wrong codes of a person or from an address. A block closes codes and no other method. It
+    ends by itself, and each lasts twice as long as the one before."""
 
     after: Annotated[
         int,
         Field(
-            ge=1, le=5, description="Wrong codes of one person in a row, over all challenges, before a block."
+            ge=1,
+            le=5,
+            description="Wrong codes of one person in a row, over all challenges, that lead to a block.",
         ),
     ] = 5
     after_from_address: Annotated[
         int,
         Field(
-            ge=5, description="Wrong codes from one address in a row before it is blocked: offices share one."
+            ge=5,
+            description="Wrong codes from one address in a row that lead to a block of the "
+            "address. Higher, because offices share an address.",
         ),
     ] = 30
     lasts: Annotated[Duration, Field(description="How long the first block lasts.")] = timedelta(minutes=15)
-    at_most: Annotated[Duration, Field(description="How long a block lasts at most.")] = timedelta(hours=24)
+    at_most: Annotated[Duration, Field(description="Longest duration of a block.")] = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldRequestSettings:
-    """Forms that were sent when a fresh proof was missing: kept, shown after the proof, and sent once."""
+    """Forms that were submitted without the demanded proof. They are kept, shown after the proof, and sent
+    once."""
 
-    size: Annotated[Size, Field(description="The largest body that is kept, in bytes. 0 keeps none.")] = (
-        256 * 1024
-    )
-    types: Annotated[tuple[Text, ...], Field(description="Content types that are kept.")] = (
+    size: Annotated[Size, Field(description="Largest body to keep, in bytes. 0: none is kept.")] = 256 * 1024
+    types: Annotated[tuple[Text, ...], Field(description="Content types to keep.")] = (
         "application/x-www-form-urlencoded",
         "multipart/form-data",
         "text/plain",
@@ -91,14 +92,13 @@ _BY_LEVEL: dict[LevelName, tuple[StepUpMethod, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepUpSettings:
-    """A fresh proof inside a session, where a portal demands one."""
+    """Fresh proofs inside a session, for portals that demand them."""
 
     levels: Annotated[
         dict[LevelName, tuple[StepUpMethod, ...]],
         Field(
-            description="Which methods a person of each level of trust may use. Signing in again at Rekono "
-            "is always one of them for whoever has an account there. Your table replaces the one "
-            "shown."
+            description="Methods that people of each level of trust may use. People with a Rekono "
+            "account may also sign in there again. Your table replaces the one shown."
         ),
     ] = field(default_factory=lambda: dict(_BY_LEVEL))
     codes: CodeSettings = field(default_factory=CodeSettings)
@@ -107,14 +107,17 @@ class StepUpSettings:
     held: HeldRequestSettings = field(default_factory=HeldRequestSettings)
     enrolment_proof_for: Annotated[
         Duration,
-        Field(description="How old the proof may be that comes before somebody adds or removes a method."),
+        Field(
+            description="Greatest age of the proof that a person must give before adding or removing "
+            "a method."
+        ),
     ] = timedelta(minutes=5)
     sms: Annotated[
-        SmsSettings | None, Field(description="Leave it out where no codes are sent by text message.")
+        SmsSettings | None, Field(description="Leave it out if no codes are sent by text message.")
     ] = None
     mail: Annotated[
-        MailSettings | None, Field(description="Leave it out where nobody is told of changes by e-mail.")
+        MailSettings | None, Field(description="Leave it out if nobody is told about changes by e-mail.")
     ] = None
     onepass: Annotated[
-        OnePassSettings | None, Field(description="Leave it out where phones are not notified.")
+        OnePassSettings | None, Field(description="Leave it out if phones are not notified.")
     ] = None
