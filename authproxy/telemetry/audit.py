@@ -34,6 +34,8 @@ _LONGEST = 256
 
 
 class Event(StrEnum):
+    """Every audit event. README.md has their meanings, and a test compares."""
+
     GATEWAY_STARTED = "gateway.started"
     GATEWAY_STOPPED = "gateway.stopped"
     AUDIT_RESUMED = "audit.resumed"
@@ -71,121 +73,6 @@ class Event(StrEnum):
     REQUEST_RELEASED = "request.released"
     ACCESS_DENIED = "access.denied"
     REQUEST_REFUSED = "request.refused"
-
-
-MEANINGS: Mapping[Event, str] = {
-    Event.GATEWAY_STARTED: "The gateway accepts requests.",
-    Event.GATEWAY_STOPPED: "The gateway has answered its last request.",
-    Event.AUDIT_RESUMED: "Events can be written again; `detail` is how many are missing before this line.",
-    Event.ACT_ANNOUNCED: (
-        "A command is about to change something; `operator` is who runs it where, `detail` the command. What "
-        "it did follows with the same `request_id`."
-    ),
-    Event.ACT_ABANDONED: "An announced command has changed nothing, or failed on its way; `detail` says why.",
-    Event.ACT_UNREADABLE: (
-        "Alarm: what the store holds as an operator's act does not open under our keys. Somebody should look."
-    ),
-    Event.KEY_LOADED: (
-        "A key that signs assertions was read and is in use or published; `detail` is its `kid` and place."
-    ),
-    Event.KEY_ROTATED: (
-        "An operator has rotated the keys that sign assertions; `detail` is the `kid` that signs after a "
-        "restart."
-    ),
-    Event.SIGN_IN_BEGUN: (
-        "A browser was sent to the provider, or to where certificates are shown; `method` says which."
-    ),
-    Event.SIGN_IN_REFUSED: "A sign-in signed nobody in; `reason` says why.",
-    Event.CERTIFICATE_ACCEPTED: (
-        "A certificate holds; `detail` is its SHA-256 and who says that it is not revoked. With the `reason` "
-        "`revocation_unavailable` nobody could say so, and the portal lets that pass."
-    ),
-    Event.CERTIFICATE_REFUSED: (
-        "A certificate was shown, or none, and signs nobody in; `detail` is its SHA-256 and the rule, or, "
-        "with the `reason` `revocation_unavailable`, who could not be asked."
-    ),
-    Event.SESSION_STARTED: "A person signed in and received a session.",
-    Event.SESSION_ENDED: (
-        "A session ended by its own person (`by` is `person`) or by time (`by` is `time`, and `detail` "
-        "`idle` or `absolute`)."
-    ),
-    Event.SESSION_REVOKED: (
-        "A session was ended from elsewhere; `by` is `operator`, `provider`, `person` (from another "
-        "browser), `authority` (which has revoked the certificate) or `gateway` (which could not write down "
-        "that it began). With the `reason` `account_withdrawn` the provider was asked and does not stand for "
-        "the account any more."
-    ),
-    Event.SESSION_UNREADABLE: (
-        "Alarm: what lies in the store under the name of a session does not open. Its person is signed out. "
-        "Somebody has written into the store, a key of `sessions.keys` was dropped too early, or a ticket "
-        "was forged."
-    ),
-    Event.PROVIDER_LOGOUT_ACCEPTED: (
-        "The provider said who has signed out there; `detail` is how many sessions ended, and what named "
-        "them."
-    ),
-    Event.PROVIDER_LOGOUT_REFUSED: (
-        "A logout token must not be believed, and nothing ended; `detail` says why."
-    ),
-    Event.PERSON_IMPORTED: (
-        "A list was taken over into the register of people; `detail` says how many were added, changed and "
-        "removed. Who was removed, or has another tax number now, has lost what they had enrolled."
-    ),
-    Event.PERSON_BLOCKED: (
-        "An operator has blocked a person, or the account of somebody outside the register; their sessions "
-        "have ended."
-    ),
-    Event.PERSON_UNBLOCKED: (
-        "An operator has let a blocked person in again, or made the gateway forget their wrong answers; "
-        "`detail` says which."
-    ),
-    Event.PERSON_LINKED: (
-        "An account or a certificate now signs in as this person; `by` is `operator`, or `provider` for a "
-        "proven tax number. Of a certificate `detail` is the SHA-256."
-    ),
-    Event.PERSON_UNLINKED: (
-        "An account or a certificate signs in as this person no more; their sessions have ended. `detail` is "
-        "the certificate's SHA-256."
-    ),
-    Event.PEOPLE_EXPORTED: (
-        "An operator has written the register into a file, with tax numbers; `detail` says how many people."
-    ),
-    Event.PEOPLE_RESEALED: (
-        "An operator has written the register anew under the first key; `detail` says how much of it."
-    ),
-    Event.LINK_REFUSED: (
-        "Alarm: an account states what belongs to somebody else in the register; `detail` says what. "
-        "Somebody should look."
-    ),
-    Event.CHALLENGE_ISSUED: (
-        "A signed-in person was asked for a fresh proof by `method`: a code or a notification was sent, or "
-        "the browser was sent to the provider or to where certificates are shown."
-    ),
-    Event.CHALLENGE_APPROVED: (
-        "The person has proved themselves by `method`, and the session has a new ticket."
-    ),
-    Event.CHALLENGE_REFUSED: "A fresh proof did not come about; `reason` says why.",
-    Event.CHALLENGE_EXHAUSTED: (
-        "The last wrong answer that a challenge takes was given: nobody can answer it any more."
-    ),
-    Event.STEP_UP_BLOCKED: (
-        "An answer was not looked at: the person or the address has given too many wrong ones. `detail` says "
-        "until when."
-    ),
-    Event.METHOD_ENROLLED: "A person has added a `method` for fresh proofs.",
-    Event.METHOD_REMOVED: (
-        "A person has taken a `method` for fresh proofs away, or an operator has (`by`); whose, `person` "
-        "says."
-    ),
-    Event.REQUEST_HELD: "A form that met the demand for a fresh proof is kept for its person.",
-    Event.REQUEST_RELEASED: "The person has seen a kept form and sent it on to the portal.",
-    Event.ACCESS_DENIED: "A signed-in person asked for what their session does not allow.",
-    Event.REQUEST_REFUSED: (
-        "A request could be read in two ways, or was made to look like ours: somebody may be trying "
-        "something."
-    ),
-}
-"""The meaning of every event. `telemetry/README.md` lists the same."""
 
 
 class EventFields(TypedDict, total=False):
