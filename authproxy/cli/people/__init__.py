@@ -1,1 +1,1 @@
-"""The register of people as operators meet it: lists in files, and the commands."""
+"""`authproxy people`: the register of people, its lists in files, and its commands."""

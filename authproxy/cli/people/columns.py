@@ -1,7 +1,7 @@
-"""PURE: the columns of a list of people: how each value is written, and nothing looser.
+"""PURE: the columns of a list of people: in which form each value is written. No other form is accepted.
 
-Every function takes what stands in the list and returns a value that cannot be wrong, or raises ValueError
-with a sentence for the operator, which never repeats what was read.
+Every function takes the text of a cell and returns a valid value, or raises ValueError with a sentence for
+the operator. The sentence never repeats the text.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def phone(text: str) -> str | None:
 
 
 def portals(text: str, known: Collection[str]) -> tuple[str, ...]:
-    """Ids with spaces, commas or `|` between them; `*` for every portal there is and will be."""
+    """Ids with spaces, commas or `|` between them; `*` for every portal, also those of the future."""
     if text == NOTHING:
         return ()
     named = tuple(dict.fromkeys(re.split(r"[\s,|]+", text.strip(" ,|\t")))) if text else ()
@@ -100,7 +100,7 @@ def portals(text: str, known: Collection[str]) -> tuple[str, ...]:
 
 
 def certificates(text: str) -> tuple[CertificateName, ...] | None:
-    """None where nothing is said."""
+    """None for an empty cell."""
     if not text:
         return None
     return (
@@ -109,7 +109,7 @@ def certificates(text: str) -> tuple[CertificateName, ...] | None:
 
 
 def certificate(text: str) -> CertificateName:
-    """One certificate: by its fingerprint, or by serial and issuer."""
+    """A certificate by its fingerprint, or by serial and issuer."""
     serial, at, issuer_text = text.partition("@")
     if not at:
         fingerprint = _hexadecimal(text)
@@ -123,9 +123,9 @@ def certificate(text: str) -> CertificateName:
 
 
 def issuer(text: str) -> str:
-    """The issuer's name in the one spelling in which certificates are looked up."""
+    """The issuer's name in the spelling by which certificates are found."""
     try:
-        # Spaces after a comma are nobody's value, and OpenSSL writes them.
+        # OpenSSL writes a space after each comma, which is no part of a value.
         name_of_issuer = x509.Name.from_rfc4514_string(
             re.sub(r",\s+", ",", text), _NAMES_OF_ATTRIBUTES
         ).rfc4514_string()
@@ -137,7 +137,7 @@ def issuer(text: str) -> str:
 
 
 def blocked(text: str) -> bool | None:
-    """None where nothing is said."""
+    """None for an empty cell."""
     word = text.lower()
     if word and word not in _YES | _NO:
         raise ValueError("is neither yes nor no")

@@ -1,5 +1,5 @@
-"""`authproxy people …`: what an operator says about the register, in words and exit codes. Decides nothing:
-files and flows do."""
+"""`authproxy people`: imports, lists, blocks and unblocks. The other commands of the group have files of
+their own."""
 
 from __future__ import annotations
 
@@ -114,11 +114,11 @@ def import_people(
     if isinstance(outcome, Contradicted):
         print_findings(listed.conflicts(outcome.conflicts))
         sys.exit(FINDINGS)
-    told = (
+    counts = (
         f"{outcome.added} added, {outcome.changed} changed, {outcome.removed} removed, {outcome.unchanged} "
         "as they were"
     )
-    click.echo(f"would be: {told}" if dry_run else f"{told}; {outcome.sessions_ended} sessions ended")
+    click.echo(f"would be: {counts}" if dry_run else f"{counts}; {outcome.sessions_ended} sessions ended")
 
 
 @people.command("list")
@@ -139,8 +139,8 @@ def list_people(portal: str | None, config: Path, *, blocked_accounts: bool, as_
             f"there is no portal {portal}; there are: {', '.join(sorted(settings.portals))}"
         )
     snapshot = on_register(settings, lambda register: register.people.every())
-    found = [member for member in snapshot.members if portal is None or member.may_enter(portal)]
-    rows = [_row(member) for member in sorted(found, key=lambda member: member.member_id)]
+    members = [member for member in snapshot.members if portal is None or member.may_enter(portal)]
+    rows = [_row(member) for member in sorted(members, key=lambda member: member.member_id)]
     if as_json:
         print_json(rows)
         return
@@ -154,20 +154,19 @@ def list_people(portal: str | None, config: Path, *, blocked_accounts: bool, as_
 
 
 def _list_blocked_accounts(settings: Settings, *, as_json: bool) -> None:
-    async def found(register: AuditedRegister) -> list[tuple[BlockedAccount, str]]:
-        return [
-            (each, register.audit_name_of(each.account)) for each in (await register.people.every()).blocked
-        ]
+    async def find(register: AuditedRegister) -> list[tuple[BlockedAccount, str]]:
+        blocked = (await register.people.every()).blocked
+        return [(each, register.audit_name_of(each.account)) for each in blocked]
 
     rows: list[dict[str, object]] = [
         {
-            "issuer": each.account.issuer,
-            "subject": each.account.subject,
-            "blocked": time_text(each.blocked_at),
-            "reason": each.reason or "-",
+            "issuer": blocked.account.issuer,
+            "subject": blocked.account.subject,
+            "blocked": time_text(blocked.blocked_at),
+            "reason": blocked.reason or "-",
             "audit_name": audit_name,
         }
-        for each, audit_name in sorted(on_register(settings, found), key=lambda pair: pair[0].blocked_at)
+        for blocked, audit_name in sorted(on_register(settings, find), key=lambda pair: pair[0].blocked_at)
     ]
     if as_json:
         print_json(rows)
@@ -183,11 +182,11 @@ def _list_blocked_accounts(settings: Settings, *, as_json: bool) -> None:
 def show_person(person: str, config: Path, *, as_json: bool) -> None:
     """Show what the register knows of a person; numbers are masked."""
 
-    async def found(register: AuditedRegister) -> tuple[Member, str] | None:
+    async def find(register: AuditedRegister) -> tuple[Member, str] | None:
         member = await register.people.named(person)
         return None if member is None else (member, register.audit_name_of(member))
 
-    known = on_register(settings_of(config), found)
+    known = on_register(settings_of(config), find)
     if known is None:
         nobody(person)
     details = _details(*known)
@@ -243,29 +242,30 @@ def unblock_person(
     _demand_one_name(person, subject)
     settings = settings_of(config)
     who = whom(settings, person, subject)
-    kept = _what_becomes_of_methods(settings, who, keeps=keeps)
+    methods_outcome = _decide_on_methods(settings, who, keeps=keeps)
     if person is not None:
         outcome = on_register(
             settings,
-            lambda register: register.unblock(person, removes_methods=kept == _REMOVED),
+            lambda register: register.unblock(person, removes_methods=methods_outcome == _REMOVED),
             command="people unblock",
             person=person,
         )
+        was_lifted = outcome is not None and outcome.was_lifted
         say(
             person,
             outcome,
-            f"not blocked; {_forgotten(was_lifted=outcome is not None and outcome.was_lifted)}{kept}",
+            f"not blocked; {_forgotten(was_lifted=was_lifted)}{methods_outcome}",
         )
     elif subject is not None:
         account = account_of(subject)
         lifted = on_register(
             settings,
-            lambda register: register.unblock_account(account, removes_methods=kept == _REMOVED),
+            lambda register: register.unblock_account(account, removes_methods=methods_outcome == _REMOVED),
             command="people unblock --subject",
             person=account,
         )
         state = "not blocked; " if lifted.was_blocked else ""
-        click.echo(f"{subject[1]}: {state}{_forgotten(was_lifted=lifted.was_lifted)}{kept}")
+        click.echo(f"{subject[1]}: {state}{_forgotten(was_lifted=lifted.was_lifted)}{methods_outcome}")
 
 
 @people.command("reseal")
@@ -290,27 +290,28 @@ def _block_account(settings: Settings, subject: tuple[str, str], reason: str | N
 
     account = account_of(subject)
 
-    async def blocked(register: AuditedRegister) -> AccountBlocked | AccountIsOf:
+    async def block(register: AuditedRegister) -> AccountBlocked | AccountIsOf:
         return await register.block_account(account, reason)
 
-    outcome = on_register(settings, blocked, command="people block --subject", person=account)
+    outcome = on_register(settings, block, command="people block --subject", person=account)
     if isinstance(outcome, AccountIsOf):
         belongs_to(subject, outcome.member_id)
     click.echo(f"{subject[1]}: blocked; {outcome.sessions_ended} sessions ended")
 
 
-def _what_becomes_of_methods(settings: Settings, who: Member | Account, *, keeps: bool | None) -> str:
-    """Asks where an operator had blocked somebody who has methods. Wrong codes alone are no reason to ask."""
+def _decide_on_methods(settings: Settings, who: Member | Account, *, keeps: bool | None) -> str:
+    """Whether the person's methods are kept or removed, as words for the message. Asks the operator only if
+    somebody who has methods was blocked by an operator: wrong codes alone cast no doubt on methods."""
     if keeps is not None:
         return _KEPT if keeps else _REMOVED
     if not _is_blocked(settings, who):
         return ""
-    found = on_register(settings, lambda register: register.methods(who))
-    if not found.kinds:
+    methods = on_register(settings, lambda register: register.methods(who))
+    if not methods.kinds:
         return ""
     if not sys.stdin.isatty():
-        raise click.UsageError(f"say --keep-methods or --remove-methods: there are {names_of(found)}")
-    click.echo(f"Enrolled: {names_of(found)}.")
+        raise click.UsageError(f"say --keep-methods or --remove-methods: there are {names_of(methods)}")
+    click.echo(f"Enrolled: {names_of(methods)}.")
     return (
         _KEPT
         if click.confirm("Did the person enrol all of it, and should they keep it?", default=None)
@@ -369,7 +370,7 @@ def _details(member: Member, audit_name: str) -> dict[str, object]:
         "email": member.email,
         "phone": None if member.phone is None else masked(member.phone),
         "portals": list(member.portals),
-        "certificates": [_certificate_words(each) for each in member.certificates],
+        "certificates": [_certificate_words(certificate) for certificate in member.certificates],
         "accounts": [f"{account.subject} at {account.issuer}" for account in member.accounts],
         "blocked": None if member.blocked_at is None else time_text(member.blocked_at),
         "reason": member.block_reason,

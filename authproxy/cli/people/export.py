@@ -38,7 +38,7 @@ def export_people(file: Path, config: Path) -> None:
             members = on_register(settings, lambda register: register.export(), command="people export")
             written.write(_text(members))
     except BaseException:
-        file.unlink()  # half a register must not be taken for one
+        file.unlink()  # nobody must take a part of the register for all of it
         raise
     click.echo(f"{len(members)} people")
 
@@ -49,7 +49,7 @@ def _text(members: tuple[Member, ...]) -> str:
     text = io.StringIO()
     rows = csv.writer(text, delimiter=";", lineterminator="\n")
     rows.writerow(COLUMNS)
-    for member in sorted(members, key=lambda each: each.member_id):
+    for member in sorted(members, key=lambda member: member.member_id):
         rows.writerow(_cells(member))
     return text.getvalue()
 
@@ -70,7 +70,7 @@ def _cells(member: Member) -> tuple[str, ...]:
 
 
 def _names(certificate: CertificateName) -> list[str]:
-    """Both names of a certificate that has both: an import that knew one of them only would take the other
-    away."""
+    """Both names of a certificate that has both. An import replaces all names, so one that is missing would
+    be lost."""
     serial = "" if certificate.serial is None else f"{certificate.serial:x}@{certificate.issuer}"
     return [name for name in (certificate.fingerprint, serial) if name]

@@ -1,8 +1,7 @@
-"""PURE: a list of people, as CSV (RFC 4180, `,` or `;`) or YAML → its people, or everything that is wrong
-with it at once.
+"""PURE: a list of people, as CSV (RFC 4180, `,` or `;`) or YAML → its people, or all its faults at once.
 
-Findings say line, column, what was read and what is valid. What was read is masked wherever it could be a tax
-or telephone number.
+Findings have line, column, what was read and what is valid. What was read is masked if it could be a tax or
+telephone number.
 """
 
 from __future__ import annotations
@@ -44,23 +43,20 @@ class ListUnreadable(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class PeopleList:
-    """What stands in the file: its people with their lines, or findings. `people` is not to be used if there
-    are findings."""
+    """The people of the file with their lines, or findings. Use `people` only if there are no findings."""
 
     file: str
     people: tuple[ListedPerson, ...] = field(repr=False)
     lines: Mapping[MemberId, int]
     findings: tuple[Finding, ...]
 
-    def conflicts(self, found: Iterable[Conflict]) -> tuple[Finding, ...]:
-        """Contradictions, within the list or with the register, as findings."""
-        return tuple(self._conflict(each) for each in found)
+    def conflicts(self, conflicts: Iterable[Conflict]) -> tuple[Finding, ...]:
+        """Contradictions within the list, or between it and the register, as findings."""
+        return tuple(self._conflict(conflict) for conflict in conflicts)
 
     def _conflict(self, conflict: Conflict) -> Finding:
         here, there = conflict.later, conflict.earlier
-        if (
-            here not in self.lines
-        ):  # the register comes first in the order of things, and the list is what can be mended
+        if here not in self.lines:  # the finding belongs to the list, which is what the operator can change
             here, there = there, here
         line = self.lines.get(there)
         where = f"on line {line}" if line is not None else "in the register"
@@ -71,13 +67,13 @@ class PeopleList:
 @dataclass(frozen=True, slots=True)
 class _Row:
     line: int
-    place: str
-    """What goes before the column's name in a finding: nothing in CSV, `people[2].` in YAML."""
+    prefix: str
+    """Goes before the column's name in a finding: nothing in CSV, `people[2].` in YAML."""
     cells: Mapping[str, str] = field(repr=False)
 
 
 def read(file: str, octets: bytes, *, portals: Collection[str]) -> PeopleList:
-    """The list. `portals` are the ids that the settings know. Raises ListUnreadable for what is no list."""
+    """The list. `portals` are the ids in the settings. Raises ListUnreadable for a file that is no list."""
     text = _text(file, octets)
     findings: list[Finding] = []
     is_yaml = PurePath(file).suffix.lower() in {".yaml", ".yml"}
@@ -92,7 +88,7 @@ def read(file: str, octets: bytes, *, portals: Collection[str]) -> PeopleList:
             continue
         if person.member_id in lines:
             problem = f"stands twice; the first time on line {lines[person.member_id]}"
-            findings.append(_finding(file, row.line, f"{row.place}id", problem, person.member_id))
+            findings.append(_finding(file, row.line, f"{row.prefix}id", problem, person.member_id))
         lines.setdefault(person.member_id, row.line)
         people.append(person)
     return PeopleList(file, tuple(people), lines, tuple(findings))
@@ -137,8 +133,7 @@ def _csv_rows(file: str, text: str, findings: list[Finding]) -> Iterator[_Row]:
 
 
 def _header(file: str, line: int, cells: Sequence[str], findings: list[Finding]) -> list[str]:
-    """The names of the columns; what is wrong with them is said once, and judging goes on with those that are
-    known."""
+    """The names of the columns. Unknown names are reported once; the known columns are still checked."""
     names = [cell.strip().lower() for cell in cells]
     for at, name in enumerate(names):
         if name not in COLUMNS:
@@ -161,8 +156,8 @@ def _yaml_rows(file: str, text: str, findings: list[Finding]) -> Iterator[_Row]:
     except DocumentUnreadable as unreadable:
         raise ListUnreadable(_finding(file, unreadable.line, "", str(unreadable))) from None
     findings += [
-        _finding(file, document.lines.get(each.path), dotted(each.path), each.problem)
-        for each in document.remarks
+        _finding(file, document.lines.get(remark.path), dotted(remark.path), remark.problem)
+        for remark in document.remarks
     ]
     people = document.value.get("people") if isinstance(document.value, dict) else None
     if not isinstance(people, list):
@@ -170,43 +165,44 @@ def _yaml_rows(file: str, text: str, findings: list[Finding]) -> Iterator[_Row]:
             _finding(file, 1, "people", "is no list of people", valid="`people:` and below it `- id: …`")
         )
     for at, entry in enumerate(people):
-        place = ("people", at)
-        line = document.lines.get(place, 1)
+        path = ("people", at)
+        line = document.lines.get(path, 1)
         if not isinstance(entry, dict):
             findings.append(
-                _finding(file, line, dotted(place), "is no person", valid="`id: …`, `name: …`, `portals: …`")
+                _finding(file, line, dotted(path), "is no person", valid="`id: …`, `name: …`, `portals: …`")
             )
             continue
         cells: dict[str, str] = {}
         for name, value in entry.items():
-            key_line = document.lines.get((*place, name), line)
+            key_line = document.lines.get((*path, name), line)
             if name not in COLUMNS:
                 findings.append(
                     _finding(
                         file,
                         key_line,
-                        dotted((*place, masked(name))),
+                        dotted((*path, masked(name))),
                         "unknown key",
                         valid=", ".join(COLUMNS),
                     )
                 )
             else:
                 cells[name] = _cell(value)
-        yield _Row(line, f"{dotted(place)}.", cells)
+        yield _Row(line, f"{dotted(path)}.", cells)
 
 
 def _cell(value: object) -> str:
-    """A list in YAML is what `|` separates in CSV; an empty list is none."""
+    """A YAML list as CSV writes it, with `|` between its items; an empty list is `-`."""
     if isinstance(value, list):
         return "|".join(map(str, value)) or columns.NOTHING
     return "" if value is None else str(value).strip()
 
 
 def _listed(file: str, row: _Row, portals: Collection[str], findings: list[Finding]) -> ListedPerson | None:
-    """The person of a row; None if anything in it is wrong, and then all of it is in the findings."""
+    """The person of a row. If anything in the row is wrong, adds all its faults to the findings and returns
+    None."""
     before = len(findings)
-    read: dict[str, object] = {}
-    judges: dict[str, Callable[[str], object]] = {
+    values: dict[str, object] = {}
+    parsers: dict[str, Callable[[str], object]] = {
         "id": columns.member_id,
         "tax_number": columns.number,
         "name": columns.name,
@@ -216,26 +212,28 @@ def _listed(file: str, row: _Row, portals: Collection[str], findings: list[Findi
         "certificates": columns.certificates,
         "blocked": columns.blocked,
     }
-    for column, judge in judges.items():
+    for column, parse_cell in parsers.items():
         text = row.cells.get(column, "")
         valid = columns.VALID.get(
             column, f"{', '.join(sorted(portals))}, with spaces between them; `*` for all; `-` for none"
         )
         if not text and column in REQUIRED:
-            findings.append(_finding(file, row.line, row.place + column, "is missing", valid=valid))
+            findings.append(_finding(file, row.line, row.prefix + column, "is missing", valid=valid))
             continue
         try:
-            read[column] = judge(text)
+            values[column] = parse_cell(text)
         except ValueError as problem:
-            findings.append(_finding(file, row.line, row.place + column, str(problem), text, valid))
+            findings.append(_finding(file, row.line, row.prefix + column, str(problem), text, valid))
     if len(findings) > before:
         return None
     renamed = {"id": "member_id", "blocked": "is_blocked"}
-    return ListedPerson(**{renamed.get(column, column): value for column, value in read.items()})  # type: ignore[arg-type]
+    return ListedPerson(**{renamed.get(column, column): value for column, value in values.items()})  # type: ignore[arg-type]
 
 
 def _finding(
     file: str, line: int | None, key: str, problem: str, read: str | None = None, valid: str = ""
 ) -> Finding:
-    told = None if read is None else masked(shown(read))
-    return Finding(file=file, line=line, key=key, problem=problem, read=told, valid=valid, severity="error")
+    masked_text = None if read is None else masked(shown(read))
+    return Finding(
+        file=file, line=line, key=key, problem=problem, read=masked_text, valid=valid, severity="error"
+    )

@@ -1,5 +1,5 @@
-"""`authproxy people link` and `unlink`: whose a certificate or an account is. What is linked is shown first,
-and asked about."""
+"""`authproxy people link` and `unlink`: whose a certificate or an account is. A certificate is shown first,
+and the operator confirms it."""
 
 from __future__ import annotations
 
@@ -55,21 +55,21 @@ def link_person(
     person.
 
     What the certificate says of its holder is shown, and you are asked whether that is the person."""
-    if sum(each is not None for each in (certificate, from_refusal, subject)) != 1:
+    if [certificate, from_refusal, subject].count(None) != 2:
         raise click.UsageError("name a certificate, the code of a refusal or, with --subject, an account")
     settings = settings_of(config)
-    named = None
+    name = None
     if subject is None:
-        found = (
+        linked = (
             _certificate_in(certificate)
             if certificate is not None
             else _refused(settings, from_refusal or "")
         )
-        _ask(person, found, settings, yes=yes)
-        named = _name_of(found)
+        _ask(person, linked, settings, yes=yes)
+        name = _name_of(linked)
     outcome = on_register(
         settings,
-        lambda register: register.link(person, certificate=named, account=subject),
+        lambda register: register.link(person, certificate=name, account=subject),
         command="people link",
         person=person,
     )
@@ -94,11 +94,11 @@ def unlink_person(
     settings = settings_of(config)
     from authproxy.flows.register.operators import NotLinked
 
-    what: CertificateName | Account = (
+    link: CertificateName | Account = (
         account_of(subject) if subject is not None else _named(certificate or "")
     )
     outcome = on_register(
-        settings, lambda register: register.unlink(person, what), command="people unlink", person=person
+        settings, lambda register: register.unlink(person, link), command="people unlink", person=person
     )
     if isinstance(outcome, NotLinked):
         fail(f"{person} has no such {'certificate' if subject is None else 'account'}")
@@ -106,7 +106,7 @@ def unlink_person(
 
 
 def _certificate_in(file: Path) -> x509.Certificate:
-    """The person's own certificate in the file, whatever stands beside it."""
+    """The person's own certificate in the file, without those of authorities."""
     from cryptography import x509
 
     from authproxy.certificates import files
@@ -118,8 +118,8 @@ def _certificate_in(file: Path) -> x509.Certificate:
         sys.exit(UNREADABLE)
     if found.kind not in {files.FileKind.CERTIFICATE, files.FileKind.BUNDLE}:
         fail(f"{file}: is {found.kind}")
-    every = dict.fromkeys(x509.load_der_x509_certificate(octets) for octets in found.certificates)
-    own = [each for each in every if not files.is_authority(each)]
+    certificates = dict.fromkeys(x509.load_der_x509_certificate(octets) for octets in found.certificates)
+    own = [certificate for certificate in certificates if not files.is_authority(certificate)]
     if len(own) > 1:
         fail(f"{file}: holds the certificates of {len(own)} holders instead of one")
     return own[0]
@@ -162,16 +162,15 @@ def _name_of(certificate: x509.Certificate) -> CertificateName:
 
 
 def _ask(person: str, certificate: x509.Certificate, settings: Settings, *, yes: bool) -> None:
-    """Shows whose certificate it is and what the profile says of it. Ends the command unless that is agreed
-    to."""
+    """Shows what the certificate and the profile say. Ends the command unless the operator agrees."""
 
-    async def found(register: AuditedRegister) -> Member | None:
+    async def find(register: AuditedRegister) -> Member | None:
         return await register.people.named(person)
 
-    member = on_register(settings, found)
+    member = on_register(settings, find)
     if member is None:
         nobody(person)
-    print_details(_said_of(certificate, settings), err=True)
+    print_details(_details(certificate, settings), err=True)
     if yes:
         return
     if not sys.stdin.isatty():
@@ -181,7 +180,7 @@ def _ask(person: str, certificate: x509.Certificate, settings: Settings, *, yes:
     click.confirm(f"Is this the certificate of {member.name} ({member.member_id})?", abort=True, err=True)
 
 
-def _said_of(certificate: x509.Certificate, settings: Settings) -> dict[str, str]:
+def _details(certificate: x509.Certificate, settings: Settings) -> dict[str, str]:
     from authproxy import bootstrap
     from authproxy.certificates import leaf as leaves
 

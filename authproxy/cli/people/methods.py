@@ -1,4 +1,4 @@
-"""`authproxy people methods …`: what somebody has enrolled to prove themselves with, and taking it away."""
+"""`authproxy people methods`: lists what somebody has enrolled for step-ups, and removes it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def methods(
     if person is None and subject is None:
         raise click.UsageError("name either a person of the register or, with --subject, an account")
     action = words[0] if words else "list"
-    _demand_sense(action, words[1:], is_all=is_all)
+    _check_words(action, words[1:], is_all=is_all)
     settings = settings_of(config)
     who = whom(settings, person, subject)
     named = person or (subject or ("", ""))[1]
@@ -60,7 +60,7 @@ def methods(
 
 
 def whom(settings: Settings, person: str | None, subject: tuple[str, str] | None) -> Member | Account:
-    """The person of the register, or the account if it is nobody's there; ends the command otherwise."""
+    """The person of the register, or an account that belongs to nobody there. Ends the command otherwise."""
     if subject is not None:
         account = account_of(subject)
         standing = on_register(settings, lambda register: register.people.whose(account))
@@ -73,10 +73,11 @@ def whom(settings: Settings, person: str | None, subject: tuple[str, str] | None
     return member
 
 
-def names_of(found: PersonMethods) -> str:
-    """In words, for a question and for a message."""
+def names_of(methods: PersonMethods) -> str:
+    """The methods in words."""
     return ", ".join(
-        f"{each.method} “{each.label}”" if each.label else each.method for each in found.enrolments
+        f"{enrolment.method} “{enrolment.label}”" if enrolment.label else enrolment.method
+        for enrolment in methods.enrolments
     )
 
 
@@ -90,10 +91,10 @@ def _remove_all(settings: Settings, who: Member | Account) -> MethodsRemoved:
 
 
 def _remove(settings: Settings, who: Member | Account, enrolment_id: str) -> MethodsRemoved:
-    async def removed(register: AuditedRegister) -> MethodsRemoved:
+    async def remove(register: AuditedRegister) -> MethodsRemoved:
         return await register.remove_method(who, enrolment_id)
 
-    outcome = on_register(settings, removed, command="people methods remove", person=_named(who))
+    outcome = on_register(settings, remove, command="people methods remove", person=_named(who))
     if not outcome.removed:
         fail(
             f"there is no method {enrolment_id}: `authproxy people methods … list` shows those that there are"
@@ -107,7 +108,7 @@ def _named(who: Member | Account) -> str | Account:
     return who.member_id if isinstance(who, Member) else who
 
 
-def _demand_sense(action: str, names: Sequence[str], *, is_all: bool) -> None:
+def _check_words(action: str, names: Sequence[str], *, is_all: bool) -> None:
     if action not in _WORDS:
         raise click.UsageError(f"say `list`, `remove ID` or `remove --all`, not {action!r}")
     if action == "list" and (names or is_all):

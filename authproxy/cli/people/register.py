@@ -73,5 +73,9 @@ def say(person: str, outcome: Changed | Contradicted | AccountIsBlocked | None, 
     if isinstance(outcome, AccountIsBlocked):
         fail("the account is blocked: end that first with `authproxy people unblock --subject`")
     if isinstance(outcome, Contradicted):
-        fail("; ".join(f"this {each.key.kind} is that of {each.earlier}" for each in outcome.conflicts))
+        fail(
+            "; ".join(
+                f"this {conflict.key.kind} is that of {conflict.earlier}" for conflict in outcome.conflicts
+            )
+        )
     click.echo(f"{person}: {state}; {outcome.sessions_ended} sessions ended")
