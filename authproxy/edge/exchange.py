@@ -500,7 +500,7 @@ class Exchange:
 
     def _ends_here(self, site: Site, head: RequestHead) -> bool:
         """Whether Via or Max-Forwards keep an allowed request from the portal. It is answered here then."""
-        if site.pool.via.is_circle(self.head.all(b"via")):
+        if site.pool.via.is_loop(self.head.all(b"via")):
             self._cannot_forward(508, Reason.LOOP_DETECTED)
             return True
         left = via.forwards_left(head)

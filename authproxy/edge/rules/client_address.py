@@ -1,8 +1,9 @@
-"""PURE: who asks: the peer of the connection, or whom a trusted proxy says it speaks for.
+"""PURE: the address of the client: the peer of the connection, or the address that a trusted proxy forwards
+for.
 
-The chain of X-Forwarded-For is read from the right, trusted proxies are skipped, and the first other address
-is the client: what a client writes to the left of that is its own invention. A chain that cannot be read
-falls back to the peer, never to "no rule".
+X-Forwarded-For is read from the right. Trusted proxies are skipped, and the first other address is the
+client. Whatever stands to the left of it may have been invented by the client. If the chain cannot be read,
+the address is that of the last hop that could be read.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ LOCAL_PEER: Final = "local"
 
 @dataclass(frozen=True, slots=True)
 class TrustedProxies:
-    """Networks whose forwarding headers are believed. A peer on a Unix socket always is."""
+    """Networks of proxies whose forwarding headers are believed. A peer on a Unix socket is always
+    believed."""
 
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     _known: dict[str, bool] = field(default_factory=dict, compare=False, repr=False)
@@ -30,12 +32,12 @@ class TrustedProxies:
         return cls(tuple(ip_network(text, strict=False) for text in texts))
 
     def trusts(self, peer: str) -> bool:
-        known = self._known.get(peer)
-        if known is None:
-            known = peer == LOCAL_PEER or self._is_listed(peer)
+        is_trusted = self._known.get(peer)
+        if is_trusted is None:
+            is_trusted = peer == LOCAL_PEER or self._is_listed(peer)
             if len(self._known) < 4096:
-                self._known[peer] = known
-        return known
+                self._known[peer] = is_trusted
+        return is_trusted
 
     def _is_listed(self, peer: str) -> bool:
         address = read_address(peer)
@@ -44,18 +46,17 @@ class TrustedProxies:
         )
 
     def client(self, peer: str, forwarded_for: Iterable[bytes]) -> str:
-        """The address of the client. Asks only a trusted peer; an unreadable chain yields the last hop that
-        could be read."""
+        """The address of the client. The header is read only if the peer is trusted."""
         return self._read(peer, forwarded_for)[0]
 
     def is_nobody(self, peer: str, forwarded_for: Iterable[bytes]) -> bool:
-        """Whether the address is a proxy's own, because that proxy does not say for whom it speaks, or says
-        it in a way that nobody can read. All of its users have this address: whatever is counted for one
-        client must not be counted for it."""
+        """Whether `client` is the address of a proxy, because that proxy does not say for whom it forwards,
+        or says it unreadably. All of its users have this address, so limits for one client must not count
+        it."""
         return not self._read(peer, forwarded_for)[1]
 
     def _read(self, peer: str, forwarded_for: Iterable[bytes]) -> tuple[str, bool]:
-        """The address, and whether it is a client's."""
+        """The address, and whether it is that of a client."""
         client = peer
         if not self.trusts(peer):
             return client, True

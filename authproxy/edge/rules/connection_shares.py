@@ -1,5 +1,5 @@
-"""PURE: how many of something each address or session has at the moment, so that no single one of them takes
-what all others need."""
+"""PURE: counts how many connections each address has, and how many requests each session, so that none takes
+what the others need."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 class ConnectionShares:
-    """At most `limit` for each name at a time; 0 is no limit. Names that have none are forgotten."""
+    """At most `limit` for each name at a time; 0 is no limit. A name that has none any more is forgotten."""
 
     __slots__ = ("_limit", "_taken")
 
@@ -16,7 +16,7 @@ class ConnectionShares:
         self._taken: dict[str, int] = {}
 
     def take(self, name: str) -> bool:
-        """One more for `name`; False, and nothing taken, if it has as many as it may have."""
+        """Counts one more for `name`. False, and nothing is counted, if it has as many as it may have."""
         taken = self._taken.get(name, 0)
         if taken >= self._limit:
             return False
@@ -24,7 +24,7 @@ class ConnectionShares:
         return True
 
     def give_back(self, name: str) -> None:
-        """One less, of those that were taken."""
+        """Counts one less. Only for what was taken."""
         taken = self._taken[name]
         if taken > 1:
             self._taken[name] = taken - 1

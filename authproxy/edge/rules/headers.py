@@ -1,10 +1,9 @@
-"""PURE: which header fields travel on, in both directions.
+"""PURE: which header fields are passed on, in both directions.
 
-Toward the portal: hop-by-hop fields (RFC 9110 §7.6.1) and every copy of an identity or forwarding header that
-the client sent are removed, then ours are added, once. Back to the client: hop-by-hop fields and cookies that
-bear our names are removed.
+To the portal: hop-by-hop fields (RFC 9110 §7.6.1) and all identity and forwarding headers of the client are
+removed. Then ours are added, once. To the client: hop-by-hop fields and cookies with our names are removed.
 
-A name is judged by its folded form: servers that hand headers on as variables (CGI, WSGI, PHP, Apache) turn
+A name is judged by its folded form. Servers that hand headers on as variables (CGI, WSGI, PHP, Apache) turn
 every character that is no letter or digit into the same one, so `X_Auth_Subject` and `X.Auth.Subject` are
 `X-Auth-Subject` to them.
 """
@@ -20,7 +19,7 @@ from authproxy.edge.rules.request_head import Fields, RequestHead
 
 OWN_COOKIE_PREFIX: Final = b"__Host-authproxy"
 _TICKET_COOKIE: Final = b"__Host-authproxy="
-# Numbers, because CPython raises and drops an exception for every `bytes in bytes` before it looks (1,500
+# Numbers, because CPython raises and drops an exception for every `bytes in bytes` before it searches (1,500
 # instructions).
 _SEMICOLON: Final = 0x3B
 _COMMA: Final = 0x2C
@@ -41,15 +40,15 @@ _HOP_BY_HOP: Final = frozenset(
 
 _IDENTITY_PREFIXES: Final[tuple[bytes, ...]] = tuple(prefix.encode() for prefix in identity_names.FAMILIES)
 _IDENTITY_NAMES: Final = frozenset(name.encode() for name in identity_names.NAMES)
-# Written by the gateway itself, or taken out of the list by request_head.
+# The gateway writes these itself.
 _REPLACED: Final = frozenset({b"host", b"cookie", b"content-length", b"expect"})
 
 _ENDLESS: Final = re.compile(rb"\s*(?:text/event-stream|multipart/x-mixed-replace)\s*(?:;|$)", re.IGNORECASE)
 _endless_types: Final[dict[bytes, bool]] = {}
 _SEAM: Final = re.compile(rb",(?=\s*" + re.escape(OWN_COOKIE_PREFIX) + rb")")
 _NEITHER_LETTER_NOR_DIGIT: Final = re.compile(rb"[^a-z0-9]+")
-# Fields whose meaning is framing, routing, authentication or identity must not arrive after the body (RFC
-# 9110 §6.5.1).
+# RFC 9110 §6.5.1: fields for framing, routing, authentication or content must not be sent after the body. The
+# same holds for identity.
 _NOT_IN_TRAILERS: Final = (
     _HOP_BY_HOP
     | _REPLACED
@@ -58,52 +57,52 @@ _NOT_IN_TRAILERS: Final = (
 
 
 def is_endless(content_type: bytes) -> bool:
-    """Whether content of that type goes on until somebody ends it. Remembers types, of which portals use a
-    few dozen."""
-    known = _endless_types.get(content_type)
-    if known is None:
-        known = _ENDLESS.match(content_type) is not None
+    """Whether content of that type goes on until one side ends it. Remembers types; portals use a few
+    dozen."""
+    is_known_endless = _endless_types.get(content_type)
+    if is_known_endless is None:
+        is_known_endless = _ENDLESS.match(content_type) is not None
         if len(_endless_types) < 1024:
-            _endless_types[content_type] = known
-    return known
+            _endless_types[content_type] = is_known_endless
+    return is_known_endless
 
 
 def folded(name: bytes) -> bytes:
-    """The form in which two spellings of one variable are equal."""
+    """The form in which all spellings of one variable are equal."""
     form = _NEITHER_LETTER_NOR_DIGIT.sub(b"-", name.lower()).strip(b"-")
     return form.removeprefix(b"http-")
 
 
 def is_identity(name: bytes) -> bool:
-    """Whether a client must not speak under this name: some product takes it for identity, origin or method
-    of a request."""
+    """Whether a client must not send a field of this name, because some product reads identity, origin or
+    method of a request from it."""
     form = folded(name)
     return form in _IDENTITY_NAMES or form.startswith(_IDENTITY_PREFIXES)
 
 
 class RequestFilter:
-    """Decides name by name what of a client's fields reaches one portal. The answer for a spelling is
-    remembered, for at most 4,096 of them: browsers use a few dozen, and an attacker's inventions must not
-    fill the memory."""
+    """Decides by name which of a client's fields reach one portal. Remembers up to 4,096 spellings: browsers
+    use a few dozen, and an attacker who invents names must not fill the memory."""
 
     def __init__(self, own_names: Iterable[str] = ()) -> None:
         self._own = frozenset(folded(name.encode()) for name in own_names)
         self._known: dict[bytes, bool] = {}
 
     def passes(self, name: bytes) -> bool:
-        known = self._known.get(name)
-        if known is None:
-            # Folded, too: a WSGI portal reads `Content_Length` as CONTENT_LENGTH and frames by it.
+        passes = self._known.get(name)
+        if passes is None:
+            # Hop-by-hop names are folded, too: a WSGI portal reads `Content_Length` as CONTENT_LENGTH and
+            # frames by it.
             form = folded(name)
-            known = (
+            passes = (
                 form not in _HOP_BY_HOP
                 and form not in _REPLACED
                 and form not in self._own
                 and not is_identity(name)
             )
             if len(self._known) < 4096:
-                self._known[name] = known
-        return known
+                self._known[name] = passes
+        return passes
 
     def outgoing(
         self,
@@ -155,22 +154,22 @@ def without_own_cookies(cookies: bytes) -> bytes:
         return b""
     if OWN_COOKIE_PREFIX not in cookies:
         return cookies
-    # A comma may be part of another cookie's value, or the seam where a proxy joined two Cookie fields; ours
-    # never contain one.
-    parted = _SEAM.sub(b";", cookies) if b"," in cookies else cookies
-    kept: list[bytes] = []
-    for pair in parted.split(b";"):
+    # A comma may be part of another cookie's value. Or a proxy has joined two Cookie fields there. Our
+    # cookies contain none.
+    separated = _SEAM.sub(b";", cookies) if b"," in cookies else cookies
+    others: list[bytes] = []
+    for pair in separated.split(b";"):
         if not pair.strip().startswith(OWN_COOKIE_PREFIX):
-            kept.append(pair)
+            others.append(pair)
         elif b"," in pair:
-            kept.append(pair.partition(b",")[2])
-    # What still holds our name stands in no place where a browser would put it: quoted, or inside another
-    # cookie.
-    return b";".join(pair for pair in kept if OWN_COOKIE_PREFIX not in pair).strip()
+            others.append(pair.partition(b",")[2])
+    # A pair that still contains our name is not from a browser: the name is quoted, or inside another cookie.
+    return b";".join(pair for pair in others if OWN_COOKIE_PREFIX not in pair).strip()
 
 
 def _named_in(connection: bytes) -> frozenset[bytes]:
-    """The fields that a Connection value names; `close` and `keep-alive` are options, not fields."""
+    """The fields that a Connection value names. `close`, `keep-alive` and `upgrade` are options, not
+    fields."""
     return frozenset(token.strip().lower() for token in connection.split(b",")) - {
         b"close",
         b"keep-alive",
@@ -179,7 +178,7 @@ def _named_in(connection: bytes) -> frozenset[bytes]:
     }
 
 
-_STAYS: Final = 0
+_IS_REMOVED: Final = 0
 _PASSES: Final = 1
 _NAMES_OTHERS: Final = 2
 _SETS_COOKIE: Final = 3
@@ -190,9 +189,11 @@ _returning: Final[dict[bytes, int]] = {}
 def returning(
     status_line: bytes, fields: Fields, framing: bytes, *, may_set_own_cookies: bool = False
 ) -> bytes:
-    """The head for the client: the portal's fields without hop-by-hop ones, and the framing that this
-    connection uses. Only our own pages may set our cookies; browsers send one set without a name
-    (`Set-Cookie: =__Host-authproxy=x`) as if it had our name."""
+    """The head for the client: the portal's fields without hop-by-hop ones, and the framing of the client's
+    connection.
+
+    Only our own pages may set our cookies. A cookie that is set without a name (`Set-Cookie:
+    =__Host-authproxy=x`) counts as ours, because browsers send it as if it had our name."""
     lines = [status_line]
     named: frozenset[bytes] = frozenset()
     for field in fields:
@@ -222,14 +223,14 @@ def _returns(name: bytes) -> int:
     elif lower == b"set-cookie":
         passes = _SETS_COOKIE
     else:
-        passes = _STAYS if lower in _HOP_BY_HOP or lower == b"content-length" else _PASSES
+        passes = _IS_REMOVED if lower in _HOP_BY_HOP or lower == b"content-length" else _PASSES
     if len(_returning) < 4096:
         _returning[name] = passes
     return passes
 
 
 def trailers(fields: Fields) -> bytes | None:
-    """Trailer fields as lines; None if one of them must not come after a body."""
+    """Trailer fields as lines; None if one of them must not be sent after a body."""
     if any(folded(name) in _NOT_IN_TRAILERS or is_identity(name) for name, _ in fields):
         return None
     return b"".join(b"%s: %s\r\n" % field for field in fields)

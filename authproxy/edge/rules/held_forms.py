@@ -1,8 +1,8 @@
-"""PURE: forms that wait for a fresh proof of their person: which requests are kept, what sends one on, and as
-what it goes to the portal.
+"""PURE: forms that wait for a fresh proof of their person: which requests are kept, which request releases
+one, and with which head it goes to the portal.
 
-The form of our confirmation page goes to the address of the kept one. It is told from the portal's own forms
-by its type, its exact length and its only field; a request without a body costs one comparison.
+Our confirmation page posts its form to the address of the kept one. It is told from the portal's own forms by
+its type, its exact length and its only field. For a request without a body that costs one comparison.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from authproxy.edge.rules.request_head import RequestHead
 RELEASE_SIZE: Final = len(RELEASE_FIELD) + 1 + NAME_SIZE
 _RELEASE_FIELD: Final = RELEASE_FIELD.encode()
 _FORM: Final = b"application/x-www-form-urlencoded"
-# They speak of the body, or of the page that the kept form came from; a portal that compares them with its
-# own origin must find it there.
+# These fields are about the body, or about the page that the kept form came from. A portal may compare the
+# latter with its own origin.
 _OF_THE_FORM: Final = frozenset(
     {b"content-type", b"content-encoding", b"content-language", b"origin", b"referer"}
 )
 
 
 def may_release(head: RequestHead) -> bool:
-    """Whether a head can be that of the form on our confirmation page; what its body says decides."""
+    """Whether a head can be that of the form on our confirmation page. Then its body decides."""
     if head.method != "POST" or head.content_length != RELEASE_SIZE:
         return False
     types = head.all(b"content-type")
@@ -33,16 +33,18 @@ def may_release(head: RequestHead) -> bool:
 
 
 def released_name(body: bytes) -> str | None:
-    """The name of the kept form that such a body sends on; None if it is a form of the portal's own."""
+    """The name of the kept form that such a body releases; None if it is one of the portal's own forms."""
     field, _, value = body.partition(b"=")
     name = value.decode("latin-1") if field == _RELEASE_FIELD else ""
     return name if is_name(name) else None
 
 
 def comes_from_portal(head: RequestHead, origin: str) -> bool:
-    """Whether a page of the portal's own origin has sent a POST. What another site has made a browser send is
-    neither kept nor sent on: it would leave our confirmation page as the portal's own. A request that does
-    not tell where it comes from is not believed either."""
+    """Whether a page of the portal's own origin has sent a POST.
+
+    A form that another site has made the browser send is neither kept nor released: our confirmation page
+    would send it as the portal's own. A request that does not say where it comes from is not believed
+    either."""
     return request_senders.comes_from(head.fields, origin) is True
 
 
@@ -56,7 +58,7 @@ def may_keep(head: RequestHead, origin: str, takes: Callable[[str, int], bool]) 
 
 
 def kept(head: RequestHead, target: str, body: bytes) -> HeldRequest:
-    """What is kept of such a form. `target` is its canonical origin-form."""
+    """What the store keeps of such a form. `target` is its canonical origin-form."""
     fields = [
         (name.decode("latin-1"), value.decode("latin-1"))
         for name, value in head.fields
@@ -71,13 +73,14 @@ def kept(head: RequestHead, target: str, body: bytes) -> HeldRequest:
 
 
 def released(head: RequestHead, form: HeldRequest) -> RequestHead:
-    """The head of the kept form: that of the request which sends it on, but for what belongs to the form."""
-    fields = [one for one in head.fields if one[0].lower() not in _OF_THE_FORM]
+    """The head for the portal: that of the request which releases the form, except for the form's own
+    fields."""
+    fields = [field for field in head.fields if field[0].lower() not in _OF_THE_FORM]
     fields += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in form.fields]
-    made = RequestHead("POST", head.target, head.is_http_1_0, fields, host=head.host)
-    made.cookies = head.cookies
-    made.connection = head.connection
-    made.content_length = len(form.body)
-    made.keeps_alive = head.keeps_alive
-    made.authenticates_connection = head.authenticates_connection
-    return made
+    released_head = RequestHead("POST", head.target, head.is_http_1_0, fields, host=head.host)
+    released_head.cookies = head.cookies
+    released_head.connection = head.connection
+    released_head.content_length = len(form.body)
+    released_head.keeps_alive = head.keeps_alive
+    released_head.authenticates_connection = head.authenticates_connection
+    return released_head

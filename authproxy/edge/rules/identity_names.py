@@ -1,8 +1,8 @@
-"""PURE: names of header fields by which some product learns identity, origin or method of a request, in
+"""PURE: names of header fields from which some product reads identity, origin or method of a request, in
 folded form (`headers.folded`).
 
-A client must not speak under them. The edge removes whole families; a front proxy that can only remove names
-one by one removes the known members of each. `deploy/nginx/cleared.py` writes them down for nginx.
+A client must not send them. The edge removes whole families. A front proxy that can only remove single names
+removes the known members of each; `deploy/nginx/cleared.py` writes them for nginx.
 """
 
 from __future__ import annotations
@@ -268,7 +268,7 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "iv-": ("user", "user-l", "groups", "creds", "remote-address", "server-name"),
 }
-"""Prefixes, and what stands behind them in names that products use."""
+"""Prefixes, and the rest of the names that products use."""
 
 NAMES: Final = (
     "forwarded",
@@ -314,7 +314,7 @@ NAMES: Final = (
 
 
 def known() -> tuple[str, ...]:
-    """Every name of its own and every known member of a family, in order."""
+    """All single names and all known members of families, sorted."""
     return tuple(
         sorted({*NAMES, *(prefix + member for prefix, members in FAMILIES.items() for member in members)})
     )

@@ -1,7 +1,7 @@
-"""PURE: CORS preflights (Fetch §4.8): what a browser asks before a script of another origin may send what no
-form could.
+"""PURE: CORS preflights (Fetch §4.8): a browser asks before a script of another origin may send a request
+that no form could send.
 
-They never carry credentials. A request that has any of them is judged like every other one.
+Preflights never carry credentials. A request with credentials is judged like every other one.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from authproxy.edge.rules.request_head import RequestHead
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preflight:
-    """Passed on for nobody: without a session, and without identity headers."""
+    """A preflight that is passed on without a session and without identity headers."""
 
     portal: Portal
 
 
 def is_preflight(head: RequestHead, method: str) -> bool:
-    """Whether it is a preflight and nothing else. `method` is the original one, which in a subrequest is not
-    the head's."""
+    """Whether it is a preflight. `method` is that of the original request; in a subrequest it is not the
+    head's."""
     return (
         method == "OPTIONS"
         and len(head.all(b"origin")) == len(head.all(b"access-control-request-method")) == 1

@@ -1,9 +1,9 @@
-"""PURE: the head of a request as one of the fields that matter and the rest, or a refusal of what two readers
-could frame in two ways.
+"""PURE: the head of a request, with the fields that matter to the edge apart; a head that two readers could
+frame in two ways is refused.
 
-llhttp has checked the grammar (no obs-fold, no bare LF or CR, no space before the colon, no control
-characters, no Content-Length beside Transfer-Encoding); what it lets through and another server would read
-differently is refused here (RFC 9112 §3.2, §6, §11).
+llhttp has checked the grammar: no obs-fold, no single LF or CR, no space before the colon, no control
+characters, no Content-Length together with Transfer-Encoding. What llhttp accepts and another server could
+read differently is refused here (RFC 9112 §3.2, §6, §11).
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from authproxy.access.decision import Reason
 
 Fields = list[tuple[bytes, bytes]]
 
-# NTLM, SPNEGO by its names (RFC 4559 §4), and what Windows servers take beside it. A challenge may list
-# several schemes; a name inside a quoted string does no harm here.
+# NTLM, SPNEGO by its names (RFC 4559 §4), and further schemes of Windows servers. A challenge may list
+# several schemes. A name inside a quoted string is taken for a scheme, too, which does no harm here.
 _OF_CONNECTIONS: Final = re.compile(
     rb"(?:^|[,\s])(?:ntlm|negotiate|nego2|kerberos|credssp|pku2u)(?:$|[,\s])", re.IGNORECASE
 )
 
 
 class HeadRefused(ValueError):  # noqa: N818
-    """The head cannot be read in one way only. `status` is 400 or its kin; the message never repeats what was
-    sent."""
+    """The head cannot be read in one way only, or not at all. `status` is 4xx or 5xx. The message never
+    repeats what was sent."""
 
-    def __init__(self, status: int, reason: Reason, found: str) -> None:
-        super().__init__(found)
+    def __init__(self, status: int, reason: Reason, cause: str) -> None:
+        super().__init__(cause)
         self.status = status
         self.reason = reason
 
 
 class RequestHead:
-    """A request head. `host` and `cookies` are raw; `fields` are all of them as they came."""
+    """A request head. `host` and `cookies` are raw; `fields` are all fields as they came."""
 
     __slots__ = (
         "_index",
@@ -76,9 +76,9 @@ class RequestHead:
         self.upgrade = upgrade
         self.connection = b""
         self.authenticates_connection = False
-        """Whether it authenticates the connection that it is sent on (NTLM, Negotiate)."""
+        """Whether it authenticates the connection on which it is sent (NTLM, Negotiate)."""
         self.is_relayed = False
-        """Whether it says anything of intermediaries on its way (Via, Max-Forwards)."""
+        """Whether it has a field about intermediaries (Via, Max-Forwards)."""
         self.keeps_alive = True
         self._index: dict[bytes, list[bytes]] | None = None
 
@@ -88,12 +88,11 @@ class RequestHead:
 
     @property
     def offers_websocket(self) -> bool:
-        """Whether this can be the opening handshake of RFC 6455 §4.1."""
+        """RFC 6455 §4.1: whether this can be an opening handshake."""
         return self.upgrade.lower() == b"websocket" and self.method == "GET" and not self.is_http_1_0
 
     def get(self, name: bytes) -> bytes | None:
-        """The value of a field (lower-case name), None if absent. Raises HeadRefused if it stands there
-        twice."""
+        """The value of a field (lower-case name); None if absent. Raises HeadRefused if there are two."""
         values = self.all(name)
         if len(values) > 1:
             raise HeadRefused(400, Reason.REQUEST_UNREADABLE, f"{name.decode()} stands twice")
@@ -121,8 +120,8 @@ class RequestHead:
 
 
 def authenticates_connection(value: bytes) -> bool:
-    """Whether credentials or challenges of that value authenticate the connection that they travel on, and
-    with it every later request."""
+    """Whether credentials or a challenge with this value authenticate a connection, and so every later
+    request on it."""
     return _OF_CONNECTIONS.search(value) is not None
 
 
@@ -150,8 +149,7 @@ def _host(head: RequestHead, value: bytes) -> int:
 
 
 def _cookie(head: RequestHead, value: bytes) -> int:
-    # HTTP/2 front proxies may split Cookie into several fields (RFC 9113 §8.2.3): joined as RFC 6265 would
-    # have it.
+    # RFC 9113 §8.2.3: HTTP/2 may split Cookie into several fields, which are joined with "; ".
     head.cookies = head.cookies + b"; " + value if head.cookies else value
     return 0
 
@@ -213,8 +211,8 @@ _BY_LOWER_NAME: Final = {
     b"via": _relayed,
     b"max-forwards": _relayed,
 }
-# By spelling, so that a field costs one look-up; browsers use a few dozen, and an attacker's inventions must
-# not fill the memory.
+# By spelling, so that a field costs one look-up. Browsers use a few dozen spellings; the tables are bounded,
+# because an attacker could invent ever new ones.
 _readers: Final[dict[bytes, Callable[[RequestHead, bytes], int] | None]] = {}
 
 

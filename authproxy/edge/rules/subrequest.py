@@ -1,9 +1,9 @@
 """PURE: auth subrequests of front proxies: which headers carry the original request, and how a decision is
-said to each kind of proxy.
+answered to each kind of proxy.
 
-A dialect is data. Each reads one fixed set of headers, never falls back to another, and refuses where a
-header of another convention disagrees (the guessing of rivals is where their bypasses were). What cannot be
-read is never allowed.
+A dialect is data. Each reads one fixed set of headers and never falls back to another. A header of another
+convention that disagrees is refused: rivals that guess have had bypasses there. What cannot be read is never
+allowed.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ from authproxy.edge.rules.request_head import HeadRefused, RequestHead
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """How one kind of front proxy asks and wants to be answered."""
+    """How one kind of front proxy asks, and what answers it understands."""
 
     name: str
     url_header: bytes
     """Carries scheme, authority and raw target of the original request."""
     method_header: bytes
     must_agree: tuple[bytes, ...]
-    """Headers of other conventions for the raw target: absent, or equal to what was read."""
+    """Headers of other conventions for the raw target. Each must be absent or equal to what was read."""
     must_agree_on_host: tuple[bytes, ...]
     redirects: bool
-    """Whether a redirect may be the status of the answer (nginx makes a 500 of it: it reads Location from a
-    401 instead)."""
+    """Whether the answer may be a redirect. nginx makes a 500 of it, and reads Location from a 401
+    instead."""
 
 
 NGINX: Final = Dialect(
@@ -64,7 +64,7 @@ DIALECTS: Final = {f"/.authproxy/auth/{dialect.name}": dialect for dialect in (N
 
 
 class SubrequestRefused(ValueError):  # noqa: N818
-    """The subrequest does not say in one way what was originally asked."""
+    """The subrequest does not say unambiguously what the original request was."""
 
 
 PortalAt = Callable[[bytes, int], tuple[str, Portal | None]]
@@ -72,7 +72,7 @@ PortalAt = Callable[[bytes, int], tuple[str, Portal | None]]
 
 
 def original(head: RequestHead, dialect: Dialect, portal_at: PortalAt) -> RequestTarget:
-    """The original request in canonical form. `portal_at` says what is accepted in it.
+    """The original request in canonical form.
 
     Raises SubrequestRefused if a header is missing, repeated, unreadable or contradicted."""
     try:
@@ -109,8 +109,8 @@ def original(head: RequestHead, dialect: Dialect, portal_at: PortalAt) -> Reques
 def answer(
     decision: Decision, *, original: RequestTarget, head: RequestHead, dialect: Dialect, request_id: str
 ) -> OwnAnswer:
-    """What the front proxy is told. Allow is exactly 200 with every identity header and no cookie; 503 is
-    never softened to 401."""
+    """The answer to a front proxy. To allow is exactly 200 with all identity headers and no cookie. A failure
+    of ours stays a 503 and never becomes a 401."""
     if isinstance(decision, Allowed):
         return OwnAnswer(
             200, NEVER_STORED + decision.identity_headers + b"X-Request-Id: %s\r\n" % request_id.encode()
@@ -119,7 +119,7 @@ def answer(
         location = login_url(decision.portal, original, head)
         refusal = problem(401, decision.reason, request_id, login_url=location, portal=decision.portal)
     elif isinstance(decision, StepUpRequired):
-        # The body of a form stays with the front proxy, which keeps none: the page says that it is lost.
+        # The front proxy has the body of a form and keeps none, so the page says that it is lost.
         location = step_up_url(decision, original, head)
         refusal = step_up_problem(decision, request_id, location)
     else:
@@ -131,12 +131,13 @@ def answer(
 
 
 def passed(request_id: str) -> OwnAnswer:
-    """What the front proxy is told of a CORS preflight that goes to the portal: nothing about anybody."""
+    """The answer to a front proxy for a CORS preflight that may go to the portal, without identity
+    headers."""
     return OwnAnswer(200, NEVER_STORED + b"X-Request-Id: %s\r\n" % request_id.encode())
 
 
 def refusal(reason: Reason, request_id: str, *, status: int = 403) -> OwnAnswer:
-    """The answer to a subrequest from a stranger, or that does not say what was asked: never an allow (an
-    authentication bypass of CVSS 10 began with a parse error that answered 200). 503 stands for a fault of
-    ours. nginx makes 500 of every other status."""
+    """The answer to a subrequest of an untrusted peer, or to one that cannot be read. It never allows: a
+    rival's bypass of CVSS 10 began with a parse error that was answered 200. 503 stands for a fault of ours.
+    nginx makes a 500 of every status but 401 and 403."""
     return problem(status, reason, request_id)

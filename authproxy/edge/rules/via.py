@@ -1,7 +1,5 @@
-"""PURE: what a request says of the intermediaries on its way: who has forwarded it (Via), and how many may
-still do so (Max-Forwards).
-
-Implements RFC 9110 §7.6.2 and §7.6.3.
+"""PURE: the intermediaries of a request: which ones have forwarded it (Via, RFC 9110 §7.6.3), and how many
+may still do so (Max-Forwards, §7.6.2).
 """
 
 from __future__ import annotations
@@ -12,12 +10,12 @@ from typing import Final
 from authproxy.edge.rules.request_head import Fields, RequestHead
 
 _LIMITED: Final = frozenset({"OPTIONS", "TRACE"})
-"""Methods for which Max-Forwards means anything."""
+"""RFC 9110 §7.6.2: Max-Forwards has a meaning for these methods only."""
 
 
 class Via:
-    """The name under which this gateway forwards; empty for none, and then no line is written and no circle
-    noticed."""
+    """The name under which this gateway forwards. With an empty name no line is written and no loop is
+    detected."""
 
     __slots__ = ("_name", "line", "line_of_1_0", "text", "text_of_1_0")
 
@@ -29,9 +27,9 @@ class Via:
         self.line = self.text.encode()
         self.line_of_1_0 = self.text_of_1_0.encode()
 
-    def is_circle(self, values: Sequence[bytes]) -> bool:
-        """Whether a request with these Via values has been here more than once. Once may be another gateway
-        that has kept the name."""
+    def is_loop(self, values: Sequence[bytes]) -> bool:
+        """Whether a request with these Via values has been here more than once. If once, it may have been
+        another gateway that has the same name."""
         return bool(self._name) and sum(self._names(hop) for value in values for hop in value.split(b",")) > 1
 
     def _names(self, hop: bytes) -> bool:
@@ -40,8 +38,8 @@ class Via:
 
 
 def forwards_left(head: RequestHead) -> int | None:
-    """How many more intermediaries may forward this request; None if nothing limits them. Of several values
-    the smallest counts, and what is no number limits nothing."""
+    """How many more intermediaries may forward this request; None if there is no limit. The smallest of
+    several values counts. A value that is no number is ignored."""
     if head.method not in _LIMITED:
         return None
     stated = [int(value) for value in head.all(b"max-forwards") if value.isdigit() and len(value) < 10]
@@ -49,7 +47,6 @@ def forwards_left(head: RequestHead) -> int | None:
 
 
 def with_one_forward_less(fields: Fields, left: int) -> Fields:
-    """The fields of a request that is forwarded while `left` more intermediaries may do so, this one among
-    them."""
-    kept = [field for field in fields if field[0].lower() != b"max-forwards"]
-    return [*kept, (b"Max-Forwards", b"%d" % (left - 1))]
+    """RFC 9110 §7.6.2: the fields of a request that is forwarded. `left` is the value that was received."""
+    others = [field for field in fields if field[0].lower() != b"max-forwards"]
+    return [*others, (b"Max-Forwards", b"%d" % (left - 1))]

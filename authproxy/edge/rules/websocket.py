@@ -1,7 +1,7 @@
-"""PURE: where the frames of a WebSocket begin and end (RFC 6455 §5.2), so that a close frame can be said
+"""PURE: where the frames of a WebSocket begin and end (RFC 6455 §5.2), so that a close frame can be sent
 between two of them.
 
-Only frame headers are read. Payloads, compressed or not, are never looked at.
+Only frame headers are read, never payloads.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _KNOWN_OPCODES: Final = frozenset({0x0, 0x1, 0x2, 0x8, 0x9, 0xA})
 
 
 class Frames:
-    """Follows one direction. `are_masked` is True for what a client sends (RFC 6455 §5.1).
+    """Follows one direction. RFC 6455 §5.1: `are_masked` is True for the frames of a client.
 
-    Bytes that are no frames of that direction set `are_lost`: no border is found from there on."""
+    Bytes that are no frames of that direction set `are_lost`. From there on no border can be found."""
 
     __slots__ = ("_are_masked", "_header", "_is_close", "_left", "are_lost", "has_closed")
 
@@ -29,7 +29,7 @@ class Frames:
         self._is_close = False
         self.are_lost = False
         self.has_closed = False
-        """Whether a close frame has passed: nothing may follow it."""
+        """Whether a close frame has passed. Nothing may follow it."""
 
     @property
     def is_at_border(self) -> bool:
@@ -42,8 +42,8 @@ class Frames:
             at = self._step(data, at, end)
 
     def to_border(self, data: bytes) -> int:
-        """Follows `data` up to the first border between frames. Returns how many bytes lie in front of it;
-        all, if there is none."""
+        """Follows `data` up to the first border between frames. Returns the number of bytes before it, or of
+        all bytes if there is none."""
         at, end = 0, len(data)
         while at < end and not self.are_lost and not self.is_at_border:
             at = self._step(data, at, end)
@@ -68,7 +68,7 @@ class Frames:
             return end
         opcode, short = header[0] & 0x0F, header[1] & 0x7F
         is_control = opcode >= _CLOSE
-        # A control frame is short and whole (RFC 6455 §5.5); only clients mask.
+        # RFC 6455 §5.5: a control frame is short and not fragmented. §5.1: only clients mask.
         if (
             opcode not in _KNOWN_OPCODES
             or bool(header[1] & 0x80) != self._are_masked
@@ -88,7 +88,7 @@ class Frames:
 
 
 def close_frame(code: int) -> bytes:
-    """What a server sends to say that it ends the connection."""
+    """RFC 6455 §5.5.1: a close frame as a server sends it."""
     return b"\x88\x02" + code.to_bytes(2, "big")
 
 

@@ -7,7 +7,7 @@ from authproxy.edge.rules.via import Via, forwards_left, with_one_forward_less
 
 
 @pytest.mark.parametrize(
-    ("values", "is_circle"),
+    ("values", "is_loop"),
     [
         ((), False),
         ((b"1.1 authproxy",), False),
@@ -18,13 +18,13 @@ from authproxy.edge.rules.via import Via, forwards_left, with_one_forward_less
         ((b",,", b" ", b"1.1 authproxy,"), False),
     ],
 )
-def test_a_request_goes_in_circles_when_it_has_been_here_more_than_once(values, is_circle):
-    assert Via("authproxy").is_circle(values) is is_circle
+def test_a_request_goes_in_circles_when_it_has_been_here_more_than_once(values, is_loop):
+    assert Via("authproxy").is_loop(values) is is_circle
 
 
 def test_without_a_name_nothing_is_said_and_nothing_noticed():
     via = Via("")
-    assert (via.line, via.line_of_1_0, via.is_circle((b"1.1 , 1.1 ", b"1.1 a, 1.1 a"))) == (b"", b"", False)
+    assert (via.line, via.line_of_1_0, via.is_loop((b"1.1 , 1.1 ", b"1.1 a, 1.1 a"))) == (b"", b"", False)
 
 
 @pytest.mark.parametrize(
