@@ -14,7 +14,7 @@ from authproxy import bootstrap
 from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis.audit_queue import RedisAuditQueue
 from authproxy.storage.redis.connection import RedisConnection
-from authproxy.storage.redis.keys import ACTS, ACTS_TAKER
+from authproxy.storage.redis.keys import AUDIT_ENTRIES, AUDIT_TAKER
 from tests.support.gateway import open_house
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
@@ -55,7 +55,7 @@ async def test_whoever_dies_in_the_middle_or_is_too_slow_loses_nothing(acts, red
     assert await acts.claim("a", within=timedelta(milliseconds=50)) == [b"one"]
 
     async def is_free():
-        return redis_server.command("EXISTS", ACTS_TAKER) == b":0\r\n"
+        return redis_server.command("EXISTS", AUDIT_TAKER) == b":0\r\n"
 
     await until(is_free)
     assert await acts.claim("b") == [b"one"]
@@ -70,14 +70,16 @@ async def test_what_nobody_takes_over_is_bounded(acts):
 
 
 async def test_whoever_has_no_key_puts_nothing_into_the_trail(acts, redis_server):
-    redis_server.command("RPUSH", ACTS, "forged")
+    redis_server.command("RPUSH", AUDIT_ENTRIES, "forged")
     assert await acts.claim("a") == [None]
 
 
 async def test_a_forged_entry_is_an_alarm_in_the_trail_and_nothing_else(redis_server):
     redis_server.command("FLUSHALL")
     async with open_house(redis_server.socket_url) as house:
-        redis_server.command("RPUSH", ACTS, '{"event": "session.revoked", "operator": "jana as root at gw1"}')
+        redis_server.command(
+            "RPUSH", AUDIT_ENTRIES, '{"event": "session.revoked", "operator": "jana as root at gw1"}'
+        )
 
         async def is_told():
             return "act.unreadable" in house.audit
@@ -107,7 +109,9 @@ async def test_a_running_gateway_writes_them_down_and_of_two_each_is_written_onc
         await acts_of_an_operator(house)
 
         async def are_written():
-            return len(acts_in(house.audit)) >= 10 and redis_server.command("LLEN", ACTS) == b":0\r\n"
+            return (
+                len(acts_in(house.audit)) >= 10 and redis_server.command("LLEN", AUDIT_ENTRIES) == b":0\r\n"
+            )
 
         await until(are_written, within=20)
         written = acts_in(house.audit)
@@ -127,7 +131,7 @@ async def test_they_wait_for_the_next_gateway_where_none_runs_and_for_room_where
                 return gateway.outputs.trail.is_failing
 
             await until(has_tried)
-            assert redis_server.command("LLEN", ACTS) == b":10\r\n"
+            assert redis_server.command("LLEN", AUDIT_ENTRIES) == b":10\r\n"
             audit.unlink()
             gateway.outputs.reopen()
 
@@ -136,4 +140,4 @@ async def test_they_wait_for_the_next_gateway_where_none_runs_and_for_room_where
                 return audit.exists() and len(acts_in(audit.read_text())) >= 10
 
             await until(are_written, within=20)
-        assert redis_server.command("LLEN", ACTS) == b":0\r\n"
+        assert redis_server.command("LLEN", AUDIT_ENTRIES) == b":0\r\n"

@@ -77,7 +77,7 @@ async def own(server_of_its_own):
 )
 async def test_a_count_or_a_time_that_is_none_looks_like_no_outage(redis, one, field, value):
     await one.heartbeat.beat(NOW)
-    await redis.ask("HSET", keyspace.PULSE, field, value)
+    await redis.ask("HSET", keyspace.HEARTBEAT, field, value)
     await one.heartbeat.beat(NOW + SECOND)
     await one.heartbeat.beat(NOW + 2 * SECOND)
     assert not one.heartbeat.outages.is_failing
@@ -207,8 +207,8 @@ async def test_an_outage_of_one_instance_is_heard_of_by_the_others_before_they_j
 async def test_time_in_which_nobody_beat_is_an_outage_also_for_who_was_not_there(one, other, redis):
     ticket, _ = await one.started()
     await one.heartbeat.beat(NOW)
-    ago = int((await redis.ask("HGET", keyspace.PULSE, "at")).decode()) - 8 * 60_000
-    await redis.ask("HSET", keyspace.PULSE, "at", ago)
+    ago = int((await redis.ask("HGET", keyspace.HEARTBEAT, "at")).decode()) - 8 * 60_000
+    await redis.ask("HSET", keyspace.HEARTBEAT, "at", ago)
     assert await other.sessions.load(ticket, now=NOW + 20 * MINUTE) is not None
     assert (
         timedelta(minutes=8)
@@ -259,7 +259,7 @@ async def test_a_part_of_a_cluster_that_is_gone_is_an_outage_until_its_sessions_
 
 async def test_many_who_ask_for_a_beat_at_one_moment_share_it(one, redis):
     await asyncio.gather(*(one.heartbeat.beat(NOW) for _ in range(50)))
-    assert int(await redis.ask("HGET", keyspace.PULSE, "count")) <= 2
+    assert int(await redis.ask("HGET", keyspace.HEARTBEAT, "count")) <= 2
 
 
 async def test_the_pulse_beats_by_itself_and_notices_the_end_of_an_outage_within_a_second(
@@ -281,7 +281,7 @@ async def test_the_pulse_beats_by_itself_and_notices_the_end_of_an_outage_within
 
 
 async def test_something_else_under_the_keys_of_the_pulse_is_taken_away(one, redis):
-    await redis.ask("SET", keyspace.PULSE, "not a hash")
+    await redis.ask("SET", keyspace.HEARTBEAT, "not a hash")
     with pytest.raises(CannotAsk):
         await one.heartbeat.beat(NOW)
     await one.heartbeat.beat(NOW)
@@ -340,7 +340,7 @@ async def test_a_session_that_goes_on_under_another_name_is_not_ended_with_its_o
     new = new_ticket()
     assert await one.sessions.rotate(old, new, session_for(new), browser=None, now=NOW)
     await one.heartbeat.beat(NOW)
-    await redis.ask("DEL", keyspace.PULSE)  # the count begins anew, as in a store that has forgotten
+    await redis.ask("DEL", keyspace.HEARTBEAT)  # the count begins anew, as in a store that has forgotten
     await one.heartbeat.beat(NOW + SECOND)
     assert await one.sessions.load(new, now=NOW + SECOND) is not None
 

@@ -19,23 +19,27 @@ class MemoryEnrolments:
 
     async def of(self, owner: _Owner) -> tuple[Enrolment, ...]:
         return tuple(
-            each for each in await self.every(owner) if each.enrolled_at > retention.ENROLLED_AT_UNKNOWN
+            enrolment
+            for enrolment in await self.every(owner)
+            if enrolment.enrolled_at > retention.ENROLLED_AT_UNKNOWN
         )
 
     async def every(self, owner: _Owner) -> tuple[Enrolment, ...]:
-        theirs = [
+        enrolments = [
             *self._enrolments.get(owner, {}).values(),
             *([self._listings[owner]] if owner in self._listings else []),
         ]
-        return tuple(sorted(theirs, key=lambda enrolment: (enrolment.enrolled_at, enrolment.enrolment_id)))
+        return tuple(
+            sorted(enrolments, key=lambda enrolment: (enrolment.enrolled_at, enrolment.enrolment_id))
+        )
 
     async def add(
         self, owner: _Owner, enrolment: Enrolment, *, most: int = retention.ENROLMENTS_PER_PERSON
     ) -> bool:
-        theirs = self._enrolments.setdefault(owner, {})
-        if len(theirs) >= most or enrolment.enrolment_id in theirs:
+        enrolments = self._enrolments.setdefault(owner, {})
+        if len(enrolments) >= most or enrolment.enrolment_id in enrolments:
             return False
-        theirs[enrolment.enrolment_id] = enrolment
+        enrolments[enrolment.enrolment_id] = enrolment
         return True
 
     async def remove(self, owner: _Owner, enrolment_id: str) -> bool:
@@ -77,10 +81,10 @@ class MemoryEnrolments:
             )
 
     async def spend_recovery(self, owner: _Owner, code_hash: str) -> bool:
-        theirs = self._recovery.get(owner, set())
-        is_theirs = code_hash in theirs
-        theirs.discard(code_hash)
-        return is_theirs
+        codes = self._recovery.get(owner, set())
+        is_valid = code_hash in codes
+        codes.discard(code_hash)
+        return is_valid
 
     async def recovery_left(self, owner: _Owner) -> int:
         return len(self._recovery.get(owner, ()))

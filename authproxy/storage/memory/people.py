@@ -45,7 +45,9 @@ class MemoryPeople:
         }
         if self._members.get(now.member_id) != was.member or others & now.keys:
             return False
-        self._take([*(member for member in self._members.values() if member.member_id != now.member_id), now])
+        self._replace(
+            [*(member for member in self._members.values() if member.member_id != now.member_id), now]
+        )
         self._depart([was.member] * departs)
         return True
 
@@ -55,13 +57,13 @@ class MemoryPeople:
         _demand_different_keys(members)
         if revision != self._revision:
             return False
-        self._take(members)
+        self._replace(members)
         self._depart(departures)
         return True
 
     async def begin_anew(self, members: Sequence[Member]) -> int:
         _demand_different_keys(members)
-        self._take(members)
+        self._replace(members)
         return len(self._accounts)
 
     async def block_account(self, blocked: BlockedAccount, *, revision: int) -> bool:
@@ -90,13 +92,13 @@ class MemoryPeople:
     async def is_under_first_key(self) -> bool:
         return True
 
-    def _take(self, members: Iterable[Member]) -> None:
+    def _replace(self, members: Iterable[Member]) -> None:
         self._revision += 1
         self._members = {member.member_id: member for member in members}
 
     def _depart(self, members: Iterable[Member]) -> None:
-        for at, member in enumerate(members):
-            version = f"{self._revision} {at}".encode()
+        for number, member in enumerate(members):
+            version = f"{self._revision} {number}".encode()
             self._departures[version] = Departure(member, version, leaves(member, self._members))
 
 

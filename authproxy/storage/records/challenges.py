@@ -104,9 +104,9 @@ def owned_in(octets: bytes) -> Owned | None:
         return None
 
 
-def recovery_set_octets(kept: RecoverySet) -> bytes:
-    listing = None if kept.listing is None else _enrolment_fields(kept.listing)
-    return octets_of({"owner": kept.owner, "set": kept.set_id, "listing": listing})
+def recovery_set_octets(recovery_set: RecoverySet) -> bytes:
+    listing = None if recovery_set.listing is None else _enrolment_fields(recovery_set.listing)
+    return octets_of({"owner": recovery_set.owner, "set": recovery_set.set_id, "listing": listing})
 
 
 def recovery_set_in(octets: bytes) -> RecoverySet | None:

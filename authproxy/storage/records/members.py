@@ -60,7 +60,10 @@ def _fields(member: Member) -> dict[str, Any]:
         "email": member.email,
         "phone": member.phone,
         "portals": member.portals,
-        "certificates": [[each.fingerprint, each.issuer, each.serial] for each in member.certificates],
+        "certificates": [
+            [certificate.fingerprint, certificate.issuer, certificate.serial]
+            for certificate in member.certificates
+        ],
         "accounts": [[account.issuer, account.subject] for account in member.accounts],
         "blocked_at": optional_time_text(member.blocked_at),
         "block_reason": member.block_reason,

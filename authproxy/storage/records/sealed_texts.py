@@ -1,10 +1,10 @@
-"""Attempts, and why one has failed, as text that travels with the browser: compact, encrypted and
-authenticated under the server's keys, so that nothing is kept for a sign-in that nobody has completed.
-Neither the provider nor whoever reads a log can open such a text or make one.
+"""Attempts, and reasons why one was refused, as text that travels with the browser. Nothing is stored for a
+sign-in that nobody has completed. The text is compact, encrypted and authenticated with the server keys:
+neither the provider nor somebody who reads a log can open or make one.
 
-Format: base64url without padding of what `codec.seal_attempt` or `codec.seal_refusal` makes. Inside stand,
-each after its length in two bytes: the fields (JSON), the place to return to (deflate), and for a certificate
-what was shown (JSON); then zeros up to a multiple of 32 bytes.
+Format: base64url without padding of a sealed record (`sealing`). The record holds three parts, each after its
+length in two bytes: the fields (JSON), the path to return to (deflate), and for a certificate, what was shown
+(JSON). Zeros follow, up to a multiple of 32 bytes.
 """
 
 from __future__ import annotations
@@ -20,38 +20,37 @@ from authproxy.storage.records import sessions as records
 from authproxy.storage.records.sealing import SEAL_SIZE, KeyRing, Purpose
 
 LONGEST: Final = 1400
-"""Characters of a sealed attempt. MITREid Connect keeps `state` in a column of 2,048 characters, and front
-proxies read the head of an answer into a buffer of 4 KiB as they are delivered: the address of the provider
-with all its parameters has to fit there with our other headers."""
+"""Characters of a sealed attempt. MITREid Connect stores `state` in a column of 2,048 characters. Front
+proxies with default settings read the head of an answer into a buffer of 4 KiB, in which the provider's
+address with all parameters must fit beside our other headers."""
 _LARGEST: Final = LONGEST // 4 * 3 - SEAL_SIZE
 _TEXT: Final = re.compile(r"[A-Za-z0-9_-]{64,4096}", re.ASCII)
 _BLOCK: Final = 32
-"""The length of a text tells the length of the place to this many bytes only."""
+"""The length of a text shows the length of the path only roughly, to this many bytes."""
 _LENGTH_SIZE: Final = 2
-_LONGEST_PLACE: Final = 4096
+_LONGEST_PATH: Final = 4096
 _OTHER_FIELDS: Final = 256
-"""Room for what a sign-in's attempt holds beside the place."""
-# Each way has a name of its own, so that a text for one way does not open as one for the other.
+"""Room for the other fields of a sign-in's attempt."""
+# A text for one direction does not open as one for the other, because it is bound to a name of the direction.
 _THERE: Final = "on the way to the proof"
 _BACK: Final = "on the way back with a certificate"
 _REFUSALS: Final = "refusals"
 
 
 class Seals:
-    """Everything here is done without a question to the store. What cannot be opened is None, whatever the
-    reason."""
+    """Nothing here asks the store. A text that does not open is None, whatever the reason."""
 
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
 
     def attempt_sealed(self, attempt: Attempt) -> str:
-        """At most `LONGEST` characters. Where the place to return to is too long for that, its query is left
-        out; where its path alone is, too, the person returns to the portal's first page."""
+        """At most `LONGEST` characters. If the address to return to is too long, its query is left out. If
+        its path alone is too long, the person returns to the portal's first page."""
         return self._sealed(_fitting(records.attempt_octets(attempt), attempt.return_to), _THERE)
 
     @staticmethod
     def keeps(return_to: str) -> bool:
-        """Whether the attempt of a sign-in has room for the whole of this place."""
+        """Whether the attempt of a sign-in has room for the whole address to return to."""
         return len(_packed(bytes(_OTHER_FIELDS), return_to)) <= _LARGEST
 
     def attempt_in(self, text: str) -> Attempt | None:
@@ -59,7 +58,7 @@ class Seals:
         return None if read is None else read[0]
 
     def showing_sealed(self, showing: Showing) -> str:
-        """Longer than the attempt that was sealed for the way there by at most 200 characters."""
+        """At most 200 characters longer than the sealed attempt was."""
         attempt = showing.attempt
         return self._sealed(
             _packed(records.attempt_octets(attempt), attempt.return_to, records.showing_octets(showing)),
@@ -71,8 +70,8 @@ class Seals:
         return None if read is None else records.showing_in(read[1], read[0])
 
     def refusal_sealed(self, fields: bytes, return_to: str) -> str:
-        """Why a sign-in was refused, and where its person wanted to go. As long as an attempt, if the fields
-        have at most 900 bytes."""
+        """Why a sign-in was refused, and where the person wanted to go. With at most 900 bytes of fields it
+        is no longer than an attempt."""
         return _text(self._keys.seal(Purpose.REFUSAL, _fitting(fields, return_to), bound_to=_REFUSALS))
 
     def refusal_in(self, text: str) -> tuple[bytes, str] | None:
@@ -109,7 +108,7 @@ def _octets(text: str) -> bytes | None:
 
 
 def _fitting(fields: bytes, return_to: str) -> bytes:
-    """With as much of the place as there is room for."""
+    """With as much of the path and query as fits."""
     octets = _packed(fields, return_to)
     if len(octets) > _LARGEST:
         octets = _packed(fields, return_to.partition("?")[0])
@@ -117,10 +116,11 @@ def _fitting(fields: bytes, return_to: str) -> bytes:
 
 
 def _packed(fields: bytes, return_to: str, shown: bytes = b"") -> bytes:
-    # The place alone is compressed: what others choose must not share a compression with what is secret.
+    # Only the path is compressed. If secret fields were compressed with text that others choose, the length
+    # would reveal them (CRIME, CVE-2012-4929).
     deflate = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
-    place = deflate.compress(return_to.encode()) + deflate.flush()
-    octets = b"".join(len(part).to_bytes(_LENGTH_SIZE, "big") + part for part in (fields, place, shown))
+    path = deflate.compress(return_to.encode()) + deflate.flush()
+    octets = b"".join(len(part).to_bytes(_LENGTH_SIZE, "big") + part for part in (fields, path, shown))
     return octets + bytes(-len(octets) % _BLOCK)
 
 
@@ -130,9 +130,9 @@ def _unpacked(octets: bytes) -> tuple[bytes, str, bytes] | None:
         size = int.from_bytes(octets[:_LENGTH_SIZE], "big")
         parts.append(octets[_LENGTH_SIZE : _LENGTH_SIZE + size])
         octets = octets[_LENGTH_SIZE + size :]
-    fields, place, shown = parts
+    fields, path, shown = parts
     try:
-        return_to = zlib.decompressobj(wbits=-zlib.MAX_WBITS).decompress(place, _LONGEST_PLACE).decode()
+        return_to = zlib.decompressobj(wbits=-zlib.MAX_WBITS).decompress(path, _LONGEST_PATH).decode()
     except (zlib.error, UnicodeDecodeError):
         return None
     return fields, return_to, shown

@@ -34,12 +34,12 @@ def text(answer: Any) -> bool:
 
 def texts(answer: Any) -> bool:
     """A list of octets, some of which may be missing."""
-    return isinstance(answer, list) and all(text(each) for each in answer)
+    return isinstance(answer, list) and all(text(item) for item in answer)
 
 
 def names(answer: Any) -> bool:
     """A list of octets without gaps."""
-    return isinstance(answer, list) and all(isinstance(each, bytes) for each in answer)
+    return isinstance(answer, list) and all(isinstance(item, bytes) for item in answer)
 
 
 def fields(count: int) -> Shape:
@@ -49,7 +49,7 @@ def fields(count: int) -> Shape:
 def anything(answer: Any) -> bool:
     """Whatever a script can answer: whole numbers, octets, nothing, and lists of these."""
     return (
-        whole(answer) or text(answer) or (isinstance(answer, list) and all(anything(each) for each in answer))
+        whole(answer) or text(answer) or (isinstance(answer, list) and all(anything(item) for item in answer))
     )
 
 

@@ -66,7 +66,7 @@ class RedisAuditQueue:
     async def append(self, entry: bytes, *, at_most: int = MOST_WAITING) -> bool:
         """Adds an entry. False, and nothing is added, if too many wait."""
         sealed = self._keys.seal(Purpose.AUDIT_ENTRY, entry, bound_to=_BOUND_TO)
-        return bool(await self._connection.ask("EVAL", _APPEND, 1, keyspace.ACTS, sealed, at_most))
+        return bool(await self._connection.ask("EVAL", _APPEND, 1, keyspace.AUDIT_ENTRIES, sealed, at_most))
 
     async def claim(self, taker: str, *, within: timedelta = _TAKEN_WITHIN) -> Sequence[bytes | None]:
         """The oldest entries; None stands for one that does not open. They belong to this taker until it
@@ -75,8 +75,8 @@ class RedisAuditQueue:
             "EVAL",
             _CLAIM,
             2,
-            keyspace.ACTS,
-            keyspace.ACTS_TAKER,
+            keyspace.AUDIT_ENTRIES,
+            keyspace.AUDIT_TAKER,
             taker,
             values.span_in_milliseconds(within),
             _AT_ONCE,
@@ -90,5 +90,7 @@ class RedisAuditQueue:
         """Ends a claim, of which the first `written` entries are in the trail now and leave the store. False
         if the claim was over already."""
         return bool(
-            await self._connection.ask("EVAL", _SETTLE, 2, keyspace.ACTS, keyspace.ACTS_TAKER, taker, written)
+            await self._connection.ask(
+                "EVAL", _SETTLE, 2, keyspace.AUDIT_ENTRIES, keyspace.AUDIT_TAKER, taker, written
+            )
         )

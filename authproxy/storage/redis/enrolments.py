@@ -1,13 +1,14 @@
-"""What people have enrolled to prove themselves with, in Redis: sealed, without an end, found by a keyed hash
-of the owner.
+"""What people have enrolled to prove themselves with, in Redis: sealed, without an end, under a keyed hash of
+their owner.
 
-Steps and recovery codes are spent where they lie, once, whichever instance asks. Names of owners are made
-with a server key; what is under an older one is found, and moved by `reseal`.
+Steps of time-based codes and recovery codes are spent in the store, so that each counts once for all
+instances. The names of owners are made with a server key. Enrolments under an older key are found, and
+`reseal` moves them.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple
 
@@ -25,8 +26,8 @@ from authproxy.storage.redis.connection import RedisConnection
 _SET_ID_SIZE: Final = 16
 _PAGE: Final = 500
 _READINGS: Final = 5
-_MADE_READY_FOR: Final = timedelta(minutes=5)
-"""Recovery codes of whoever dies before they count leave nothing behind."""
+_PREPARED_FOR: Final = timedelta(minutes=5)
+"""Recovery codes that do not count yet expire after this time, if the process dies before they do."""
 
 _ADD: Final = Script(
     """
@@ -35,15 +36,16 @@ return redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 """,
     answer_shapes.whole,
 )
-# Compared with what was read, so that nothing is taken away that was put there meanwhile.
-_TAKE_AWAY: Final = Script(
+# Compared with what was read, so that nothing is removed that was written since.
+_REMOVE: Final = Script(
     """
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 return redis.call('HDEL', KEYS[1], ARGV[1])
 """,
     answer_shapes.whole,
 )
-# A set of recovery codes and the listings that an older version kept beside it go together.
+# A set of recovery codes is removed together with its listings, which an older version kept among the
+# enrolments.
 _DROP_SET: Final = Script(
     """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -79,8 +81,8 @@ return 1
 )
 
 
-class _Stored(NamedTuple):
-    """An enrolment as it was found: under which of its owner's names, in which field."""
+class _StoredEnrolment(NamedTuple):
+    """An enrolment, and where it was found: under which of its owner's names, and in which field."""
 
     name: str
     field: str
@@ -88,49 +90,54 @@ class _Stored(NamedTuple):
     owned: Owned
 
     @property
-    def enrolment_id(self) -> str:
-        return self.owned.enrolment.enrolment_id
+    def enrolment(self) -> Enrolment:
+        return self.owned.enrolment
 
 
 class _StoredSet(NamedTuple):
-    """A set of recovery codes as it was found: under which of its owner's names."""
+    """A set of recovery codes, and under which of its owner's names it was found."""
 
     name: str
     sealed: bytes
-    kept: RecoverySet
+    recovery_set: RecoverySet
 
 
-class _Found(NamedTuple):
-    """All that one person has."""
+class _Belongings(NamedTuple):
+    """Everything that one person has enrolled."""
 
-    methods: list[_Stored]
-    """Listings of recovery codes by an older version are among them."""
+    enrolments: list[_StoredEnrolment]
+    """An older version kept listings of recovery codes among them."""
     sets: list[_StoredSet]
-    """The one that counts last."""
-    sealed: bytes | None
-    """The record of the set under the first name, readable or not."""
+    """The valid one comes last."""
+    sealed_set: bytes | None
+    """The record of the set under the first name, even if it does not open."""
+
+    @property
+    def old_listings(self) -> list[_StoredEnrolment]:
+        return [stored for stored in self.enrolments if stored.enrolment.method == "recovery"]
 
     @property
     def recovery(self) -> Enrolment | None:
-        """How the recovery codes are shown to their person; always there where there is a set of them."""
-        listed = [
-            stored.owned.enrolment for stored in self.methods if stored.owned.enrolment.method == "recovery"
-        ]
+        """The listing of the recovery codes. There is one if there is a set of codes."""
+        old_listing = self.old_listings[0].enrolment if self.old_listings else None
         if not self.sets:
-            return listed[0] if listed else None
-        kept = self.sets[-1].kept
-        return kept.listing or (listed[0] if listed else _unlisted(kept))
+            return old_listing
+        recovery_set = self.sets[-1].recovery_set
+        return recovery_set.listing or old_listing or _unlisted(recovery_set)
 
     @property
     def every(self) -> tuple[Enrolment, ...]:
-        found = {
-            each.enrolment_id: each.owned.enrolment
-            for each in self.methods
-            if each.owned.enrolment.method != "recovery"
+        """The oldest first."""
+        by_id = {
+            stored.enrolment.enrolment_id: stored.enrolment
+            for stored in self.enrolments
+            if stored.enrolment.method != "recovery"
         }
         recovery = self.recovery
-        every = [*found.values(), *([] if recovery is None else [recovery])]
-        return tuple(sorted(every, key=lambda enrolment: (enrolment.enrolled_at, enrolment.enrolment_id)))
+        enrolments = [*by_id.values(), *([] if recovery is None else [recovery])]
+        return tuple(
+            sorted(enrolments, key=lambda enrolment: (enrolment.enrolled_at, enrolment.enrolment_id))
+        )
 
 
 class RedisEnrolments:
@@ -141,30 +148,31 @@ class RedisEnrolments:
         self._connection = connection
         self._keys = keys
         self.unreadable = 0
-        """Enrolments that were there and did not open since the start. For metrics."""
+        """Enrolments that did not open since the start. For metrics."""
 
     async def of(self, owner: tuple[str, ...]) -> tuple[Enrolment, ...]:
-        """What this person has enrolled, the oldest first. Recovery codes that nobody has listed are only in
+        """What this person has enrolled, the oldest first. Recovery codes without a listing are only in
         `every`."""
         return tuple(
-            each for each in await self.every(owner) if each.enrolled_at > retention.ENROLLED_AT_UNKNOWN
+            enrolment
+            for enrolment in await self.every(owner)
+            if enrolment.enrolled_at > retention.ENROLLED_AT_UNKNOWN
         )
 
     async def every(self, owner: tuple[str, ...]) -> tuple[Enrolment, ...]:
-        """All that proves something for this person, the oldest first. Codes that an older version has made
-        and not listed were enrolled at `retention.ENROLLED_AT_UNKNOWN`."""
-        return (await self._found(owner)).every
+        """Everything with which this person can prove something, the oldest first. Recovery codes that an
+        older version has made and not listed have ENROLLED_AT_UNKNOWN."""
+        return (await self._belongings(owner)).every
 
     async def add(
         self, owner: tuple[str, ...], enrolment: Enrolment, *, most: int = retention.ENROLMENTS_PER_PERSON
     ) -> bool:
-        """False, and nothing added, for whoever has that many, or this one, already."""
+        """False, and nothing is added, if this person has `most` already, or this one."""
         first, *older = self._names(owner)
         elsewhere = sum(await self._connection.all([("HLEN", keyspace.enrolments(name)) for name in older]))
         field = keyspace.enrolment_name(enrolment.enrolment_id)
-        sealed = self._sealed(
-            challenge_records.owned_octets(Owned(owner, enrolment)), _bound_to(first, field)
-        )
+        octets = challenge_records.owned_octets(Owned(owner, enrolment))
+        sealed = self._sealed(octets, _bound_to(first, field))
         return bool(
             await self._connection.ask(
                 "EVAL", _ADD, 1, keyspace.enrolments(first), field, sealed, most - elsewhere
@@ -172,192 +180,156 @@ class RedisEnrolments:
         )
 
     async def remove(self, owner: tuple[str, ...], enrolment_id: str) -> bool:
-        """Whether there was one. Of many who remove it at the same moment one is told so."""
-        is_gone = False
-        # Looked at again, because it may have been moved under another key since it was read.
+        """False if there was none. If many remove it at once, one of them gets True."""
+        is_removed = False
+        # It is looked up again after it was removed, because `reseal` may have moved it since it was read.
         for _ in range(_READINGS):
-            found = await self._found(owner)
-            if found.sets and found.recovery is not None and found.recovery.enrolment_id == enrolment_id:
-                is_gone |= await self._drop_sets(found)
+            belongings = await self._belongings(owner)
+            recovery = belongings.recovery
+            if belongings.sets and recovery is not None and recovery.enrolment_id == enrolment_id:
+                is_removed |= await self._drop_sets(belongings)
                 continue
-            meant = [stored for stored in found.methods if stored.enrolment_id == enrolment_id]
+            meant = [
+                stored for stored in belongings.enrolments if stored.enrolment.enrolment_id == enrolment_id
+            ]
             if not meant:
                 break
-            is_gone |= any(await self._connection.all([_taking_away(stored) for stored in meant]))
-        return is_gone
+            is_removed |= any(await self._connection.all([_removing(stored) for stored in meant]))
+        return is_removed
 
     async def remove_all(self, owners: Sequence[tuple[str, ...]]) -> None:
-        """Forgets all that these people have enrolled, recovery codes too."""
-        # The first name last, as in `put_recovery`: what is moved there in between must not stay.
+        """Removes everything that these people have enrolled, recovery codes too."""
+        # The first name comes last, so that what `reseal` moves there meanwhile does not stay.
         names = [name for owner in owners for name in self._names(owner)[::-1]]
         for start in range(0, len(names), _PAGE):
             page = names[start : start + _PAGE]
-            swapped = await self._connection.all(
+            answers = await self._connection.all(
                 [
-                    *(("EVAL", _SWAP, 1, keyspace.recovery(name), b"") for name in page),
+                    *(_swapping(name) for name in page),
                     *(("DEL", keyspace.enrolments(name)) for name in page),
                 ]
             )
-            earlier = [self._recovery_set(was, name) for name, was in zip(page, swapped, strict=False)]
-            gone = [_codes(kept) for kept in earlier if kept is not None]
-            if gone:
-                await self._connection.all([("DEL", key) for key in gone])
+            await self._delete_codes_of(page, answers[: len(page)])
 
     async def accept_step(self, enrolment_id: str, step: int) -> bool:
-        """Whether this step of time is later than every one that was accepted before; from now on it was.
-        Remembered for two days."""
+        """Accepts this step of time if it is later than every step that was accepted before. Remembered for
+        two days."""
         key = keyspace.accepted_step(keyspace.enrolment_name(enrolment_id))
-        kept_for = values.span_in_milliseconds(retention.STEP_KEPT_FOR)
-        return bool(await self._connection.ask("EVAL", _ACCEPT, 1, key, step, kept_for))
+        remembered_for = values.span_in_milliseconds(retention.STEP_KEPT_FOR)
+        return bool(await self._connection.ask("EVAL", _ACCEPT, 1, key, step, remembered_for))
 
     async def make_recovery(
         self, owner: tuple[str, ...], hashes: Sequence[str], listing: Enrolment, *, instead_of: str | None
     ) -> bool:
-        """Makes these the person's recovery codes, shown as `listing`, if those that there are now are shown
-        under the id `instead_of` (None: there are none). False otherwise, and then nothing has changed: of
-        many who begin at the same moment one gets True."""
-        found = await self._found(owner)
-        earlier = found.recovery
+        """Makes these the person's recovery codes, listed as `listing`, if the present ones are listed under
+        the id `instead_of` (None: there are none). Otherwise it returns False and changes nothing. If many
+        make codes at once, one of them gets True."""
+        belongings = await self._belongings(owner)
+        earlier = belongings.recovery
         if (None if earlier is None else earlier.enrolment_id) != instead_of:
             return False
         first, *older = self._names(owner)
-        kept = RecoverySet(owner, self._keys.random_bytes(_SET_ID_SIZE).hex(), listing)
-        codes = await self._prepared(kept, hashes)
-        sealed = self._sealed(challenge_records.recovery_set_octets(kept), first)
-        # One write for the set and its listing: neither is ever there without the other.
+        recovery_set = RecoverySet(owner, self._keys.random_bytes(_SET_ID_SIZE).hex(), listing)
+        codes = await self._prepare_codes(recovery_set, hashes)
+        sealed = self._sealed(challenge_records.recovery_set_octets(recovery_set), first)
+        # The set and its listing are written in one record: neither is ever there without the other.
         if not await self._connection.ask(
-            "EVAL", _SET_IF, 1, keyspace.recovery(first), found.sealed or b"", sealed
+            "EVAL", _SET_IF, 1, keyspace.recovery(first), belongings.sealed_set or b"", sealed
         ):
             await self._connection.ask("DEL", codes)
             return False
-        listings = [_taking_away(each) for each in found.methods if each.owned.enrolment.method == "recovery"]
         await self._connection.all(
             [
                 ("PERSIST", codes),
-                *(("EVAL", _SWAP, 1, keyspace.recovery(name), b"") for name in older),
-                *listings,
-                *(("DEL", _codes(each.kept)) for each in found.sets),
+                *(_swapping(name) for name in older),
+                *(_removing(listed) for listed in belongings.old_listings),
+                *(("DEL", _codes_key(stored.recovery_set)) for stored in belongings.sets),
             ]
         )
         return True
 
     async def put_recovery(self, owner: tuple[str, ...], hashes: Sequence[str]) -> None:
-        """Makes these the person's recovery codes whatever there was; no earlier one counts any more. None at
-        all takes them away."""
+        """Makes these the person's recovery codes, whatever there was. Earlier codes do not count any more.
+        An empty list removes them all."""
         first, *older = self._names(owner)
         sealed, codes = b"", ""
         if hashes:
-            kept = RecoverySet(owner, self._keys.random_bytes(_SET_ID_SIZE).hex())
-            sealed = self._sealed(challenge_records.recovery_set_octets(kept), first)
-            codes = await self._prepared(kept, hashes)
-        # The first name last here too: what is moved there in between must not stay.
-        swapped = await self._connection.all(
+            recovery_set = RecoverySet(owner, self._keys.random_bytes(_SET_ID_SIZE).hex())
+            sealed = self._sealed(challenge_records.recovery_set_octets(recovery_set), first)
+            codes = await self._prepare_codes(recovery_set, hashes)
+        # The first name comes last here too, as in `remove_all`.
+        answers = await self._connection.all(
             [
-                *(("EVAL", _SWAP, 1, keyspace.recovery(name), b"") for name in older),
-                ("EVAL", _SWAP, 1, keyspace.recovery(first), sealed),
+                *(_swapping(name) for name in older),
+                _swapping(first, sealed),
                 *([("PERSIST", codes)] if codes else []),
             ]
         )
-        earlier = [self._recovery_set(was, name) for name, was in zip((*older, first), swapped, strict=False)]
-        gone = [_codes(kept) for kept in earlier if kept is not None]
-        if gone:
-            await self._connection.all([("DEL", key) for key in gone])
-
-    async def _prepared(self, kept: RecoverySet, hashes: Sequence[str]) -> str:
-        """The key of the codes of a set that does not count yet."""
-        codes = _codes(kept)
-        members = [keyspace.recovery_code_name(kept.set_id, each) for each in hashes]
-        await self._connection.all(
-            [("SADD", codes, *members), ("PEXPIRE", codes, values.span_in_milliseconds(_MADE_READY_FOR))]
-        )
-        return codes
-
-    async def _drop_sets(self, found: _Found) -> bool:
-        listings = [stored for stored in found.methods if stored.owned.enrolment.method == "recovery"]
-        dropped = await self._connection.all(
-            [
-                (
-                    "EVAL",
-                    _DROP_SET,
-                    2,
-                    keyspace.recovery(each.name),
-                    keyspace.enrolments(each.name),
-                    each.sealed,
-                    *(stored.field for stored in listings if stored.name == each.name),
-                )
-                for each in found.sets
-            ]
-        )
-        gone = [_codes(each.kept) for each, is_gone in zip(found.sets, dropped, strict=True) if is_gone]
-        if gone:
-            await self._connection.all([("DEL", key) for key in gone])
-        return bool(gone)
+        names = (*older, first)
+        await self._delete_codes_of(names, answers[: len(names)])
 
     async def spend_recovery(self, owner: tuple[str, ...], code_hash: str) -> bool:
-        """Whether this is one of the person's codes; nobody is told so of it again."""
-        kept = await self._recovery(owner)
-        if kept is None:
+        """Whether this is one of the person's codes. Then it does not count again."""
+        recovery_set = await self._recovery_set(owner)
+        if recovery_set is None:
             return False
-        return bool(
-            await self._connection.ask(
-                "SREM", _codes(kept), keyspace.recovery_code_name(kept.set_id, code_hash)
-            )
-        )
+        code = keyspace.recovery_code_name(recovery_set.set_id, code_hash)
+        return bool(await self._connection.ask("SREM", _codes_key(recovery_set), code))
 
     async def recovery_left(self, owner: tuple[str, ...]) -> int:
-        kept = await self._recovery(owner)
-        return 0 if kept is None else int(await self._connection.ask("SCARD", _codes(kept)))
+        recovery_set = await self._recovery_set(owner)
+        return (
+            0 if recovery_set is None else int(await self._connection.ask("SCARD", _codes_key(recovery_set)))
+        )
 
     async def reseal(self) -> int:
-        """Moves what is under older keys under the first, so that they may be dropped; of how many things
-        that was done. What is being changed at the same moment ends as it was changed."""
+        """Moves what is under older keys to the first key, so that the older keys may be dropped. Returns how
+        much was moved. A change that is made at the same moment is not lost."""
         moved = 0
-        async for key in self._every(keyspace.EVERY_ENROLMENTS):
+        async for key in self._scan(keyspace.EVERY_ENROLMENTS):
             name = keyspace.owner_name_in(key)
-            for stored in self._read(name, await self._connection.ask("HGETALL", key)):
+            for stored in self._opened(name, await self._connection.ask("HGETALL", key)):
                 moved += await self._move_enrolment(stored)
-        async for key in self._every(keyspace.EVERY_RECOVERY):
-            moved += await self._move_recovery(keyspace.owner_name_in(key))
+        async for key in self._scan(keyspace.EVERY_RECOVERY):
+            moved += await self._move_set(keyspace.owner_name_in(key))
         return moved
 
-    async def _move_enrolment(self, stored: _Stored) -> bool:
+    async def _move_enrolment(self, stored: _StoredEnrolment) -> bool:
         first = self._names(stored.owned.owner)[0]
         if stored.name == first:
             return False
-        anew = stored._replace(
-            name=first,
-            sealed=self._sealed(challenge_records.owned_octets(stored.owned), _bound_to(first, stored.field)),
-        )
-        # The new one first, and taken back if somebody has removed the old one in between: nothing is lost,
-        # and nothing comes back.
+        octets = challenge_records.owned_octets(stored.owned)
+        moved = stored._replace(name=first, sealed=self._sealed(octets, _bound_to(first, stored.field)))
+        # The new one is written first, and removed again if somebody has removed the old one meanwhile. So
+        # nothing is lost, and nothing comes back.
         is_new = await self._connection.ask(
             "EVAL",
             _ADD,
             1,
             keyspace.enrolments(first),
-            anew.field,
-            anew.sealed,
+            moved.field,
+            moved.sealed,
             2 * retention.ENROLMENTS_PER_PERSON,
         )
-        is_gone = await self._connection.ask(*_taking_away(stored))
-        if is_new and not is_gone:
-            await self._connection.ask(*_taking_away(anew))
-        return bool(is_gone)
+        is_removed = await self._connection.ask(*_removing(stored))
+        if is_new and not is_removed:
+            await self._connection.ask(*_removing(moved))
+        return bool(is_removed)
 
-    async def _move_recovery(self, name: str) -> bool:
+    async def _move_set(self, name: str) -> bool:
         sealed = await self._connection.ask("GET", keyspace.recovery(name))
-        kept = self._recovery_set(sealed, name)
-        if kept is None or name == self._names(kept.owner)[0]:
+        recovery_set = self._opened_or_counted(sealed, name)
+        if recovery_set is None or name == self._names(recovery_set.owner)[0]:
             return False
-        first = self._names(kept.owner)[0]
-        anew = self._sealed(challenge_records.recovery_set_octets(kept), first)
-        is_new = await self._connection.ask("EVAL", _SET_IF, 1, keyspace.recovery(first), b"", anew)
-        is_gone = await self._connection.ask("EVAL", _SET_IF, 1, keyspace.recovery(name), sealed, b"")
-        if is_new and not is_gone:
-            await self._connection.ask("EVAL", _SET_IF, 1, keyspace.recovery(first), anew, b"")
-        return bool(is_gone)
+        first = self._names(recovery_set.owner)[0]
+        moved = self._sealed(challenge_records.recovery_set_octets(recovery_set), first)
+        is_new = await self._connection.ask("EVAL", _SET_IF, 1, keyspace.recovery(first), b"", moved)
+        is_removed = await self._connection.ask("EVAL", _SET_IF, 1, keyspace.recovery(name), sealed, b"")
+        if is_new and not is_removed:
+            await self._connection.ask("EVAL", _SET_IF, 1, keyspace.recovery(first), moved, b"")
+        return bool(is_removed)
 
-    async def _every(self, pattern: str) -> AsyncIterator[bytes]:
+    async def _scan(self, pattern: str) -> AsyncIterator[bytes]:
         cursor: int | bytes = 0
         while True:
             cursor, keys = await self._connection.ask("SCAN", cursor, "MATCH", pattern, "COUNT", _PAGE)
@@ -366,31 +338,31 @@ class RedisEnrolments:
             if int(cursor) == 0:
                 return
 
-    async def _found(self, owner: tuple[str, ...]) -> _Found:
-        # The first name last: what is being moved there is then seen under one of them, or under both.
+    async def _belongings(self, owner: tuple[str, ...]) -> _Belongings:
+        # The first name comes last: what `reseal` moves there at this moment is found under one name or both.
         names = self._names(owner)[::-1]
-        answers_to = await self._connection.all(
+        answers = await self._connection.all(
             [
                 *(("HGETALL", keyspace.enrolments(name)) for name in names),
                 *(("GET", keyspace.recovery(name)) for name in names),
             ]
         )
-        methods = [
-            stored
-            for name, flat in zip(names, answers_to[: len(names)], strict=True)
-            for stored in self._read(name, flat)
+        hashes, sealed_sets = answers[: len(names)], answers[len(names) :]
+        enrolments = [
+            stored for name, flat in zip(names, hashes, strict=True) for stored in self._opened(name, flat)
         ]
-        # A set that does not open is counted where a code is looked for in it.
-        opened = [
-            (name, sealed, self._opened_set(sealed, name))
-            for name, sealed in zip(names, answers_to[len(names) :], strict=True)
+        # Sets that do not open are counted in `_recovery_set` only, where a code is looked for.
+        sets = [
+            _StoredSet(name, sealed, recovery_set)
+            for name, sealed in zip(names, sealed_sets, strict=True)
+            if (recovery_set := self._opened_set(sealed, name)) is not None
         ]
-        sets = [_StoredSet(name, sealed, kept) for name, sealed, kept in opened if kept is not None]
-        return _Found(methods, sets, answers_to[-1])
+        return _Belongings(enrolments, sets, sealed_sets[-1])
 
-    def _read(self, name: str, flat: Sequence[bytes]) -> list[_Stored]:
-        """What opens of a person's hash, which came as fields and values by turns."""
-        found: list[_Stored] = []
+    def _opened(self, name: str, flat: Sequence[bytes]) -> list[_StoredEnrolment]:
+        """The enrolments in a person's hash, which comes as a list of fields and values by turns. Those that
+        do not open are left out."""
+        opened: list[_StoredEnrolment] = []
         for octets, sealed in zip(flat[::2], flat[1::2], strict=True):
             field = octets.decode("ascii", "replace")
             plaintext = self._keys.open(Purpose.ENROLMENT, sealed, bound_to=_bound_to(name, field))
@@ -398,19 +370,59 @@ class RedisEnrolments:
             if owned is None:
                 self.unreadable += 1
             else:
-                found.append(_Stored(name, field, sealed, owned))
-        return found
+                opened.append(_StoredEnrolment(name, field, sealed, owned))
+        return opened
 
-    async def _recovery(self, owner: tuple[str, ...]) -> RecoverySet | None:
+    async def _recovery_set(self, owner: tuple[str, ...]) -> RecoverySet | None:
         names = self._names(owner)[::-1]
         found = await self._connection.all([("GET", keyspace.recovery(name)) for name in names])
-        opened = [self._recovery_set(sealed, name) for name, sealed in zip(names, found, strict=True)]
-        return next((kept for kept in reversed(opened) if kept is not None), None)
+        opened = [self._opened_or_counted(sealed, name) for name, sealed in zip(names, found, strict=True)]
+        return next((recovery_set for recovery_set in reversed(opened) if recovery_set is not None), None)
 
-    def _recovery_set(self, sealed: bytes | None, name: str) -> RecoverySet | None:
-        kept = self._opened_set(sealed, name)
-        self.unreadable += sealed is not None and kept is None
-        return kept
+    async def _prepare_codes(self, recovery_set: RecoverySet, hashes: Sequence[str]) -> str:
+        """Stores codes that do not count yet, and returns their key."""
+        key = _codes_key(recovery_set)
+        codes = [keyspace.recovery_code_name(recovery_set.set_id, code_hash) for code_hash in hashes]
+        await self._connection.all(
+            [("SADD", key, *codes), ("PEXPIRE", key, values.span_in_milliseconds(_PREPARED_FOR))]
+        )
+        return key
+
+    async def _drop_sets(self, belongings: _Belongings) -> bool:
+        answers = await self._connection.all(
+            [
+                (
+                    "EVAL",
+                    _DROP_SET,
+                    2,
+                    keyspace.recovery(stored.name),
+                    keyspace.enrolments(stored.name),
+                    stored.sealed,
+                    *(listed.field for listed in belongings.old_listings if listed.name == stored.name),
+                )
+                for stored in belongings.sets
+            ]
+        )
+        dropped = [stored for stored, answer in zip(belongings.sets, answers, strict=True) if answer]
+        await self._delete_codes(stored.recovery_set for stored in dropped)
+        return bool(dropped)
+
+    async def _delete_codes_of(self, names: Sequence[str], sealed_sets: Sequence[bytes | None]) -> None:
+        """Deletes the codes of sets that were under these names."""
+        opened = [
+            self._opened_or_counted(sealed, name) for name, sealed in zip(names, sealed_sets, strict=True)
+        ]
+        await self._delete_codes(recovery_set for recovery_set in opened if recovery_set is not None)
+
+    async def _delete_codes(self, sets: Iterable[RecoverySet]) -> None:
+        keys = [_codes_key(recovery_set) for recovery_set in sets]
+        if keys:
+            await self._connection.all([("DEL", key) for key in keys])
+
+    def _opened_or_counted(self, sealed: bytes | None, name: str) -> RecoverySet | None:
+        recovery_set = self._opened_set(sealed, name)
+        self.unreadable += sealed is not None and recovery_set is None
+        return recovery_set
 
     def _opened_set(self, sealed: bytes | None, name: str) -> RecoverySet | None:
         plaintext = None if sealed is None else self._keys.open(Purpose.ENROLMENT, sealed, bound_to=name)
@@ -423,13 +435,18 @@ class RedisEnrolments:
         return self._keys.owner_names("enrolments", owner)
 
 
-def _taking_away(stored: _Stored) -> Command:
-    return ("EVAL", _TAKE_AWAY, 1, keyspace.enrolments(stored.name), stored.field, stored.sealed)
+def _removing(stored: _StoredEnrolment) -> Command:
+    return ("EVAL", _REMOVE, 1, keyspace.enrolments(stored.name), stored.field, stored.sealed)
 
 
-def _unlisted(kept: RecoverySet) -> Enrolment:
-    """How a set is shown that nobody has listed."""
-    name = keyspace.recovery_set_name(kept.set_id)[:_SET_ID_SIZE]
+def _swapping(name: str, sealed: bytes = b"") -> Command:
+    """Writes the set of recovery codes under this name, or removes it. The answer is the one before."""
+    return ("EVAL", _SWAP, 1, keyspace.recovery(name), sealed)
+
+
+def _unlisted(recovery_set: RecoverySet) -> Enrolment:
+    """A listing for a set that has none."""
+    name = keyspace.recovery_set_name(recovery_set.set_id)[:_SET_ID_SIZE]
     return Enrolment(
         enrolment_id=f"recovery-{name}",
         method="recovery",
@@ -439,10 +456,10 @@ def _unlisted(kept: RecoverySet) -> Enrolment:
 
 
 def _bound_to(name: str, field: str) -> str:
-    """What an enrolment is bound to: moved to another person, or put in the place of another, it does not
-    open."""
+    """An enrolment does not open if somebody moves it to another person, or puts it in the field of
+    another."""
     return f"{name} {field}"
 
 
-def _codes(kept: RecoverySet) -> str:
-    return keyspace.recovery_codes(keyspace.recovery_set_name(kept.set_id))
+def _codes_key(recovery_set: RecoverySet) -> str:
+    return keyspace.recovery_codes(keyspace.recovery_set_name(recovery_set.set_id))

@@ -227,7 +227,7 @@ class Heartbeat:
                 "EVAL",
                 _BEAT,
                 3,
-                keyspace.PULSE,
+                keyspace.HEARTBEAT,
                 keyspace.OUTAGES,
                 keyspace.REGISTER_SEEN,
                 values.milliseconds(now),
@@ -303,7 +303,7 @@ class Heartbeat:
     async def _delete_wrong_types(self, refusal: CannotAsk) -> None:
         """Otherwise somebody could cause an outage by writing a value of another type under these keys."""
         if isinstance(refusal, WrongType):
-            await self._connection.all([("DEL", key) for key in (keyspace.PULSE, keyspace.OUTAGES)])
+            await self._connection.all([("DEL", key) for key in (keyspace.HEARTBEAT, keyspace.OUTAGES)])
 
     async def _cluster_warnings(self) -> list[str]:
         [facts] = await self._connection.each([("CLUSTER", "INFO")])

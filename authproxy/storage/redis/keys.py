@@ -1,8 +1,8 @@
-"""PURE: names of the keys in Redis. What stands in braces is the hash tag, so that every script stays in one
-slot of a Cluster.
+"""PURE: names of the keys in Redis. The part in braces is the hash tag: it decides in which slot of a cluster
+a key is, and every script needs its keys in one slot.
 
-Attempts and browsers are named by their hash: whoever reads the store's keys cannot come back with somebody's
-attempt or flow cookie.
+Names of attempts and browsers are hashes, so that somebody who reads the keys of the store cannot use an
+attempt or a flow cookie.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ EVERY_SESSION: Final = "authproxy:{*}:session"
 EVERY_ENROLMENTS: Final = "authproxy:{*}:enrolments"
 EVERY_RECOVERY: Final = "authproxy:{*}:recovery"
 _SESSION_SUFFIX: Final = "}:session"
-# The whole register is in one slot of a Cluster: a list is taken over in one step or not at all.
+# The whole register is in one slot, so that an import takes effect in one step or not at all.
 REGISTER: Final = f"{PREFIX}register}}:register"
 REGISTER_NAMES: Final = f"{PREFIX}register}}:register-names"
 REGISTER_PEOPLE: Final = f"{PREFIX}register}}:register-people"
@@ -29,18 +29,18 @@ REGISTER_DEPARTURES: Final = f"{PREFIX}register}}:register-departures"
 OPEN_SESSIONS: Final = f"{PREFIX}open}}:open-sessions"
 OPEN_DETAILS: Final = f"{PREFIX}open}}:open-details"
 OPEN_TAKER: Final = f"{PREFIX}open}}:taker"
-ACTS: Final = f"{PREFIX}acts}}:acts"
-ACTS_TAKER: Final = f"{PREFIX}acts}}:taker"
+AUDIT_ENTRIES: Final = f"{PREFIX}acts}}:acts"
+AUDIT_TAKER: Final = f"{PREFIX}acts}}:taker"
 
 NOTICES_DUE: Final = f"{PREFIX}notices}}:due"
 
-# What all instances tell each other, in one slot too.
-PULSE: Final = f"{PREFIX}store}}:pulse"
+# What the instances tell each other is in one slot too.
+HEARTBEAT: Final = f"{PREFIX}store}}:pulse"
 OUTAGES: Final = f"{PREFIX}store}}:outages"
 ENDINGS: Final = f"{PREFIX}store}}:endings"
 REGISTER_SEEN: Final = f"{PREFIX}store}}:register-seen"
-"""The newest revision of the register that an instance has seen. It is not in the register's slot, so that it
-outlives a loss of that."""
+"""The newest revision of the register that an instance has seen. It is in another slot than the register, so
+that it remains if the register's slot is lost."""
 
 
 def session(session_id: SessionId) -> str:
@@ -56,7 +56,7 @@ def session_id_in(key: bytes) -> SessionId | None:
 
 
 def successor(session_id: SessionId) -> str:
-    """In the session's slot: which session goes on in its place."""
+    """The session that has replaced this one, in the slot of this one."""
     return f"{PREFIX}{session_id}}}:successor"
 
 
@@ -69,7 +69,7 @@ def challenge(name: str) -> str:
 
 
 def pending_push(name: str) -> str:
-    """`name` is one of `KeyRing.owner_names`, as of the next two."""
+    """`name` is one of `KeyRing.owner_names`, also in the next two functions."""
     return f"{PREFIX}{name}}}:push"
 
 
@@ -82,7 +82,7 @@ def recovery(name: str) -> str:
 
 
 def owner_name_in(key: bytes) -> str:
-    """The name in a key of the last two kinds."""
+    """The name in a key of `enrolments` or `recovery`."""
     return key.decode("ascii", "replace").removeprefix(PREFIX).partition("}")[0]
 
 
@@ -91,8 +91,8 @@ def recovery_codes(name: str) -> str:
 
 
 def notes(name: str) -> str:
-    """`name` is one of `KeyRing.owner_names`, as of the next two. With what is due in one slot, because a
-    script takes them together."""
+    """`name` is one of `KeyRing.owner_names`, also in the next two functions. The slot is that of
+    `NOTICES_DUE`, because a script takes both together."""
     return f"{PREFIX}notices}}:notes:{name}"
 
 
@@ -108,12 +108,12 @@ def accepted_step(name: str) -> str:
     return f"{PREFIX}{name}}}:step"
 
 
-def answers(name: str) -> str:
-    """`name` is one of `KeyRing.limit_names`, as of the next."""
+def answer_count(name: str) -> str:
+    """`name` is one of `KeyRing.limit_names`, also in the next function."""
     return f"{PREFIX}{name}}}:answers"
 
 
-def messages(name: str) -> str:
+def message_times(name: str) -> str:
     return f"{PREFIX}{name}}}:messages"
 
 
@@ -133,7 +133,7 @@ def person(name: str) -> str:
 
 
 def staged(live: str, import_id: str) -> str:
-    """Where a part of the register is made ready before it takes the place of the live one."""
+    """Where a part of the register is prepared before it replaces the live one."""
     return f"{live}:{import_id}"
 
 
@@ -158,11 +158,11 @@ def sign_ins_of(browser_name: str) -> str:
     return f"{PREFIX}{browser_name}}}:sign-ins"
 
 
-def kept(name: str) -> str:
+def shared_octets(name: str) -> str:
     return f"{PREFIX}{name}}}:kept"
 
 
-def kept_name(key: str) -> str:
+def shared_octets_name(key: str) -> str:
     return _hashed("kept", key)
 
 
@@ -191,7 +191,8 @@ def enrolment_name(enrolment_id: str) -> str:
 
 
 def recovery_code_name(set_id: str, code_hash: str) -> str:
-    """Of a set that nobody knows who reads the store: what is in one set means nothing in another."""
+    """Somebody who reads the store does not know the id of the set, and a name in one set means nothing in
+    another."""
     return _hashed("recovery code", f"{set_id}\0{code_hash}")
 
 

@@ -113,7 +113,7 @@ class RedisLimits:
                 "EVAL",
                 _SET_OFF,
                 1,
-                keyspace.answers(self._keys.limit_names("answers", name)[0]),
+                keyspace.answer_count(self._keys.limit_names("answers", name)[0]),
                 retention.ANSWERS_SET_OFF,
             )
             for name in addresses
@@ -128,7 +128,7 @@ class RedisLimits:
     async def reserve(self, name: str, *, pause: timedelta, per_hour: int, now: datetime) -> datetime | None:
         """Returns None if a message may be sent now, and counts it; otherwise when the next one may be
         sent."""
-        key = keyspace.messages(self._keys.limit_names("messages", name)[0])
+        key = keyspace.message_times(self._keys.limit_names("messages", name)[0])
         allowed_at = await self._connection.ask(
             "EVAL",
             _RESERVE,
@@ -143,7 +143,7 @@ class RedisLimits:
 
     def _question(self, name: str, now: datetime) -> Command:
         rules = self._addresses if name.startswith(ADDRESS) else self._people
-        key = keyspace.answers(self._keys.limit_names("answers", name)[0])
+        key = keyspace.answer_count(self._keys.limit_names("answers", name)[0])
         spans = (
             values.span_in_milliseconds(span) for span in (rules.lasts, rules.at_most, rules.forgotten_after)
         )
@@ -160,7 +160,9 @@ class RedisLimits:
 
     def _every(self, names: Iterable[str]) -> list[str]:
         return [
-            keyspace.answers(hashed) for name in names for hashed in self._keys.limit_names("answers", name)
+            keyspace.answer_count(hashed)
+            for name in names
+            for hashed in self._keys.limit_names("answers", name)
         ]
 
 

@@ -1,10 +1,10 @@
-"""The register of people in Redis: sealed entries, found by keyed hashes, changed one at a time or as a whole
-in one step. Beside it lie the blocked accounts of people who are not in it.
+"""The register of people in Redis: sealed entries that are found by keyed hashes. One entry can be changed,
+or the whole register in one step. Blocked accounts of people outside the register are stored beside it.
 
-Everything is in one slot and under one server key. What does not open is "cannot be asked": nobody may become
-unknown, and so unblocked, because a key was dropped. The same holds for a register of which a part is lost,
-or all of it: its parts count each other (`register_scripts`), and that there was a register is known to every
-instance that has seen it, and outside of its slot.
+Everything is in one slot and under one server key. An entry that does not open means that the store cannot be
+asked: otherwise a blocked person would become unknown, and so unblocked, when a key is dropped. The same
+holds if the register is lost or incomplete. Its parts count each other (`people_scripts`). That there was a
+register is stored outside its slot too, and every instance that has seen it remembers it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from authproxy.storage.redis.heartbeat import Heartbeat
 _PAGE: Final = 500
 _DEPARTURES: Final = 100
 _STAGED_FOR: Final = timedelta(minutes=5)
-"""An import that dies leaves nothing behind."""
+"""If an import dies, what it has prepared expires after this time."""
 _READINGS: Final = 5
 _DEPARTURE_NAME: Final = "departure"
 _Item = TypeVar("_Item")
@@ -44,12 +44,12 @@ _LIVE: Final = (
     keyspace.REGISTER_DEPARTURES,
 )
 _COUNTED: Final = 4
-"""So many of them are counted, all but the departures."""
+"""The departures are not counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What a register that is whole says of itself. `key` is None where there never was one."""
+    """What a complete register says of itself. `key` is None if there never was a register."""
 
     revision: int
     key: bytes | None
@@ -57,13 +57,13 @@ class _State:
 
 
 class RegisterLost(CannotAsk):
-    """There was a register, and it, or a part of it, is not there any more."""
+    """There was a register, and the whole or a part of it is missing."""
 
 
 class RedisPeople:
-    """Every method raises CannotAsk(STORE_UNAVAILABLE) within the connection's deadline when the store cannot
-    be asked, when what is in it does not open with the keys of the settings, and when the register, or a part
-    of it, is lost."""
+    """Every method raises CannotAsk(STORE_UNAVAILABLE) if the store cannot be asked within the connection's
+    deadline, if something in it does not open with the keys of the settings, or if the register or a part of
+    it is lost."""
 
     def __init__(
         self,
@@ -72,22 +72,22 @@ class RedisPeople:
         keys: KeyRing,
         heartbeat: Heartbeat | None = None,
     ) -> None:
-        """`heartbeat` knows whether there was a register since this process has started."""
+        """`heartbeat` remembers whether this process has seen a register."""
         self._connection = connection
         self._keys = keys
         self._heartbeat = heartbeat or Heartbeat(connection)
 
     async def find(self, wanted: Sequence[RegisterKey]) -> tuple[StoredMember | None, ...]:
-        """The people who have these keys, in the same order and as of one moment."""
+        """The people who have these keys, in the order of the keys, all at one moment."""
         return (await self.look_up(wanted)).people
 
     async def look_up(self, wanted: Sequence[RegisterKey]) -> LookedUp:
-        """The people who have these keys, and which of the keys are blocked accounts: one question to the
+        """The people who have these keys, and which of the keys are blocked accounts, by one question to the
         store."""
         names = [name for key_id in self._keys.key_ids for name in self._keys.register_names(wanted, key_id)]
         state, found = await self._state(("EVAL", register_scripts.FIND, _COUNTED, *_LIVE[:_COUNTED], *names))
         people = tuple(
-            None if entry is None or entry[0] is None else self._found(key, entry[0], entry[1])
+            None if entry is None or entry[0] is None else self._opened_for(key, entry[0], entry[1])
             for key, entry in zip(wanted, self._under(state.key, found, len(wanted)), strict=True)
         )
         blocked = {
@@ -98,7 +98,7 @@ class RedisPeople:
         return LookedUp(people, blocked)
 
     async def every(self) -> RegisterSnapshot:
-        """Everybody, as of one moment."""
+        """The whole register at one moment."""
         for _ in range(_READINGS):
             state = await self._look()
             names = await self._connection.ask("HKEYS", keyspace.REGISTER_PEOPLE)
@@ -109,18 +109,18 @@ class RedisPeople:
             if int(await self._connection.ask("HGET", keyspace.REGISTER, "revision") or 0) == state.revision:
                 return RegisterSnapshot(
                     state.revision,
-                    tuple(self._opened(name, each) for name, each in zip(names, sealed, strict=True)),
+                    tuple(self._opened(name, entry) for name, entry in zip(names, sealed, strict=True)),
                     tuple(blocked),
                 )
         raise CannotAsk(Reason.STORE_UNAVAILABLE, "the register of people changes faster than it can be read")
 
     async def revision(self) -> int:
-        """That of a register that is whole; 0 if there never was one. Raises CannotAsk if it, or a part of
-        it, is lost."""
+        """The register's revision, or 0 if there never was a register. Raises CannotAsk if it or a part of it
+        is lost."""
         return (await self._look()).revision
 
     async def is_lost(self) -> bool:
-        """Whether there was a register, and it, or a part of it, is lost."""
+        """Whether there was a register, and the whole or a part of it is lost."""
         try:
             await self._look()
         except RegisterLost:
@@ -128,8 +128,9 @@ class RedisPeople:
         return False
 
     async def change(self, was: StoredMember, now: Member, *, departs: bool) -> bool:
-        """Puts `now` in the place of what was found; False if that has changed meanwhile, or a new key is
-        somebody else's. `departs`: the sessions of the person as they were must end."""
+        """Replaces a person that was found by `now`. False if the person has changed meanwhile, or somebody
+        else has one of the new keys. With `departs`, the person is among the departures as they were
+        before."""
         before = was.member
         if before.member_id != now.member_id:
             raise ValueError("a person's id does not change")
@@ -157,44 +158,44 @@ class RedisPeople:
     async def take_over(
         self, members: Sequence[Member], *, revision: int, departures: Sequence[Member]
     ) -> bool:
-        """Makes this the whole register, in one step and under the first key, blocked accounts with it; False
-        if it is no longer at `revision`, and then nothing has changed. The sessions of `departures`, people
-        as they were, must end; what those of them who leave (`identity.register`) have enrolled must go. Two
-        people with the same key are the caller's fault: ValueError."""
-        await self._look()  # a register that is lost is not overwritten by the list of one night
+        """Makes this the whole register in one step, under the first key. Blocked accounts stay and get that
+        key too. False, and nothing is changed, if the register is not at `revision` any more. `departures`
+        are people as they were before whose sessions must end; what those who leave (`identity.register`)
+        have enrolled must be removed. Raises ValueError if two people have the same key."""
+        await self._look()  # a register that is lost must not be overwritten by a nightly import
         return await self._taken_over(members, await self._blocked_accounts(), str(revision), departures)
 
     async def begin_anew(self, members: Sequence[Member]) -> int:
-        """Makes this the whole register after the one before was lost, or a part of it. Blocked accounts that
-        are still there stay; how many those are."""
+        """Makes this the whole register, after the one before was lost or became incomplete. Blocked accounts
+        that are still there stay. Returns how many there are."""
         blocked = await self._blocked_accounts()
         await self._taken_over(members, blocked, "", ())
         return len(blocked)
 
     async def block_account(self, blocked: BlockedAccount, *, revision: int) -> bool:
-        """Blocks an account of which the register knows nobody, in the place of an earlier block; False if
-        the register is no longer at `revision`. Its sessions must end."""
+        """Blocks an account of somebody outside the register, instead of an earlier block. False if the
+        register is not at `revision` any more. The account is among the departures then."""
         was = Member(member_id=MemberId(""), name="", accounts=(blocked.account,))
         return await self._set_account(blocked.account, blocked, self._departure(was), revision)
 
     async def unblock_account(self, account: Account, *, revision: int) -> bool:
-        """Ends the block of an account; False if the register is no longer at `revision`."""
+        """Ends the block of an account. False if the register is not at `revision` any more."""
         return await self._set_account(account, None, b"", revision)
 
     async def departures(self) -> tuple[Departure, ...]:
-        """Some of the people whose sessions must end because of a change; none once all of them are
+        """Some of the people whose sessions must end because of a change; empty when all of them are
         settled."""
         found = await self._connection.ask("SRANDMEMBER", keyspace.REGISTER_DEPARTURES, _DEPARTURES)
         return tuple(map(self._departing, found))
 
     async def settle(self, departures: Sequence[Departure]) -> None:
-        """To be called once the sessions of these have ended."""
+        """Call this when the sessions of these people have ended."""
         await self._connection.ask(
-            "SREM", keyspace.REGISTER_DEPARTURES, *(each.version for each in departures)
+            "SREM", keyspace.REGISTER_DEPARTURES, *(departure.version for departure in departures)
         )
 
     async def is_under_first_key(self) -> bool:
-        """Whether the register would outlive all keys but the first."""
+        """Whether the register opens if all keys but the first are dropped."""
         found = await self._connection.ask("HMGET", keyspace.REGISTER, "key", "accounts_key")
         return all(self._known(key_id) == self._keys.key_ids[0] for key_id in found if key_id is not None)
 
@@ -202,8 +203,8 @@ class RedisPeople:
         return (await self._state(("EVAL", register_scripts.LOOK, _COUNTED, *_LIVE[:_COUNTED])))[0]
 
     async def _state(self, question: Command) -> tuple[_State, list[Any]]:
-        """What the register says of itself, and what else was answered. Asked together with what is known of
-        it outside."""
+        """What the register says of itself, and the rest of the answer. The newest revision that was seen is
+        asked in the same question."""
         answer, seen = await self._connection.each([question, ("GET", keyspace.REGISTER_SEEN)])
         if isinstance(answer, CannotAsk):
             raise answer
@@ -225,7 +226,7 @@ class RedisPeople:
         return state, answer[4:]
 
     def _under(self, key_id: bytes | None, found: list[Any], count: int) -> list[Any]:
-        """Of the answers for names made with every key those for names made with this one."""
+        """The answers for names that were made with this key, out of the answers for all keys."""
         if key_id is None:
             return [None] * count
         at = self._keys.key_ids.index(key_id) * count
@@ -247,15 +248,15 @@ class RedisPeople:
             names |= dict.fromkeys(self._keys.register_names(member.keys, key_id), own)
         if len(names) != sum(len(member.keys) for member in members):
             raise ValueError("two people have the same key")
-        accounts = [self._sealed_account(each, key_id) for each in blocked]
+        accounts = [self._sealed_account(account, key_id) for account in blocked]
         after = {member.member_id: member for member in members}
-        shut_out = [self._departure(member, is_leaving=leaves(member, after)) for member in departures]
+        departing = [self._departure(member, is_leaving=leaves(member, after)) for member in departures]
         staged = [keyspace.staged(live, self._keys.random_bytes(12).hex()) for live in _LIVE[1:]]
         await self._stage("HSET", staged[0], list(names.items()))
         await self._stage("HSET", staged[1], list(people.items()))
         await self._stage("HSET", staged[2], accounts)
-        await self._stage("SADD", staged[3], [(sealed,) for sealed in shut_out])
-        sizes = (len(names), len(people), len(accounts), len(shut_out))
+        await self._stage("SADD", staged[3], [(sealed,) for sealed in departing])
+        sizes = (len(names), len(people), len(accounts), len(departing))
         newest = 0 if revision else await self._seen()
         outcome = await self._connection.ask(
             "EVAL",
@@ -275,7 +276,7 @@ class RedisPeople:
         return self._done(outcome)
 
     async def _seen(self) -> int:
-        """The newest revision that anybody has seen."""
+        """The newest revision that any instance has seen."""
         seen = await self._connection.ask("GET", keyspace.REGISTER_SEEN)
         return max(self._heartbeat.newest_revision, int(seen) if seen is not None and seen.isdigit() else 0)
 
@@ -303,10 +304,10 @@ class RedisPeople:
         return self._done(changed)
 
     async def _stage(self, command: str, key: str, items: Sequence[tuple[str | bytes, ...]]) -> None:
-        kept_for = values.span_in_milliseconds(_STAGED_FOR)
+        lives_for = values.span_in_milliseconds(_STAGED_FOR)
         for page in _pages(items):
             filled: Command = (command, key, *(part for item in page for part in item))
-            await self._connection.all([filled, ("PEXPIRE", key, kept_for)])
+            await self._connection.all([filled, ("PEXPIRE", key, lives_for)])
 
     def _sealed(self, member: Member, name: str) -> bytes:
         octets = member_records.member_octets(member)
@@ -355,11 +356,10 @@ class RedisPeople:
             raise _lost("a part of the register of people is lost")
         return bool(outcome)
 
-    def _found(self, key: RegisterKey, name: bytes, sealed: bytes | None) -> StoredMember:
+    def _opened_for(self, key: RegisterKey, name: bytes, sealed: bytes | None) -> StoredMember:
         member = self._opened(name, sealed)
-        if (
-            key not in member.keys
-        ):  # somebody has written into the store what leads from one person's key to another person
+        if key not in member.keys:
+            # Somebody has changed the index in the store, so that a key leads to another person.
             raise _unreadable()
         return StoredMember(member, sealed or b"")
 

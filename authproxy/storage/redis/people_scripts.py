@@ -1,9 +1,9 @@
-"""The scripts of the register of people. Each begins with the same question: do the parts of the register
-still belong together?
+"""The scripts of the register of people. Each of them first checks that the parts of the register belong
+together.
 
 The register is four hashes in one slot: what it says of itself, the index of names, the people, and blocked
-accounts of people outside it. The first one counts the others, so that one which has vanished, or has lost an
-entry, is noticed by whoever asks next.
+accounts of people outside the register. The first hash counts the entries of the others. If one of them is
+missing or has lost an entry, the next script notices it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from authproxy.storage.redis import answer_shapes
 from authproxy.storage.redis.answer_shapes import Script
 
 NOT_WHOLE: Final = -1
-"""What every script here answers, alone or in front, when the parts do not belong together. Then it has
-changed nothing."""
+"""What a script answers, alone or as the first item, if the parts do not belong together. Then it has changed
+nothing."""
 
-# `counts` is "revision names people" of the last change. An older version that runs beside this one raises
-# the revision and does not count: then whatever can be said without counts must be true, and the next
+# `counts` is "revision names people", as of the last change. If an older version runs at the same time, it
+# raises the revision without counting. Then only what can be said without counts is checked, and the next
 # question counts anew.
 _BEGINNING: Final = """
 local register = redis.call('HMGET', KEYS[1], 'revision', 'key', 'counts', 'accounts', 'accounts_key')
@@ -43,21 +43,21 @@ return revision
 
 
 def _state(answer: Any) -> bool:
-    """Whether the register is whole; and then its revision, its key, and the key of blocked accounts."""
+    """1, the revision, the key, and the key of blocked accounts; or NOT_WHOLE."""
     return isinstance(answer, list) and (
         answer == [NOT_WHOLE] or (len(answer) == 4 and answer[0] == 1 and answer_shapes.texts(answer[1:]))
     )
 
 
 def _found(answer: Any) -> bool:
-    """The state; and for each name that was asked for nothing, or the owner's name, the owner, and an account
-    that is blocked."""
+    """The state. Then, for each name that was asked for, nothing, or a list of the owner's name, the owner,
+    and the blocked account."""
     if not isinstance(answer, list) or not _state(answer[:4]):
         return False
-    return all(each is None or answer_shapes.fields(3)(each) for each in answer[4:])
+    return all(found is None or answer_shapes.fields(3)(found) for found in answer[4:])
 
 
-# Counting is no change that anybody waits for: a store that takes no writes at the moment still answers.
+# The counts are written with `pcall`, so that a store that takes no writes at the moment still answers.
 _STATE: Final = (
     _BEGINNING
     + """
@@ -79,8 +79,8 @@ return answer
 """,
     _found,
 )
-# Compared with what the caller has read, so that of two changes to the same person one starts again; and
-# nobody gets what another has.
+# The person is compared with what the caller has read: of two changes to the same person at once, one must
+# start again. A key that somebody else has is refused.
 CHANGE: Final = Script(
     _BEGINNING
     + """
@@ -100,8 +100,8 @@ for at = gone + 1, #ARGV do redis.call('HSET', KEYS[2], ARGV[at], ARGV[2]) end
     + _ENDING,
     answer_shapes.whole,
 )
-# Without a revision the register begins anew, whatever is left of an earlier one, and goes on counting
-# revisions where that one was.
+# Without a revision a new register begins, whatever is left of an earlier one. Its revisions go on from the
+# last known one.
 TAKE_OVER: Final = Script(
     _BEGINNING
     + """
@@ -135,7 +135,7 @@ end
     + _ENDING,
     answer_shapes.whole,
 )
-# An empty record takes the account's block away.
+# An empty record ends the account's block.
 SET_ACCOUNT: Final = Script(
     _BEGINNING
     + """
@@ -155,4 +155,4 @@ end
     answer_shapes.whole,
 )
 GONE_MEANWHILE: Final = -2
-"""What `TAKE_OVER` answers when what was made ready has vanished."""
+"""What `TAKE_OVER` answers if what was prepared is incomplete."""

@@ -34,22 +34,22 @@ class RedisSharedOctets:
         self._keys = keys
 
     async def get(self, key: str) -> bytes | None:
-        name = keyspace.kept_name(key)
-        return self._opened(await self._connection.ask("GET", keyspace.kept(name)), name)
+        name = keyspace.shared_octets_name(key)
+        return self._opened(await self._connection.ask("GET", keyspace.shared_octets(name)), name)
 
     async def put(self, key: str, value: bytes, lives_for: timedelta) -> None:
         """Stores the value instead of an older one. If `lives_for` is not positive, nothing is stored."""
-        name, span = keyspace.kept_name(key), values.span_in_milliseconds(lives_for)
+        name, span = keyspace.shared_octets_name(key), values.span_in_milliseconds(lives_for)
         if span <= 0:
-            await self._connection.ask("DEL", keyspace.kept(name))
+            await self._connection.ask("DEL", keyspace.shared_octets(name))
             return
         sealed = self._keys.seal(Purpose.SHARED_OCTETS, value, bound_to=name)
-        await self._connection.ask("SET", keyspace.kept(name), sealed, "PX", span)
+        await self._connection.ask("SET", keyspace.shared_octets(name), sealed, "PX", span)
 
     async def take(self, key: str) -> bytes | None:
         """Removes the value and returns it. If many take it, exactly one gets it."""
-        name = keyspace.kept_name(key)
-        return self._opened(await self._connection.ask("EVAL", _TAKE, 1, keyspace.kept(name)), name)
+        name = keyspace.shared_octets_name(key)
+        return self._opened(await self._connection.ask("EVAL", _TAKE, 1, keyspace.shared_octets(name)), name)
 
     def _opened(self, sealed: bytes | None, name: str) -> bytes | None:
         return None if sealed is None else self._keys.open(Purpose.SHARED_OCTETS, sealed, bound_to=name)

@@ -19,7 +19,6 @@ from authproxy.challenges.enrolment import Enrolment
 from authproxy.identity.member import issuer_and_serial
 from authproxy.identity.person import Issuer, MemberId, Person, Subject, TaxNumber
 from authproxy.storage.redis.audit_queue import MOST_WAITING
-from authproxy.storage.redis.keys import ACTS
 from tests.support.certificate_builder import Authority, der, ec_key, pem
 from tests.support.people_desk import ANA, ANAS, CVETKA, HEADER, Desk
 from tests.support.session_builders import NOW, new_ticket, session_for
@@ -348,7 +347,7 @@ def test_a_store_that_cannot_be_asked_is_a_sentence(desk):
 def test_nothing_is_changed_that_cannot_be_written_down(desk, redis_server):
     desk.imported(ANA)
     redis_server.command(
-        "EVAL", f"for entry = 1, {MOST_WAITING} do redis.call('RPUSH', KEYS[1], 'x') end", "1", ACTS
+        "EVAL", f"for entry = 1, {MOST_WAITING} do redis.call('RPUSH', KEYS[1], 'x') end", "1", AUDIT_ENTRIES
     )
     result = desk.run("block", "ana", code=1)
     assert result.stderr.startswith(

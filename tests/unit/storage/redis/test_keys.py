@@ -21,7 +21,7 @@ def test_every_key_has_one_hash_tag_and_says_what_it_is():
         keyspace.sign_ins_of("name"),
         keyspace.provider_session("name"),
         keyspace.logout_token("https://provider.example/", "token"),
-        keyspace.kept("name"),
+        keyspace.shared_octets("name"),
         keyspace.successor(SESSION_ID),
         keyspace.challenges_of(SESSION_ID),
         keyspace.challenge("name"),
@@ -30,8 +30,8 @@ def test_every_key_has_one_hash_tag_and_says_what_it_is():
         keyspace.recovery("name"),
         keyspace.recovery_codes("name"),
         keyspace.accepted_step("name"),
-        keyspace.answers("name"),
-        keyspace.messages("name"),
+        keyspace.answer_count("name"),
+        keyspace.message_times("name"),
     ]
     assert all(re.fullmatch(r"authproxy:\{[A-Za-z0-9_-]+\}:[a-z-]+", name) for name in names)
     assert len(set(names)) == len(names)
