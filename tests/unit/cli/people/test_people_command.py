@@ -19,6 +19,7 @@ from authproxy.challenges.enrolment import Enrolment
 from authproxy.identity.member import issuer_and_serial
 from authproxy.identity.person import Issuer, MemberId, Person, Subject, TaxNumber
 from authproxy.storage.redis.audit_queue import MOST_WAITING
+from authproxy.storage.redis.keys import AUDIT_ENTRIES
 from tests.support.certificate_builder import Authority, der, ec_key, pem
 from tests.support.people_desk import ANA, ANAS, CVETKA, HEADER, Desk
 from tests.support.session_builders import NOW, new_ticket, session_for
