@@ -284,7 +284,7 @@ def test_the_line_of_an_unknown_key_reads_as_promised(workshop):
         (
             ("portals", "acq", "level"),
             "high",
-            "is not valid (read: high; valid: 10, 20 or 30. The least level of trust.)",
+            "is not valid (read: high; valid: 10, 20 or 30. The lowest accepted level of trust.)",
         ),
         (("portals", "acq", "level"), None, "is empty"),
         (("server", "limits", "header_count"), "3", "is less than 10 (read: 3;"),
