@@ -19,7 +19,7 @@ from authproxy.edge.rules.via import Via, forwards_left, with_one_forward_less
     ],
 )
 def test_a_request_goes_in_circles_when_it_has_been_here_more_than_once(values, is_loop):
-    assert Via("authproxy").is_loop(values) is is_circle
+    assert Via("authproxy").is_loop(values) is is_loop
 
 
 def test_without_a_name_nothing_is_said_and_nothing_noticed():
