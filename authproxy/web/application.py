@@ -34,7 +34,7 @@ from authproxy.web.navigations import Navigations
 from authproxy.web.pages import PREFIX, Links, Pages
 from authproxy.web.rates import Rates
 from authproxy.web.refusals import PAGES, Refusals, particulars_in
-from authproxy.web.refused_sign_ins import PLACE, RefusalSeals, RefusedSignIns
+from authproxy.web.refused_sign_ins import PATH, RefusalSeals, RefusedSignIns
 from authproxy.web.request_context import NO_PORTAL, PortalPresentation
 from authproxy.web.request_keys import CONTEXT
 from authproxy.web.session_page import SessionPages
@@ -167,7 +167,7 @@ def application(services: Services) -> web.Application:
             web.get(PREFIX + "jwks.json", _published(services.jwks)),
             web.get(PREFIX + "static/{name}", assets.answer),
             web.get(REFUSAL_PATH, _refusal(refusals)),
-            *(web.get(PREFIX + PLACE, page.show) for page in refused_sign_ins),
+            *(web.get(PREFIX + PATH, page.show) for page in refused_sign_ins),
             *_step_up_routes(services, pages, refusals, limiting, navigations),
         ]
     )

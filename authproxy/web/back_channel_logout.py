@@ -1,6 +1,6 @@
-"""The provider's word that somebody has signed out there (OpenID Connect Back-Channel Logout 1.0 §2.5, §2.8):
-from server to server, so without cookies, and without the question whether the form is ours. The token's
-signature is the proof.
+"""The endpoint at which the provider says that somebody has signed out there (OpenID Connect Back-Channel
+Logout 1.0 §2.5, §2.8). It is asked server to server, so there are no cookies, and the form need not come from
+our own page. The token's signature is the proof.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class BackChannelLogoutEndpoint:
         self._clock = clock
 
     async def receive(self, request: web.Request) -> web.StreamResponse:
-        """POST backchannel-logout: 200 once the sessions have ended, 400 for a token that must not be
-        believed; 503 by way of CannotAsk."""
+        """POST backchannel-logout: 200 once the sessions have ended, and 400 for a token that must not be
+        believed. Raises CannotAsk, which becomes 503."""
         try:
             token_text = (await fields_of(request)).get("logout_token")
         except Refused:
@@ -45,10 +45,10 @@ class BackChannelLogoutEndpoint:
         if isinstance(outcome, LogoutRefused):
             self._audit.record(Event.PROVIDER_LOGOUT_REFUSED, detail=outcome.found)
             return self._refused(outcome.found)
-        self._note(outcome)
+        self._record(outcome)
         return web.Response()
 
-    def _note(self, ended: SessionsEnded) -> None:
+    def _record(self, ended: SessionsEnded) -> None:
         self._metrics.back_channel_logouts["accepted",] += 1
         self._audit.record(
             Event.PROVIDER_LOGOUT_ACCEPTED,

@@ -1,4 +1,4 @@
-"""Sign-out: our own session first, then the provider's (OpenID Connect RP-Initiated Logout 1.0), and a page
+"""Sign-out: first our own session, then the provider's (OpenID Connect RP-Initiated Logout 1.0), and a page
 that says what has ended."""
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from authproxy.web.request_keys import CONTEXT
 from authproxy.web.signed_out import SignedOut
 
 _CLEAR = '"cache", "storage"'
-"""Not `"cookies"`: that would reach every cookie of the registrable domain, and so sign the person out of its
-other portals."""
+"""Without `"cookies"`, which would clear the cookies of the whole registrable domain and so sign the person
+out of its other portals."""
 
 
 class LogoutPages:
@@ -34,8 +34,8 @@ class LogoutPages:
         self._clock = clock
 
     async def ask(self, request: web.Request) -> web.StreamResponse:
-        """GET logout: asks a signed-in person; tells others what their sign-out has ended. The provider leads
-        back to here."""
+        """GET logout: asks a signed-in person whether to sign out. Others see what their last sign-out has
+        ended; the provider sends the browser back to here."""
         everywhere = request.query.get("everywhere") == "yes"
         ticket = cookies.ticket_in(cookie_fields(request))
         current = await self._sessions.current(
@@ -56,13 +56,13 @@ class LogoutPages:
         )
 
     async def end(self, request: web.Request) -> web.StreamResponse:
-        """POST logout: ends the session, or all of the person's, and sends the browser on to the provider; if
-        the store cannot be asked, nothing is said to have ended and nothing is removed (503)."""
+        """POST logout: ends the session, or all of the person's, and sends the browser on to the provider. If
+        the store cannot be asked, the answer is 503, and no cookie is removed."""
         everywhere = (await submitted(request, self._audit)).get("everywhere") == "yes"
-        held = cookie_fields(request)
+        sent_cookies = cookie_fields(request)
         ended = await self._logout.end(
             portal_id=request[CONTEXT].portal.portal_id,
-            ticket_text=cookies.ticket_in(held).value,
+            ticket_text=cookies.ticket_in(sent_cookies).value,
             now=self._clock(),
             everywhere=everywhere,
         )
@@ -72,12 +72,12 @@ class LogoutPages:
                     Event.SESSION_REVOKED, session_id=session_id, person=ended.session.person, by="person"
                 )
             self._audit.record(Event.SESSION_ENDED, session=ended.session, by="person")
-        onward = ended.provider_logout
-        # A script would follow a redirect to the provider and could not read what comes.
-        if onward is not None and onward.by == "get" and not request[CONTEXT].is_page_load:
-            onward = None
-        left = signed_out.of(ended.session, everywhere=everywhere, is_sent_on=onward is not None)
-        answer = self._answer(request, left, onward, cookies.left_in(held))
+        at_provider = ended.provider_logout
+        # A script would follow the redirect to the provider and could not read the answer.
+        if at_provider is not None and at_provider.by == "get" and not request[CONTEXT].is_page_load:
+            at_provider = None
+        left = signed_out.of(ended.session, everywhere=everywhere, is_sent_on=at_provider is not None)
+        answer = self._answer(request, left, at_provider, cookies.left_in(sent_cookies))
         answer.headers.add(hdrs.SET_COOKIE, cookies.removing(cookies.TICKET))
         answer.headers.add(hdrs.SET_COOKIE, cookies.removing(cookies.FLOW))
         if left is not None:
@@ -89,13 +89,13 @@ class LogoutPages:
         self,
         request: web.Request,
         left: SignedOut | None,
-        onward: EndSessionRequest | None,
-        before: SignedOut | None,
+        at_provider: EndSessionRequest | None,
+        earlier: SignedOut | None,
     ) -> web.Response:
-        """To the provider, or the page. `before` is what an earlier sign-out has ended, where this one has
-        ended nothing."""
-        if onward is not None and onward.by == "get":
-            return web.Response(status=303, headers={hdrs.LOCATION: onward.location})
+        """The redirect to the provider, or the page. `earlier` is what an earlier sign-out has ended; it is
+        shown if this one has ended nothing."""
+        if at_provider is not None and at_provider.by == "get":
+            return web.Response(status=303, headers={hdrs.LOCATION: at_provider.location})
         return self._pages.answer(
-            request, "signed_out.html", has_ended=left is not None, left=left or before, form=onward
+            request, "signed_out.html", has_ended=left is not None, left=left or earlier, form=at_provider
         )

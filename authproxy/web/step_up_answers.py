@@ -1,5 +1,5 @@
-"""How a step-up ends, wherever it was made: the new ticket and the way on, or the page that helps; and what
-audit and metrics hear."""
+"""The answer at the end of a step-up, wherever the proof was made: the new ticket and the way on, or a page
+that helps. Audit trail and metrics are written here too."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from authproxy.flows.step_up.outcomes import NotProved, SteppedUp
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.logging import logger
 from authproxy.telemetry.metrics import Metrics
-from authproxy.web import cookies, return_to
+from authproxy.web import cookies
 from authproxy.web.pages import see
 from authproxy.web.refusals import PAGES, Particulars, Refusals, Refused
 from authproxy.web.request_keys import CONTEXT
+from authproxy.web.return_to import HOME
 
 _ONE_MINUTE: Final = timedelta(minutes=1)
 _OF_THE_PROVIDER: Final = frozenset({Reason.PROVIDER_REFUSED, Reason.PROVIDER_ANSWER_INVALID})
@@ -37,15 +38,16 @@ class StepUpAnswers:
         self._clock = clock
 
     def approved(self, request: web.Request, proved: SteppedUp) -> web.Response:
-        """Counts the proof, which has been recorded before it counted, and leads on: back to the place, or to
-        the page that shows the request which waits."""
+        """Sets the new ticket and leads on: to where the person wanted to go, or to the page that shows the
+        held request. The proof is in the audit trail already, since before it counted."""
         self._metrics.step_ups[proved.method, "approved"] += 1
         answer = go_on(request, proved.return_to, proved.held)
         answer.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.TICKET, proved.ticket_text))
         return answer
 
     def refused(self, request: web.Request, outcome: NotProved, *, route: str | None = None) -> web.Response:
-        """Records why nothing was proved, and tells the person. The session is as it was."""
+        """Records why nothing was proved, and answers with the page that says so. The session stays as it
+        was."""
         self.record(outcome)
         return self.refusal_page(request, outcome, route=route)
 
@@ -59,7 +61,7 @@ class StepUpAnswers:
         session, method = outcome.session, outcome.method
         if session is None or method is not None:
             self._audit.record(event, session=session, method=method, reason=outcome.reason, detail=detail)
-        else:  # without the session itself: its method is that of the sign-in, and none is known here
+        else:  # not the session itself: the record would name the method of its sign-in as the proof's
             self._audit.record(
                 event,
                 person=session.person,
@@ -68,9 +70,8 @@ class StepUpAnswers:
                 reason=outcome.reason,
                 detail=detail,
             )
-        if (
-            outcome.state is State.EXHAUSTED and outcome.reason is Reason.CODE_WRONG
-        ):  # later answers find it so
+        # Only the answer that has exhausted the challenge is wrong; later answers come too late.
+        if outcome.state is State.EXHAUSTED and outcome.reason is Reason.CODE_WRONG:
             self._audit.record(Event.CHALLENGE_EXHAUSTED, session=session, method=method)
         self._metrics.step_ups[outcome.method or "", outcome.reason] += 1
         log_failure(outcome.reason, outcome.found)
@@ -83,47 +84,47 @@ class StepUpAnswers:
         route: str | None = None,
         ways: tuple[Offer, ...] = (),
     ) -> web.Response:
-        """The page or the problem for what was not proved; `route` is the one that demands the proof, where
-        it is known, and `ways` are what can be proved meanwhile."""
-        place = request[CONTEXT].portal.return_to(outcome.return_to)
-        known = route if outcome.standing is None else outcome.standing.challenge.route
-        way = {"rt": place, "for": known, "held": outcome.held}
+        """The page, or the problem document, that says why nothing was proved. `route` is the one that
+        demands the proof, if it is known. `ways` are the methods that can be used meanwhile."""
+        return_to = request[CONTEXT].portal.return_to(outcome.return_to)
+        demanded_by = route if outcome.standing is None else outcome.standing.challenge.route
+        query = {"rt": return_to, "for": demanded_by, "held": outcome.held}
         about = Particulars(
             wait=None if outcome.until is None else seconds_until(outcome.until, self._clock()),
-            step_up={name: value for name, value in way.items() if value is not None},
+            step_up={name: value for name, value in query.items() if value is not None},
             ways=ways,
             provider_error=outcome.provider_error,
         )
-        return self._refusals.answer(request, outcome.reason, return_to=place, about=about)
+        return self._refusals.answer(request, outcome.reason, return_to=return_to, about=about)
 
 
 def log_failure(reason: Reason, found: str) -> None:
-    """Logs an end of a sign-in or of a proof that operators should know of: an outage, or a provider that
-    says no or what cannot be believed. `found` holds no secret."""
+    """Logs a failed sign-in or proof if operators should know of it: an outage, or a provider that refuses or
+    gives an answer that cannot be believed. `found` holds no secret."""
     if PAGES[reason][1] == HTTPStatus.SERVICE_UNAVAILABLE:
         logger("web").error("request.unanswerable", reason=reason.value, error=found)
     elif reason in _OF_THE_PROVIDER:
         logger("web").warning("provider.refused", reason=reason.value, error=found)
 
 
-def go_on(request: web.Request, place: str, held: str | None) -> web.Response:
-    """303 to where somebody goes who has proved what was asked."""
+def go_on(request: web.Request, return_to: str, held: str | None) -> web.Response:
+    """303 for a person who has proved what was asked: to the page of the held request, or to `return_to`."""
     context = request[CONTEXT]
-    place = context.portal.return_to(place)
+    return_to = context.portal.return_to(return_to)
     if held is not None:
-        return see(request, "step-up/send", {"held": held, "rt": place})
-    return web.Response(status=303, headers={hdrs.LOCATION: context.portal.origin + place})
+        return see(request, "step-up/send", {"held": held, "rt": return_to})
+    return web.Response(status=303, headers={hdrs.LOCATION: context.portal.origin + return_to})
 
 
-def sign_in_first(request: web.Request, place: str) -> web.Response:
-    """To the chooser, and from there to the place; scripts are told (raises Refused)."""
+def sign_in_first(request: web.Request, return_to: str) -> web.Response:
+    """303 to the chooser, and from there to `return_to`. Raises Refused for scripts."""
     if not request[CONTEXT].is_page_load:
         raise Refused(Reason.NO_SESSION)
-    return see(request, "login", {} if place == return_to.HOME else {"rt": place})
+    return see(request, "login", {} if return_to == HOME else {"rt": return_to})
 
 
 def seconds_until(at: datetime, now: datetime) -> int:
-    """Whole seconds to wait, at least one. From a minute on whole minutes: nobody is told to come back too
-    early."""
-    span = max(at - now, timedelta(seconds=1))
-    return ceil(span.total_seconds()) if span < _ONE_MINUTE else ceil(span / _ONE_MINUTE) * 60
+    """Whole seconds to wait, at least one. A minute or more is rounded up to whole minutes, so that nobody
+    comes back too early."""
+    wait = max(at - now, timedelta(seconds=1))
+    return ceil(wait.total_seconds()) if wait < _ONE_MINUTE else ceil(wait / _ONE_MINUTE) * 60

@@ -1,5 +1,5 @@
-"""Reads off a request who is there and for which place they need a fresh proof: the cookies, the address,
-`rt`, `for` and `held`."""
+"""Reads from a request which browser is there, where it wants to go (`rt`), and for a step-up which route
+demands the proof (`for`) and which held request waits for it (`held`)."""
 
 from __future__ import annotations
 
@@ -19,33 +19,30 @@ _LONGEST_ROUTE = 128
 
 
 def visit_of(
-    request: web.Request, said: Mapping[str, str], *, now: datetime, browser: str | None = None
+    request: web.Request, fields: Mapping[str, str], *, now: datetime, browser: str | None = None
 ) -> Visit:
-    """`said` is the query of a page or the fields of a form; what cannot be the name of a route or of a
-    request is none. `browser` is the flow cookie that the answer will set."""
-    context, held = request[CONTEXT], cookie_fields(request)
-    route, name = said.get("for", ""), said.get("held", "")
-    place = request[RETURN_TO] = context.portal.return_to(said.get("rt"))
+    """`fields` are those of a form, or the query of a page. Text that cannot be the name of a route or of a
+    held request counts as none. `browser` is the flow cookie that the answer will set, if the request has
+    none."""
+    context, sent_cookies = request[CONTEXT], cookie_fields(request)
+    route, held = fields.get("for", ""), fields.get("held", "")
+    return_to = request[RETURN_TO] = context.portal.return_to(fields.get("rt"))
     return Visit(
         portal_id=context.portal.portal_id,
-        ticket_text=cookies.ticket_in(held).value,
-        browser=browser or cookies.flow_in(held).value,
+        ticket_text=cookies.ticket_in(sent_cookies).value,
+        browser=browser or cookies.flow_in(sent_cookies).value,
         user_agent=request.headers.get(hdrs.USER_AGENT, ""),
         address=context.client,
         is_counted_by_address=not context.client_is_nobody,
         locale=context.locale,
         now=now,
-        return_to=place,
+        return_to=return_to,
         route=route if 0 < len(route) <= _LONGEST_ROUTE and route.isprintable() else None,
-        held=name if is_name(name) else None,
+        held=held if is_name(held) else None,
     )
 
 
-def visit_query(visit: Visit, *, return_to: str | None = None) -> dict[str, str]:
-    """What a link or a form of ours says to stay with the same place: the query that `visit_of` reads."""
-    known = {
-        "rt": visit.return_to if return_to is None else return_to,
-        "for": visit.route,
-        "held": visit.held,
-    }
-    return {name: value for name, value in known.items() if value is not None}
+def visit_query(visit: Visit) -> dict[str, str]:
+    """The query from which `visit_of` reads the same visit: for links and forms of our pages."""
+    query = {"rt": visit.return_to, "for": visit.route, "held": visit.held}
+    return {name: value for name, value in query.items() if value is not None}

@@ -1,9 +1,9 @@
-"""The one page of the certificate listener: takes the certificate that the browser has shown, and sends the
+"""The only page of the certificate host: it takes the certificate that the browser has shown, and sends the
 browser back to its portal.
 
-It stands at a host of its own and holds no cookie. What is refused closes the connection: a browser shows the
-same certificate on it for as long as it lasts (RFC 9440 §3.3; what browsers remember beyond that only closing
-them ends).
+It has a host of its own and no cookie. A refusal closes the connection, because a browser shows the same
+certificate for as long as the connection lasts (RFC 9440 §3.3). Browsers may remember the choice even longer,
+until they are closed.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from authproxy.web.request_keys import CONTEXT
 from authproxy.web.templating import templates
 
 Presenting = Callable[[web.Request], Presented | CertificateRefused]
-"""What was shown on the connection of a request, or forwarded with it."""
+"""The certificate that was shown on the connection of a request, or forwarded with the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateServices:
-    """What the page asks. `client_of` gives the address of whoever sent a request, and whether that is a
-    terminator which does not say for whom it speaks. `no_portal` stands where
-    it is not known yet for which portal a certificate is shown."""
+    """What the page needs. `client_of` gives the client's address of a request, and whether it is the address
+    of a terminator that does not name its client. `no_portal` is shown while it is not known for which portal
+    a certificate is shown."""
 
     login: CertificateSignIn
     presenting: Presenting
@@ -67,7 +67,7 @@ def certificate_application(services: CertificateServices) -> web.Application:
     assets = Assets(spoken)
     pages = Pages(templates=spoken, assets=assets, links=services.links)
     refusals = Refusals(pages)
-    page = _Page(services, pages, refusals)
+    page = _CertificatePage(services, pages, refusals)
     limiting = Limiting(rates=services.rates, metrics=services.metrics, clock=services.clock)
     built = web.Application(
         middlewares=[_in_context(services), answering_failures(refusals)], client_max_size=1024
@@ -75,7 +75,7 @@ def certificate_application(services: CertificateServices) -> web.Application:
     built.on_response_prepare.append(securing(services.hsts))
     built.router.add_routes(
         [
-            # A HEAD would show the certificate for nothing.
+            # No HEAD: it would examine the certificate for nothing.
             web.get("/", limiting.every("callbacks", page.show), allow_head=False),
             web.get(PREFIX + "static/{name}", assets.answer),
         ]
@@ -84,12 +84,13 @@ def certificate_application(services: CertificateServices) -> web.Application:
 
 
 def shown_to_us(request: web.Request) -> Presented | CertificateRefused:
-    """What the handshake of our own TLS has brought."""
+    """The certificate from the handshake of our own TLS."""
     return presentation.presented(*request.get_extra_info(CERTIFICATES, ()))
 
 
 def forwarded_by(terminator: Terminator, is_trusted: Callable[[str], bool]) -> Presenting:
-    """What a trusted terminator says that it was shown. Whoever else connects here has shown nothing."""
+    """The certificate that a trusted terminator says it was shown. Anybody else who connects has shown
+    none."""
 
     def presenting(request: web.Request) -> Presented | CertificateRefused:
         if not is_trusted(_peer(request)):
@@ -101,25 +102,25 @@ def forwarded_by(terminator: Terminator, is_trusted: Callable[[str], bool]) -> P
     return presenting
 
 
-class _Page:
+class _CertificatePage:
     def __init__(self, services: CertificateServices, pages: Pages, refusals: Refusals) -> None:
         self._services = services
         self._pages = pages
         self._refusals = refusals
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """GET /: 303 back to the portal with the secret that says what was shown, or a page about the
-        certificate."""
+        """GET /: 303 back to the portal, with the sealed text that says what was shown; or a page that says
+        what is wrong with the certificate."""
         now = self._services.clock()
         hop = self._services.login.hop(request.query.get("hop", ""), now=now)
         portal = self._services.portals.get(hop.portal_id) if hop is not None else None
         if hop is None or portal is None:
-            return self._begin_elsewhere(request)
-        # What the portal's pages look like is at the portal: the policy of our pages lets nothing in from
-        # another host.
-        house = self._services.no_portal
-        seen = replace(portal, logo=house.logo, colours=house.colours, font=house.font)
-        request[CONTEXT] = replace(request[CONTEXT], portal=seen, base=portal.origin)
+            return self._begin_at_a_portal(request)
+        # The portal's logo and font are served at the portal, and the content security policy of our pages
+        # allows nothing from another host.
+        own = self._services.no_portal
+        presentation_here = replace(portal, logo=own.logo, colours=own.colours, font=own.font)
+        request[CONTEXT] = replace(request[CONTEXT], portal=presentation_here, base=portal.origin)
         request[RETURN_TO] = hop.return_to
         with structlog.contextvars.bound_contextvars(portal=portal.portal_id):
             return await self._shown(request, hop, now)
@@ -129,16 +130,16 @@ class _Page:
         if isinstance(presented, CertificateRefused):
             return self._refuse(request, presented, hop, None)
         try:
-            found = await self._services.login.show(hop, presented, now=now)
+            outcome = await self._services.login.show(hop, presented, now=now)
         except CannotAsk as failure:
             self._record_refused(failure.reason, str(failure), hop, presented)
             raise
-        if isinstance(found, CertificateRefused):
-            return self._refuse(request, found, hop, presented)
-        self._record_accepted(found.validated, hop)
-        return web.Response(status=303, headers={hdrs.LOCATION: found.location})
+        if isinstance(outcome, CertificateRefused):
+            return self._refuse(request, outcome, hop, presented)
+        self._record_accepted(outcome.validated, hop)
+        return web.Response(status=303, headers={hdrs.LOCATION: outcome.location})
 
-    def _begin_elsewhere(self, request: web.Request) -> web.Response:
+    def _begin_at_a_portal(self, request: web.Request) -> web.Response:
         accepting = [portal for portal in self._services.portals.values() if "acnlb" in portal.sign_in]
         return self._pages.answer(
             request,
@@ -157,9 +158,9 @@ class _Page:
         answer.force_close()
         return answer
 
-    def _record_refused(self, reason: Reason, told: str, hop: Hop, presented: Presented | None) -> None:
+    def _record_refused(self, reason: Reason, found: str, hop: Hop, presented: Presented | None) -> None:
         name = None if presented is None else hashlib.sha256(presented.leaf).hexdigest()
-        detail = " ".join(filter(None, (name and f"certificate {name}:", told)))
+        detail = " ".join(filter(None, (name and f"certificate {name}:", found)))
         self._services.audit.record(
             Event.CERTIFICATE_REFUSED, reason=reason, method=_method(hop), detail=detail
         )
@@ -187,16 +188,17 @@ def _method(hop: Hop) -> str:
 
 
 def _way_back(hop: Hop) -> Particulars:
-    """Whoever was to prove themselves afresh chooses another way to do it, and not another way to sign in."""
+    """The way back from a refusal: a person who was to give a fresh proof chooses another way to do that, and
+    not another way to sign in."""
     if not hop.is_step_up:
         return Particulars()
-    place = {"rt": hop.return_to, "for": hop.route, "held": hop.held}
-    return Particulars(step_up={name: value for name, value in place.items() if value})
+    query = {"rt": hop.return_to, "for": hop.route, "held": hop.held}
+    return Particulars(step_up={name: value for name, value in query.items() if value})
 
 
 def _in_context(services: CertificateServices) -> Middleware:
-    """As the pages' own, but nothing that a request says of itself is believed here: the edge does not stand
-    before this listener."""
+    """As for the other pages, but no header about the client is believed here, because the edge does not
+    stand before this listener."""
 
     @web.middleware
     async def in_context(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -229,6 +231,6 @@ def _in_context(services: CertificateServices) -> Middleware:
 
 
 def _peer(request: web.Request) -> str:
-    """The address of whoever holds the other end; `local` on a Unix socket."""
+    """The address of the other end of the connection; `local` for a Unix socket."""
     name = request.get_extra_info("peername")
     return str(name[0]) if isinstance(name, tuple) else "local"

@@ -1,10 +1,10 @@
-"""TLS 1.2 and 1.3 that asks for a client certificate and lets the page behind it say what is wrong with the
-one that was shown.
+"""TLS 1.2 and 1.3 that asks for a client certificate, and lets the page behind it say what is wrong with the
+certificate that was shown.
 
-Python's own `ssl` cannot send the names of the accepted authorities (RFC 8446 §4.2.4), so that every
-certificate of a browser would be offered, and ends the handshake of a certificate that it refuses with an
-alert, of which a browser makes a page that helps nobody. Possession of the key is proved in the handshake in
-any case (RFC 8446 §4.4.3).
+Python's own `ssl` does not do for two reasons. It cannot send the names of the accepted authorities (RFC 8446
+§4.2.4), so browsers would offer all their certificates. And it ends the handshake of a certificate that it
+refuses with an alert, from which browsers make a page that helps nobody. The handshake proves possession of
+the key in any case (RFC 8446 §4.4.3).
 """
 
 from __future__ import annotations
@@ -20,22 +20,21 @@ from OpenSSL import SSL, crypto
 from authproxy.certificates.presentation import MAX_CERTIFICATE_BYTES, MAX_CERTIFICATES
 
 CERTIFICATES: Final = "client_certificates"
-"""Name of the transport's extra information: the DER of what the client has shown, its own certificate
+"""The name of the transport's extra information with the certificates that the client has shown, DER, its own
 first."""
 
 TlsContext = SSL.Context
-"""What connections are made with."""
+"""The settings of TLS with which connections are made."""
 
 _PIECE = 64 * 1024
 _HANDSHAKE_OCTETS = MAX_CERTIFICATES * MAX_CERTIFICATE_BYTES + 8 * 1024
-"""As much as the certificates that are examined at all take, and room for the rest: the others would be read
-for nothing."""
+"""The most that is read of a handshake: as many certificates as are examined, and room for the rest."""
 _CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
 def context(*, certificate_file: str, key_file: str, authorities: Sequence[x509.Certificate]) -> TlsContext:
-    """Raises OSError or ValueError for files that are no certificate and key. Nothing is ever resumed: every
-    connection shows anew."""
+    """Raises OSError or ValueError for files that are no certificate and key. No session of TLS is resumed,
+    so the certificate is shown on every connection."""
     made = SSL.Context(SSL.TLS_SERVER_METHOD)
     made.set_min_proto_version(SSL.TLS1_2_VERSION)
     made.set_cipher_list(_CIPHERS)
@@ -53,8 +52,7 @@ def context(*, certificate_file: str, key_file: str, authorities: Sequence[x509.
         raise ValueError(f"{certificate_file} and {key_file} are no certificate and its key") from None
     for authority in authorities:
         made.add_client_ca(authority)
-    # OpenSSL trusts nobody here, and follows no chain: whether the certificate holds is judged once, by
-    # `certificates`.
+    # OpenSSL checks no chain here. `certificates` alone judges whether the certificate is valid.
     made.set_verify_depth(0)
     made.set_verify(SSL.VERIFY_PEER, _let_pass)
     return made
@@ -67,15 +65,15 @@ def _http(_connection: SSL.Connection, offered: list[bytes]) -> Any:
 def _let_pass(
     _connection: SSL.Connection, _certificate: crypto.X509, _code: int, _depth: int, _passed: int
 ) -> bool:
-    """The handshake goes on with whatever was shown, so that a page can say what is wrong with it."""
+    """Accepts every certificate in the handshake, so that a page can say what is wrong with it."""
     return True
 
 
 class TlsConnections:
     """A protocol factory: TLS on the outside, the protocol of `application` inside.
 
-    A handshake takes at most `handshake_for` seconds; more than `limit` connections at a time are not
-    answered.
+    A handshake may take `handshake_for` seconds. Connections beyond `limit` at one time are closed without an
+    answer.
     """
 
     def __init__(
@@ -93,21 +91,21 @@ class TlsConnections:
         self._open: set[_Connection] = set()
 
     def renew(self, tls: TlsContext) -> None:
-        """From the next connection on."""
+        """Uses these settings from the next connection on."""
         self._tls = tls
 
     def __call__(self) -> asyncio.Protocol:
         return _Connection(self._tls, self._application, self._handshake_for, self)
 
     def abort(self) -> None:
-        """Ends them all at once."""
+        """Ends all connections at once."""
         for connection in tuple(self._open):
             connection.wire.abort()
 
-    def left(self, connection: _Connection) -> None:
+    def closed(self, connection: _Connection) -> None:
         self._open.discard(connection)
 
-    def entered(self, connection: _Connection) -> bool:
+    def opened(self, connection: _Connection) -> bool:
         if len(self._open) >= self._limit:
             return False
         self._open.add(connection)
@@ -115,7 +113,8 @@ class TlsConnections:
 
 
 class _Connection(asyncio.Protocol):
-    """Between the wire and the application. TLS works on octets in memory: here they go in and out."""
+    """One connection, between the wire and the application. OpenSSL works on octets in memory; this class
+    moves them in and out."""
 
     def __init__(
         self,
@@ -126,29 +125,30 @@ class _Connection(asyncio.Protocol):
     ) -> None:
         self._tls = SSL.Connection(tls, None)
         self._tls.set_accept_state()
-        self._make = application
+        self._make_application = application
         self._inner: asyncio.Protocol | None = None
         self._handshake_for = handshake_for
         self._connections = connections
         self._is_closing = False
-        self._room = _HANDSHAKE_OCTETS
-        self._patience: asyncio.TimerHandle | None = None
+        self._handshake_room = _HANDSHAKE_OCTETS
+        self._handshake_timer: asyncio.TimerHandle | None = None
         self.wire: asyncio.Transport
 
-    # What the wire says.
+    # Called by the transport of the wire.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports have the methods and are no subclass.
+        # uvloop's transports have these methods, but are no subclass.
         self.wire = cast("asyncio.Transport", transport)
-        if not self._connections.entered(self):
+        if not self._connections.opened(self):
             self.wire.abort()
             return
-        self._patience = asyncio.get_running_loop().call_later(self._handshake_for, self.wire.abort)
+        self._handshake_timer = asyncio.get_running_loop().call_later(self._handshake_for, self.wire.abort)
 
     def data_received(self, data: bytes) -> None:
-        # Of what comes before the handshake has ended no more is read than there is room for.
-        now, later = (data, b"") if self._inner is not None else (data[: self._room], data[self._room :])
-        self._room -= len(now)
+        # Before the handshake has ended, no more is read than there is room for.
+        room = len(data) if self._inner is not None else self._handshake_room
+        now, later = data[:room], data[room:]
+        self._handshake_room -= len(now)
         self._tls.bio_write(now)
         try:
             if self._inner is None:
@@ -162,8 +162,7 @@ class _Connection(asyncio.Protocol):
             if later and self._inner is None:
                 self.wire.abort()
         except SSL.Error:
-            # The other side has closed, or does not keep to the protocol: an alert of ours for it may be
-            # waiting.
+            # The other side has closed or has violated the protocol. An alert of ours may wait to be sent.
             self._flush()
             self.wire.close()
 
@@ -172,9 +171,9 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_closing = True
-        self._connections.left(self)
-        if self._patience is not None:
-            self._patience.cancel()
+        self._connections.closed(self)
+        if self._handshake_timer is not None:
+            self._handshake_timer.cancel()
         if self._inner is not None:
             self._inner.connection_lost(exc)
 
@@ -186,7 +185,7 @@ class _Connection(asyncio.Protocol):
         if self._inner is not None:
             self._inner.resume_writing()
 
-    # What the application says, through its transport.
+    # Called by the application, through its transport.
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if not self._is_closing and data:
@@ -206,15 +205,15 @@ class _Connection(asyncio.Protocol):
     def is_closing(self) -> bool:
         return self._is_closing
 
-    def told(self, name: str, default: Any) -> Any:
+    def extra_info(self, name: str, default: Any) -> Any:
         if name == CERTIFICATES:
             return self._certificates()
         return self._tls.get_context() if name == "sslcontext" else self.wire.get_extra_info(name, default)
 
     def _begin(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-        self._inner = self._make()
+        if self._handshake_timer is not None:
+            self._handshake_timer.cancel()
+        self._inner = self._make_application()
         self._inner.connection_made(_Transport(self))
 
     def _read(self) -> None:
@@ -229,18 +228,18 @@ class _Connection(asyncio.Protocol):
     def _certificates(self) -> tuple[bytes, ...]:
         own = self._tls.get_peer_certificate()
         shown = [] if own is None else [own, *(self._tls.get_peer_cert_chain() or ())][: MAX_CERTIFICATES + 1]
-        return tuple(crypto.dump_certificate(crypto.FILETYPE_ASN1, each) for each in shown)
+        return tuple(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate) for certificate in shown)
 
 
 class _Transport(asyncio.Transport):
-    """The connection as the application sees it."""
+    """The transport that the application sees."""
 
     def __init__(self, connection: _Connection) -> None:
         super().__init__()
         self._connection = connection
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._connection.told(name, default)
+        return self._connection.extra_info(name, default)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self._connection.write(data)
