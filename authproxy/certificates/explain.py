@@ -34,10 +34,12 @@ def lines(examination: Examination, *, unchecked: str | None = None) -> tuple[Ch
     """One line for every check, in the order of the examination. Checks after the last one that was made are
     NOT_REACHED. `unchecked` is why revocation could not be determined, if it could not."""
     made = dict(examination.checks)
-    told = [_line(check, made[check]) if check in made else _not_reached(check) for check in CertificateCheck]
+    made_lines = [
+        _line(check, made[check]) if check in made else _not_reached(check) for check in CertificateCheck
+    ]
     return tuple(
         _unknown(line.check, unchecked) if unchecked and line.check is CertificateCheck.REVOCATION else line
-        for line in told
+        for line in made_lines
     )
 
 

@@ -90,12 +90,12 @@ class _PublicOnly(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        found = [
+        public = [
             result for result in await self._names.resolve(host, port, family) if is_public(result["host"])
         ]
-        if not found:
+        if not public:
             raise OSError(f"{host} leads to no public address")
-        return found
+        return public
 
     async def close(self) -> None:
         await self._names.close()

@@ -37,9 +37,9 @@ class FileContents:
 
 def contents(octets: bytes) -> FileContents:
     """Recognises the contents of a file. It verifies nothing."""
-    found, is_bundle = _certificates(octets)
-    if found:
-        ordered = sorted(found, key=is_authority)
+    certificates, is_bundle = _certificates(octets)
+    if certificates:
+        ordered = sorted(certificates, key=is_authority)
         kind = (
             FileKind.AUTHORITY
             if is_authority(ordered[0])
@@ -48,7 +48,7 @@ def contents(octets: bytes) -> FileContents:
             else FileKind.CERTIFICATE
         )
         return FileContents(
-            kind=kind, certificates=tuple(each.public_bytes(Encoding.DER) for each in ordered)
+            kind=kind, certificates=tuple(certificate.public_bytes(Encoding.DER) for certificate in ordered)
         )
     return FileContents(kind=next((kind for kind, is_one in _OTHERS if is_one(octets)), FileKind.UNKNOWN))
 
@@ -64,14 +64,14 @@ def _certificates(octets: bytes) -> tuple[Sequence[x509.Certificate], bool]:
     """The certificates, and whether they came from PKCS #7."""
     readers: tuple[tuple[Callable[[bytes], Sequence[x509.Certificate]], bool], ...] = (
         (x509.load_pem_x509_certificates, False),
-        (lambda each: [x509.load_der_x509_certificate(each)], False),
+        (lambda octets: [x509.load_der_x509_certificate(octets)], False),
         (pkcs7.load_pem_pkcs7_certificates, True),
         (pkcs7.load_der_pkcs7_certificates, True),
     )
     for read, is_bundle in readers:
-        found = _or_nothing(read, octets)
-        if found:
-            return found, is_bundle
+        certificates = _or_nothing(read, octets)
+        if certificates:
+            return certificates, is_bundle
     return (), False
 
 

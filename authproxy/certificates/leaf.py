@@ -104,24 +104,24 @@ def _tax_number(serial_numbers: Iterable[str]) -> TaxNumber | None:
 
 def _shown_first(stated: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The first value of each attribute that has visible characters."""
-    found: dict[str, str] = {}
+    shown_values: dict[str, str] = {}
     for name, value in stated:
         if text := shown(value):
-            found.setdefault(name, text)
-    return found
+            shown_values.setdefault(name, text)
+    return shown_values
 
 
 def _attributes(der: bytes) -> list[tuple[str, str]]:
     """The attribute names and texts of the subject. asn1crypto reads T61 text byte by byte; `cryptography`
     refuses it."""
-    found: list[tuple[str, str]] = []
+    attributes: list[tuple[str, str]] = []
     for several in asn1.Certificate.load(der).subject.chosen:
         for attribute in several:
             with suppress(Exception):
                 value = attribute["value"].native
                 if isinstance(value, str):
-                    found.append((attribute["type"].native, value))
-    return found
+                    attributes.append((attribute["type"].native, value))
+    return attributes
 
 
 def shown(text: str) -> str:

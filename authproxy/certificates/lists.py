@@ -137,15 +137,15 @@ class RevocationLists:
         if kept_list.list is None:
             await self._take_shared(kept_list, now)
         try:
-            found = await self._fetched(kept_list, now)
+            fetched = await self._fetched(kept_list, now)
         except (NoAnswer, UnusableEvidence) as failure:
             self._failed(kept_list, str(failure), now)
             return
         kept_list.pauses.answered()
         kept_list.fetched_at, kept_list.failure = now, None
         # An older list, even if valid, may lack what has been revoked since.
-        if kept_list.list is None or found.this_update >= kept_list.list.this_update:
-            kept_list.list = found
+        if kept_list.list is None or fetched.this_update >= kept_list.list.this_update:
+            kept_list.list = fetched
         kept_list.due_at = now + self._until_next(kept_list.list, now) * self._jittered()
         with suppress(CannotAsk):
             await self._store.put(
@@ -160,12 +160,14 @@ class RevocationLists:
 
     async def _fetched(self, kept_list: KeptList, now: datetime) -> RevocationList:
         """Raises NoAnswer, or UnusableEvidence for something that is not a complete list."""
-        found = await self._read(await self._fetcher.fetched(kept_list.address, self._limits), kept_list, now)
-        if found.partial is None:
-            return found
-        if kept_list.partial is None or found.this_update >= kept_list.partial.this_update:
-            kept_list.partial = found
-        raise UnusableEvidence(found.partial)
+        fetched = await self._read(
+            await self._fetcher.fetched(kept_list.address, self._limits), kept_list, now
+        )
+        if fetched.partial is None:
+            return fetched
+        if kept_list.partial is None or fetched.this_update >= kept_list.partial.this_update:
+            kept_list.partial = fetched
+        raise UnusableEvidence(fetched.partial)
 
     async def _take_shared(self, kept_list: KeptList, now: datetime) -> None:
         with suppress(CannotAsk, UnusableEvidence):
@@ -174,14 +176,14 @@ class RevocationLists:
                 kept_list.list = await self._read(octets, kept_list, now)
 
     async def _read(self, octets: bytes, kept_list: KeptList, now: datetime) -> RevocationList:
-        found = await asyncio.to_thread(crl.read, octets, kept_list.issuers)
-        if now > found.next_update + self._max_stale:
+        read = await asyncio.to_thread(crl.read, octets, kept_list.issuers)
+        if now > read.next_update + self._max_stale:
             raise UnusableEvidence("the list is out of date")
-        return found
+        return read
 
-    def _until_next(self, found: RevocationList, now: datetime) -> timedelta:
+    def _until_next(self, current: RevocationList, now: datetime) -> timedelta:
         """Half of the time that the list has left, so that one failure does no harm."""
-        return max(min(self._refresh_every, (found.next_update - now) / 2), _RETRY)
+        return max(min(self._refresh_every, (current.next_update - now) / 2), _RETRY)
 
     def _jittered(self) -> float:
         return 0.75 + 0.25 * self._jitter()

@@ -127,7 +127,7 @@ def _single(answer: ocsp.OCSPResponse, question: OcspQuestion) -> ocsp.OCSPSingl
     """The part of the answer about this certificate: it has its serial number and the hashes of its issuer's
     name and key (RFC 6960 §4.1.1). If there are several such parts, the most serious one counts."""
     certificate, issuer = question.subject.certificate, question.subject.issuer
-    found = []
+    matching = []
     for single in answer.responses:
         algorithm = _HASHES.get(single.hash_algorithm.name)
         if algorithm is None or single.serial_number != certificate.serial_number:
@@ -137,10 +137,10 @@ def _single(answer: ocsp.OCSPResponse, question: OcspQuestion) -> ocsp.OCSPSingl
             asked.issuer_name_hash,
             asked.issuer_key_hash,
         ):
-            found.append(single)
-    if not found:
+            matching.append(single)
+    if not matching:
         raise UnusableEvidence("the answer is about another certificate")
-    return max(found, key=lambda single: _GRAVITY[single.certificate_status])
+    return max(matching, key=lambda single: _GRAVITY[single.certificate_status])
 
 
 def _check_nonce(answer: ocsp.OCSPResponse, question: OcspQuestion, terms: OcspTerms) -> None:
@@ -161,12 +161,12 @@ def _check_extensions(octets: bytes) -> None:
     """RFC 6960 §4.4: an answer with an unknown critical extension must not be used."""
     if _TRUE not in octets:
         return
-    said = asn1.OCSPResponse.load(octets).response_data
+    response = asn1.OCSPResponse.load(octets).response_data
     stated = [
-        *(said["response_extensions"] or ()),
-        *(each for single in said["responses"] for each in single["single_extensions"] or ()),
+        *(response["response_extensions"] or ()),
+        *(extension for single in response["responses"] for extension in single["single_extensions"] or ()),
     ]
-    if any(each["critical"].native and each["extn_id"].native != "nonce" for each in stated):
+    if any(extension["critical"].native and extension["extn_id"].native != "nonce" for extension in stated):
         raise UnusableEvidence("the answer has a critical extension that is not known")
 
 

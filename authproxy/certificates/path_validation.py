@@ -82,12 +82,12 @@ def examination(presented: Presented, profile: Profile, *, now: datetime) -> Exa
     first = next((refused for _, refused in checks if refused is not None), None)
     if first is not None:
         return Examination(checks=checks, outcome=first, leaf=leaf)
-    found = _built(certificate, chain, profile, now)
-    if isinstance(found, CertificateRefused):
-        return Examination(checks=(*checks, (CertificateCheck.PATH, found)), outcome=found, leaf=leaf)
+    path = _built(certificate, chain, profile, now)
+    if isinstance(path, CertificateRefused):
+        return Examination(checks=(*checks, (CertificateCheck.PATH, path)), outcome=path, leaf=leaf)
     return Examination(
         checks=(*checks, (CertificateCheck.PATH, None)),
-        outcome=CertificatePath(leaf=leaf, certificates=found),
+        outcome=CertificatePath(leaf=leaf, certificates=path),
         leaf=leaf,
     )
 
@@ -154,8 +154,8 @@ def _has_address(certificate: x509.Certificate) -> bool:
     return any(isinstance(name, x509.IPAddress) for name in names)
 
 
-def _untrusted(found: str) -> CertificateRefused:
-    return CertificateRefused(reason=Reason.CERTIFICATE_UNTRUSTED, detail=found)
+def _untrusted(problem: str) -> CertificateRefused:
+    return CertificateRefused(reason=Reason.CERTIFICATE_UNTRUSTED, detail=problem)
 
 
 def _first_line(error: Exception) -> str:

@@ -93,8 +93,8 @@ def from_headers(headers: Iterable[tuple[str, str]], by: Terminator) -> Presente
     fields = list(headers)
     try:
         return _read(fields, by)
-    except _Unreadable as found:
-        return _unreadable(str(found))
+    except _Unreadable as unreadable:
+        return _unreadable(str(unreadable))
 
 
 def _read(fields: list[tuple[str, str]], by: Terminator) -> Presented | CertificateRefused:
@@ -130,8 +130,8 @@ def _missing() -> CertificateRefused:
     return CertificateRefused(reason=Reason.CERTIFICATE_MISSING, detail="no certificate was shown")
 
 
-def _unreadable(found: str) -> CertificateRefused:
-    return CertificateRefused(reason=Reason.CERTIFICATE_UNREADABLE, detail=found)
+def _unreadable(problem: str) -> CertificateRefused:
+    return CertificateRefused(reason=Reason.CERTIFICATE_UNREADABLE, detail=problem)
 
 
 def _only(fields: list[tuple[str, str]], name: str) -> str | None:
@@ -151,10 +151,10 @@ def _joined(fields: list[tuple[str, str]], name: str) -> str | None:
 def _values(fields: list[tuple[str, str]], name: str) -> list[str]:
     """The values of the fields of that name. A spelling that other software takes for the same name is
     refused: a terminator that sets `X-SSL-Client-Cert` does not remove a client's `X_SSL_Client_Cert`."""
-    found = [(spelled, value) for spelled, value in fields if _folded(spelled) == _folded(name)]
-    if any(spelled.lower() != name.lower() for spelled, _ in found):
+    same_name = [(spelled, value) for spelled, value in fields if _folded(spelled) == _folded(name)]
+    if any(spelled.lower() != name.lower() for spelled, _ in same_name):
         raise _Unreadable(f"{name} occurs twice, or under another spelling")
-    return [value for _, value in found]
+    return [value for _, value in same_name]
 
 
 def _bounded(value: str, name: str) -> str:

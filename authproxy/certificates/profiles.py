@@ -165,11 +165,12 @@ def issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
     return True
 
 
-def is_same_authority(one: x509.Certificate, other: x509.Certificate) -> bool:
+def is_same_authority(first: x509.Certificate, second: x509.Certificate) -> bool:
     """Whether both belong to one authority, that is, have the same name and key. An authority gets another
     certificate at each renewal or cross-signing."""
-    return one == other or (
-        one.subject.public_bytes() == other.subject.public_bytes() and one.public_key() == other.public_key()
+    return first == second or (
+        first.subject.public_bytes() == second.subject.public_bytes()
+        and first.public_key() == second.public_key()
     )
 
 
@@ -179,8 +180,8 @@ def to_the_second(now: datetime) -> datetime:
     return now.replace(microsecond=0)
 
 
-def _weak(found: str) -> CertificateRefused:
-    return CertificateRefused(reason=Reason.CERTIFICATE_WEAK, detail=found)
+def _weak(problem: str) -> CertificateRefused:
+    return CertificateRefused(reason=Reason.CERTIFICATE_WEAK, detail=problem)
 
 
 def _stranger(leaf: x509.Certificate, authorities: tuple[x509.Certificate, ...]) -> CertificateRefused | None:
@@ -250,8 +251,8 @@ def _extended_key_usage(leaf: x509.Certificate, profile: Profile) -> Certificate
     )
 
 
-def _not_for_signing_in(found: str) -> CertificateRefused:
-    return CertificateRefused(reason=Reason.CERTIFICATE_NOT_FOR_SIGNING_IN, detail=found)
+def _not_for_signing_in(problem: str) -> CertificateRefused:
+    return CertificateRefused(reason=Reason.CERTIFICATE_NOT_FOR_SIGNING_IN, detail=problem)
 
 
 def _policies(leaf: x509.Certificate) -> frozenset[str]:

@@ -150,15 +150,15 @@ class RevocationSources:
         problems: list[str] = []
         try:
             async with asyncio.timeout(self._rules.patience.total_seconds()):
-                found = await self._determine(subject, now, stapled, problems)
+                outcome = await self._determine(subject, now, stapled, problems)
         except TimeoutError:
-            found = None
+            outcome = None
             problems.append(f"nothing found out within {self._rules.patience.total_seconds():g} s")
-        if found is None:
+        if outcome is None:
             raise CannotAsk(
                 Reason.REVOCATION_UNAVAILABLE, "; ".join(problems) or self._nobody_to_ask(subject, now)
             )
-        return found
+        return outcome
 
     def _nobody_to_ask(self, subject: IssuedCertificate, now: datetime) -> str:
         if self._rules.addresses.lead_anywhere(subject.certificate):
@@ -231,9 +231,9 @@ class RevocationSources:
         for kept_list in lists:
             for stated in filter(None, (kept_list.list, kept_list.partial)):
                 with suppress(UnusableEvidence):
-                    found = stated.status(subject, now=now, max_stale=self._rules.max_stale)
-                    if isinstance(found, Revoked):
-                        return found
+                    status = stated.status(subject, now=now, max_stale=self._rules.max_stale)
+                    if isinstance(status, Revoked):
+                        return status
         return None
 
     def _stapled_status(
@@ -249,8 +249,8 @@ class RevocationSources:
                 now=now,
                 source=StatusSource.STAPLED,
             )
-        except UnusableEvidence as found:
-            problems.append(f"stapled: {found}")
+        except UnusableEvidence as unusable:
+            problems.append(f"stapled: {unusable}")
             return None
 
     async def _recent_answer(self, subject: IssuedCertificate, now: datetime) -> Good | Revoked | None:
@@ -264,13 +264,13 @@ class RevocationSources:
         with suppress(CannotAsk, UnusableEvidence):
             octets = await self._store.get(_key(subject))
             if octets is not None:
-                found = ocsp.status(octets, OcspQuestion(subject=subject), self._rules.terms, now=now)
+                status = ocsp.status(octets, OcspQuestion(subject=subject), self._rules.terms, now=now)
                 # The store does not say when the answer was fetched, so its own time is used. After a
                 # revocation the responder is asked again at once.
                 return self._remember(
                     subject,
                     octets,
-                    found.this_update if isinstance(found, Good) else now - self._rules.ocsp_fresh_for,
+                    status.this_update if isinstance(status, Good) else now - self._rules.ocsp_fresh_for,
                 )
         return None
 
@@ -320,7 +320,7 @@ class RevocationSources:
         responder.answered_at = now
         responder.pauses.answered()
         try:
-            found = ocsp.status(octets, question, self._rules.terms, now=now)
+            status = ocsp.status(octets, question, self._rules.terms, now=now)
         except UnusableEvidence as failure:
             responder.failure = str(failure)
             raise
@@ -328,19 +328,19 @@ class RevocationSources:
         self._remember(question.subject, octets, now)
         with suppress(CannotAsk):
             # A "revoked" must replace an older "good" that other instances might read.
-            await self._store.put(_key(question.subject), octets, self._lives_for(found, now))
-        return found
+            await self._store.put(_key(question.subject), octets, self._lives_for(status, now))
+        return status
 
     async def _ask_lists(
         self, lists: list[KeptList], subject: IssuedCertificate, now: datetime, problems: list[str]
     ) -> Good | Revoked | None:
         for kept_list in lists:
-            found = await self._lists.current(kept_list, now=now)
+            current = await self._lists.current(kept_list, now=now)
             if (revoked := self._revoked_by_a_list([kept_list], subject, now)) is not None:
                 return revoked
             try:
-                if found is not None:
-                    return found.status(subject, now=now, max_stale=self._rules.max_stale)
+                if current is not None:
+                    return current.status(subject, now=now, max_stale=self._rules.max_stale)
                 problems.append(f"CRL: {kept_list.failure}")
             except UnusableEvidence as failure:
                 problems.append(f"CRL: {failure}" + (f" ({kept_list.failure})" if kept_list.failure else ""))
@@ -353,10 +353,10 @@ class RevocationSources:
             self._answers.popitem(last=False)
         return answer
 
-    def _lives_for(self, found: Good | Revoked, now: datetime) -> timedelta:
-        if isinstance(found, Revoked):
+    def _lives_for(self, status: Good | Revoked, now: datetime) -> timedelta:
+        if isinstance(status, Revoked):
             return self._rules.ocsp_max_age
-        ends_at = min(filter(None, (found.this_update + self._rules.ocsp_max_age, found.next_update)))
+        ends_at = min(filter(None, (status.this_update + self._rules.ocsp_max_age, status.next_update)))
         return max(ends_at - now, timedelta(seconds=1))
 
     def _jitter(self) -> float:

@@ -94,9 +94,11 @@ def openssl_refusal(path: CertificatePath) -> CertificateRefused | None:
         )
         store.add_cert(anchor)
         crypto.X509StoreContext(store, leaf, above).verify_certificate()
-    except crypto.X509StoreContextError as found:
-        code, depth, said = found.errors
-        return _untrusted(f"OpenSSL refuses the path: {said} (code {code}, certificate {depth} of the path)")
+    except crypto.X509StoreContextError as error:
+        code, depth, problem = error.errors
+        return _untrusted(
+            f"OpenSSL refuses the path: {problem} (code {code}, certificate {depth} of the path)"
+        )
     except crypto.Error:
         return _untrusted("OpenSSL cannot judge the path")
     return None
@@ -122,8 +124,8 @@ def _context(certificates: list[asn1.Certificate], now: datetime) -> ValidationC
     )
 
 
-def _untrusted(found: str) -> CertificateRefused:
-    return CertificateRefused(reason=Reason.CERTIFICATE_UNTRUSTED, detail=found)
+def _untrusted(problem: str) -> CertificateRefused:
+    return CertificateRefused(reason=Reason.CERTIFICATE_UNTRUSTED, detail=problem)
 
 
 def finish(validation: Coroutine[Any, Any, object]) -> None:

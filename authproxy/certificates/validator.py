@@ -71,12 +71,12 @@ class CertificateValidator:
         )
         if isinstance(path := examination.outcome, CertificateRefused):
             return examination, path
-        found = await self._statuses(path.pairs, now, stapled)
-        refused, unchecked = _weighed(found, mode)
+        statuses = await self._statuses(path.pairs, now, stapled)
+        refused, unchecked = _weighed(statuses, mode)
         examination = examination.after(CertificateCheck.REVOCATION, refused)
         if refused is not None:
             return examination, refused
-        known = [status if isinstance(status, Good) else None for status in found]
+        known = [status if isinstance(status, Good) else None for status in statuses]
         refused = await self.computed(lambda: second_opinion.opinion(path, self._profile, now=now))
         examination = examination.after(CertificateCheck.SECOND_OPINION, refused)
         return examination, refused or self._validated(path, known, unchecked, now)
@@ -86,14 +86,14 @@ class CertificateValidator:
         are the CAs of its path at that time, if they are known. Raises CannotAsk, and ValueError if no
         authority of the profile is above the certificate any more."""
         certificate, *others = (x509.load_der_x509_certificate(der) for der in (leaf, *above))
-        found = await self._statuses(self._known_above(certificate, others), now, None)
-        revoked = next((status for status in found if isinstance(status, Revoked)), None)
+        statuses = await self._statuses(self._known_above(certificate, others), now, None)
+        revoked = next((status for status in statuses if isinstance(status, Revoked)), None)
         if revoked is not None:
             return revoked
-        for status in found:
+        for status in statuses:
             if isinstance(status, CannotAsk):
                 raise status
-        return next(status for status in found if isinstance(status, Good))
+        return next(status for status in statuses if isinstance(status, Good))
 
     def _known_above(self, certificate: x509.Certificate, others: Iterable[x509.Certificate]) -> Pairs:
         """The certificate with its issuer, the issuer with its own issuer, and so on to an authority of the
@@ -174,15 +174,15 @@ class CertificateValidator:
 
 
 def _weighed(
-    found: list[Good | Revoked | CannotAsk], mode: RevocationMode
+    statuses: list[Good | Revoked | CannotAsk], mode: RevocationMode
 ) -> tuple[CertificateRefused | None, str | None]:
     """The refusal if any certificate is revoked, even if another status is unknown; otherwise why a status is
     unknown, if the mode accepts that."""
-    for status in found:
+    for status in statuses:
         if isinstance(status, Revoked):
             detail = f"revoked on {status.at:%Y-%m-%d %H:%M:%S} UTC ({status.reason}), says {status.source}"
             return CertificateRefused(reason=Reason.CERTIFICATE_REVOKED, detail=detail), None
-    unknown = next((status for status in found if isinstance(status, CannotAsk)), None)
+    unknown = next((status for status in statuses if isinstance(status, CannotAsk)), None)
     if unknown is not None and mode is RevocationMode.HARD:
         raise unknown
     return None, None if unknown is None else str(unknown)

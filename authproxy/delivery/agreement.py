@@ -142,27 +142,27 @@ def judged(answer: GatewayAnswer, success: Success) -> Judgement:
 
 def message_id(answer: GatewayAnswer, success: Success) -> str:
     """The gateway's id of the message; empty if there is no usable one."""
-    found = None if success.id_pointer is None else _text(_at(answer.body, success.id_pointer))
-    return found if found is not None and _ID.fullmatch(found) else ""
+    stated = None if success.id_pointer is None else _text(_at(answer.body, success.id_pointer))
+    return stated if stated is not None and _ID.fullmatch(stated) else ""
 
 
 def reported(answer: GatewayAnswer, reports: DeliveryReports) -> Literal["delivered", "failed"] | None:
     """What became of the message; None while it is unknown."""
     if answer.status != 200:
         return None
-    found = (_text(_at(answer.body, reports.pointer)) or "").lower()
-    if found in reports.delivered:
+    state = (_text(_at(answer.body, reports.pointer)) or "").lower()
+    if state in reports.delivered:
         return "delivered"
-    return "failed" if found in reports.failed else None
+    return "failed" if state in reports.failed else None
 
 
 def _says_so(answer: GatewayAnswer, success: Success) -> bool:
     if success.pointer is None:
         return True
-    found = _at(answer.body, success.pointer)
+    value = _at(answer.body, success.pointer)
     if success.values:
-        return _text(found) in success.values
-    return found is not _ABSENT and found is not None and found is not False
+        return _text(value) in success.values
+    return value is not _ABSENT and value is not None and value is not False
 
 
 def _text(value: Any) -> str | None:
@@ -175,21 +175,21 @@ def _text(value: Any) -> str | None:
 def _at(body: bytes, pointer: str) -> Any:
     """The value at a JSON pointer (RFC 6901 §4), or `_ABSENT`, also if the body is not JSON."""
     try:
-        found: Any = json.loads(body)
+        value: Any = json.loads(body)
     except (ValueError, RecursionError):
         return _ABSENT
     for token in pointer.split("/")[1:]:
         name = token.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, dict):
-            found = found.get(name, _ABSENT)
+        if isinstance(value, dict):
+            value = value.get(name, _ABSENT)
         elif (
-            isinstance(found, list)
+            isinstance(value, list)
             and name.isascii()
             and name.isdecimal()
             and len(name) < 6
-            and int(name) < len(found)
+            and int(name) < len(value)
         ):
-            found = found[int(name)]
+            value = value[int(name)]
         else:
             return _ABSENT
-    return found
+    return value

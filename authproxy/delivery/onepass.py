@@ -205,7 +205,9 @@ class OnePassService:
         document: Mapping[str, Any] | None = None,
     ) -> T:
         try:
-            found = await self._request(method, kind, read, accepted=accepted, named=named, document=document)
+            answer = await self._request(
+                method, kind, read, accepted=accepted, named=named, document=document
+            )
         except CannotAsk as failure:
             self._failed += 1
             self._failures += 1
@@ -214,7 +216,7 @@ class OnePassService:
                 self._away_until = self._clock() + _AWAY_FOR
             raise
         self._failures, self._away_until = 0, None
-        return found
+        return answer
 
     async def _request(
         self,

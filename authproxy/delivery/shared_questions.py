@@ -53,12 +53,12 @@ class SharedQuestions(Generic[T]):
             return asked.known
         asked.waiting += 1
         try:
-            found = await asyncio.shield(asked.question)
+            answer = await asyncio.shield(asked.question)
         finally:
             asked.waiting -= 1
-        if isinstance(found, CannotAsk):
-            raise CannotAsk(found.reason, str(found))
-        return found
+        if isinstance(answer, CannotAsk):
+            raise CannotAsk(answer.reason, str(answer))
+        return answer
 
     async def _answered(self, asked: _Asked[T], question: Callable[[], Awaitable[T]]) -> T:
         loop = asyncio.get_running_loop()

@@ -31,10 +31,10 @@ class SessionResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        found = [(address, _family(address)) for address in await self._names.addresses(host)]
+        addresses = [(address, _family(address)) for address in await self._names.addresses(host)]
         return [
             ResolveResult(hostname=host, host=address, port=port, family=its_family, proto=0, flags=_NUMERIC)
-            for address, its_family in found
+            for address, its_family in addresses
             if family in {socket.AF_UNSPEC, its_family}
         ]
 

@@ -236,10 +236,10 @@ class Resolver:
     def _stamp(self) -> tuple[int, int] | None:
         """A value that changes when the file changes; None if there is no file."""
         try:
-            found = _CONFIGURATION.stat()
+            status = _CONFIGURATION.stat()
         except OSError:
             return None
-        return found.st_ino, found.st_mtime_ns
+        return status.st_ino, status.st_mtime_ns
 
     def _answered(
         self, key: str, name: _Name, dns: aiodns.DNSResolver, question: asyncio.Future[Any]
@@ -268,9 +268,9 @@ class Resolver:
             name.asking.set_result(None)
         name.asking = None
 
-    def _take(self, name: _Name, found: Any, now: float) -> None:
-        lives_for = min((node.ttl for node in (*found.nodes, *found.cnames)), default=0)
-        name.addresses = tuple(dict.fromkeys(_text(node.addr) for node in found.nodes))
+    def _take(self, name: _Name, answer: Any, now: float) -> None:
+        lives_for = min((node.ttl for node in (*answer.nodes, *answer.cnames)), default=0)
+        name.addresses = tuple(dict.fromkeys(_text(node.addr) for node in answer.nodes))
         name.answered_at = now
         name.good_until = now + max(float(lives_for), _SHORTEST)
         name.quiet_until = 0.0
@@ -278,15 +278,15 @@ class Resolver:
 
     def _note_failure(self, key: str, name: _Name, failure: BaseException, now: float) -> None:
         self.failed += 1
-        said = (
+        detail = (
             str(failure.args[1])
             if isinstance(failure, DNSError) and len(failure.args) > 1
             else type(failure).__name__
         )
         if not isinstance(name.failure, NameUnanswered) and not self._is_closed:
             # One log line per change. An outage under load would bury its own cause otherwise.
-            logger("dns").warning("name.unanswered", name=key, detail=said, uses_old=bool(name.addresses))
-        name.failure = NameUnanswered(said)
+            logger("dns").warning("name.unanswered", name=key, detail=detail, uses_old=bool(name.addresses))
+        name.failure = NameUnanswered(detail)
         name.quiet_until = now + (_REST if name.addresses else _SHORTEST)
 
     def _prefer(self, host: str, address: str) -> None:
@@ -294,7 +294,7 @@ class Resolver:
         only once."""
         name = self._names.get(host.lower().removesuffix("."))
         if name is not None and address in name.addresses and name.addresses[0] != address:
-            name.addresses = (address, *(each for each in name.addresses if each != address))
+            name.addresses = (address, *(other for other in name.addresses if other != address))
 
     def _doubt(self, host: str) -> None:
         """No address of the host took a connection. The host may have moved before the time to live was over,
@@ -334,15 +334,15 @@ def _with_last(addresses: tuple[str, ...]) -> list[tuple[str, bool]]:
 
 async def _connected(address: str, port: int) -> socket.socket:
     # The flags allow numbers only, so this asks no name server.
-    family, kind, protocol, _, place = socket.getaddrinfo(
+    family, kind, protocol, _, socket_address = socket.getaddrinfo(
         address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
     )[0]
-    made = socket.socket(family, kind, protocol)
+    connection = socket.socket(family, kind, protocol)
     try:
-        made.setblocking(False)
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await asyncio.get_running_loop().sock_connect(made, place)
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await asyncio.get_running_loop().sock_connect(connection, socket_address)
     except BaseException:
-        made.close()
+        connection.close()
         raise
-    return made
+    return connection

@@ -121,8 +121,8 @@ def _auth_time(claims: dict[str, Any], relying_party: RelyingParty, now: datetim
     if auth_time > now + relying_party.leeway:
         raise _KIND.refused(f"auth_time lies {seconds(auth_time - now)} ahead; are both clocks right?")
     if relying_party.max_age is not None and now - auth_time > relying_party.max_age + relying_party.leeway:
-        found = f"the person authenticated {seconds(now - auth_time)} ago, longer than max_age"
-        raise AuthenticationTooOld(f"{_KIND.name}: {found}", is_dated=True)
+        problem = f"the person authenticated {seconds(now - auth_time)} ago, longer than max_age"
+        raise AuthenticationTooOld(f"{_KIND.name}: {problem}", is_dated=True)
     return auth_time
 
 

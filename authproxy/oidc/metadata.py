@@ -282,8 +282,8 @@ class ProviderMetadata:
         if keys.meant_by(key_id) is key:
             newer = await self._newer_keys(keys, self._searches.take)
             keys = keys if newer is None else newer[0]
-        found = keys.meant_by(key_id)
-        return None if found is key else found
+        other = keys.meant_by(key_id)
+        return None if other is key else other
 
     async def key_for_stranger(self, key_id: str | None) -> VerificationKey | None:
         """Like `key`, for tokens that anybody may send. They have a search limit of their own, so that forged

@@ -53,15 +53,15 @@ class PushedRequests:
         )
         answer = await ask(self._session, question, time_limit=self._relying_party.timeout)
         if answer.status != 201:
-            found = (
+            problem = (
                 f"{_NAME}: the provider does not accept the request ({answer.said}); check the settings of "
                 "`rekono`"
             )
-            raise CannotAsk(Reason.PROVIDER_REFUSED, found)
+            raise CannotAsk(Reason.PROVIDER_REFUSED, problem)
         try:
             document = answer.json_object()
-        except AnswerInvalid as found:
-            raise cannot_ask(str(found)) from None
+        except AnswerInvalid as problem:
+            raise cannot_ask(str(problem)) from None
         request_uri, expires_in = document.get("request_uri"), document.get("expires_in")
         if not isinstance(request_uri, str) or not _REQUEST_URI.fullmatch(request_uri):
             raise cannot_ask(f"{_NAME} answered without a request_uri")

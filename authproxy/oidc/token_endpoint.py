@@ -65,12 +65,12 @@ def _refused(answer: ProviderAnswer) -> AuthorizationRefused:
     error = answer.error
     # A 401 concerns our authentication, whatever its body says: some providers send a page with it.
     if answer.status == 401 or error in _OUR_FAULT:
-        found = (
+        problem = (
             "the provider does not accept this relying party; check `rekono.client_id`, "
             "`rekono.client_secret_file` or the key"
         )
         return AuthorizationRefused(
-            Reason.PROVIDER_REFUSED, f"token endpoint: {answer.said}: {found}", error=error
+            Reason.PROVIDER_REFUSED, f"token endpoint: {answer.said}: {problem}", error=error
         )
     # MITREid repeats the code in `error_description`, so that is not read.
     if isinstance(answer.json_object().get("error"), str):
