@@ -41,6 +41,10 @@ settings.register_profile(
     "default", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=2000)
+# For `make coverage`: which branches are passed must not depend on luck, and is seen after few examples.
+settings.register_profile(
+    "covering", parent=settings.get_profile("default"), max_examples=20, derandomize=True, database=None
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 

@@ -337,12 +337,12 @@ async def test_both_versions_of_tls_bring_the_certificate(certificate_house, ver
 
 
 async def test_older_versions_of_tls_are_not_spoken(certificate_house):
-    context = certificate_house.browser().tls
+    context = certificate_house.certificates.browser().tls
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
     with pytest.warns(DeprecationWarning, match="TLSv1_1 is deprecated"):
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises(ssl.SSLError):
-        await asyncio.open_connection("localhost", certificate_house.port, ssl=context)
+        await asyncio.open_connection("localhost", certificate_house.certificates.port, ssl=context)
 
 
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
@@ -354,7 +354,7 @@ async def test_the_names_of_the_authorities_are_sent_and_no_session_is_resumed(
             "openssl",
             "s_client",
             "-connect",
-            f"localhost:{certificate_house.port}",
+            f"localhost:{certificate_house.certificates.port}",
             version,
             *more,
             stdin=asyncio.subprocess.DEVNULL,
@@ -477,7 +477,7 @@ async def test_a_portal_may_let_people_in_then_and_has_it_recorded(certificate_h
 
 
 async def test_a_replaced_host_certificate_is_shown_from_the_next_connection_on(certificate_house):
-    house, folder = certificate_house, certificate_house.folder.parent
+    house, folder = certificate_house, certificate_house.certificates.folder.parent
     fresh = trustme.CA()
     issued = fresh.issue_cert("localhost")
     (folder / "host.pem").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))

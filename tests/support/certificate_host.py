@@ -130,14 +130,14 @@ async def running_certificate_host(state: Path, clock: Clock) -> AsyncIterator[C
             await authority.stop()
 
 
-def ana(certificates: CertificateHost, *, portals: Sequence[str] = ("*",), **changes: Any) -> ListedPerson:
+def ana(host: CertificateHost, *, portals: Sequence[str] = ("*",), **changes: Any) -> ListedPerson:
     listed = ListedPerson(
         member_id=MemberId("ana"),
         name="Ana Novak",
         tax_number=TaxNumber("99990008"),
         email="ana.novak@example.si",
         portals=tuple(portals),
-        certificates=(certificates.named("ana.novak"),),
+        certificates=(host.named("ana.novak"),),
     )
     return replace(listed, **changes)
 
