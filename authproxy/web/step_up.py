@@ -88,13 +88,13 @@ class StepUpPages:
         challenge_id = fields.get("c")
         if challenge_id is None:
             outcome = await self._step_ups.begin(visit, fields.get("method", ""))
-            answer = await self._begun(request, visit, outcome)
+            response = await self._response(request, visit, outcome)
             if flow is None and isinstance(outcome, SentAway):
-                answer.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.FLOW, browser))
-            return answer
+                response.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.FLOW, browser))
+            return response
         if fields.get("again") == "yes":
-            return await self._begun(request, visit, await self._step_ups.again(visit, challenge_id))
-        return await self._answered(
+            return await self._response(request, visit, await self._step_ups.again(visit, challenge_id))
+        return await self._response(
             request, visit, await self._step_ups.answer(visit, challenge_id, fields.get("code", ""))
         )
 
@@ -138,8 +138,8 @@ class StepUpPages:
             is_for_methods=visit.return_to == return_to.SESSION_PAGE,
         )
 
-    async def _begun(
-        self, request: web.Request, visit: Visit, outcome: Pending | SentAway | NotProved | None
+    async def _response(
+        self, request: web.Request, visit: Visit, outcome: Pending | SentAway | SteppedUp | NotProved | None
     ) -> web.Response:
         match outcome:
             case None:
@@ -148,25 +148,12 @@ class StepUpPages:
                 challenge = outcome.standing.challenge
                 if outcome.is_new:
                     self._record_issued(outcome.session, challenge.method)
-                return _see_challenge(request, visit, outcome.standing.challenge.challenge_id)
+                return _see_challenge(request, visit, challenge.challenge_id)
             case SentAway():
                 self._record_issued(outcome.session, outcome.method)
                 return web.Response(status=303, headers={hdrs.LOCATION: outcome.location})
-            case NotProved():
-                return await self._not_proved(request, visit, outcome)
-            case _:
-                assert_never(outcome)
-
-    async def _answered(
-        self, request: web.Request, visit: Visit, outcome: SteppedUp | Pending | NotProved | None
-    ) -> web.Response:
-        match outcome:
-            case None:
-                return sign_in_first(request, visit.return_to)
             case SteppedUp():
                 return self._answers.approved(request, outcome)
-            case Pending():
-                return _see_challenge(request, visit, outcome.standing.challenge.challenge_id)
             case NotProved():
                 return await self._not_proved(request, visit, outcome)
             case _:
@@ -175,10 +162,9 @@ class StepUpPages:
     async def _not_proved(self, request: web.Request, visit: Visit, outcome: NotProved) -> web.Response:
         self._answers.record(outcome)
         standing = outcome.standing
-        is_open = standing is not None and standing.state_at(visit.now) is State.PENDING
         if (
             standing is not None
-            and is_open
+            and standing.state_at(visit.now) is State.PENDING
             and outcome.reason in _CHALLENGE_STAYS_OPEN
             and request[CONTEXT].is_page_load
         ):
