@@ -137,10 +137,10 @@ class StepUpChallenges:
 
     async def standing(self, visit: Visit, challenge_id: str) -> Pending | NotProved | None:
         """The present state of a challenge, for its page and for the script that waits. Changes nothing."""
-        found = await self._find(visit, challenge_id)
-        if not isinstance(found, tuple):
-            return found
-        session, standing = found
+        own = await self._own_challenge(visit, challenge_id)
+        if not isinstance(own, tuple):
+            return own
+        session, standing = own
         over = _over(visit, session, standing)
         if over is not None:
             return over
@@ -149,10 +149,10 @@ class StepUpChallenges:
 
     async def again(self, visit: Visit, challenge_id: str) -> Pending | NotProved | None:
         """Sends another message. It belongs to a new challenge, and the earlier code no longer works."""
-        found = await self._find(visit, challenge_id)
-        if not isinstance(found, tuple):
-            return found
-        session, standing = found
+        own = await self._own_challenge(visit, challenge_id)
+        if not isinstance(own, tuple):
+            return own
+        session, standing = own
         earlier = standing.challenge
         if earlier.again_at is None:
             return _over(visit, session, standing) or Pending(session, standing, is_new=False)
@@ -180,10 +180,10 @@ class StepUpChallenges:
         self, visit: Visit, challenge_id: str, typed: str
     ) -> SteppedUp | Pending | NotProved | None:
         """Judges a typed code, or what the person's phone has answered (Pending: nothing yet)."""
-        found = await self._find(visit, challenge_id)
-        if not isinstance(found, tuple):
-            return found
-        session, standing = found
+        own = await self._own_challenge(visit, challenge_id)
+        if not isinstance(own, tuple):
+            return own
+        session, standing = own
         over = _over(visit, session, standing)
         if over is not None:
             return over
@@ -468,7 +468,9 @@ class StepUpChallenges:
         if ticket is not None:
             await self._sessions.touch(ticket, now=visit.now)
 
-    async def _find(self, visit: Visit, challenge_id: str) -> tuple[Session, Standing] | NotProved | None:
+    async def _own_challenge(
+        self, visit: Visit, challenge_id: str
+    ) -> tuple[Session, Standing] | NotProved | None:
         """The session and its challenge. A challenge of another session or portal, and one that never
         existed, are answered alike: it is over."""
         session = await session_of(self._sessions, visit)

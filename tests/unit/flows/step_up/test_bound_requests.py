@@ -28,7 +28,7 @@ PORTAL = Portal(
 FIELD = b'Content-Disposition: form-data; name="amount"\r\n\r\n1'
 
 
-class Kept:
+class OneHeldRequest:
     """The one form that waits."""
 
     def __init__(self, form):
@@ -45,7 +45,7 @@ async def bound(
     *,
     is_form=True,
     named=ROUTE,
-    is_kept=True,
+    is_held=True,
     portal=PORTAL,
 ):
     form = HeldRequest(target=target, content_type=content_type, fields=(), body=body)
@@ -60,7 +60,7 @@ async def bound(
         return_to=target,
         held="h" * 43 if is_form else None,
     )
-    return await BoundRequests(held_requests=Kept(form if is_kept else None), used_proofs=None).of(
+    return await BoundRequests(held_requests=OneHeldRequest(form if is_held else None), used_proofs=None).of(
         visit, session_for(new_ticket()), portal, named
     )
 
@@ -219,8 +219,8 @@ async def test_of_several_fields_none_may_have_more_values_than_can_be_shown():
 
 
 async def test_a_form_that_is_gone_is_missed_only_where_it_was_to_be_confirmed():
-    assert isinstance(await bound(is_kept=False), HeldRequestGone)
-    assert await bound(is_kept=False, named=REST) is None
+    assert isinstance(await bound(is_held=False), HeldRequestGone)
+    assert await bound(is_held=False, named=REST) is None
 
 
 async def test_a_place_that_no_route_covers_is_not_bound():
@@ -236,6 +236,6 @@ async def test_a_place_that_no_route_covers_is_not_bound():
         return_to="/elsewhere",
     )
     form = HeldRequest(target="/elsewhere", content_type=URLENCODED, fields=(), body=b"")
-    requests = BoundRequests(held_requests=Kept(form), used_proofs=None)
+    requests = BoundRequests(held_requests=OneHeldRequest(form), used_proofs=None)
     for held in (None, "h" * 43):
         assert await requests.of(replace(visit, held=held), session_for(new_ticket()), nothing, ROUTE) is None

@@ -884,7 +884,7 @@ async def test_a_number_that_was_changed_meanwhile_takes_no_code_of_the_old_one(
 # A phone.
 
 
-async def test_the_phone_is_told_of_the_place_without_its_query_and_of_the_browser(house):
+async def test_the_phone_is_told_the_path_without_its_query_and_of_the_browser(house):
     challenge = await house.asked("push", place="/trusted?id=7")
     asked = house.phone.asked
     assert (asked.path, asked.browser, asked.address, asked.level, asked.shown) == (
