@@ -1,8 +1,8 @@
-"""PURE: the contrast of colours (WCAG 2.2, SC 1.4.3), and from the one colour of `pages` those that our pages
-are drawn in.
+"""PURE: the contrast of colours (WCAG 2.2, SC 1.4.3), and the colours of our pages, derived from
+`pages.colour`.
 
-A colour is `#rrggbb`. On white paper the given colour is used as it is, so it needs enough contrast there. On
-dark paper it is made as much lighter as it takes, which is possible with every colour.
+A colour is `#rrggbb`. Light pages use the given colour as it is, so it needs enough contrast on white. Dark
+pages use a lighter shade of it; every colour has one with enough contrast.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Final
 PAPER: Final = "#ffffff"
 DARK_PAPER: Final = "#18232a"
 DARK_INK: Final = "#0a1d27"
-"""The sheets of our pages and what is written on a light button, as `web/static/pages.css` has them."""
+"""The grounds of our pages, and the text on a light button, as in `web/static/pages.css`."""
 
 ENOUGH: Final = 4.5
-"""What SC 1.4.3 asks of text."""
+"""What SC 1.4.3 demands for text."""
 _EASY: Final = 7.0
 _STEPS: Final = 50
 
@@ -28,35 +28,34 @@ def contrast(one: str, other: str) -> float:
 
 
 def dark_enough(colour: str) -> str:
-    """The nearest shade of the colour that can be read on white; the colour itself if it can."""
+    """The nearest shade of the colour that can be read on white: the colour itself if possible."""
     return _towards("#000000", colour, lambda shade: contrast(shade, PAPER) >= ENOUGH)
 
 
 def shades(colour: str) -> tuple[dict[str, str], dict[str, str]]:
-    """What the style sheet calls `accent`, `accent-strong`, `on-accent` and `soft`, on white and on dark
-    paper.
+    """The style sheet's `accent`, `accent-strong`, `on-accent` and `soft`, for light and for dark pages.
 
-    Every text on its ground has enough contrast if the colour has it on white."""
+    If the colour has enough contrast on white, every text has enough contrast on its ground."""
     light = _drawn(colour, paper=PAPER, ink="#000000", on_accent=PAPER)
     bright = _towards("#ffffff", colour, lambda shade: contrast(shade, DARK_PAPER) >= _EASY)
     return light, _drawn(bright, paper=DARK_PAPER, ink="#ffffff", on_accent=DARK_INK)
 
 
 def _drawn(accent: str, *, paper: str, ink: str, on_accent: str) -> dict[str, str]:
-    # A tint of the colour, as strong as the colour itself can still be read on.
+    # The strongest tint of the colour on which the colour itself can still be read.
     tints = (_mixed(paper, accent, part) for part in (0.12, 0.08, 0.04))
     soft = next((tint for tint in tints if contrast(accent, tint) >= ENOUGH), paper)
     return {"accent": accent, "accent-strong": _mixed(accent, ink, 0.3), "on-accent": on_accent, "soft": soft}
 
 
 def _towards(end: str, colour: str, is_right: Callable[[str], bool]) -> str:
-    """The first step on the way from the colour that is right; the end if none is."""
+    """The first step from the colour to the end that is right; the end if none is."""
     steps = (_mixed(colour, end, step / _STEPS) for step in range(_STEPS + 1))
     return next((shade for shade in steps if is_right(shade)), end)
 
 
 def _mixed(one: str, other: str, part: float) -> str:
-    """So much of the other one in the first."""
+    """The first colour with this part of the other one."""
     return "#" + "".join(
         f"{round(a + (b - a) * part):02x}" for a, b in zip(_parts(one), _parts(other), strict=True)
     )

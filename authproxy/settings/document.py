@@ -1,8 +1,8 @@
-"""PURE: a YAML text → plain values, and the line on which every key stands.
+"""PURE: a YAML text → plain values, and the line of every key.
 
-YAML 1.2 without its guesses: every scalar is text until the schema says otherwise, so `off`, `0660`, `1_000`
-and `12:30` are what was written (YAML 1.1 would make False, 432, 1000 and 750 of them). Only an unquoted
-`null`, `~` or nothing is None. Tags are refused.
+Every scalar stays text until the schema gives it a type. So `off`, `0660`, `1_000` and `12:30` are what was
+written; YAML 1.1 would read False, 432, 1000 and 750. Only an unquoted `null`, `~` or nothing is None. Tags
+are refused.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _IMPLICIT_TAGS = {"map", "seq", "str", "null", "bool", "int", "float", "timestam
 
 
 class DocumentUnreadable(ValueError):  # noqa: N818
-    """The text is no YAML. The message repeats nothing of the text but single characters: any line may hold a
+    """The text is no YAML. The message repeats at most single characters of it, because any line may hold a
     secret."""
 
     def __init__(self, problem: str, line: int | None) -> None:
@@ -32,8 +32,7 @@ class DocumentUnreadable(ValueError):  # noqa: N818
 
 @dataclass(slots=True)
 class Document:
-    """What stands in the file. `lines` counts from 1; `remarks` are faults beside which the rest can still be
-    judged."""
+    """The content of the file. `lines` count from 1; `remarks` are faults that leave the rest readable."""
 
     value: Value = None
     lines: dict[KeyPath, int] = field(default_factory=dict)
@@ -41,16 +40,15 @@ class Document:
 
 
 def parse(text: str) -> Document:
-    """The document, or DocumentUnreadable for the first thing that is no YAML (what follows it would only
-    mislead)."""
+    """The document. Raises DocumentUnreadable for the first fault of syntax; further ones would mislead."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        said = ", ".join(filter(None, (error.context, error.problem)))
-        place = f" at column {mark.column + 1}" if mark else ""
+        problem = ", ".join(filter(None, (error.context, error.problem)))
+        column = f" at column {mark.column + 1}" if mark else ""
         raise DocumentUnreadable(
-            f"is not YAML: {_QUOTED.sub('…', said)}{place}", mark.line + 1 if mark else None
+            f"is not YAML: {_QUOTED.sub('…', problem)}{column}", mark.line + 1 if mark else None
         ) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
@@ -72,7 +70,7 @@ def _plain(node: yaml.Node, path: KeyPath, document: Document) -> Value:
             )
         )
         return None
-    # An alias inside its own anchor has no end.
+    # An alias inside its own anchor would never end.
     if len(path) > _DEEPEST:
         document.remarks.append(Remark(path=path, problem="is nested too deep"))
         return None
@@ -85,7 +83,7 @@ def _plain(node: yaml.Node, path: KeyPath, document: Document) -> Value:
 
 
 def _mapping(node: yaml.MappingNode, path: KeyPath, document: Document) -> dict[str, Value]:
-    found: dict[str, Value] = {}
+    mapping: dict[str, Value] = {}
     for key_node, value_node in node.value:
         key = key_node.value
         line = key_node.start_mark.line + 1
@@ -93,7 +91,7 @@ def _mapping(node: yaml.MappingNode, path: KeyPath, document: Document) -> dict[
             document.remarks.append(
                 Remark(path=path, problem=f"has a key on line {line} that is no plain text")
             )
-        elif key in found:
+        elif key in mapping:
             first = document.lines[(*path, key)]
             document.lines[(*path, key)] = line
             document.remarks.append(
@@ -101,5 +99,5 @@ def _mapping(node: yaml.MappingNode, path: KeyPath, document: Document) -> dict[
             )
         else:
             document.lines[(*path, key)] = line
-            found[key] = _plain(value_node, (*path, key), document)
-    return found
+            mapping[key] = _plain(value_node, (*path, key), document)
+    return mapping

@@ -1,9 +1,9 @@
-"""PURE: `AUTHPROXY__SERVER__MANAGEMENT=…` → a key of the schema and a value for it. Two underscores separate,
-case does not matter.
+"""PURE: `AUTHPROXY__SERVER__MANAGEMENT=…` → a key of the schema and its value. Two underscores separate the
+parts of a key; case does not matter.
 
-Lists are JSON or separated by commas; names with values (`rekono.levels`) are JSON; `null` unsets what is
-optional; a secret may come from a file by `…__FILE`. A variable that names no key is a finding: a silently
-ignored override is how a gateway ends up open.
+Lists are JSON or separated by commas. Names with values (`rekono.levels`) are JSON. `null` unsets an optional
+key. `…__FILE` names the file of a secret. A variable that names no key is a finding: an override that is
+ignored without a word may leave a gateway open.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PREFIX = "AUTHPROXY__"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
-    """One variable that names a key. `path` of a secret's file ends in `…_file`."""
+    """A variable that names a key. The `path` of a secret's file ends in `…_file`."""
 
     variable: str
     path: KeyPath
@@ -31,15 +31,15 @@ class Override:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misfit:
-    """One variable that cannot be used."""
+    """A variable that cannot be used."""
 
     variable: str
     remark: Remark
 
 
 def overrides(environ: Mapping[str, str], tree: Value) -> Iterator[Override | Misfit]:
-    """Every variable of ours, in the order of names. `tree` is what the file says: it decides how names of
-    portals are spelt."""
+    """All our variables, sorted by name. `tree` is the content of the file: names of portals are spelt as
+    there."""
     for variable in sorted(environ):
         if variable.upper().startswith(PREFIX):
             yield _override(variable, environ[variable], tree)
@@ -129,9 +129,8 @@ def _value(key: Key, text: str) -> Value:
 
 def _json(text: str) -> Value:
     try:
-        # Numbers stay the text that they are in a YAML file; true and false are all that is left beside
-        # `Value`.
-        found: Value = json.loads(text, parse_int=str, parse_float=str)
+        # Numbers stay text, as in a YAML file. The booleans are the only values that are no `Value`.
+        parsed: Value = json.loads(text, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         raise ValueError("is not JSON") from None
-    return found
+    return parsed

@@ -1,7 +1,6 @@
-"""PURE: what can be said about a settings file: findings with file, line, key, what was read and what is
-valid.
+"""PURE: findings about a settings file, with file, line, key, what was read and what is valid.
 
-Values of secrets, and of keys that nobody knows (a misspelt secret), are never part of a finding.
+A finding never contains the value of a secret, or of an unknown key, which may be a misspelt secret.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ _LONGEST_SHOWN = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remark:
-    """What is wrong with a key, before it is known where that key was written."""
+    """A fault of a key. `sources.py` makes a finding of it, with the place where the key was written."""
 
     path: KeyPath
     problem: str
-    """Follows the key in a sentence: `is missing`, `unknown key; did you mean "upstream"?`."""
+    """The rest of a sentence that begins with the key: `is missing`, `is no URL`."""
     read: str | None = None
     valid: str = ""
     severity: Severity = "error"
@@ -32,7 +31,7 @@ class Remark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """`file` is the settings file or `environment NAME`; `line` counts from 1 and is None where there are no
+    """`file` is the settings file, or `environment NAME`. `line` counts from 1; None if there are no
     lines."""
 
     file: str
@@ -44,7 +43,7 @@ class Finding:
     severity: Severity
 
     def __str__(self) -> str:
-        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        location = self.file if self.line is None else f"{self.file}:{self.line}"
         subject = f"{self.key}: " if self.key else ""
         mark = "warning: " if self.severity == "warning" else ""
         asides = [
@@ -52,7 +51,7 @@ class Finding:
             f"valid: {self.valid}" if self.valid else "",
         ]
         aside = "; ".join(filter(None, asides))
-        return f"{place}: {mark}{subject}{self.problem}{f' ({aside})' if aside else ''}"
+        return f"{location}: {mark}{subject}{self.problem}{f' ({aside})' if aside else ''}"
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
@@ -67,11 +66,11 @@ class SettingsInvalid(Exception):  # noqa: N818
 
 
 class SettingsUnreadable(SettingsInvalid):
-    """There is no settings file to speak of: it is missing, a directory, or not readable."""
+    """The settings file cannot be read: it is missing, a directory, or without permission."""
 
 
 def dotted(path: KeyPath) -> str:
-    """The key as people write it: `portals.acq.routes[0].path`, `rekono.levels."http://…"`."""
+    """The key in the form `portals.acq.routes[0].path` or `rekono.levels."http://…"`."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -82,7 +81,7 @@ def dotted(path: KeyPath) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as it may be printed: one line, not long, no password in a URL."""
+    """A value as it may be printed: one short line, without the password of a URL."""
     if isinstance(value, dict):
         return "keys and values"
     if isinstance(value, list | tuple):

@@ -1,7 +1,7 @@
-"""PURE: the schema as a tree of keys, read off the dataclasses: what may stand where, in words for people.
+"""PURE: the schema as a tree of keys, derived from the dataclasses, with types and meanings in words.
 
-Sources use it to place environment variables and secret files, findings to say what is valid, the reference
-to list every key.
+It tells where environment variables and secret files belong, what findings call valid, and what the reference
+lists.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from authproxy.settings.schema import Settings
 from authproxy.settings.value_types import Form
 
 FILE_SUFFIX = "_file"
-"""What is put after the name of a secret to name its file."""
+"""Added to the name of a secret, it names the secret's file."""
 REQUIRED: Any = "required"
-"""Stands where there is no default (compared by identity)."""
+"""The default of a required key (compared by identity)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """What may stand at one place of the settings."""
+    """One key of the settings, and what it may hold."""
 
     kind: Literal["section", "names", "list", "value"]
     """`section` has fixed keys, `names` has keys that the operator chooses, `list` has items."""
@@ -39,7 +39,7 @@ class Key:
 
     @property
     def may_be_empty(self) -> bool:
-        """Whether the empty text means something here."""
+        """Whether the empty text is a valid value."""
         return "or nothing" in self.expects
 
     @property
@@ -53,24 +53,24 @@ def tree() -> Key:
 
 
 def at(path: Iterable[str | int]) -> Key | None:
-    """The key at a path; None if the schema has none there."""
-    found: Key | None = ROOT
+    """The key at a path; None if the schema has none."""
+    key: Key | None = ROOT
     for part in path:
-        if found is None:
+        if key is None:
             return None
-        found = found.keys.get(str(part)) if found.kind == "section" else found.item
-    return found
+        key = key.keys.get(str(part)) if key.kind == "section" else key.item
+    return key
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """`; did you mean "upstream"?`, or nothing if no known name is near."""
+    """`; did you mean "upstream"?`, or nothing if no known name is similar."""
     close = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
     return f'; did you mean "{close[0]}"?' if close else ""
 
 
 def sections(key: Key | None = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Key]]:
-    """Every section below the outermost. `<name>` in its path stands for a key that the operator chooses,
-    `[]` for an item."""
+    """Every section inside `key`. In a path, `<name>` stands for a key that the operator chooses and `[]` for
+    an item."""
     for name, child in (key or ROOT).keys.items():
         below, here = child, (*path, name)
         if child.item is not None:
@@ -127,7 +127,7 @@ def _annotated(annotation: Any) -> Key:
 
 
 def _bounds(of: list[Any]) -> str:
-    """Between which numbers, or of how many characters, in words that follow the type."""
+    """The limits of a number or of a text's length, in words that follow the type."""
     least, most, longest = (
         next((getattr(bound, name) for bound in of if hasattr(bound, name)), None)
         for name in ("ge", "le", "max_length")
@@ -140,7 +140,7 @@ def _bounds(of: list[Any]) -> str:
 
 
 def _union(alternatives: tuple[Any, ...]) -> Key:
-    keys = [_key(each) for each in alternatives if each is not type(None)]
+    keys = [_key(alternative) for alternative in alternatives if alternative is not type(None)]
     richest = next((key for key in keys if key.kind != "value"), keys[0])
     return dataclasses.replace(
         richest,
@@ -151,9 +151,9 @@ def _union(alternatives: tuple[Any, ...]) -> Key:
 
 def _words(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
-        return _choice([f"{each}" for each in get_args(annotation)])
+        return _choice([f"{word}" for word in get_args(annotation)])
     if isinstance(annotation, type) and issubclass(annotation, IntEnum):
-        return _choice([str(each.value) for each in annotation])
+        return _choice([str(member.value) for member in annotation])
     return {str: "text", int: "whole number", bool: "true or false"}[annotation]
 
 

@@ -1,5 +1,4 @@
-"""PURE: what checks want to know of the machine that settings are for: its time, which addresses are its own,
-which folders there are."""
+"""PURE: the machine that settings are checked for: its time, its addresses, its folders."""
 
 from __future__ import annotations
 
@@ -12,5 +11,5 @@ from datetime import datetime
 class Machine:
     now: datetime
     has_address: Callable[[str], bool]
-    """Whether a literal address is one of its interfaces', or leads to itself."""
+    """Whether a literal address belongs to one of its interfaces or is a loopback address."""
     has_folder: Callable[[str], bool]

@@ -1,5 +1,4 @@
-"""PURE: the section `step_up.mail` of the settings file: the mail server by which people are told of
-changes."""
+"""PURE: the section `step_up.mail` of the settings file: the mail server for letters about changes."""
 
 from __future__ import annotations
 

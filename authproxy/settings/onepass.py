@@ -1,5 +1,4 @@
-"""PURE: the section `step_up.onepass` of the settings file: the service that carries notifications to
-phones."""
+"""PURE: the section `step_up.onepass` of the settings file: the service that notifies phones."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""PURE: what is wrong, or will be soon, with a certificate that the gateway itself shows. The same words for
-check-config and readiness."""
+"""PURE: what is wrong with a certificate that the gateway itself shows, or soon will be. `check-config` and
+readiness use the same sentences."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from authproxy.settings.value_types import TlsSettings
 from authproxy.settings.values import url_of
 
 WARNED_AHEAD = timedelta(days=21)
-"""Automatic renewal begins 30 days ahead: what is left at 21 was not renewed."""
+"""Automatic renewal begins 30 days before the end. A certificate with 21 days left was not renewed."""
 
 
 def troubles(chain: Sequence[x509.Certificate], hosts: Iterable[str], *, now: datetime) -> Iterator[str]:
-    """Sentences without a subject about a chain, the own certificate first, that is shown to browsers for
-    these hosts."""
+    """Sentences without their subject about a chain (leaf first) that browsers are shown at these hosts."""
     if not chain:
         return
     yield from of_time(chain[0], now=now)
@@ -37,7 +36,7 @@ def troubles(chain: Sequence[x509.Certificate], hosts: Iterable[str], *, now: da
 def shown(
     server: ServerSettings | None, acnlb: AcnlbSettings | None, portals: Mapping[str, PortalSettings]
 ) -> Iterator[tuple[str, TlsSettings, list[str]]]:
-    """The certificates of our own listeners by section, with the hosts by which browsers come to them."""
+    """The certificates of our own listeners: section, files, and the hosts at which browsers connect."""
     if server is not None and server.tls is not None:
         urls = [url_of(portal.url) for portal in portals.values() if portal.url.startswith("https:")]
         yield "server", server.tls, [url.hostname for url in urls if url and url.hostname]
@@ -64,8 +63,8 @@ def _of_chain(chain: Sequence[x509.Certificate]) -> Iterator[str]:
                 "certificate, its issuer, and so on"
             )
             return
-    # Public authorities issue no host certificates directly from their roots. Their certificates say where
-    # the intermediate one is to be had.
+    # Public authorities issue host certificates from intermediate ones, and these certificates name the
+    # address of the issuer's certificate (caIssuers, RFC 5280 §4.2.2.1).
     if len(chain) == 1 and chain[0].issuer != chain[0].subject and _names_its_issuers_certificate(chain[0]):
         yield (
             "stands alone: put the certificate of the authority that has issued it behind it, or some "
@@ -78,11 +77,11 @@ def _names_its_issuers_certificate(certificate: x509.Certificate) -> bool:
         stated = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
     except (x509.ExtensionNotFound, ValueError):
         return False
-    return any(each.access_method == AuthorityInformationAccessOID.CA_ISSUERS for each in stated)
+    return any(access.access_method == AuthorityInformationAccessOID.CA_ISSUERS for access in stated)
 
 
 def _names(certificate: x509.Certificate) -> set[str]:
-    """Browsers look at the alternative names alone (RFC 9525 §6)."""
+    """The alternative names: browsers ignore all others (RFC 9525 §6)."""
     try:
         stated = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):

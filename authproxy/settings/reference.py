@@ -1,5 +1,5 @@
-"""PURE: the schema → the reference of config/README.md. `python -m authproxy.settings.reference` prints it;
-with the name of a file as argument it is put between that file's markers.
+"""PURE: the schema → the reference in config/README.md. `python -m authproxy.settings.reference` prints it;
+with a file as argument it writes the reference between the markers of that file.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _SIZES = (("MiB", 1024 * 1024), ("KiB", 1024))
 
 
 def text() -> str:
-    """The whole reference in Markdown, a table for every section."""
+    """The reference in Markdown, with a table for every section."""
     return "\n".join(_lines()).strip() + "\n"
 
 
 def replaced(document: str) -> str:
-    """The document with the reference between its markers. Raises ValueError if it has none."""
+    """The document with a new reference between its markers. Raises ValueError if it has no markers."""
     before, begin, rest = document.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
@@ -41,7 +41,7 @@ def replaced(document: str) -> str:
 
 
 def written(value: Any, key: Key) -> str:
-    """A default as one writes it in YAML."""
+    """A default as it is written in YAML."""
     if value is REQUIRED:
         return "required"
     if value is None:

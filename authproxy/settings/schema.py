@@ -919,8 +919,8 @@ class TelemetrySettings:
 class Settings:
     """Everything that an operator can set."""
 
-    # On the outermost dataclass it holds at every depth (tested); pydantic's default would drop a misspelt
-    # key without a word.
+    # On the outermost dataclass it holds at every depth (tested). By default pydantic ignores a misspelt key
+    # without a word.
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     server: ServerSettings = field(default_factory=ServerSettings)

@@ -1,8 +1,5 @@
-"""Secrets that stand in files of their own (`client_secret_file`, `…__FILE`): read here, and nowhere else in
-the settings.
-
-Also where the tree of values is walked along the schema before it is validated.
-"""
+"""Reads secrets from files of their own (`client_secret_file`, `…__FILE`), and prepares the tree of values
+before it is validated."""
 
 from __future__ import annotations
 
@@ -18,24 +15,24 @@ _LARGEST = 64 * 1024
 
 
 class SecretUnreadable(ValueError):  # noqa: N818
-    """The file gives no secret. The message says why, and nothing of what is in it."""
+    """The file gives no secret. The message says why, and contains nothing of the file."""
 
 
 def resolve(
-    tree: dict[str, Value], stands_in_settings: Callable[[KeyPath], bool], report: Callable[[Remark], None]
+    tree: dict[str, Value], is_in_settings_file: Callable[[KeyPath], bool], report: Callable[[Remark], None]
 ) -> set[KeyPath]:
-    """Puts secrets in the place of the names of their files. Returns the keys whose file gave none (each has
-    been reported).
+    """Replaces the names of secret files by the secrets. Returns the keys whose file gave none; each has been
+    reported.
 
-    `stands_in_settings` tells whether a key was written in the settings file itself, where people copy
-    secrets about."""
+    `is_in_settings_file` tells whether a key was written in the settings file itself. A secret there is
+    reported as a warning, because people copy that file."""
     unread: set[KeyPath] = set()
-    for holder, path, key in list(_places(tree, keys.ROOT, ())):
+    for section, path, key in list(_secrets(tree, keys.ROOT, ())):
         name, file_key = str(path[-1]), f"{path[-1]}{FILE_SUFFIX}"
         file_path = (*path[:-1], file_key)
-        file_name = holder.pop(file_key, None)
+        file_name = section.pop(file_key, None)
         if file_name is None:
-            if holder.get(name) and stands_in_settings(path):
+            if section.get(name) and is_in_settings_file(path):
                 advice = (
                     "is a secret in a file that gets copied; put it into a file of its own and name that as "
                     f"`{file_key}`"
@@ -43,8 +40,8 @@ def resolve(
                 report(Remark(path=path, problem=advice, severity="warning"))
             continue
         try:
-            lines = _lines(file_name, name if name in holder else None)
-            holder[name] = (
+            lines = _lines(file_name, name if name in section else None)
+            section[name] = (
                 [line.strip() for line in lines if line.strip() and not line.startswith("#")]
                 if key.kind == "list"
                 else lines[0]
@@ -64,9 +61,9 @@ def resolve(
     return unread
 
 
-def _lines(file_name: Value, rival: str | None) -> list[str]:
-    if rival is not None:
-        raise SecretUnreadable(f"and `{rival}` are both given; leave one out")
+def _lines(file_name: Value, given_too: str | None) -> list[str]:
+    if given_too is not None:
+        raise SecretUnreadable(f"and `{given_too}` are both given; leave one out")
     if not isinstance(file_name, str) or not file_name:
         raise SecretUnreadable("is no file name")
     try:
@@ -81,7 +78,7 @@ def _lines(file_name: Value, rival: str | None) -> list[str]:
 
 
 def octets_of(path: Path, largest: int) -> bytes:
-    """What stands in the file; OSError if it cannot be read or is larger than a person writes."""
+    """The content of the file. Raises OSError if it cannot be read or has more than `largest` bytes."""
     with path.open("rb") as opened:
         octets = opened.read(largest + 1)
     if len(octets) > largest:
@@ -89,8 +86,8 @@ def octets_of(path: Path, largest: int) -> bytes:
     return octets
 
 
-def _places(tree: Value, key: Key, path: KeyPath) -> Iterator[tuple[dict[str, Value], KeyPath, Key]]:
-    """Every place where a secret may stand, with the section that holds it."""
+def _secrets(tree: Value, key: Key, path: KeyPath) -> Iterator[tuple[dict[str, Value], KeyPath, Key]]:
+    """Every secret that the tree may hold: the section around it, its path and its key."""
     if not isinstance(tree, dict):
         return
     children = dict.fromkeys(tree, key.item) if key.kind == "names" and key.item is not None else key.keys
@@ -98,12 +95,12 @@ def _places(tree: Value, key: Key, path: KeyPath) -> Iterator[tuple[dict[str, Va
         if child.is_secret:
             yield tree, (*path, name), child
         elif name in tree:
-            yield from _places(tree[name], child, (*path, name))
+            yield from _secrets(tree[name], child, (*path, name))
 
 
 def tidied(tree: Value, key: Key, directory: Path) -> Value:
-    """The values of a settings file with file names made absolute, and without sections in which every key is
-    commented out."""
+    """The values of a settings file with absolute file names, and without sections that have no keys because
+    all of them are commented out."""
     if key.kind == "value" or not isinstance(tree, dict | list):
         is_relative_file = key.expects == "file" and isinstance(tree, str) and tree
         return str(directory / str(tree)) if is_relative_file else tree

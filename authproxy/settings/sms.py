@@ -1,5 +1,4 @@
-"""PURE: the section `step_up.sms` of the settings file: text messages with codes, and the gateways that
-deliver them."""
+"""PURE: the section `step_up.sms` of the settings file: text messages with codes, and their gateways."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Where settings come from: the YAML file, over it the environment; either may name files for secrets.
+"""Reads the settings: the YAML file, and over it the environment. Either may name files for secrets.
 
-Everything that is wrong is found in one go, each with its place; only a text that is no YAML is reported
-alone.
+All faults are found at once, each with its place. Only a fault of YAML syntax is reported alone.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ _LARGEST_FILE = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What came of reading. `settings` is None exactly if one of the findings is an error."""
+    """The result of reading. `settings` is None exactly if one of the findings is an error."""
 
     settings: Settings | None
     findings: tuple[Finding, ...]
 
 
 def load(path: Path | str, environ: Mapping[str, str]) -> Settings:
-    """The settings, or SettingsInvalid with every finding (SettingsUnreadable if there is no file to
-    read)."""
+    """The settings. Raises SettingsInvalid with every finding, or SettingsUnreadable if the file cannot be
+    read."""
     reading = read(path, environ)
     if reading.settings is None:
         raise SettingsInvalid(reading.findings)
@@ -41,41 +40,41 @@ def load(path: Path | str, environ: Mapping[str, str]) -> Settings:
 
 
 def read(path: Path | str, environ: Mapping[str, str], *, machine: Machine | None = None) -> Reading:
-    """The settings and every finding, warnings included, as on the given machine, by default on this one.
+    """The settings and every finding, warnings included, checked for the given machine or else for this one.
 
-    Raises SettingsUnreadable if there is no file to read."""
-    places = _Places(file=str(path))
+    Raises SettingsUnreadable if the file cannot be read."""
+    origins = _Origins(file=str(path))
     try:
         document = _document(Path(path))
     except OSError as error:
-        places.report_file(f"cannot be read: {error.strerror}")
-        raise SettingsUnreadable(places.in_order()) from None
+        origins.report_file(f"cannot be read: {error.strerror}")
+        raise SettingsUnreadable(origins.in_order()) from None
     except DocumentUnreadable as error:
-        places.report_file(str(error), error.line)
-        return Reading(settings=None, findings=places.in_order())
-    places.lines = document.lines
+        origins.report_file(str(error), error.line)
+        return Reading(settings=None, findings=origins.in_order())
+    origins.lines = document.lines
     for remark in document.remarks:
-        places.report(remark)
+        origins.report(remark)
     tree = secret_files.tidied(document.value, keys.ROOT, Path(path).absolute().parent)
-    assert isinstance(tree, dict)  # noqa: S101  # `_document` has seen to it
-    _override(tree, environ, places)
-    unread = secret_files.resolve(tree, places.stands_in_file, places.report)
+    assert isinstance(tree, dict)  # noqa: S101  # `_document` refuses anything else
+    _override(tree, environ, origins)
+    unread = secret_files.resolve(tree, origins.is_in_file, origins.report)
     settings, sound, remarks = validated(tree, unread)
     for remark in (*remarks, *checks.remarks(sound, machine or this_machine())):
-        places.report(remark)
-    findings = places.in_order()
-    has_errors = any(each.severity == "error" for each in findings)
+        origins.report(remark)
+    findings = origins.in_order()
+    has_errors = any(finding.severity == "error" for finding in findings)
     return Reading(settings=None if has_errors else settings, findings=findings)
 
 
 def management(path: Path | None, environ: Mapping[str, str]) -> str:
-    """What file and environment say of `server.management`, or its default. Nothing else in them is judged.
+    """`server.management` from the file and the environment, or its default. Nothing else is checked.
 
     Raises OSError if the file cannot be read, and DocumentUnreadable if it is no YAML."""
     tree = _document(path).value if path is not None else {}
-    for found in environment.overrides(environ, tree):
-        if isinstance(found, Override) and found.path == ("server", "management"):
-            return str(found.value)
+    for override in environment.overrides(environ, tree):
+        if isinstance(override, Override) and override.path == ("server", "management"):
+            return str(override.value)
     server = tree.get("server") if isinstance(tree, dict) else None
     text = server.get("management") if isinstance(server, dict) else None
     return ServerSettings().management if text is None else str(text)
@@ -93,35 +92,34 @@ def _document(path: Path) -> Document:
     return document
 
 
-def _override(tree: dict[str, Value], environ: Mapping[str, str], places: _Places) -> None:
-    """Puts what the environment says over what the file says."""
-    for found in environment.overrides(environ, tree):
-        if isinstance(found, Misfit):
-            places.report_variable(found.variable, found.remark)
+def _override(tree: dict[str, Value], environ: Mapping[str, str], origins: _Origins) -> None:
+    """Replaces values of the file by those of the environment."""
+    for override in environment.overrides(environ, tree):
+        if isinstance(override, Misfit):
+            origins.report_variable(override.variable, override.remark)
             continue
-        rival = places.variables.get(_twin(found.path))
-        if rival is not None:
-            places.report_variable(
-                found.variable, Remark(path=found.path, problem=f"is given twice: {rival} gives it too")
+        other = origins.variables.get(_twin(override.path))
+        if other is not None:
+            origins.report_variable(
+                override.variable, Remark(path=override.path, problem=f"is given twice: {other} gives it too")
             )
-        _put(tree, found)
-        places.variables[found.path] = found.variable
+        _put(tree, override)
+        origins.variables[override.path] = override.variable
 
 
-def _put(tree: dict[str, Value], found: Override) -> None:
-    for part in found.path[:-1]:
+def _put(tree: dict[str, Value], override: Override) -> None:
+    for part in override.path[:-1]:
         below = tree.get(str(part))
         if not isinstance(below, dict):
             tree[str(part)] = below = {}
         tree = below
-    # A secret of the environment takes the place of the file which the settings name for it, and the other
-    # way round.
-    tree.pop(str(_twin(found.path)[-1]), None)
-    tree[str(found.path[-1])] = found.value
+    # A secret in the environment replaces the secret's file in the settings, and the other way round.
+    tree.pop(str(_twin(override.path)[-1]), None)
+    tree[str(override.path[-1])] = override.value
 
 
 def _twin(path: KeyPath) -> KeyPath:
-    """For a secret the key of its file, for a secret's file the secret; for anything else a key that does not
+    """The key of a secret's file for a secret, and the other way round; for any other key a key that does not
     exist."""
     name = str(path[-1])
     if keys.at(path) is None:
@@ -130,7 +128,7 @@ def _twin(path: KeyPath) -> KeyPath:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Places:
+class _Origins:
     """Where every key was written, and the findings so far."""
 
     file: str
@@ -139,7 +137,7 @@ class _Places:
     findings: list[Finding] = field(default_factory=list)
 
     def report(self, remark: Remark) -> None:
-        """Reports a remark where its key was written, or else the nearest section around it."""
+        """Reports a remark at the place of its key, or of the nearest section around it."""
         for origin in _upwards(remark.path):
             if origin in self.variables:
                 self.report_variable(self.variables[origin], remark)
@@ -155,13 +153,15 @@ class _Places:
     def report_file(self, problem: str, line: int | None = None) -> None:
         self._add(Remark(path=(), problem=problem), self.file, line)
 
-    def stands_in_file(self, path: KeyPath) -> bool:
-        """Whether the settings file itself has the last word on a key."""
+    def is_in_file(self, path: KeyPath) -> bool:
+        """Whether the value of a key is the one in the settings file itself."""
         return path in self.lines and not any(origin in self.variables for origin in _upwards(path))
 
     def in_order(self) -> tuple[Finding, ...]:
         """All findings: those of the file by line, then those of the environment."""
-        return tuple(sorted(self.findings, key=lambda each: (each.file != self.file, each.line or 0)))
+        return tuple(
+            sorted(self.findings, key=lambda finding: (finding.file != self.file, finding.line or 0))
+        )
 
     def _add(self, remark: Remark, file: str, line: int | None) -> None:
         self.findings.append(

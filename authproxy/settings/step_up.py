@@ -1,5 +1,5 @@
-"""PURE: the section `step_up` of the settings file: by what people prove themselves afresh, how often they
-may be wrong, what is kept."""
+"""PURE: the section `step_up` of the settings file: methods of step-up, limits on wrong codes, and forms that
+wait for a proof."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from authproxy.settings.machine import Machine
 
 
 def this_machine() -> Machine:
-    now = datetime.now(UTC)  # noqa: TID251  (settings are read before there is anybody who could hand in the time)
+    now = datetime.now(UTC)  # noqa: TID251  (settings are read before the clock is there)
     return Machine(now=now, has_address=_has_address, has_folder=lambda folder: Path(folder).is_dir())
 
 
@@ -20,7 +20,7 @@ def _has_address(text: str) -> bool:
     address = ip_address(text)
     if address.is_multicast:
         return False
-    # An address to which a socket can be bound is this machine's own (ip(7)). Nothing is sent.
+    # A socket can be bound only to an address of this machine (ip(7)). Nothing is sent.
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     try:
         with closing(socket.socket(family, socket.SOCK_DGRAM)) as own:

@@ -1,7 +1,7 @@
-"""The tree of values → the settings, and what the validation says in words for people: the operator's key,
-not the library's location.
+"""The tree of values → the settings, or remarks about them. A remark names the operator's key instead of the
+library's location.
 
-When one section has faults the others are still returned, so that one run of check-config shows everything.
+If one section has faults, the others are still returned, so that one run of check-config shows all faults.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Sections:
     portals: dict[str, PortalSettings] = field(default_factory=dict)
     telemetry: TelemetrySettings | None = None
     faulty: frozenset[str] = frozenset()
-    """Those with faults: of a section that may be left out, None alone does not say which it is."""
+    """The sections with faults. An optional section is also None if it was left out."""
 
 
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {
@@ -67,21 +67,25 @@ _PORTAL: TypeAdapter[PortalSettings] = TypeAdapter(PortalSettings)
 
 
 def validated(tree: dict[str, Value], unread: set[KeyPath]) -> tuple[Settings | None, Sections, list[Remark]]:
-    """The settings if they are all right, what is right of them, and what is wrong. Keys in `unread` have
-    been reported already."""
+    """The settings if there are no faults, the sections without faults, and remarks about the faults. Keys in
+    `unread` have been reported already."""
     broken = {_section_of(path) for path in unread}
     try:
         settings = _SETTINGS.validate_python(tree)
     except ValidationError as error:
-        found = list(_remarks(error))
+        remarks = list(_remarks(error))
         return (
             None,
-            _sound(tree, broken | {_section_of(each.path) for each in found}),
-            [each for each in found if each.path not in unread],
+            _sound(tree, broken | {_section_of(remark.path) for remark in remarks}),
+            [remark for remark in remarks if remark.path not in unread],
         )
     if broken:
         return None, _sound(tree, broken), []
-    return settings, Sections(**{each.name: getattr(settings, each.name) for each in fields(settings)}), []
+    return (
+        settings,
+        Sections(**{section.name: getattr(settings, section.name) for section in fields(settings)}),
+        [],
+    )
 
 
 def _section_of(path: KeyPath) -> KeyPath:
@@ -98,7 +102,7 @@ def _sound(tree: dict[str, Value], broken: set[KeyPath]) -> Sections:
             if ("portals", name) not in broken
         },
         **{
-            # A section that may be left out is not there; the others then have their defaults.
+            # If a section is missing, an optional one is None, and any other has its defaults.
             name: adapter.validate_python(tree.get(name, None if name == "acnlb" else {}))
             for name, adapter in _ADAPTERS.items()
             if (name,) not in broken
@@ -107,24 +111,24 @@ def _sound(tree: dict[str, Value], broken: set[KeyPath]) -> Sections:
 
 
 def _remarks(error: ValidationError) -> Iterator[Remark]:
-    """One remark per key: the alternatives of a union count as one."""
+    """One remark for each key, also if several alternatives of a union fail."""
     seen: set[KeyPath] = set()
     for detail in error.errors(include_url=False):
-        path, key = _place(detail["loc"])
+        path, key = _key_at(detail["loc"])
         if path not in seen:
             seen.add(path)
             yield _remark(path, key, detail)
 
 
 def _is_branch(part: str) -> bool:
-    """Whether the library names an alternative of a union here and not a key, below one that may hold names
-    or a plain value."""
+    """Whether this part of the library's location is an alternative of a union instead of a key. It stands
+    below a key that takes either names or a plain value."""
     return "[" in part or part == "constrained-str"
 
 
-def _place(location: tuple[int | str, ...]) -> tuple[KeyPath, Key | None]:
-    """The key that a location speaks of. The library adds marks of its own: `[key]` for a name, a union's
-    branch for its values."""
+def _key_at(location: tuple[int | str, ...]) -> tuple[KeyPath, Key | None]:
+    """The key of a location. The library adds parts of its own: `[key]` for a name, and the alternative of a
+    union."""
     path: KeyPath = ()
     key: Key | None = keys.ROOT
     for part in location:
@@ -158,7 +162,7 @@ def _problem(kind: str, detail: ErrorDetails) -> str:
     if detail["input"] in (None, "") or kind == "too_short":
         return "is empty"
     if kind == "value_error":
-        # From our own validators: their sentences repeat nothing of what was read.
+        # The sentence of one of our own parsers, which repeats nothing of what was read.
         return str(detail["ctx"]["error"])
     if kind == "greater_than_equal":
         return f"is less than {detail['ctx']['ge']}"

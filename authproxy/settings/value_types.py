@@ -1,4 +1,4 @@
-"""PURE: the types of single values in the settings file, and how each is called in findings and in the
+"""PURE: the types of single values in the settings file, with their names in findings and in the
 reference."""
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from authproxy.settings.values import bytes_of, day_of, duration_of
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a value is called in findings and in the reference. A relative `file` is relative to the settings
-    file's directory."""
+    """The name of a type in findings and in the reference. A relative `file` is relative to the directory of
+    the settings file."""
 
     words: str
 
 
 def unless_off(value: object) -> object:
-    """None for the word that switches a section off."""
+    """None for `off`, which switches a section off."""
     return None if value == "off" else value
 
 

@@ -1,8 +1,7 @@
-"""PURE: the forms in which durations, days, sizes, record keys and listen addresses are written in settings,
-and nothing looser.
+"""PURE: parsers of durations, days, sizes, keys and addresses in settings. No other form is accepted.
 
-Every function takes what stands in the file and returns a value that cannot be wrong, or raises ValueError
-with a sentence for the operator. The sentence never repeats what was read: it may be a secret.
+Every function takes the text of the file and returns a valid value, or raises ValueError with a sentence for
+the operator. The sentence never repeats the text, which may be a secret.
 """
 
 from __future__ import annotations
@@ -68,7 +67,7 @@ def day_of(value: object) -> date:
         return value
     text = _bare(value)
     try:
-        # `fromisoformat` alone would take `20270628` and weeks, too.
+        # `fromisoformat` alone would also accept `20270628` and weeks.
         return date.fromisoformat(text if _DAY.fullmatch(text) else "")
     except ValueError:
         raise ValueError("is no day of the calendar; write `2027-06-28`") from None
@@ -90,8 +89,8 @@ def _bare(value: object) -> str:
 
 
 def key_of(text: str) -> bytes:
-    """The 32 octets of a record key in hex, base64 or base64url (padding optional). Refuses what nobody drew
-    at random."""
+    """The 32 octets of a key, in hex, base64 or base64url (padding optional). Refuses a key that is not
+    random."""
     octets, understood = _decoded(text.strip())
     if len(octets) != KEY_SIZE:
         raise ValueError(
@@ -111,7 +110,7 @@ _HOW = "make one with `openssl rand -base64 32`"
 
 
 def _decoded(text: str) -> tuple[bytes, str]:
-    # 64 hex digits are also base64 of 48 bytes, which is no length for a key: hex goes first.
+    # 64 hex digits would also be base64 of 48 bytes, which is too long for a key. So hex is tried first.
     if _HEXADECIMAL.fullmatch(text) and len(text) in {32, 48, 64, 96, 128}:
         return bytes.fromhex(text), "hex"
     understood = "base64url" if {"-", "_"} & set(text) else "base64"
@@ -138,10 +137,10 @@ class SocketPath:
 
 
 def listen_address(text: str) -> TcpAddress | SocketPath:
-    """Where to listen: `127.0.0.1:8080`, `[::1]:8080`, `0.0.0.0:443`, `localhost:8080` or
+    """The address of a listener: `127.0.0.1:8080`, `[::1]:8080`, `0.0.0.0:443`, `localhost:8080` or
     `unix:/run/authproxy/edge.sock`.
 
-    Names other than `localhost` are refused: what they resolve to may change between two starts."""
+    Names other than `localhost` are refused: their address may change between two starts."""
     if text.startswith("unix:"):
         path = text.removeprefix("unix:")
         # sockaddr_un has room for 107 bytes and a NUL (unix(7)).
@@ -163,7 +162,7 @@ def listen_address(text: str) -> TcpAddress | SocketPath:
 
 
 def name_server(text: str) -> str:
-    """Whom to ask for addresses: `10.1.2.3`, `10.1.2.3:5353`, `fd00::53` or `[fd00::53]:5353`."""
+    """The address of a name server: `10.1.2.3`, `10.1.2.3:5353`, `fd00::53` or `[fd00::53]:5353`."""
     match = _NAME_SERVER.fullmatch(text)
     try:
         ip_address(text if match is None else match["six"] or match["four"])
@@ -175,7 +174,7 @@ def name_server(text: str) -> str:
 
 
 def is_local(host: str | None) -> bool:
-    """Whether a host is this machine whatever the name service says (RFC 6761 §6.3)."""
+    """Whether a host is this machine, independently of the name service (RFC 6761 §6.3)."""
     if host is None or host == "localhost" or host.endswith(".localhost"):
         return host is not None
     try:
@@ -187,7 +186,7 @@ def is_local(host: str | None) -> bool:
 
 
 def is_rekonos_own(issuer: str) -> bool:
-    """Whether an issuer is Rekono itself, or this machine's stand-in for it in the sandbox and in tests."""
+    """Whether an issuer is Rekono itself, or its stand-in on this machine in the sandbox and in tests."""
     url = url_of(issuer)
     if url is None:
         return False
@@ -197,8 +196,8 @@ def is_rekonos_own(issuer: str) -> bool:
 
 
 def url_of(text: str) -> SplitResult | None:
-    """The parts of a URL; None if it has none that can be used. `hostname` and `port` may be asked without
-    fear."""
+    """The parts of a URL; None if it is malformed. Reading `hostname` and `port` of the result never
+    raises."""
     try:
         url = urlsplit(text)
         _ = url.port

@@ -1,5 +1,5 @@
-"""What the schema cannot say: rules between keys, values that are valid but dangerous or without effect, and
-the files that keys name."""
+"""Checks that types cannot express: rules between keys, values that are dangerous or have no effect, and the
+files that keys name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from authproxy.settings.validation import Sections
 
 
 def remarks(sections: Sections, machine: Machine) -> Iterator[Remark]:
-    """Everything that is to be said about sections which are valid each by itself."""
+    """All remarks about sections that are valid each by itself."""
     yield from gateway.remarks(sections)
     yield from proofs_at_provider.remarks(sections)
     yield from certificates.remarks(sections)

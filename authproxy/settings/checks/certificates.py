@@ -1,5 +1,5 @@
-"""Checks of signing in with a certificate: where it is shown, who may pass it on, and whether the authority
-is the right one."""
+"""Checks of the section `acnlb`: where certificates are shown, who may forward them, who issues them, and who
+is asked about revocation."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def remarks(sections: Sections) -> Iterator[Remark]:
     acnlb = sections.acnlb
     if acnlb is None:
         return
-    yield from _place(acnlb, sections)
+    yield from _host_and_listener(acnlb, sections)
     yield from _presented(acnlb)
     if acnlb.warn_from > acnlb.stop_at:
         yield Remark(
@@ -78,7 +78,7 @@ def authority(file: Path) -> x509.Certificate:
     return found[0]
 
 
-def _place(acnlb: AcnlbSettings, sections: Sections) -> Iterator[Remark]:
+def _host_and_listener(acnlb: AcnlbSettings, sections: Sections) -> Iterator[Remark]:
     path = ("acnlb", "url")
     url = url_of(acnlb.url)
     try:
@@ -175,7 +175,8 @@ def _addresses(revocation: RevocationSettings) -> Iterator[Remark]:
 def _nobody_to_ask(
     revocation: RevocationSettings, sub_ca: x509.Certificate, sections: Sections
 ) -> Iterator[Remark]:
-    """Each sign-in asks about SubCA too: where nobody may be asked about it, every sign-in ends with 503."""
+    """A remark if nobody may be asked whether SubCA is revoked: every sign-in asks that, too, and would end
+    with 503."""
     hard = [
         name
         for name, portal in sections.portals.items()
@@ -200,7 +201,7 @@ def _nobody_to_ask(
 
 
 def _authorities(acnlb: AcnlbSettings, found: dict[str, x509.Certificate]) -> Iterator[Remark]:
-    """Puts those that can be read into `found`."""
+    """Remarks about RootCA and SubCA. Adds those that can be read to `found`."""
     for key, file in (("root_file", acnlb.root_file), ("sub_ca_file", acnlb.sub_ca_file)):
         try:
             found[key] = authority(Path(file))

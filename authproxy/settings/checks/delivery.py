@@ -1,5 +1,5 @@
-"""PURE: checks of the gateways for text messages and of the mail server: what an operator would otherwise
-learn from the first person who gets no message."""
+"""PURE: checks of the gateways for text messages and of the mail server. Without them an operator would learn
+of a fault from the first person who gets no message."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from authproxy.settings.validation import Sections
 from authproxy.settings.values import url_of
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
-_OURS = frozenset(
+_SET_BY_US = frozenset(
     {
         "content-length",
         "content-type",
@@ -25,7 +25,7 @@ _OURS = frozenset(
         "upgrade",
     }
 )
-_WANTED = {
+_NEEDED = {
     "none": (),
     "basic": ("user", "secret"),
     "bearer": ("secret",),
@@ -62,7 +62,7 @@ def _http(path: KeyPath, http: HttpSmsSettings) -> Iterator[Remark]:
     yield from _body(path, http)
     yield from _authentication(path, http)
     for key, name in _header_names(http):
-        if not _TOKEN.fullmatch(name) or name.lower() in _OURS:
+        if not _TOKEN.fullmatch(name) or name.lower() in _SET_BY_US:
             yield Remark(path=(*path, *key), problem="is no header that can be set here", read=shown(name))
     yield from _own_certificate(path, http)
     if http.deadline < http.timeout:
@@ -106,14 +106,14 @@ def _body(path: KeyPath, http: HttpSmsSettings) -> Iterator[Remark]:
 
 
 def _authentication(path: KeyPath, http: HttpSmsSettings) -> Iterator[Remark]:
-    wanted = _WANTED[http.authentication]
+    needed = _NEEDED[http.authentication]
     for name in ("user", "secret", "secret_header"):
         is_there = getattr(http, name) is not None
-        if name in wanted and not is_there:
+        if name in needed and not is_there:
             yield Remark(
                 path=(*path, name), problem=f"is missing: `authentication: {http.authentication}` needs it"
             )
-        elif is_there and name not in wanted:
+        elif is_there and name not in needed:
             problem = f"has no effect with `authentication: {http.authentication}`"
             yield Remark(path=(*path, name), problem=problem, severity="warning")
 

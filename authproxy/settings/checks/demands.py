@@ -1,6 +1,6 @@
-"""PURE: checks of what portals and their routes demand of people: ways of signing in, level, fresh proofs,
-idle time. A demand that nobody can ever meet is an error; one that some people cannot meet is what demands
-are for.
+"""PURE: checks of what portals and their routes demand of people: sign-in method, level, step-up, idle time.
+
+A demand that nobody can ever meet is an error. One that only some people can meet is none.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from authproxy.settings.validation import Sections
 
 
 def remarks(path: KeyPath, portal: PortalSettings, sections: Sections) -> Iterator[Remark]:
-    """Remarks on the demands of one portal, and of its routes."""
-    yield from _ways(path, portal, sections)
+    """Remarks about the demands of one portal and of its routes."""
+    yield from _sign_in(path, portal, sections)
     yield from _step_up(
         (*path, "step_up"), portal.step_up, _levels(portal.sign_in, portal.level, sections), sections
     )
-    yield from _worth((*path, "step_up", "methods"), portal.step_up, portal.level, sections)
+    yield from _certificate_level((*path, "step_up", "methods"), portal.step_up, portal.level, sections)
     if _is_per_request(portal.step_up):
         problem = "demands a proof of its own for every page, picture and script that no route covers"
         yield Remark(
@@ -54,7 +54,7 @@ def remarks(path: KeyPath, portal: PortalSettings, sections: Sections) -> Iterat
         )
 
 
-def _ways(path: KeyPath, portal: PortalSettings, sections: Sections) -> Iterator[Remark]:
+def _sign_in(path: KeyPath, portal: PortalSettings, sections: Sections) -> Iterator[Remark]:
     if sections.acnlb is None:
         if "acnlb" in (portal.sign_in or ()) and "acnlb" not in sections.faulty:
             problem = (
@@ -79,9 +79,9 @@ def _route(
         offered = portal.sign_in or (
             ("rekono",) if sections.acnlb is None and "acnlb" not in sections.faulty else ("rekono", "acnlb")
         )
-        strange = [way for way in own if way not in offered]
-        if strange:
-            problem = f"names `{strange[0]}`, by which nobody can sign in at this portal"
+        unknown = [method for method in own if method not in offered]
+        if unknown:
+            problem = f"names `{unknown[0]}`, by which nobody can sign in at this portal"
             yield Remark(
                 path=(*path, "sign_in"), problem=problem, read=", ".join(own), valid=" or ".join(offered)
             )
@@ -99,14 +99,14 @@ def _route(
         yield from _step_up(
             (*path, "step_up"), route.step_up, _levels(own or portal.sign_in, level, sections), sections
         )
-        yield from _worth((*path, "step_up", "methods"), route.step_up, level, sections)
+        yield from _certificate_level((*path, "step_up", "methods"), route.step_up, level, sections)
 
 
-def _levels(ways: tuple[SignInMethod, ...] | None, level: Level, sections: Sections) -> list[Level]:
-    """The levels of trust that people may have who come so far."""
-    if sections.acnlb is not None and set(ways or ()) == {"acnlb"}:
+def _levels(methods: tuple[SignInMethod, ...] | None, level: Level, sections: Sections) -> list[Level]:
+    """The levels that people may have who have passed this demand."""
+    if sections.acnlb is not None and set(methods or ()) == {"acnlb"}:
         return [sections.acnlb.level]
-    return [each for each in Level if each >= level]
+    return [possible for possible in Level if possible >= level]
 
 
 def _step_up(
@@ -155,14 +155,16 @@ def _methods(
         )
         yield Remark(path=path, problem=problem, read=read, valid=", ".join(sorted(_set_up(sections))))
     elif wanted and not wanted & _allowed(sections, levels):
-        those = " or ".join(str(int(level)) for level in levels)
-        problem = f"can be met by nobody: `step_up.levels` allows none of them to people of level {those}"
+        stated = " or ".join(str(int(level)) for level in levels)
+        problem = f"can be met by nobody: `step_up.levels` allows none of them to people of level {stated}"
         yield Remark(
             path=path, problem=problem, read=read, valid=", ".join(sorted(_allowed(sections, levels)))
         )
 
 
-def _worth(path: KeyPath, demand: StepUpDemandSettings, level: Level, sections: Sections) -> Iterator[Remark]:
+def _certificate_level(
+    path: KeyPath, demand: StepUpDemandSettings, level: Level, sections: Sections
+) -> Iterator[Remark]:
     if (
         demand.required
         and "certificate" in (demand.methods or ())

@@ -1,5 +1,5 @@
-"""Checks of the files that settings name: there, readable, of the right kind, and private keys for nobody
-else's eyes."""
+"""Checks of the files that settings name: they exist, can be read and are of the right kind, and nobody else
+can read private keys."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Unusable(ValueError):  # noqa: N818
 
 
 def remarks(sections: Sections, machine: Machine) -> Iterator[Remark]:
-    """Remarks on every file that is named, each at its key."""
+    """Remarks about every file, each at its key."""
     yield from _own_certificates(sections, machine)
     if sections.store:
         yield from _store(sections.store)
@@ -80,7 +80,7 @@ def _own_certificates(sections: Sections, machine: Machine) -> Iterator[Remark]:
     for name, tls, hosts in own_certificates.shown(sections.server, sections.acnlb, sections.portals):
         faults = list(_pair((name, "tls"), tls.certificate_file, tls.key_file))
         yield from faults
-        if not any(each.severity == "error" and each.path[-1] == "certificate_file" for each in faults):
+        if not any(fault.severity == "error" and fault.path[-1] == "certificate_file" for fault in faults):
             chain = x509.load_pem_x509_certificates(_octets(tls.certificate_file))
             for trouble in own_certificates.troubles(chain, hosts, now=machine.now):
                 yield Remark(
@@ -103,7 +103,7 @@ def _sms_gateway(path: KeyPath, gateway: SmsGatewaySettings) -> Iterator[Remark]
 def _ring(ring: AssertionSettings) -> Iterator[Remark]:
     yield from _key(("assertions", "current_key_file"), ring.current_key_file, algorithm=ring.algorithm)
     for name, file in (("next_key_file", ring.next_key_file), ("retiring_key_file", ring.retiring_key_file)):
-        # `authproxy keys rotate` fills them.
+        # The files may be missing: `authproxy keys rotate` writes them.
         if file and Path(file).exists():
             yield from _key(("assertions", name), file, algorithm="any")
 
@@ -147,10 +147,10 @@ def _pair(
 ) -> Iterator[Remark]:
     certificate_name, key_name = names
     certificates = list(_authorities((*path, certificate_name), certificate_file))
-    trouble = list(_key((*path, key_name), key_file))
+    key_faults = list(_key((*path, key_name), key_file))
     yield from certificates
-    yield from trouble
-    if not certificates and not any(each.severity == "error" for each in trouble):
+    yield from key_faults
+    if not certificates and not any(fault.severity == "error" for fault in key_faults):
         leaf = x509.load_pem_x509_certificates(Path(certificate_file).read_bytes())[0]
         if leaf.public_key() != _private_key(key_file).public_key():
             yield Remark(
@@ -170,7 +170,7 @@ def _authorities(path: KeyPath, file: str | None) -> Iterator[Remark]:
 
 
 def _key(path: KeyPath, file: str, *, algorithm: str = "") -> Iterator[Remark]:
-    """`algorithm` is that of assertions, `any` for any of them, nothing for a key of other use."""
+    """`algorithm` is the one of assertions, `any` for any of these, or empty for a key of another use."""
     try:
         key = _private_key(file)
     except _Unusable as error:
@@ -197,7 +197,7 @@ def _key(path: KeyPath, file: str, *, algorithm: str = "") -> Iterator[Remark]:
     mode = Path(file).stat().st_mode & 0o777
     if mode & 0o077:
         whom = "every user" if mode & 0o007 else "a group"
-        # A group that may read can be the deployment's way (secrets of container platforms).
+        # Container platforms give secrets to a group, so a group that may read is a warning only.
         severity: Severity = "error" if mode & 0o037 else "warning"
         yield Remark(
             path=path,

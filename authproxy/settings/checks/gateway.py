@@ -1,4 +1,5 @@
-"""PURE: checks of the gateway itself: listeners, store, sessions, assertions and the relying party."""
+"""PURE: checks of the sections `server`, `store`, `sessions`, `assertions`, `rekono` and `telemetry`, and of
+spans of time in all sections."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ from authproxy.settings.values import (
 
 
 def remarks(sections: Sections) -> Iterator[Remark]:
-    """Remarks on every section but the portals."""
+    """Remarks about these sections."""
     if sections.server:
         yield from _server(sections.server)
     if sections.store:
@@ -83,7 +84,7 @@ def _server(server: ServerSettings) -> Iterator[Remark]:
 
 
 def _shares(limits: LimitSettings) -> Iterator[Remark]:
-    """A share as large as the whole protects nobody."""
+    """A limit for each address or session that is as large as the limit for all protects nobody."""
     for name, whole in (
         ("connections_per_address", "connections"),
         ("connections_per_session", "upstream_connections"),
@@ -101,7 +102,7 @@ def _shares(limits: LimitSettings) -> Iterator[Remark]:
 
 
 def trusted_peer(path: KeyPath, text: str) -> Iterator[Remark]:
-    """Remarks on an address or a network that is believed."""
+    """Remarks about a trusted address or network."""
     try:
         network = ip_network(text, strict=False)
     except ValueError:
@@ -170,7 +171,7 @@ def _store(store: StoreSettings) -> Iterator[Remark]:
 
 
 def _database(text: str, url: SplitResult) -> Iterator[Remark]:
-    """Remarks on what stands behind the host. redis-py takes database 0 where it cannot read a number."""
+    """Remarks about the part after the host. Without a number that it can read, redis-py uses database 0."""
     path = ("store", "url")
     number = url.path.strip("/") if url.scheme in _STORES else ""
     if number and not _NUMBER.fullmatch(number):

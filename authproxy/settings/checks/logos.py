@@ -1,5 +1,4 @@
-"""PURE: whether octets are a logo that may stand on our pages: a PNG, or an SVG that draws and does nothing
-else, of at most 16 KiB."""
+"""PURE: whether octets are a logo for our pages: a PNG, or an SVG that only draws, of at most 16 KiB."""
 
 from __future__ import annotations
 
@@ -20,13 +19,14 @@ class UnfitLogo(ValueError):  # noqa: N818  (the exception is named after what i
 
 
 def check(octets: bytes) -> None:
-    """Raises UnfitLogo. Its browser keeps a drawing from doing harm anyway; whoever drew one that tries
-    should be asked."""
+    """Raises UnfitLogo. Browsers run no script of an image. Still, an SVG that contains one is suspicious,
+    and the operator should know."""
     if len(octets) > LARGEST:
         raise UnfitLogo(f"has {len(octets)} bytes")
     if octets.startswith(PNG):
         return
-    # Entities and document types first: they make a parser work, and no drawing needs them.
+    # Entities and document types are refused before the text is parsed: they can exhaust a parser, and no
+    # drawing needs them.
     if b"<!DOCTYPE" in octets.upper() or b"<!ENTITY" in octets.upper():
         raise UnfitLogo("has a document type of its own; take it out")
     try:

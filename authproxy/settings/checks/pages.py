@@ -1,4 +1,4 @@
-"""PURE: checks of what the pages look like: the contrast of the colour, and what is said in two places."""
+"""PURE: checks of what the pages look like: the contrast of the colour, and keys that are given twice."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def remarks(sections: Sections) -> Iterator[Remark]:
 def _colour(path: KeyPath, look: PageSettings) -> Iterator[Remark]:
     if look.colour is None:
         return
-    found = colours.contrast(look.colour, colours.PAPER)
-    if found < colours.ENOUGH:
+    contrast = colours.contrast(look.colour, colours.PAPER)
+    if contrast < colours.ENOUGH:
         problem = (
-            f"cannot be read on white: its contrast is {found:.2f}, and {colours.ENOUGH} is needed (WCAG "
+            f"cannot be read on white: its contrast is {contrast:.2f}, and {colours.ENOUGH} is needed (WCAG "
             "2.2, SC 1.4.3)"
         )
         yield Remark(

@@ -1,8 +1,8 @@
-"""PURE: checks of what would travel in plain text to another machine: sessions, identities, codes and
-passwords must not, unless the operator says so.
+"""PURE: checks that sessions, identities, codes and passwords do not travel to another machine in plain text,
+unless the operator allows it.
 
-Revocation lists and answers are not looked at: they are signed, and their authorities publish them over plain
-HTTP (RFC 5280 §8).
+Addresses of revocation lists and responders are not checked: what they send is signed, and authorities
+publish it over plain HTTP (RFC 5280 §8).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PLAIN_STORES = frozenset({"redis", "valkey"})
 
 
 def remarks(sections: Sections, machine: Machine) -> Iterator[Remark]:
-    """One remark for each counterpart on another machine that is spoken to without TLS."""
+    """A remark for each counterpart on another machine that is reached without TLS."""
     for path, text, what in _plain(sections):
         url = url_of(text)
         if url is not None and url.hostname and not is_here(url.hostname, machine):
@@ -59,19 +59,18 @@ def remarks(sections: Sections, machine: Machine) -> Iterator[Remark]:
 
 
 def is_here(host: str, machine: Machine) -> bool:
-    """Whether a host is this machine: by name, by a loopback address, or by an address of one of its
-    interfaces."""
+    """Whether a host is this machine: `localhost`, a loopback address, or an address of an interface."""
     if is_local(host):
         return True
     try:
         ip_address(host)
     except ValueError:
-        return False  # a name leads elsewhere tomorrow
+        return False  # a name may lead to another machine tomorrow
     return machine.has_address(host)
 
 
 def _plain(sections: Sections) -> Iterator[tuple[KeyPath, str, str]]:
-    """Every address without TLS that is not allowed to be elsewhere, and what would go there."""
+    """Every address without TLS for which plain text is not allowed: key, address, and what is sent there."""
     store = sections.store
     if store is not None and not store.allows_plaintext and _scheme(store.url) in _PLAIN_STORES:
         yield ("store", "url"), store.url, "the store's password and people's sessions"

@@ -1,4 +1,5 @@
-"""PURE: checks of the portals: hosts, upstreams, routes without effect, header names, origins."""
+"""PURE: checks of the portals: hosts, upstreams, HTTP methods, routes without effect, header names,
+origins."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from authproxy.settings.schema import PortalSettings, RouteSettings, ServerSetti
 from authproxy.settings.validation import Sections
 from authproxy.settings.values import SocketPath, TcpAddress, is_local, listen_address, url_of
 
-# RFC 9110 §5.6.2, without what nobody needs.
+# A token (RFC 9110 §5.6.2), without characters that no header name needs.
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}", re.ASCII)
 _RESERVED = {
     "connection",
@@ -40,7 +41,7 @@ _RESERVED = {
 
 
 def remarks(sections: Sections) -> Iterator[Remark]:
-    """Remarks on every portal, and on what portals have in common."""
+    """Remarks about every portal, and about portals that collide."""
     hosts: dict[str, str] = {}
     default = sections.server.default_portal if sections.server else None
     if default is not None and sections.portals and default not in sections.portals:
@@ -142,7 +143,7 @@ def _listeners(server: ServerSettings | None) -> Iterator[TcpAddress | SocketPat
             address = listen_address(text)
         except ValueError:
             continue
-        # Every spelling of "this machine" is reached by 127.0.0.1.
+        # All spellings of "this machine" become one, so that they can be compared.
         if isinstance(address, TcpAddress) and (is_local(address.host) or address.host in {"0.0.0.0", "::"}):  # noqa: S104
             address = TcpAddress("127.0.0.1", address.port)
         yield address
@@ -219,7 +220,7 @@ def _route(path: KeyPath, route: RouteSettings) -> Iterator[Remark]:
     except target.TargetRefused as refused:
         yield Remark(path=(*path, "path"), problem=f"covers no request: {refused}", read=shown(route.path))
         return
-    # Rules see canonical paths only: what is written in another way would never match.
+    # Routes are compared with canonical paths. A path in another form would never match.
     if canonical.path != route.path or canonical.query is not None or len(canonical.readings()) > 1:
         valid = "a path as requests carry it: no query, no `;`, no `//`, nothing escaped that need not be"
         yield Remark(path=(*path, "path"), problem="covers no request", read=shown(route.path), valid=valid)
@@ -240,13 +241,13 @@ def _headers(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
         name = getattr(PRESETS[portal.headers.preset], each.name) if own is None else own
         if not name:
             continue
-        # Portals that get headers as variables (CGI, WSGI) cannot tell `_` from `-`.
+        # Portals that get headers as variables (CGI, WSGI) cannot distinguish `_` from `-`.
         at, folded = (*path, "headers", each.name), name.lower().replace("_", "-")
         if folded in taken:
             yield Remark(path=at, problem=f"is the same header as `{taken[folded]}`", read=shown(name))
         elif own is not None and not _HEADER_NAME.fullmatch(
             name
-        ):  # a preset's names are another product's, with its habits
+        ):  # the names of a preset are those of another product
             valid = "letters, digits, `-` and `_`, beginning with a letter"
             yield Remark(path=at, problem="is no header name", read=shown(name), valid=valid)
         elif own is not None and (

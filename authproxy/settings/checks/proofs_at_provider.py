@@ -1,5 +1,6 @@
-"""PURE: checks of when a sign-in at the provider is a fresh proof, too: who must say so, and where the
-provider need not state the time that makes it one (OpenID Connect Core §2, §3.1.2.1)."""
+"""PURE: checks of `rekono.step_up_by`, which says when a sign-in at the provider is a fresh proof, too; and
+of `rekono.max_age`, without which the provider need not state `auth_time` (OpenID Connect Core §2,
+§3.1.2.1)."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ _THE_VALUES = "`always`, `never`, or the words that count, such as `{amr: [mfa, 
 
 
 def is_never(sections: Sections) -> bool:
-    """Whether no sign-in at the provider is ever a fresh proof."""
+    """Whether a sign-in at the provider never counts as a fresh proof."""
     return sections.rekono is not None and sections.rekono.step_up_by == "never"
 
 

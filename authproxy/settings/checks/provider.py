@@ -1,5 +1,5 @@
-"""PURE: checks of what the OpenID provider is asked for beyond the protocol, by the provider's section,
-portals and routes."""
+"""PURE: checks of audiences, and of the further parameters of authorization requests: `rekono.parameters` and
+`rekono_parameters` of portals and routes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _INSTEAD = {"scope": "rekono.scopes", "prompt": "rekono.prompt", "max_age": "rek
 
 
 def remarks(sections: Sections) -> Iterator[Remark]:
-    """Remarks on audiences and parameters, and on what is essential and cannot be checked."""
+    """Remarks about audiences, parameters, and essential claims that nobody would check."""
     common: Mapping[str, str] = {}
     if sections.rekono is not None:
         common = sections.rekono.parameters
@@ -77,7 +77,7 @@ def _parameters(path: KeyPath, parameters: Mapping[str, str]) -> Iterator[Remark
 def _essential(
     path: KeyPath, layers: tuple[Mapping[str, str], ...], own: Mapping[str, str], sections: Sections
 ) -> Iterator[Remark]:
-    """What the place makes essential by its own parameters and the gateway would never see."""
+    """A remark if these parameters call a claim essential that the gateway would never see."""
     asked = _asked(*layers) if "claims" in own else None
     if asked is None or sections.rekono is None or sections.rekono.userinfo != "off":
         return
@@ -93,8 +93,8 @@ def _essential(
 def _passable(
     path: KeyPath, essential: tuple[EssentialClaim, ...], demand: StepUpDemandSettings
 ) -> Iterator[Remark]:
-    """A session that was begun elsewhere reaches the route without having been asked; only a demanded proof
-    catches it."""
+    """A session that began at another page reaches the route without the essential claims. Only a step-up
+    that the route demands can prevent that."""
     values = [
         claim for claim in essential if claim.source == "id_token" and claim.name == "acr" and claim.values
     ]
@@ -109,7 +109,7 @@ def _passable(
 
 
 def _asked(*layers: Mapping[str, str]) -> ProviderDemand | None:
-    """None for parameters that cannot be sent, which is said elsewhere."""
+    """None for parameters that cannot be sent; another remark is about these."""
     try:
         return provider_demand(layers)
     except NotAskable:

@@ -1,5 +1,4 @@
-"""PURE: checks of how settings fit into the machine and the network around it: what works today, and will
-surprise somebody."""
+"""PURE: checks of settings against the machine and its network: open listeners, missing folders, loops."""
 
 from __future__ import annotations
 
@@ -60,7 +59,7 @@ def _folders(sections: Sections, machine: Machine) -> Iterator[Remark]:
 
 
 def _loops(sections: Sections, machine: Machine) -> Iterator[Remark]:
-    """Upstreams that lead back to the gateway by a name or an address that the listeners do not say."""
+    """Upstreams that lead back to the gateway by another name or address than the one of its listener."""
     public = {
         url.hostname: name
         for name, portal in sections.portals.items()
