@@ -62,7 +62,7 @@ def _checks(components: Components, listener: Listener, own_certificates: OwnCer
         return Check(status="ok", detail=f"{len(components.signer.jwks()['keys'])} keys published")
 
     async def check_names() -> Check:
-        failures = components.names.troubles
+        failures = components.names.unanswered_names
         detail = "; ".join(f"{name}: {failure}" for name, failure in sorted(failures.items()))
         return Check(status="warning" if failures else "ok", detail=detail[:500] or "all answered")
 

@@ -45,26 +45,26 @@ class SourceAddresses:
             if _host(url) is None:
                 raise ValueError(f"{url} is not an address for HTTP without user name and fragment")
 
-    def of_responders(self, certificate: x509.Certificate) -> tuple[SourceAddress, ...]:
+    def responders(self, certificate: x509.Certificate) -> tuple[SourceAddress, ...]:
         """The OCSP responders for the certificate, in the order of asking."""
         if self.ocsp_url is not None:
             return (SourceAddress(self.ocsp_url, is_named=True),)
         return tuple(dict.fromkeys(self._permitted(_responders(certificate))))
 
-    def lead_anywhere(self, certificate: x509.Certificate) -> bool:
+    def has_any(self, certificate: x509.Certificate) -> bool:
         """Whether there is any address to ask about the certificate."""
-        return bool(self.of_named_lists or self.of_responders(certificate) or self.of_lists(certificate))
+        return bool(self.named_lists or self.responders(certificate) or self.lists(certificate))
 
     @property
-    def of_named_lists(self) -> tuple[SourceAddress, ...]:
+    def named_lists(self) -> tuple[SourceAddress, ...]:
         return tuple(SourceAddress(url, is_named=True) for url in self.crl_urls)
 
-    def of_lists(self, certificate: x509.Certificate) -> tuple[SourceAddress, ...]:
+    def lists(self, certificate: x509.Certificate) -> tuple[SourceAddress, ...]:
         """The addresses of the revocation lists that the certificate names."""
         return tuple(dict.fromkeys(self._permitted(_lists(certificate))))
 
     @staticmethod
-    def named_in(certificate: x509.Certificate) -> tuple[str, ...]:
+    def stated_in(certificate: x509.Certificate) -> tuple[str, ...]:
         """All addresses of responders and lists that the certificate names, allowed or not."""
         return tuple(dict.fromkeys((*_responders(certificate), *_lists(certificate))))
 

@@ -161,10 +161,10 @@ class RevocationSources:
         return outcome
 
     def _nobody_to_ask(self, subject: IssuedCertificate, now: datetime) -> str:
-        if self._rules.addresses.lead_anywhere(subject.certificate):
+        if self._rules.addresses.has_any(subject.certificate):
             return "nobody has answered"
         self.nobody_to_ask_at = now
-        named = ", ".join(self._rules.addresses.named_in(subject.certificate)[:3]) or "none"
+        named = ", ".join(self._rules.addresses.stated_in(subject.certificate)[:3]) or "none"
         return f"no list and no responder may be asked (addresses in the certificate: {named})"
 
     def freshness(self, now: datetime) -> tuple[Freshness, ...]:
@@ -201,16 +201,14 @@ class RevocationSources:
         for authority in authorities:
             for issuer in authorities:
                 if issuer != authority and profiles.issued(issuer, authority):
-                    self._lists.keep(self._rules.addresses.of_lists(authority), (issuer,), now=now)
-        return self._lists.keep(self._rules.addresses.of_named_lists, authorities, now=now)
+                    self._lists.keep(self._rules.addresses.lists(authority), (issuer,), now=now)
+        return self._lists.keep(self._rules.addresses.named_lists, authorities, now=now)
 
     async def _determine(
         self, subject: IssuedCertificate, now: datetime, stapled: bytes | None, problems: list[str]
     ) -> Good | Revoked | None:
         lists = [
-            *self._lists.keep(
-                self._rules.addresses.of_lists(subject.certificate), (subject.issuer,), now=now
-            ),
+            *self._lists.keep(self._rules.addresses.lists(subject.certificate), (subject.issuer,), now=now),
             *self._named_lists,
         ]
         question = OcspQuestion(subject=subject, nonce=self._random_bytes(ocsp.NONCE_OCTETS))
@@ -283,7 +281,7 @@ class RevocationSources:
         return None
 
     async def _ask_responders(self, question: OcspQuestion, problems: list[str]) -> Good | Revoked | None:
-        for address in self._rules.addresses.of_responders(question.subject.certificate):
+        for address in self._rules.addresses.responders(question.subject.certificate):
             responder = self._responders.setdefault(address.url, _Responder())
             try:
                 return await self._ask_in_turn(address, responder, question)

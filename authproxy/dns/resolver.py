@@ -95,7 +95,7 @@ class Resolver:
         try_for: float | None = None,
         time: Callable[[], float] | None = None,
     ) -> None:
-        self._read_at: tuple[int, int] | None = None
+        self._configuration_read: tuple[int, int] | None = None
         self._servers = tuple(servers)
         self._try_for = try_for
         self._time = time or _loop_time
@@ -119,7 +119,7 @@ class Resolver:
             for address, is_last in _with_last(await self.addresses(host)):
                 try:
                     async with asyncio.timeout(None if is_last else _NEXT_AFTER):
-                        reached = await _connected(address, port)
+                        reached = await _connect(address, port)
                 except OSError as error:
                     failure = error
                 else:
@@ -150,10 +150,10 @@ class Resolver:
             return name.addresses
         if name.asking is None and now >= name.quiet_until:
             self._ask(key, name, now)
-        await self._waited(name, now)
-        return self._said(host, name)
+        await self._wait_for_answer(name, now)
+        return self._usable_addresses(host, name)
 
-    def _said(self, host: str, name: _Name) -> tuple[str, ...]:
+    def _usable_addresses(self, host: str, name: _Name) -> tuple[str, ...]:
         now = self._time()
         if name.addresses and now < name.good_until + STALE_FOR:
             if now >= name.good_until:
@@ -164,7 +164,7 @@ class Resolver:
         raise NameUnanswered(f"no name server says which addresses {host} has") from name.failure
 
     @property
-    def troubles(self) -> dict[str, str]:
+    def unanswered_names(self) -> dict[str, str]:
         """The names whose last question was not answered, with the reason."""
         return {
             key: str(name.failure)
@@ -182,7 +182,7 @@ class Resolver:
                 name.failure = name.failure or NameUnanswered("the gateway ends")
                 name.asking.set_result(None)
 
-    async def _waited(self, name: _Name, now: float) -> None:
+    async def _wait_for_answer(self, name: _Name, now: float) -> None:
         """Waits for the answer to the open question, but only briefly if there is a stale answer."""
         asking = name.asking
         if asking is None:
@@ -223,17 +223,17 @@ class Resolver:
 
         Changes of /etc/resolv.conf are detected here. c-ares relies on kernel notifications, which are
         missing in a container where the file is mounted from outside."""
-        stamp = self._stamp()
+        stamp = self._configuration_stamp()
         if is_fresh:
-            return self._made()
-        if self._dns is None or stamp != self._read_at:
-            self._dns, self._read_at = self._made(), stamp
+            return self._new_channel()
+        if self._dns is None or stamp != self._configuration_read:
+            self._dns, self._configuration_read = self._new_channel(), stamp
         return self._dns
 
-    def _made(self) -> aiodns.DNSResolver:
+    def _new_channel(self) -> aiodns.DNSResolver:
         return aiodns.DNSResolver(nameservers=self._servers or None, timeout=self._try_for)
 
-    def _stamp(self) -> tuple[int, int] | None:
+    def _configuration_stamp(self) -> tuple[int, int] | None:
         """A value that changes when the file changes; None if there is no file."""
         try:
             status = _CONFIGURATION.stat()
@@ -252,7 +252,7 @@ class Resolver:
             NameUnanswered("cancelled") if question.cancelled() else question.exception()
         )
         if failure is None:
-            self._take(name, question.result(), now)
+            self._keep_answer(name, question.result(), now)
         elif isinstance(failure, DNSError) and failure.args and failure.args[0] in _NO_SUCH_NAME:
             # The name server says so. An old address may belong to somebody else by now.
             name.addresses = ()
@@ -268,7 +268,7 @@ class Resolver:
             name.asking.set_result(None)
         name.asking = None
 
-    def _take(self, name: _Name, answer: Any, now: float) -> None:
+    def _keep_answer(self, name: _Name, answer: Any, now: float) -> None:
         lives_for = min((node.ttl for node in (*answer.nodes, *answer.cnames)), default=0)
         name.addresses = tuple(dict.fromkeys(_text(node.addr) for node in answer.nodes))
         name.answered_at = now
@@ -332,7 +332,7 @@ def _with_last(addresses: tuple[str, ...]) -> list[tuple[str, bool]]:
     return [(address, at == len(addresses) - 1) for at, address in enumerate(addresses)]
 
 
-async def _connected(address: str, port: int) -> socket.socket:
+async def _connect(address: str, port: int) -> socket.socket:
     # The flags allow numbers only, so this asks no name server.
     family, kind, protocol, _, socket_address = socket.getaddrinfo(
         address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV

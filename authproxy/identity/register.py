@@ -39,7 +39,7 @@ class Conflict:
 Register = Mapping[MemberId, Member]
 
 
-def taken_over(
+def after_import(
     before: Register, listed: Sequence[ListedPerson], *, replaces: bool, now: datetime
 ) -> dict[MemberId, Member]:
     """The register after the import of a list. With `replaces`, people who are not in the list are
@@ -60,7 +60,7 @@ def conflicts(members: Iterable[Member]) -> Iterator[Conflict]:
                 yield Conflict(member.member_id, owner, key)
 
 
-def shut_out(before: Register, after: Register) -> Iterator[Member]:
+def members_to_sign_out(before: Register, after: Register) -> Iterator[Member]:
     """The people whose sessions must end. Somebody who is blocked now is named with their new keys as well as
     their old ones."""
     for member_id, was in before.items():

@@ -118,7 +118,7 @@ class AccountQuestions:
 
     async def _asked(self, name: str, url: str, form: dict[str, str]) -> ProviderAnswer:
         # Providers accept an assertion for the token endpoint at the other two endpoints, too.
-        credentials = self._credentials.towards((await self._metadata.current()).token_endpoint)
+        credentials = self._credentials.for_audience((await self._metadata.current()).token_endpoint)
         question = ProviderQuestion(
             name=name,
             url=url,

@@ -52,7 +52,7 @@ class ClientCredentials:
             else None
         )
 
-    def towards(self, audience: str) -> Credentials:
+    def for_audience(self, audience: str) -> Credentials:
         """The credentials for one request. `audience` is the audience of a signed assertion: the URL of the
         endpoint, or the issuer."""
         if self._key is not None:

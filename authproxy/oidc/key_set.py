@@ -49,7 +49,7 @@ class KeySet:
 
     keys: tuple[VerificationKey, ...]
 
-    def meant_by(self, key_id: str | None) -> VerificationKey | None:
+    def key_for(self, key_id: str | None) -> VerificationKey | None:
         """The key with that `kid`. For a token without `kid` it is the only key, if there is exactly one."""
         if key_id is None:
             return self.keys[0] if len(self.keys) == 1 else None

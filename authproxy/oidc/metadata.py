@@ -29,7 +29,7 @@ FRESH_FOR = timedelta(hours=1)
 COOL_DOWN = timedelta(seconds=5)
 """After a failure the provider is not asked for this long. Otherwise every user would ask a provider that is
 down."""
-STRANGERS_KEY_SEARCH_INTERVAL = timedelta(minutes=1)
+UNSOLICITED_KEY_SEARCH_INTERVAL = timedelta(minutes=1)
 """For a token that anybody may send, an unknown key is looked for at most this often."""
 KEY_SEARCHES = 5
 """How often in a row an unknown key is looked for because of tokens from the token endpoint, which come from
@@ -249,7 +249,7 @@ class ProviderMetadata:
         self.keys = LastGood(self._fetch_keys, clock)
         self._jwks: Mapping[str, Any] = {"keys": []}
         self._searches = _Searches(clock)
-        self._keys_for_strangers = LastGood(self._found_keys, clock)
+        self._keys_for_unsolicited = LastGood(self._found_keys, clock)
 
     async def current(self) -> Metadata:
         return await self.metadata.current()
@@ -266,42 +266,42 @@ class ProviderMetadata:
         # A fetch that another caller had begun when the token arrived may be older than the token's key. Then
         # one more fetch is made.
         for _ in range(2):
-            known = keys.meant_by(key_id)
+            known = keys.key_for(key_id)
             newer = None if known is not None else await self._newer_keys(keys, self._searches.take)
             if newer is None:
                 return known
             keys, is_newest = newer
             if is_newest:
                 break
-        return keys.meant_by(key_id)
+        return keys.key_for(key_id)
 
     async def key_instead(self, key: VerificationKey, key_id: str | None) -> VerificationKey | None:
         """Another key for a token from the token endpoint, after `key` did not verify it: a provider may
         replace a key without a new `kid`, or use no `kid`. None if there is no other key."""
         keys = await self.keys.current()
-        if keys.meant_by(key_id) is key:
+        if keys.key_for(key_id) is key:
             newer = await self._newer_keys(keys, self._searches.take)
             keys = keys if newer is None else newer[0]
-        other = keys.meant_by(key_id)
+        other = keys.key_for(key_id)
         return None if other is key else other
 
-    async def key_for_stranger(self, key_id: str | None) -> VerificationKey | None:
+    async def key_for_unsolicited(self, key_id: str | None) -> VerificationKey | None:
         """Like `key`, for tokens that anybody may send. They have a search limit of their own, so that forged
         tokens do not use up the searches that sign-ins need after a change of keys."""
-        known = (await self.keys.current()).meant_by(key_id)
+        known = (await self.keys.current()).key_for(key_id)
         return known or (
-            await self._keys_for_strangers.renewed(interval=STRANGERS_KEY_SEARCH_INTERVAL)
-        ).meant_by(key_id)
+            await self._keys_for_unsolicited.renewed(interval=UNSOLICITED_KEY_SEARCH_INTERVAL)
+        ).key_for(key_id)
 
     async def userinfo_key(self, key_id: str | None, algorithm: Algorithm) -> VerificationKey | None:
         """Like `key`, for signed userinfo, which may use another algorithm than ID tokens."""
         if algorithm == self._relying_party.algorithm:
             return await self.key(key_id)
         keys = await self.keys.current()
-        known = self._published(algorithm).meant_by(key_id)
+        known = self._published(algorithm).key_for(key_id)
         if known is None:
             await self._newer_keys(keys, self._searches.take)
-            known = self._published(algorithm).meant_by(key_id)
+            known = self._published(algorithm).key_for(key_id)
         return known
 
     def _published(self, algorithm: Algorithm) -> KeySet:

@@ -142,7 +142,7 @@ class OpenIdProvider:
         """Reads and verifies a logout token. Raises TokenRefused if it must not be believed. Whether it was
         used before is not checked here."""
         token = back_channel_logout.read(text, self._relying_party)
-        key = await self._metadata.key_for_stranger(token.key_id)
+        key = await self._metadata.key_for_unsolicited(token.key_id)
         if key is None:
             raise token.kind.refused("no usable key of the provider is the one that it names")
         return back_channel_logout.verified(token, key, self._relying_party, now=self._clock())

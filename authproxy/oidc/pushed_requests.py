@@ -42,7 +42,7 @@ class PushedRequests:
                 "are to be pushed"
             )
         # RFC 9126 §2: every provider must accept the issuer as the audience of an assertion here.
-        credentials = self._credentials.towards(self._relying_party.issuer)
+        credentials = self._credentials.for_audience(self._relying_party.issuer)
         question = ProviderQuestion(
             name=_NAME,
             url=url,

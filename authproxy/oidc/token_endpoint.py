@@ -44,7 +44,7 @@ class TokenEndpoint:
     async def redeem(self, url: str, *, code: str, redirect_uri: str, code_verifier: str) -> TokenAnswer:
         """Exchanges the code for tokens. Raises AuthorizationRefused if the provider refuses the code or this
         client, and CannotAsk if it gives no answer."""
-        credentials = self._credentials.towards(url)
+        credentials = self._credentials.for_audience(url)
         form = {
             "grant_type": "authorization_code",
             "code": code,

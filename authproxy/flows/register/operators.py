@@ -152,7 +152,7 @@ class RegisterOperations:
         for _ in range(_TRIES):
             snapshot = await self._store.every()
             before = {member.member_id: member for member in snapshot.members}
-            after = register.taken_over(before, listed, replaces=replaces, now=self._clock())
+            after = register.after_import(before, listed, replaces=replaces, now=self._clock())
             conflicts = tuple(register.conflicts(after.values()))
             if conflicts:
                 return Contradicted(conflicts)
@@ -165,7 +165,7 @@ class RegisterOperations:
             )
             if is_rehearsal:
                 return outcome
-            departures = tuple(register.shut_out(before, after))
+            departures = tuple(register.members_to_sign_out(before, after))
             # Before the new people are in the register: somebody else may have had one of their ids and left
             # without losing their methods.
             await self._enrolments.remove_all(
@@ -184,14 +184,16 @@ class RegisterOperations:
         then, so the operator must say whether people keep what is enrolled under their ids."""
         if not await self._store.is_lost():
             return NotLost()
-        after = register.taken_over({}, listed, replaces=True, now=self._clock())
+        after = register.after_import({}, listed, replaces=True, now=self._clock())
         conflicts = tuple(register.conflicts(after.values()))
         if conflicts:
             return Contradicted(conflicts)
         if not keeps_methods:
             await self._enrolments.remove_all([_member_owner(member_id) for member_id in after])
         await self._store.begin_anew(tuple(after.values()))
-        ended = [await self._sessions.revoke_member(member) for member in register.shut_out({}, after)]
+        ended = [
+            await self._sessions.revoke_member(member) for member in register.members_to_sign_out({}, after)
+        ]
         return TakenOver(
             added=len(after),
             changed=0,

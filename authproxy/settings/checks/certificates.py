@@ -188,9 +188,9 @@ def _nobody_to_ask(
         ocsp_url=revocation.ocsp_url,
         crl_urls=revocation.crl_urls,
     )
-    if not hard or addresses.lead_anywhere(sub_ca):
+    if not hard or addresses.has_any(sub_ca):
         return
-    named = ", ".join(SourceAddresses.named_in(sub_ca)[:3]) or "none"
+    named = ", ".join(SourceAddresses.stated_in(sub_ca)[:3]) or "none"
     yield Remark(
         path=("acnlb", "revocation"),
         problem="no list and no responder may be asked whether ACNLB SubCA is revoked, so that nobody "

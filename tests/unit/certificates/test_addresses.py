@@ -17,18 +17,18 @@ LEAF = SUB.person(
 
 
 def test_nothing_is_asked_that_nobody_allowed():
-    assert SourceAddresses().of_lists(LEAF) == SourceAddresses().of_responders(LEAF) == ()
+    assert SourceAddresses().lists(LEAF) == SourceAddresses().responders(LEAF) == ()
 
 
 def test_allowed_hosts_are_asked_as_the_certificate_says():
     addresses = SourceAddresses(allowed_hosts=frozenset({"acldap.example.si"}))
-    assert addresses.of_lists(LEAF) == (SourceAddress(LIST, is_named=False),)
-    assert addresses.of_responders(LEAF) == (SourceAddress(RESPONDER, is_named=False),)
+    assert addresses.lists(LEAF) == (SourceAddress(LIST, is_named=False),)
+    assert addresses.responders(LEAF) == (SourceAddress(RESPONDER, is_named=False),)
 
 
 def test_a_certificate_without_addresses_names_none():
     addresses = SourceAddresses(allowed_hosts=frozenset({"acldap.example.si"}))
-    assert addresses.of_lists(SUB.person()) == addresses.of_responders(SUB.person()) == ()
+    assert addresses.lists(SUB.person()) == addresses.responders(SUB.person()) == ()
 
 
 def test_an_address_for_certificates_is_no_responder():
@@ -39,7 +39,7 @@ def test_an_address_for_certificates_is_no_responder():
         x509.oid.AuthorityInformationAccessOID.OCSP, x509.DNSName("acldap.example.si")
     )
     leaf = SUB.person(responder=x509.AuthorityInformationAccess([access, odd]))
-    assert SourceAddresses(allowed_hosts=frozenset({"acldap.example.si"})).of_responders(leaf) == ()
+    assert SourceAddresses(allowed_hosts=frozenset({"acldap.example.si"})).responders(leaf) == ()
 
 
 @pytest.mark.parametrize(
@@ -64,19 +64,17 @@ def test_an_address_for_certificates_is_no_responder():
 )
 def test_what_only_looks_like_an_allowed_host_is_not_asked(url):
     assert (
-        SourceAddresses(allowed_hosts=frozenset({"acldap.example.si"})).of_lists(
-            SUB.person(lists=lists_at(url))
-        )
+        SourceAddresses(allowed_hosts=frozenset({"acldap.example.si"})).lists(SUB.person(lists=lists_at(url)))
         == ()
     )
 
 
 def test_a_port_must_be_allowed_by_name():
     leaf = SUB.person(lists=lists_at("https://lists.example.si:8443/a", "https://lists.example.si:443/b"))
-    assert SourceAddresses(allowed_hosts=frozenset({"lists.example.si:8443"})).of_lists(leaf) == (
+    assert SourceAddresses(allowed_hosts=frozenset({"lists.example.si:8443"})).lists(leaf) == (
         SourceAddress("https://lists.example.si:8443/a", is_named=False),
     )
-    assert SourceAddresses(allowed_hosts=frozenset({"lists.example.si"})).of_lists(leaf) == (
+    assert SourceAddresses(allowed_hosts=frozenset({"lists.example.si"})).lists(leaf) == (
         SourceAddress("https://lists.example.si:443/b", is_named=False),
     )
 
@@ -88,8 +86,8 @@ def test_the_longest_override_counts_and_keeps_the_rest():
             "http://acldap.example.si/crl/": "http://10.0.0.2/lists/",
         }
     )
-    assert addresses.of_lists(LEAF) == (SourceAddress("http://10.0.0.2/lists/sub1.crl", is_named=True),)
-    assert addresses.of_responders(LEAF) == (SourceAddress("http://10.0.0.1/all/ocsp", is_named=True),)
+    assert addresses.lists(LEAF) == (SourceAddress("http://10.0.0.2/lists/sub1.crl", is_named=True),)
+    assert addresses.responders(LEAF) == (SourceAddress("http://10.0.0.1/all/ocsp", is_named=True),)
 
 
 @pytest.mark.parametrize("rest", ["@evil.example/", ".evil.example/", ":81/", "evil"])
@@ -97,7 +95,7 @@ def test_what_follows_an_override_does_not_move_it_to_another_host(rest):
     addresses = SourceAddresses(
         moved={"http://acldap.example.si": "http://10.0.0.1"}, allowed_hosts=frozenset({"evil.example"})
     )
-    assert addresses.of_lists(SUB.person(lists=lists_at(f"http://acldap.example.si{rest}"))) == ()
+    assert addresses.lists(SUB.person(lists=lists_at(f"http://acldap.example.si{rest}"))) == ()
 
 
 def test_the_operators_responder_is_asked_whatever_the_certificate_says():
@@ -105,14 +103,14 @@ def test_the_operators_responder_is_asked_whatever_the_certificate_says():
         ocsp_url="http://10.0.0.3/ocsp", allowed_hosts=frozenset({"acldap.example.si"})
     )
     assert (
-        addresses.of_responders(LEAF)
-        == addresses.of_responders(SUB.person())
+        addresses.responders(LEAF)
+        == addresses.responders(SUB.person())
         == (SourceAddress("http://10.0.0.3/ocsp", is_named=True),)
     )
 
 
 def test_the_operators_lists_are_kept():
-    assert SourceAddresses(crl_urls=("http://10.0.0.3/a.crl",)).of_named_lists == (
+    assert SourceAddresses(crl_urls=("http://10.0.0.3/a.crl",)).named_lists == (
         SourceAddress("http://10.0.0.3/a.crl", is_named=True),
     )
 
@@ -128,4 +126,4 @@ def test_an_operators_address_that_cannot_be_asked_is_a_mistake(wrong):
 
 def test_an_address_that_is_named_twice_is_asked_once():
     leaf = SUB.person(lists=lists_at(LIST, LIST))
-    assert len(SourceAddresses(allowed_hosts=frozenset({"acldap.example.si"})).of_lists(leaf)) == 1
+    assert len(SourceAddresses(allowed_hosts=frozenset({"acldap.example.si"})).lists(leaf)) == 1

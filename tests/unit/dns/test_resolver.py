@@ -131,7 +131,7 @@ async def test_an_old_answer_does_while_the_name_server_fails(how):
                 assert await names.addresses(PORTAL) == ("192.0.2.1",)
         assert names.stale == 50
         async with asyncio.timeout(5):
-            while not names.troubles:
+            while not names.unanswered_names:
                 await asyncio.sleep(0.01)
         server.is_failing = False
         server.records[PORTAL] = ["192.0.2.2"]
@@ -140,7 +140,7 @@ async def test_an_old_answer_does_while_the_name_server_fails(how):
         async with asyncio.timeout(5):
             while await names.addresses(PORTAL) != ("192.0.2.2",):
                 time.ahead += 31
-        assert names.troubles == {}
+        assert names.unanswered_names == {}
 
 
 async def test_an_answer_that_is_a_day_beyond_its_time_is_not_used():

@@ -28,7 +28,7 @@ def by_id(*members):
 
 
 def taken(before, *listed, replaces=False):
-    return register.taken_over(by_id(*before), listed, replaces=replaces, now=LATER)
+    return register.after_import(by_id(*before), listed, replaces=replaces, now=LATER)
 
 
 def test_a_list_adds_and_leaves_the_others_unless_it_replaces():
@@ -99,13 +99,13 @@ def test_a_key_that_two_people_have_is_told_of_the_later_one():
 )
 def test_whoever_loses_a_way_in_or_a_portal_is_shut_out(before, after, loses):
     assert register.has_lost(before, after) is loses
-    assert (before in register.shut_out(by_id(before), by_id(after))) is loses
+    assert (before in register.members_to_sign_out(by_id(before), by_id(after))) is loses
 
 
 def test_whoever_is_removed_or_arrives_blocked_is_shut_out():
     blocked = CVETKA.blocked(NOW, None)
-    assert list(register.shut_out(by_id(ANA), by_id(blocked, DAVID))) == [ANA, blocked]
-    assert list(register.shut_out(by_id(blocked), by_id(blocked))) == []
+    assert list(register.members_to_sign_out(by_id(ANA), by_id(blocked, DAVID))) == [ANA, blocked]
+    assert list(register.members_to_sign_out(by_id(blocked), by_id(blocked))) == []
 
 
 @pytest.mark.parametrize(

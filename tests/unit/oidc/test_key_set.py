@@ -17,7 +17,7 @@ def usable(*jwks, algorithm="RS256") -> KeySet:
 
 
 def test_a_published_key_verifies_what_its_private_half_signed():
-    key = usable(rsa_jwk(FIRST, kid="rsa1")).meant_by("rsa1")
+    key = usable(rsa_jwk(FIRST, kid="rsa1")).key_for("rsa1")
 
     assert key is not None
     assert key.has_signed(MESSAGE, rs(FIRST)(MESSAGE))
@@ -30,12 +30,12 @@ def test_keys_without_names_count_when_a_token_names_none():
     nameless = [rsa_jwk(key) for key in (FIRST, SECOND)]
     for jwk in nameless:
         jwk.pop("kid", None)
-    assert usable(*nameless, rsa_jwk(rsa_key("third"), kid="rsa3")).meant_by(None) is None
-    assert usable(nameless[0]).meant_by(None) is not None
+    assert usable(*nameless, rsa_jwk(rsa_key("third"), kid="rsa3")).key_for(None) is None
+    assert usable(nameless[0]).key_for(None) is not None
 
 
 def test_elliptic_curve_keys_serve_the_algorithm_of_their_curve():
-    key = usable(ec_jwk(ec_key("ec"), kid="e"), algorithm="ES256").meant_by("e")
+    key = usable(ec_jwk(ec_key("ec"), kid="e"), algorithm="ES256").key_for("e")
 
     assert key is not None
     assert key.has_signed(MESSAGE, es256(ec_key("ec"))(MESSAGE))
@@ -61,7 +61,7 @@ def test_each_curve_serves_its_own_algorithm_and_no_other(algorithm, curve, name
 def test_ed25519_keys_serve_eddsa():
     private = ed25519.Ed25519PrivateKey.generate()
     x = b64(private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
-    key = usable({"kty": "OKP", "crv": "Ed25519", "x": x}, algorithm="EdDSA").meant_by(None)
+    key = usable({"kty": "OKP", "crv": "Ed25519", "x": x}, algorithm="EdDSA").key_for(None)
 
     assert key is not None
     assert key.has_signed(MESSAGE, private.sign(MESSAGE))
@@ -136,19 +136,19 @@ def test_a_point_off_the_curve_is_no_key():
 
 
 def test_keys_of_one_kid_are_none_of_them_but_useless_ones_do_not_count():
-    assert usable(rsa_jwk(FIRST, kid="a"), rsa_jwk(SECOND, kid="a")).meant_by("a") is None
-    assert usable(rsa_jwk(FIRST, kid="a"), rsa_jwk(SECOND, kid="a", use="enc")).meant_by("a") is not None
+    assert usable(rsa_jwk(FIRST, kid="a"), rsa_jwk(SECOND, kid="a")).key_for("a") is None
+    assert usable(rsa_jwk(FIRST, kid="a"), rsa_jwk(SECOND, kid="a", use="enc")).key_for("a") is not None
 
 
 def test_a_token_without_kid_means_the_only_key_there_is():
-    assert usable(rsa_jwk(FIRST, kid="a")).meant_by(None) is not None
-    assert usable(rsa_jwk(FIRST)).meant_by(None) is not None
-    assert usable(rsa_jwk(FIRST), rsa_jwk(SECOND)).meant_by(None) is None
-    assert usable().meant_by(None) is None
+    assert usable(rsa_jwk(FIRST, kid="a")).key_for(None) is not None
+    assert usable(rsa_jwk(FIRST)).key_for(None) is not None
+    assert usable(rsa_jwk(FIRST), rsa_jwk(SECOND)).key_for(None) is None
+    assert usable().key_for(None) is None
 
 
 def test_a_token_with_kid_means_no_nameless_key():
-    assert usable(rsa_jwk(FIRST)).meant_by("a") is None
+    assert usable(rsa_jwk(FIRST)).key_for("a") is None
 
 
 @pytest.mark.parametrize(

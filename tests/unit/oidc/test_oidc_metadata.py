@@ -249,15 +249,15 @@ async def test_documents_are_asked_for_uncompressed_and_without_cookies(hostile,
 
 async def test_tokens_of_strangers_make_us_look_for_their_key_once_a_minute(hostile, known, clock):
     for _ in range(5):
-        assert await known.key_for_stranger("forged") is None
+        assert await known.key_for_unsolicited("forged") is None
     assert hostile.hits["jwk"] == 2  # one to have keys at all, one search
     clock.advance(seconds=60)
-    assert await known.key_for_stranger("forged") is None
+    assert await known.key_for_unsolicited("forged") is None
     assert hostile.hits["jwk"] == 3
 
 
 async def test_tokens_of_strangers_do_not_use_up_the_search_of_sign_ins(hostile, known):
-    assert await known.key_for_stranger("forged") is None
+    assert await known.key_for_unsolicited("forged") is None
     hostile.jwks = [rsa_jwk(rsa_key("second"), kid="rsa2")]
     assert (await known.key("rsa2")).key_id == "rsa2"
 
@@ -265,22 +265,22 @@ async def test_tokens_of_strangers_do_not_use_up_the_search_of_sign_ins(hostile,
 async def test_a_key_that_a_stranger_makes_us_find_is_there_for_everybody(hostile, known):
     assert (await known.key("rsa1")).key_id == "rsa1"
     hostile.jwks = [rsa_jwk(rsa_key("second"), kid="rsa2")]
-    assert (await known.key_for_stranger("rsa2")).key_id == "rsa2"
+    assert (await known.key_for_unsolicited("rsa2")).key_id == "rsa2"
     assert (await known.key("rsa2")).key_id == "rsa2"
     assert hostile.hits["jwk"] == 2
 
 
 async def test_while_the_keys_cannot_be_had_nothing_is_said_about_a_strangers_token(hostile, known, clock):
-    assert (await known.key_for_stranger("rsa1")).key_id == "rsa1"
+    assert (await known.key_for_unsolicited("rsa1")).key_id == "rsa1"
     hostile.always("jwk", status=503)
     for _ in range(2):
         with pytest.raises(CannotAsk):
-            await known.key_for_stranger("rsa2")
-    assert (await known.key_for_stranger("rsa1")).key_id == "rsa1"
+            await known.key_for_unsolicited("rsa2")
+    assert (await known.key_for_unsolicited("rsa1")).key_id == "rsa1"
     heal(hostile, "jwk")
     hostile.jwks = [rsa_jwk(rsa_key("second"), kid="rsa2")]
     clock.advance(seconds=60)
-    assert (await known.key_for_stranger("rsa2")).key_id == "rsa2"
+    assert (await known.key_for_unsolicited("rsa2")).key_id == "rsa2"
 
 
 def fail(hostile: HostileProvider, endpoint: str, times: int) -> None:
