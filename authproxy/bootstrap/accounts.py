@@ -53,12 +53,12 @@ def account_checks(
     if settings.recheck_every is None:
         return None
     # Longer than one question may take: the next one must not be asked while it is on its way.
-    every = max(settings.recheck_every, 3 * settings.timeout)
+    recheck_every = max(settings.recheck_every, 3 * settings.timeout)
     watch = AccountWatch(
         provider=provider,
         grants=stores.grants,
         sessions=stores.sessions,
-        every=every,
+        every=recheck_every,
         random_text=secrets.token_urlsafe,
     )
     return AccountChecks(watch=watch, audit=audit)

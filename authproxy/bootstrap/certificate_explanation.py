@@ -62,13 +62,13 @@ async def explain_certificate(settings: Settings, octets: bytes) -> ExplainedCer
     cannot be asked."""
     if settings.acnlb is None:
         raise ValueError("no section `acnlb`")
-    found = files.contents(octets)
-    if not found.certificates:
-        refusal = f"{Reason.CERTIFICATE_UNREADABLE}: it is {found.kind}"
-        return ExplainedCertificate(kind=found.kind, refused=refusal)
-    shown = presentation.presented(*found.certificates)
-    if isinstance(shown, CertificateRefused):
-        return ExplainedCertificate(kind=found.kind, refused=f"{shown.reason}: {shown.detail}")
+    file = files.contents(octets)
+    if not file.certificates:
+        refusal = f"{Reason.CERTIFICATE_UNREADABLE}: it is {file.kind}"
+        return ExplainedCertificate(kind=file.kind, refused=refusal)
+    presented = presentation.presented(*file.certificates)
+    if isinstance(presented, CertificateRefused):
+        return ExplainedCertificate(kind=file.kind, refused=f"{presented.reason}: {presented.detail}")
     async with AsyncExitStack() as resources:
         names = await resources.enter_async_context(resolver(settings))
         opened = await resources.enter_async_context(stores(settings, names=names))
@@ -77,10 +77,10 @@ async def explain_certificate(settings: Settings, octets: bytes) -> ExplainedCer
         )
         # With `alarm`, missing revocation information does not end the examination. What it means at each
         # portal is decided below.
-        examination, verdict = await validator.examine(shown, now=utc_now(), mode=RevocationMode.ALARM)
+        examination, verdict = await validator.examine(presented, now=utc_now(), mode=RevocationMode.ALARM)
         unchecked = verdict.unchecked if isinstance(verdict, Validated) else None
         explained = ExplainedCertificate(
-            kind=found.kind, leaf=examination.leaf, lines=explain.lines(examination, unchecked=unchecked)
+            kind=file.kind, leaf=examination.leaf, lines=explain.lines(examination, unchecked=unchecked)
         )
         if isinstance(verdict, CertificateRefused):
             return replace(explained, refused=f"{verdict.reason}: {verdict.detail}")
@@ -133,8 +133,8 @@ def _refusal_at(
         return f"{Reason.METHOD_NOT_ALLOWED_HERE}: {LESS_THAN_DEMANDED}"
     if member is None:
         return f"{Reason.CERTIFICATE_UNKNOWN}: nobody in the register has it"
-    told = not_admitted(member, demand)
-    return None if told is None else f"{told.reason}: {told.found}"
+    refusal = not_admitted(member, demand)
+    return None if refusal is None else f"{refusal.reason}: {refusal.found}"
 
 
 def whether_accepted(settings: Settings, certificate: x509.Certificate) -> str:

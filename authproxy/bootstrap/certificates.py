@@ -140,7 +140,7 @@ async def certificate_parts(  # noqa: PLR0913  (what is needed is handed over, n
     )
     validator = CertificateValidator(profile, sources)
     resources.callback(validator.close)
-    kept = KeptCertificates(stores.shared_octets)
+    certificates = KeptCertificates(stores.shared_octets)
     login = CertificateSignIn(
         rules=CertificateRules(
             url=acnlb.url.rstrip("/"),
@@ -155,23 +155,28 @@ async def certificate_parts(  # noqa: PLR0913  (what is needed is handed over, n
         seals=stores.seals,
         sign_ins=sign_ins,
         elevations=elevations,
-        certificates=kept,
+        certificates=certificates,
         demands=demands,
         attempt_for=settings.sessions.attempt,
         clock=clock,
     )
-    watch = CertificateWatch(sessions=stores.sessions, certificates=kept, validator=validator)
+    watch = CertificateWatch(sessions=stores.sessions, certificates=certificates, validator=validator)
     return CertificateParts(
         login=login, sources=sources, profile=profile, watch=watch, audit=audit, clock=clock
     )
 
 
 async def validator_of(
-    acnlb: AcnlbSettings, kept: OctetStore, *, clock: Clock, resources: AsyncExitStack, names: Resolver
+    acnlb: AcnlbSettings,
+    shared_octets: OctetStore,
+    *,
+    clock: Clock,
+    resources: AsyncExitStack,
+    names: Resolver,
 ) -> CertificateValidator:
     """A validator without sign-in, for `certificate explain`. Raises OSError or ValueError."""
     profile = profile_of(acnlb)
-    sources = await _sources(acnlb, kept, profile, clock=clock, resources=resources, names=names)
+    sources = await _sources(acnlb, shared_octets, profile, clock=clock, resources=resources, names=names)
     validator = CertificateValidator(profile, sources)
     resources.callback(validator.close)
     return validator
@@ -179,7 +184,7 @@ async def validator_of(
 
 async def _sources(
     acnlb: AcnlbSettings,
-    kept: OctetStore,
+    shared_octets: OctetStore,
     profile: Profile,
     *,
     clock: Clock,
@@ -193,7 +198,7 @@ async def _sources(
     return RevocationSources(
         rules_of(acnlb.revocation),
         fetcher,
-        kept,
+        shared_octets,
         authorities=profile.authorities,
         clock=clock,
         random_bytes=secrets.token_bytes,

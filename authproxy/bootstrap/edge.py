@@ -21,7 +21,7 @@ from authproxy.telemetry.requests import RequestRecorder
 _LOG_FLUSHED_WITHIN = 0.2
 
 
-def gate(components: Components, pages_socket: str, held: HeldRequests) -> Gate:
+def make_gate(components: Components, pages_socket: str, held_requests: HeldRequests) -> Gate:
     """What every connection of a client needs. `pages_socket` is where the pages are."""
     server, portals = components.settings.server, components.portals.by_host
     recorder = _recorder(components)
@@ -53,7 +53,9 @@ def gate(components: Components, pages_socket: str, held: HeldRequests) -> Gate:
         connections_per_address=ConnectionShares(server.limits.connections_per_address),
         connections_per_session=ConnectionShares(server.limits.connections_per_session),
         observer=recorder,
-        form_keeping=FormKeeping(requests=held, when_kept=recorder.held, when_released=recorder.released),
+        form_keeping=FormKeeping(
+            requests=held_requests, when_kept=recorder.held, when_released=recorder.released
+        ),
         identifiers=Identifiers(secrets.token_bytes),
         clock=components.clock,
         time=asyncio.get_running_loop().time,

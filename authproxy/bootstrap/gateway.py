@@ -15,13 +15,13 @@ from authproxy.bootstrap.certificates import CertificateParts
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.command_audit import CommandAudit, move_command_events, record_ended_sessions
 from authproxy.bootstrap.components import Clock, Components, assemble
-from authproxy.bootstrap.edge import gate
+from authproxy.bootstrap.edge import make_gate
 from authproxy.bootstrap.log_outputs import LogOutputs
 from authproxy.bootstrap.management import TIME_LIMITS, serve_management
 from authproxy.bootstrap.own_certificates import OwnCertificates
 from authproxy.bootstrap.pages import serve_pages
 from authproxy.bootstrap.server import addresses, server_tls
-from authproxy.bootstrap.step_up import held_requests
+from authproxy.bootstrap.step_up import make_held_requests
 from authproxy.challenges.recovery import COST, Cost
 from authproxy.edge.client.listener import Listener
 from authproxy.edge.site import Gate
@@ -82,21 +82,22 @@ async def running(
 async def _open(components: Components) -> Gateway:
     """Opens the listeners, and starts what runs in the background."""
     own_certificates = OwnCertificates(components.settings, components.clock)
-    held = held_requests(components)
-    edge_gate = gate(components, await serve_pages(components, held), held)
+    held_requests = make_held_requests(components)
+    pages_socket = await serve_pages(components, held_requests)
+    gate = make_gate(components, pages_socket, held_requests)
     listener = Listener(
-        edge_gate,
+        gate,
         tls=server_tls(components.settings.server, components.clock()),
         last_descriptor=components.descriptors.last_for_clients,
     )
     if not components.descriptors.are_enough:
         logs.logger("bootstrap").warning("descriptors.too_few", detail=components.descriptors.problem)
     certificate_listener = await serve_certificates(components)
-    _start_tasks(components, listener, edge_gate)
+    _start_tasks(components, listener, gate)
     own_certificates.renewals = _renewals(components, listener, certificate_listener)
     if own_certificates.are_there:
         components.background.keep("certificate_files", own_certificates.keep_looking)
-    management = await serve_management(components, listener, edge_gate, own_certificates)
+    management = await serve_management(components, listener, gate, own_certificates)
     # The edge comes last: a client that connects finds everything behind it ready.
     opened = await listener.open(components.bound[at] for at in addresses(components.settings.server))
     # The block of `running` may fail before the gateway drains. A socket that is closed without its server
@@ -133,11 +134,11 @@ def _renewals(
     )
 
 
-def _start_tasks(components: Components, listener: Listener, edge_gate: Gate) -> None:
+def _start_tasks(components: Components, listener: Listener, gate: Gate) -> None:
     """Starts the tasks that run as long as the gateway. Gateways for text messages start their own
     (`text_messages.py`)."""
     keep, stores = components.background.keep, components.stores
-    pools = (*(site.pool for site in edge_gate.sites.values()), edge_gate.pages)
+    pools = (*(site.pool for site in gate.sites.values()), gate.pages)
     keep(TIME_LIMITS, lambda: listener.watch(pools))
     keep("provider_refresh", lambda: _refresh_provider(components.provider))
     if components.notices.can_send:

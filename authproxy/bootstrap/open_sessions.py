@@ -54,7 +54,7 @@ async def revoke_sessions_of(settings: Settings, person: str) -> int:
     """Ends all sessions of the person (`OpenSession.is_of`); returns how many there were. Raises
     SeveralPeople, and CannotAsk, also if it cannot be recorded."""
     async with _stores(settings) as opened:
-        sessions = [each for each in await _open_sessions(settings, opened) if each.is_of(person)]
+        sessions = [session for session in await _open_sessions(settings, opened) if session.is_of(person)]
         people = {session.audit_name: session.summary.person for session in sessions}
         if len(people) > 1:
             raise SeveralPeople(f"several people are known by that: say one of {', '.join(sorted(people))}")

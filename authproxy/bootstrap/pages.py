@@ -24,13 +24,13 @@ _HEADERS_OF_THE_EDGE = 16
 _BACKLOG = 1024
 
 
-async def serve_pages(components: Components, held: HeldRequests) -> str:
+async def serve_pages(components: Components, held_requests: HeldRequests) -> str:
     """The path of the socket. Only this process's user can open it, and only the edge knows where it is."""
     path = str(components.resources.enter_context(own_folder()) / "pages.sock")
     limits = components.settings.server.limits
     largest = limits.head_size + limits.target_size
     runner = web.AppRunner(
-        application(_services(components, held)),
+        application(_services(components, held_requests)),
         access_log=None,
         handle_signals=False,
         shutdown_timeout=ENDS_WITHIN,
@@ -48,7 +48,7 @@ async def serve_pages(components: Components, held: HeldRequests) -> str:
     return path
 
 
-def _services(components: Components, held: HeldRequests) -> Services:
+def _services(components: Components, held_requests: HeldRequests) -> Services:
     certificates, stores = components.certificates, components.stores
     login = _login(components)
     return Services(
@@ -69,7 +69,7 @@ def _services(components: Components, held: HeldRequests) -> Services:
         zone=ZONE,
         rates=components.rates,
         hsts=hsts(components.settings.server.hsts),
-        step_up=step_up_services(components, login, held),
+        step_up=step_up_services(components, login, held_requests),
         seals=stores.seals,
         return_to_fits=stores.seals.keeps,
         certificate_login=None if certificates is None else certificates.login,

@@ -194,13 +194,13 @@ def header_names(settings: PortalSettings) -> HeaderNames:
 
 def sign_in_demand(settings: Settings, portal: Portal) -> SignInDemand:
     """What the portal demands of a sign-in."""
-    own = settings.portals[portal.portal_id]
+    portal_settings = settings.portals[portal.portal_id]
     return SignInDemand(
         portal_id=portal.portal_id,
         origin=portal.origin,
         required_claims=portal.required_claims,
-        level=own.level,
-        idle_for=own.idle or settings.sessions.idle,
+        level=portal_settings.level,
+        idle_for=portal_settings.idle or settings.sessions.idle,
         absolute_lifetime=settings.sessions.absolute,
         members=portal.members,
         route_levels={route.name: route.requirement.level for route in portal.routes},

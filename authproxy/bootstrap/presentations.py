@@ -40,18 +40,18 @@ def presentation(
     portal: Portal, settings: PortalSettings, pages: PageSettings, sign_in: tuple[SignInMethod, ...]
 ) -> PortalPresentation:
     """A portal as its users see it. Raises OSError."""
-    own = settings.pages
+    look = settings.pages
     return PortalPresentation(
         portal_id=portal.portal_id,
         origin=portal.origin,
         names=_names(settings.name),
-        house_names=_names(own.name or pages.name),
-        contact=own.contact or settings.contact or pages.contact,
-        telephone=own.telephone or settings.telephone or pages.telephone,
+        house_names=_names(look.name or pages.name),
+        contact=look.contact or settings.contact or pages.contact,
+        telephone=look.telephone or settings.telephone or pages.telephone,
         help_url=settings.help_url,
-        logo=_logo(own.logo_file or settings.logo_file or pages.logo_file),
-        colours=_colours(own.colour or pages.colour),
-        font=_font(own.font_file or pages.font_file),
+        logo=_logo(look.logo_file or settings.logo_file or pages.logo_file),
+        colours=_colours(look.colour or pages.colour),
+        font=_font(look.font_file or pages.font_file),
         sign_in=sign_in,
         accepts_encoded_slash=settings.accepts_encoded_slash,
         accepts_encoded_percent=settings.accepts_encoded_percent,

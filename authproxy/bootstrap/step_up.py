@@ -29,7 +29,7 @@ _ISSUER_NAME = "Bankart Varni Spletni Prehod"
 """The gateway's name in authenticator applications."""
 
 
-def held_requests(components: Components) -> HeldRequests:
+def make_held_requests(components: Components) -> HeldRequests:
     """Forms that wait for a fresh proof. The edge stores and sends them; the pages show them."""
     settings = components.settings
     return HeldRequests(
@@ -42,7 +42,9 @@ def held_requests(components: Components) -> HeldRequests:
     )
 
 
-def step_up_services(components: Components, login: OpenIdSignIn, held: HeldRequests) -> StepUpServices:
+def step_up_services(
+    components: Components, login: OpenIdSignIn, held_requests: HeldRequests
+) -> StepUpServices:
     numbers = PhoneNumbers(components.stores.people)
     hashes = CodeHashes(record_keys(components.settings.sessions))
     methods, elsewhere = _methods(components, numbers, hashes), _elsewhere(components, login)
@@ -53,8 +55,8 @@ def step_up_services(components: Components, login: OpenIdSignIn, held: HeldRequ
         enrolment_proof_for=components.settings.step_up.enrolment_proof_for,
     )
     return StepUpServices(
-        step_ups=_step_ups(components, methods, elsewhere, changes, held),
-        held_requests=held,
+        step_ups=_step_ups(components, methods, elsewhere, changes, held_requests),
+        held_requests=held_requests,
         enrolling=_enrolling(components, numbers, hashes, changes),
     )
 
@@ -64,7 +66,7 @@ def _step_ups(
     methods: list[Method],
     elsewhere: dict[StepUpMethod, MethodElsewhere],
     changes: MethodChanges,
-    held: HeldRequests,
+    held_requests: HeldRequests,
 ) -> StepUpChallenges:
     settings, stores = components.settings, components.stores
     return StepUpChallenges(
@@ -85,7 +87,7 @@ def _step_ups(
         describe_browser=described,
         random_text=secrets.token_urlsafe,
         notices=components.notices,
-        bound_requests=BoundRequests(held_requests=held, used_proofs=stores.used_proofs),
+        bound_requests=BoundRequests(held_requests=held_requests, used_proofs=stores.used_proofs),
     )
 
 

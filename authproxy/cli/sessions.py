@@ -55,8 +55,8 @@ def list_sessions(
     from authproxy import bootstrap
 
     with store_asked():
-        found = asyncio.run(bootstrap.list_sessions(settings, person=person, portal=portal))
-    rows = [_row(session, hashes=hashes) for session in found]
+        open_sessions = asyncio.run(bootstrap.list_sessions(settings, person=person, portal=portal))
+    rows = [_row(session, hashes=hashes) for session in open_sessions]
     if as_json:
         print_json(rows)
         return

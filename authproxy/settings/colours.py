@@ -21,9 +21,9 @@ _EASY: Final = 7.0
 _STEPS: Final = 50
 
 
-def contrast(one: str, other: str) -> float:
+def contrast(colour: str, other: str) -> float:
     """From 1 (the same) to 21 (black and white)."""
-    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    lighter, darker = sorted((_luminance(colour), _luminance(other)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
 
 
@@ -54,10 +54,10 @@ def _towards(end: str, colour: str, is_right: Callable[[str], bool]) -> str:
     return next((shade for shade in steps if is_right(shade)), end)
 
 
-def _mixed(one: str, other: str, part: float) -> str:
+def _mixed(colour: str, other: str, part: float) -> str:
     """The first colour with this part of the other one."""
     return "#" + "".join(
-        f"{round(a + (b - a) * part):02x}" for a, b in zip(_parts(one), _parts(other), strict=True)
+        f"{round(a + (b - a) * part):02x}" for a, b in zip(_parts(colour), _parts(other), strict=True)
     )
 
 

@@ -191,7 +191,7 @@ def _step_up_routes(
         clock=services.clock,
         random_text=services.random_text,
     )
-    held = HeldRequestPages(
+    held_requests = HeldRequestPages(
         held_requests=step_up_services.held_requests,
         sessions=services.sessions,
         pages=pages,
@@ -207,8 +207,8 @@ def _step_up_routes(
         web.get(PREFIX + "step-up", only(step_up.show)),
         web.post(PREFIX + "step-up", limiting.every("codes", step_up.act)),
         web.get(PREFIX + "step-up/status", step_up.status),
-        web.get(PREFIX + "step-up/send", only(held.confirm)),
-        web.post(PREFIX + "step-up/discard", only(held.discard)),
+        web.get(PREFIX + "step-up/send", only(held_requests.confirm)),
+        web.post(PREFIX + "step-up/discard", only(held_requests.discard)),
         web.post(PREFIX + "session/methods", limiting.every("codes", without_worker(methods.begin))),
         web.post(PREFIX + "session/methods/finish", limiting.every("codes", without_worker(methods.finish))),
         web.get(PREFIX + "session/methods/remove", without_worker(methods.ask_removal)),

@@ -112,13 +112,13 @@ def _certificate_in(file: Path) -> x509.Certificate:
     from authproxy.certificates import files
 
     try:
-        found = files.contents(file.read_bytes())
+        contents = files.contents(file.read_bytes())
     except OSError as error:
         click.echo(f"{file}: cannot be read: {error.strerror}", err=True)
         sys.exit(UNREADABLE)
-    if found.kind not in {files.FileKind.CERTIFICATE, files.FileKind.BUNDLE}:
-        fail(f"{file}: is {found.kind}")
-    certificates = dict.fromkeys(x509.load_der_x509_certificate(octets) for octets in found.certificates)
+    if contents.kind not in {files.FileKind.CERTIFICATE, files.FileKind.BUNDLE}:
+        fail(f"{file}: is {contents.kind}")
+    certificates = dict.fromkeys(x509.load_der_x509_certificate(octets) for octets in contents.certificates)
     own = [certificate for certificate in certificates if not files.is_authority(certificate)]
     if len(own) > 1:
         fail(f"{file}: holds the certificates of {len(own)} holders instead of one")

@@ -117,19 +117,19 @@ def _check_words(action: str, names: Sequence[str], *, is_all: bool) -> None:
         raise click.UsageError("say which: `remove ID`, or `remove --all`")
 
 
-def _show(found: PersonMethods, *, as_json: bool) -> None:
+def _show(methods: PersonMethods, *, as_json: bool) -> None:
     rows: list[dict[str, object]] = [
         {
-            "id": each.enrolment_id,
-            "method": each.method,
-            "label": each.label or "-",
-            "level": int(each.level),
-            "enrolled_at": time_text(each.enrolled_at) if each.enrolled_at.timestamp() > 0 else "-",
+            "id": enrolment.enrolment_id,
+            "method": enrolment.method,
+            "label": enrolment.label or "-",
+            "level": int(enrolment.level),
+            "enrolled_at": time_text(enrolment.enrolled_at) if enrolment.enrolled_at.timestamp() > 0 else "-",
         }
-        for each in found.enrolments
+        for enrolment in methods.enrolments
     ]
     if as_json:
-        print_json({"methods": rows, "recovery_codes_left": found.recovery_left})
+        print_json({"methods": rows, "recovery_codes_left": methods.recovery_left})
         return
     print_table(rows)
-    click.echo(f"{len(rows)} methods, {found.recovery_left} recovery codes left", err=True)
+    click.echo(f"{len(rows)} methods, {methods.recovery_left} recovery codes left", err=True)

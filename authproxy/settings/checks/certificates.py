@@ -56,26 +56,26 @@ def remarks(sections: Sections) -> Iterator[Remark]:
         )
     faults = list(_addresses(acnlb.revocation))
     yield from faults
-    found: dict[str, x509.Certificate] = {}
-    yield from _authorities(acnlb, found)
-    if len(found) == 2 and issued(found["root_file"], found["sub_ca_file"]) and not faults:
-        yield from _nobody_to_ask(acnlb.revocation, found["sub_ca_file"], sections)
+    authorities: dict[str, x509.Certificate] = {}
+    yield from _authorities(acnlb, authorities)
+    if len(authorities) == 2 and issued(authorities["root_file"], authorities["sub_ca_file"]) and not faults:
+        yield from _nobody_to_ask(acnlb.revocation, authorities["sub_ca_file"], sections)
 
 
 def authority(file: Path) -> x509.Certificate:
     """The one certificate in a PEM or DER file. Raises OSError or UnfitAuthority."""
     octets = octets_of(file, _LARGEST)
     try:
-        found = (
+        certificates = (
             x509.load_pem_x509_certificates(octets)
             if _PEM in octets
             else [x509.load_der_x509_certificate(octets)]
         )
     except ValueError:
         raise UnfitAuthority("holds no certificate in PEM or DER form") from None
-    if len(found) > 1:
-        raise UnfitAuthority(f"holds {len(found)} certificates instead of one")
-    return found[0]
+    if len(certificates) > 1:
+        raise UnfitAuthority(f"holds {len(certificates)} certificates instead of one")
+    return certificates[0]
 
 
 def _host_and_listener(acnlb: AcnlbSettings, sections: Sections) -> Iterator[Remark]:
@@ -200,20 +200,20 @@ def _nobody_to_ask(
     )
 
 
-def _authorities(acnlb: AcnlbSettings, found: dict[str, x509.Certificate]) -> Iterator[Remark]:
-    """Remarks about RootCA and SubCA. Adds those that can be read to `found`."""
+def _authorities(acnlb: AcnlbSettings, authorities: dict[str, x509.Certificate]) -> Iterator[Remark]:
+    """Remarks about RootCA and SubCA. Adds those that can be read to `authorities`."""
     for key, file in (("root_file", acnlb.root_file), ("sub_ca_file", acnlb.sub_ca_file)):
         try:
-            found[key] = authority(Path(file))
+            authorities[key] = authority(Path(file))
         except OSError as error:
             yield Remark(path=("acnlb", key), problem=f"cannot be read: {error.strerror}", read=file)
         except UnfitAuthority as error:
             yield Remark(path=("acnlb", key), problem=str(error), read=file)
     for key, name, wanted in (("root_file", "RootCA", ACNLB_ROOT), ("sub_ca_file", "SubCA", ACNLB_SUB)):
-        certificate = found.get(key)
+        certificate = authorities.get(key)
         if certificate is not None:
             yield from _authority(("acnlb", key), certificate, acnlb, f"ACNLB {name}", wanted)
-    if len(found) == 2 and not issued(found["root_file"], found["sub_ca_file"]):
+    if len(authorities) == 2 and not issued(authorities["root_file"], authorities["sub_ca_file"]):
         yield Remark(
             path=("acnlb", "sub_ca_file"),
             problem="was not issued by the authority in `root_file`",

@@ -74,19 +74,19 @@ def _sign_in(path: KeyPath, portal: PortalSettings, sections: Sections) -> Itera
 def _route(
     path: KeyPath, route: RouteSettings, portal: PortalSettings, sections: Sections
 ) -> Iterator[Remark]:
-    own, level = route.sign_in, route.level or portal.level
-    if own is not None:
+    methods, level = route.sign_in, route.level or portal.level
+    if methods is not None:
         offered = portal.sign_in or (
             ("rekono",) if sections.acnlb is None and "acnlb" not in sections.faulty else ("rekono", "acnlb")
         )
-        unknown = [method for method in own if method not in offered]
+        unknown = [method for method in methods if method not in offered]
         if unknown:
             problem = f"names `{unknown[0]}`, by which nobody can sign in at this portal"
             yield Remark(
-                path=(*path, "sign_in"), problem=problem, read=", ".join(own), valid=" or ".join(offered)
+                path=(*path, "sign_in"), problem=problem, read=", ".join(methods), valid=" or ".join(offered)
             )
     if (
-        set(own or portal.sign_in or ()) == {"acnlb"}
+        set(methods or portal.sign_in or ()) == {"acnlb"}
         and sections.acnlb is not None
         and level > sections.acnlb.level
     ):
@@ -97,7 +97,7 @@ def _route(
         yield Remark(path=(*path, "level"), problem=problem, read=str(int(level)))
     if route.step_up is not None:
         yield from _step_up(
-            (*path, "step_up"), route.step_up, _levels(own or portal.sign_in, level, sections), sections
+            (*path, "step_up"), route.step_up, _levels(methods or portal.sign_in, level, sections), sections
         )
         yield from _certificate_level((*path, "step_up", "methods"), route.step_up, level, sections)
 

@@ -419,10 +419,10 @@ def _bounds(sections: Sections) -> Iterator[Remark]:
                 valid=f"{least.total_seconds():g}s to {most.total_seconds():g}s",
             )
     timeouts = sections.server.timeouts if sections.server else None
-    for each in fields(timeouts) if timeouts else ():
-        if each.name not in {"leave", "drain"} and not getattr(timeouts, each.name):
+    for name in (field.name for field in fields(timeouts)) if timeouts else ():
+        if name not in {"leave", "drain"} and not getattr(timeouts, name):
             yield Remark(
-                path=("server", "timeouts", each.name),
+                path=("server", "timeouts", name),
                 problem="is nothing at all: every request would end there",
                 read="0s",
             )

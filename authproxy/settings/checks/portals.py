@@ -110,19 +110,19 @@ def _reachable(path: KeyPath, portal: PortalSettings, server: ServerSettings | N
 
 
 def _upstream(path: KeyPath, portal: PortalSettings, server: ServerSettings | None) -> Iterator[Remark]:
-    own = set(_listeners(server))
+    listeners = set(_listeners(server))
     url = url_of(portal.upstream)
     if portal.upstream.startswith("unix:"):
-        there: TcpAddress | SocketPath = SocketPath(portal.upstream.removeprefix("unix:"))
+        address: TcpAddress | SocketPath = SocketPath(portal.upstream.removeprefix("unix:"))
     elif url is None or not url.hostname:
         yield Remark(path=(*path, "upstream"), problem="is no URL of a server", read=shown(portal.upstream))
         return
     else:
-        there = TcpAddress(
+        address = TcpAddress(
             "127.0.0.1" if is_local(url.hostname) else url.hostname,
             url.port or (443 if url.scheme == "https" else 80),
         )
-    if there in own:
+    if address in listeners:
         problem = "is the gateway itself: requests would go round in circles"
         yield Remark(path=(*path, "upstream"), problem=problem, read=shown(portal.upstream))
     if portal.upstream_tls != type(portal.upstream_tls)() and not portal.upstream.startswith("https:"):
@@ -234,15 +234,15 @@ def _route(path: KeyPath, route: RouteSettings) -> Iterator[Remark]:
 
 def _headers(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
     taken: dict[str, str] = {}
-    for each in fields(portal.headers):
-        if each.name in {"encoding", "preset"}:
+    for key in (field.name for field in fields(portal.headers)):
+        if key in {"encoding", "preset"}:
             continue
-        own = getattr(portal.headers, each.name)
-        name = getattr(PRESETS[portal.headers.preset], each.name) if own is None else own
+        own = getattr(portal.headers, key)
+        name = getattr(PRESETS[portal.headers.preset], key) if own is None else own
         if not name:
             continue
         # Portals that get headers as variables (CGI, WSGI) cannot distinguish `_` from `-`.
-        at, folded = (*path, "headers", each.name), name.lower().replace("_", "-")
+        at, folded = (*path, "headers", key), name.lower().replace("_", "-")
         if folded in taken:
             yield Remark(path=at, problem=f"is the same header as `{taken[folded]}`", read=shown(name))
         elif own is not None and not _HEADER_NAME.fullmatch(
@@ -263,11 +263,11 @@ def _headers(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
                 valid="`underscores_in_headers on` there, or `-`",
                 severity="warning",
             )
-        taken.setdefault(folded, each.name)
+        taken.setdefault(folded, key)
     if all(
-        getattr(portal.headers, each.name) == ""
-        for each in fields(portal.headers)
-        if each.name not in {"encoding", "preset"}
+        getattr(portal.headers, field.name) == ""
+        for field in fields(portal.headers)
+        if field.name not in {"encoding", "preset"}
     ):
         yield Remark(
             path=(*path, "headers"),

@@ -34,22 +34,22 @@ def remarks(sections: Sections) -> Iterator[Remark]:
 def _portal(
     path: KeyPath, portal: PortalSettings, common: Mapping[str, str], sections: Sections
 ) -> Iterator[Remark]:
-    own = portal.rekono_parameters
-    here = (*path, "rekono_parameters")
-    yield from _parameters(here, own)
-    yield from _essential(here, (common, own), own, sections)
-    if own and portal.sign_in is not None and "rekono" not in portal.sign_in:
+    parameters = portal.rekono_parameters
+    portal_path = (*path, "rekono_parameters")
+    yield from _parameters(portal_path, parameters)
+    yield from _essential(portal_path, (common, parameters), parameters, sections)
+    if parameters and portal.sign_in is not None and "rekono" not in portal.sign_in:
         problem = "are sent for proofs by `rekono` only: nobody signs in there at this portal"
-        yield Remark(path=here, problem=problem, severity="warning")
+        yield Remark(path=portal_path, problem=problem, severity="warning")
     for at, route in enumerate(portal.routes):
-        there = (*path, "routes", at, "rekono_parameters")
-        yield from _parameters(there, route.rekono_parameters)
+        route_path = (*path, "routes", at, "rekono_parameters")
+        yield from _parameters(route_path, route.rekono_parameters)
         yield from _essential(
-            there, (common, own, route.rekono_parameters), route.rekono_parameters, sections
+            route_path, (common, parameters, route.rekono_parameters), route.rekono_parameters, sections
         )
         demanded = _asked(route.rekono_parameters)
         if demanded is not None and demanded.essential:
-            yield from _passable(there, demanded.essential, route.step_up or portal.step_up)
+            yield from _passable(route_path, demanded.essential, route.step_up or portal.step_up)
 
 
 def _audiences(rekono: ProviderSettings) -> Iterator[Remark]:
@@ -65,11 +65,11 @@ def _parameters(path: KeyPath, parameters: Mapping[str, str]) -> Iterator[Remark
     for name, value in parameters.items():
         try:
             check(name, value)
-        except NotAskable as found:
+        except NotAskable as problem:
             instead = _INSTEAD.get(name.lower())
             yield Remark(
                 path=(*path, name),
-                problem=str(found),
+                problem=str(problem),
                 valid="" if instead is None else f"the setting `{instead}`",
             )
 
