@@ -19,6 +19,7 @@ from authproxy.edge.rules.connection_shares import ConnectionShares
 from authproxy.edge.rules.headers import RequestFilter
 from authproxy.edge.upstream.pool import UpstreamPool
 from authproxy.identity.session import Session
+from authproxy.telemetry.identifiers import Identifiers
 from authproxy.telemetry.logging import logger
 from authproxy.telemetry.requests import AnsweredRequest
 
@@ -96,11 +97,6 @@ class FormKeeping:
     requests: HeldRequestKeeper
     when_kept: Observer
     when_released: Observer
-
-
-class Identifiers(Protocol):
-    def request_id(self) -> str: ...
-    def trace_parent(self) -> str: ...
 
 
 @dataclass(slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import asyncio
 import h11
 import pytest
 
-from tests.support.edge import HOST, Conversation, request, running_edge
+from tests.support.edge import HOST, REQUEST_ID, Conversation, request, running_edge
 
 LOOPS = ("asyncio", "uvloop")
 
@@ -355,5 +355,5 @@ async def test_the_portal_learns_host_and_identity_from_us():
         assert b"\r\nX-Auth-Subject: ana-subject\r\n" in head
         assert b"\r\nX-Forwarded-For: 127.0.0.1\r\n" in head
         assert b"\r\nX-Forwarded-Proto: http\r\n" in head
-        assert b"\r\nX-Request-Id: request-1\r\n" in head
+        assert b"\r\nX-Request-Id: %s\r\n" % REQUEST_ID.encode() in head
         assert b"\r\ntraceparent: 00-" in head

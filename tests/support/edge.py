@@ -41,6 +41,7 @@ from authproxy.edge.upstream.pool import Upstream, UpstreamPool
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.session import Session, SessionId
+from authproxy.telemetry.identifiers import Identifiers
 
 PATIENCE = 10.0
 """Seconds after which a test gives up waiting. Nothing waits that long unless it is broken."""
@@ -127,16 +128,13 @@ class TicketAccess:
         return AuthenticationRequired(reason=Reason.NO_SESSION, portal=portal)
 
 
-class Identifiers:
-    def __init__(self) -> None:
-        self._made = 0
+REQUEST_ID = f"{0:016x}"
+"""The id of the first request of an edge."""
 
-    def request_id(self) -> str:
-        self._made += 1
-        return f"request-{self._made}"
 
-    def trace_parent(self) -> str:
-        return "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+def counted_bytes(size: int) -> bytes:
+    """Instead of random bytes: request ids are numbers."""
+    return b"".join(number.to_bytes(8, "big") for number in range(size // 8))
 
 
 class RecordingReader(asyncio.StreamReader):
@@ -535,7 +533,7 @@ async def running_edge(
             trusted_proxies=TrustedProxies.of(trusted),
             limits=limits or EdgeLimits(),
             observer=lambda answered: observed.append({name: getattr(answered, name) for name in TOLD}),
-            identifiers=Identifiers(),
+            identifiers=Identifiers(counted_bytes),
             clock=lambda: NOW,
             time=loop.time,
             spawn=spawn,
