@@ -56,6 +56,11 @@ test-compiled: setup $(COMPILED)/.made ## Run the tests that concern compiled mo
 		$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -o "pythonpath=$(COMPILED) ." $(OPTIONS) \
 		$$($(BIN)/python tests/support/own_tests.py compiled)
 
+.PHONY: coverage
+coverage: $(VENV)/.dev ## Check that the tests of PURE modules pass every branch of them
+	HYPOTHESIS_PROFILE=covering $(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report= $(OPTIONS) $$($(BIN)/python tests/support/own_tests.py pure)
+	$(BIN)/coverage report --include="$$($(BIN)/python tests/support/own_tests.py pure-modules | tr ' ' ,)" --fail-under=100
+
 .PHONY: foreign
 foreign: setup $(JAVA)/fetched/.mitreid $(JAVA)/fetched/.keycloak pkits ## Try the gateway with what is too large for every run: MITREid Connect, Keycloak, PKITS (needs Maven)
 	AUTHPROXY_FOREIGN=yes $(BIN)/python -m pytest -n 0 $(OPTIONS) tests/foreign --ignore tests/foreign/test_pkits.py

@@ -1,7 +1,7 @@
 """Which modules are PURE, which are compiled, and which tests are their own.
 
-A module's own tests are the unit tests of its package that import it, or the room in which it lies. `make
-test-compiled` and `make coverage` ask here, so that nobody has to remember a list:
+A module's own tests are the unit tests of its package that import it. `make test-compiled` and `make coverage`
+ask here, so that nobody has to remember a list:
 
     python tests/support/own_tests.py compiled        # tests that run on the compiled modules
     python tests/support/own_tests.py pure            # tests that must pass every branch of the PURE modules
@@ -50,6 +50,10 @@ THROUGH_SOCKETS: Mapping[str, tuple[str, ...]] = {
 its tests there and not among the unit tests."""
 
 
+BEHIND_DOORS = ("tests/unit/settings/test_*.py", "tests/documentation/test_settings_documents.py")
+"""PURE modules of the settings stand behind `read`, and are tested by what it says of a file of settings."""
+
+
 @cache
 def imports(path: Path) -> frozenset[str]:
     """Names of everything that a file imports directly, at whatever depth of its functions."""
@@ -83,9 +87,8 @@ def compiled_modules() -> list[Path]:
 
 
 def own_tests(module: Path) -> list[Path]:
-    parts = name_of(module).split(".")
-    names = {".".join(parts[:depth]) for depth in range(min(3, len(parts)), len(parts) + 1)}
-    return [path for path in _unit_tests(parts[1]) if names & imports(path)]
+    package = module.relative_to(PACKAGE).parts[0]
+    return [path for path in _unit_tests(package) if name_of(module) in imports(path)]
 
 
 @cache
@@ -93,28 +96,29 @@ def _unit_tests(package: str) -> list[Path]:
     return sorted((ROOT / "tests/unit" / package).rglob("test_*.py"))
 
 
-def stories_through(module: Path) -> list[Path]:
-    patterns = (tests for modules, tests in THROUGH_SOCKETS.items() if module in set(ROOT.glob(modules)))
-    return [path for tests in patterns for pattern in tests for path in ROOT.glob(pattern)]
+def stories_through(module: Path) -> list[str]:
+    through = (tests for modules, tests in THROUGH_SOCKETS.items() if module in set(ROOT.glob(modules)))
+    return found(pattern for tests in through for pattern in tests)
 
 
-def files_with_tests_of(modules: Iterable[Path]) -> list[str]:
-    found = {test for module in modules for test in own_tests(module)}
-    return sorted(str(test.relative_to(ROOT)) for test in found)
+def found(patterns: Iterable[str]) -> list[str]:
+    return [str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern)]
 
 
-def tests_of_compiled() -> list[str]:
-    stories = {test for module in compiled_modules() for test in stories_through(module)}
-    return sorted(
-        {*files_with_tests_of(compiled_modules()), *(str(test.relative_to(ROOT)) for test in stories)}
-    )
+def tests_of(modules: Iterable[Path]) -> set[str]:
+    return {str(test.relative_to(ROOT)) for module in modules for test in own_tests(module)}
 
 
-LISTS: Mapping[str, Callable[[], list[str]]] = {
+def tests_of_compiled() -> set[str]:
+    modules = compiled_modules()
+    return tests_of(modules) | {story for module in modules for story in stories_through(module)}
+
+
+LISTS: Mapping[str, Callable[[], Iterable[str]]] = {
     "compiled": tests_of_compiled,
-    "pure": lambda: files_with_tests_of(pure_modules()),
-    "pure-modules": lambda: [str(path.relative_to(ROOT)) for path in pure_modules()],
+    "pure": lambda: tests_of(pure_modules()) | set(found(BEHIND_DOORS)),
+    "pure-modules": lambda: (str(path.relative_to(ROOT)) for path in pure_modules()),
 }
 
 if __name__ == "__main__":
-    print(*LISTS[sys.argv[1]]())
+    print(*sorted(LISTS[sys.argv[1]]()))

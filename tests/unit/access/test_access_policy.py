@@ -168,3 +168,12 @@ def test_a_route_with_a_freshness_decays_and_others_do_not():
     assert Requirement(step_up=FIVE_MINUTES).decays
     assert not Requirement(step_up=StepUp(methods=("push",))).decays
     assert not Requirement().decays
+
+
+@pytest.mark.parametrize(
+    ("step_up", "is_per_request"),
+    [(StepUp(max_age=timedelta(0)), True), (FIVE_MINUTES, False), (StepUp(), False)],
+)
+def test_a_refusal_says_whether_a_proof_is_for_one_request_only(step_up, is_per_request):
+    route = dataclasses.replace(REST, requirement=Requirement(step_up=step_up))
+    assert StepUpRequired(portal=PORTAL, route=route, session=SESSION).is_per_request is is_per_request

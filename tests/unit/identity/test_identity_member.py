@@ -96,3 +96,11 @@ def test_nothing_personal_is_in_what_a_log_would_write():
 )
 def test_of_long_numbers_three_digits_are_shown(text, shown):
     assert masked(text) == shown
+
+
+def test_what_is_taken_from_somebody_leaves_the_rest():
+    other = CertificateName(fingerprint="b2" * 32)
+    everything = ANA.with_account(account()).with_account(account("second")).with_certificate(other)
+    assert everything.without_account(account()).accounts == (account("second"),)
+    # One of the two names of a certificate is enough.
+    assert everything.without_certificate(CertificateName(fingerprint="a1" * 32)).certificates == (other,)

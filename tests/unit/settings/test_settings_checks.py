@@ -50,6 +50,13 @@ ERRORS = [
         "server.trusted_proxies[0]",
         'did you mean "10.1.2.0/24"?',
     ),
+    (
+        setting("server", "resolvers", to=["10.1.2.3", "ns.example.si"]),
+        "server.resolvers[1]",
+        "is no address of a name server",
+    ),
+    (setting("server", "resolvers", to=["10.1.2.3:0"]), "server.resolvers[0]", "has no port that exists"),
+    (setting("telemetry", to={"audit_key": "0" * 64}), "telemetry.audit_key", "is not random"),
     (setting("server", "timeouts", "head", to="0"), "server.timeouts.head", "is nothing at all"),
     (setting("server", "hsts", to={"max_age": "1000d"}), "server.hsts.max_age", "is out of bounds"),
     (setting("server", "hsts", to="on"), "server.hsts", "is not valid"),
@@ -691,3 +698,18 @@ def test_a_mail_server_needs_name_and_password_or_neither(workshop, missing, giv
     mail = {"host": "mail.example.si", "sender": "prehod@example.si", given: "a-word"}
     findings = workshop.read(lambda settings: settings.update(step_up={"mail": mail})).findings
     assert [finding.key for finding in findings if finding.severity == "error"] == [f"step_up.mail.{missing}"]
+
+
+def test_the_database_of_a_store_may_stand_in_its_url(workshop):
+    assert workshop.read(setting("store", "url", to="unix:///run/redis.sock?db=3")).findings == ()
+
+
+def test_a_proof_that_only_the_portal_demands_is_not_looked_for_at_its_routes(workshop):
+    def spoil(settings):
+        settings["rekono"]["max_age"] = None
+        settings["portals"]["acq"] |= {
+            "step_up": {"required": True, "methods": ["rekono"], "max_age": "5m"},
+            "routes": [{"path": "/free"}],
+        }
+
+    assert "portals.acq.step_up.max_age" in {each.key for each in workshop.read(spoil).findings}

@@ -160,3 +160,14 @@ def test_how_people_sign_out_reaches_the_relying_party(workshop):
 
     party = relying_party(workshop.read(spoil).settings.rekono)
     assert (party.logout_method, party.logout_hint) == ("none", "never")
+
+
+def test_parameters_for_a_portal_without_sign_ins_at_the_provider_are_for_proofs_only(workshop):
+    findings = found(workshop, portal={"sign_in": ["acnlb"], "rekono_parameters": {"acr_values": "high"}})
+    [(severity, words)] = [said for key, *said in findings if key == "portals.acq.rekono_parameters"]
+    assert severity == "warning"
+    assert "are sent for proofs by `rekono` only" in words
+
+
+def test_what_the_id_token_must_have_needs_no_userinfo(workshop):
+    assert found(workshop, rekono={"userinfo": "off", "parameters": {"claims": ACR}}) == []

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import base64
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import pairwise
 
 import pytest
@@ -12,10 +12,13 @@ from authproxy.settings.values import (
     SocketPath,
     TcpAddress,
     bytes_of,
+    day_of,
     duration_of,
     is_local,
+    is_rekonos_own,
     key_of,
     listen_address,
+    name_server,
     url_of,
 )
 
@@ -195,3 +198,41 @@ def test_a_url_is_taken_apart():
     url = url_of("https://user@Host:8443/path?query")
     assert url is not None
     assert (url.hostname, url.port, url.path) == ("host", 8443, "/path")
+
+
+@pytest.mark.parametrize("text", ["10.1.2.3", "10.1.2.3:5353", "fd00::53", "[fd00::53]:5353"])
+def test_a_name_server_is_an_address_and_perhaps_a_port(text):
+    assert name_server(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("ns.example.si", "is no address"),
+        ("10.1.2", "is no address"),
+        ("10.1.2.300:53", "is no address"),
+        ("10.1.2.3:0", "has no port"),
+        ("10.1.2.3:65536", "has no port"),
+    ],
+)
+def test_what_is_no_name_server_is_refused(text, problem):
+    with pytest.raises(ValueError, match=problem):
+        name_server(text)
+
+
+@pytest.mark.parametrize(
+    ("issuer", "is_own"),
+    [
+        ("https://idp.rekono.si/openid-connect-server-webapp/", True),
+        ("http://localhost:8180/openid-connect-server-webapp/", True),
+        ("http://localhost:8180/", False),
+        ("https://idp.example.si/openid-connect-server-webapp/", False),
+        ("nowhere", False),
+    ],
+)
+def test_rekono_is_known_by_its_issuer(issuer, is_own):
+    assert is_rekonos_own(issuer) is is_own
+
+
+def test_a_day_that_yaml_has_read_is_that_day():
+    assert day_of(date(2027, 6, 28)) == day_of("2027-06-28") == date(2027, 6, 28)

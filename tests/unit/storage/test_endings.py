@@ -55,3 +55,12 @@ def test_of_too_many_the_oldest_are_forgotten():
     assert endings.every() == endings.untold == [TWO, THREE]
     endings.learn([ONE], NOW)
     assert (len(endings), TWO in endings) == (2, False)
+
+
+def test_that_others_were_told_of_what_is_forgotten_or_came_from_them_changes_nothing():
+    endings = Endings(keeps_for=HOUR)
+    endings.learn([ONE], NOW)
+    endings.note_told([ONE, TWO], NOW + HOUR / 2)
+    assert endings.every() == [ONE]
+    endings.sweep(NOW + HOUR)
+    assert endings.every() == []

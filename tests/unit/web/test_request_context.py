@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from multidict import CIMultiDict
 
@@ -93,3 +95,10 @@ def test_a_portal_without_a_name_in_the_language_shows_another():
     portal = PortalPresentation(portal_id="x", origin=ORIGIN, names={"sl": "Iks"})
     assert portal.name("en") == "Iks"
     assert NO_PORTAL.name("sl") == ""
+
+
+@pytest.mark.parametrize(
+    ("telephone", "url"), [("+386 1 234-56-78", "tel:+38612345678"), ("01/234", "tel:01234"), (None, "tel:")]
+)
+def test_a_telephone_number_is_a_link_without_what_is_there_for_the_eye(telephone, url):
+    assert replace(ACQ, telephone=telephone).telephone_url == url

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from authproxy.flows.held.form_contents import Contents, contents, media_type
+from authproxy.flows.held.form_contents import Contents, contents, is_plain, media_type
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = 'multipart/form-data; boundary="--Grenze 1"'
@@ -97,3 +97,40 @@ def test_a_form_stands_in_no_log():
 
 def test_a_media_type_is_told_without_its_parameters():
     assert media_type(" Text/HTML ; charset=utf-8") == "text/html"
+
+
+PLAIN = "multipart/form-data; boundary=----WebKitFormBoundary7"
+
+
+def as_browsers_write(*parts: bytes, end: bytes = b"--\r\n") -> bytes:
+    border = b"------WebKitFormBoundary7"
+    return b"".join(border + b"\r\n" + part + b"\r\n" for part in parts) + border + end
+
+
+FIELD = b'Content-Disposition: form-data; name="amount"\r\n\r\n12'
+FILE = (
+    b'Content-Disposition: form-data; name="list"; filename="list.csv"\r\nContent-Type: text/csv\r\n\r\n1;2'
+)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "plain"),
+    [
+        (URLENCODED, b"amount=12&to=SI56", True),
+        (f"{URLENCODED}; charset=utf-8", b"amount=12", True),
+        (f"{URLENCODED}; charset=utf-7", b"amount=12", False),
+        (URLENCODED, b"amount=12;to=SI56", False),
+        (URLENCODED, b"%5Fcharset_=utf-7", False),
+        (PLAIN, as_browsers_write(FIELD, FILE), True),
+        (PLAIN, as_browsers_write(FIELD, end=b"--"), True),
+        (PLAIN, as_browsers_write(FIELD, end=b""), False),
+        (PLAIN, b"preamble\r\n" + as_browsers_write(FIELD), False),
+        (PLAIN, as_browsers_write(FIELD).replace(b"12\r\n", b"12"), False),
+        (PLAIN, as_browsers_write(FIELD.replace(b'"', b"")), False),
+        (PLAIN, as_browsers_write(FIELD.replace(b"amount", b"_charset_")), False),
+        (PLAIN, b"amount=12", False),
+        ("text/plain", b"amount=12", False),
+    ],
+)
+def test_only_what_browsers_write_is_read_alike_by_every_program(content_type, body, plain):
+    assert is_plain(content_type, body) is plain

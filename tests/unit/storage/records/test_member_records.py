@@ -7,9 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authproxy.identity.member import Account, CertificateName, Member
-from authproxy.storage.records.members import member_in, member_octets
-from tests.support.people_builders import ANA, DAVID, linked
+from authproxy.identity.member import Account, BlockedAccount, CertificateName, Member
+from authproxy.storage.records.members import (
+    account_in,
+    account_octets,
+    departure_octets,
+    is_leaving_in,
+    member_in,
+    member_octets,
+)
+from tests.support.people_builders import ANA, DAVID, account, linked
 from tests.support.session_builders import NOW
 
 TEXT, OPTIONAL = st.text(), st.none() | st.text()
@@ -59,3 +66,24 @@ def test_what_a_neighbouring_version_leaves_out_is_nothing_and_what_it_adds_is_i
 )
 def test_what_does_not_say_whether_its_person_is_blocked_is_nobody(octets):
     assert member_in(octets) is None
+
+
+@pytest.mark.parametrize("is_leaving", [True, False])
+def test_a_departure_names_the_person_and_whether_they_leave(is_leaving):
+    octets = departure_octets(ANA, is_leaving=is_leaving)
+    assert (member_in(octets), is_leaving_in(octets)) == (ANA, is_leaving)
+
+
+def test_a_departure_of_an_older_version_is_of_nobody_who_leaves():
+    assert not is_leaving_in(member_octets(ANA))
+
+
+@pytest.mark.parametrize("reason", ["lost phone", None])
+def test_a_blocked_account_comes_back_as_it_was(reason):
+    blocked = BlockedAccount(account=account(), blocked_at=NOW, reason=reason)
+    assert account_in(account_octets(blocked)) == blocked
+
+
+@pytest.mark.parametrize("octets", [b"", b"null", b"[]", b'{"issuer": "i", "subject": "s"}'])
+def test_what_is_no_blocked_account_is_none(octets):
+    assert account_in(octets) is None

@@ -283,3 +283,11 @@ def test_spans_are_whole_milliseconds():
 def test_an_attempt_does_not_show_its_secrets():
     shown = repr(attempt_of("the-browser-value"))
     assert not any(secret in shown for secret in ("the-browser-value", "the-secret"))
+
+
+def test_a_summary_of_before_people_had_names_in_it_is_understood():
+    fields = json.loads(records.summary_octets(SESSION, "Firefox"))
+    del fields["person"]
+    octets = json.dumps(fields).encode()
+    summary = records.live_summary_in(octets, session_id=SESSION.session_id, last_active_at=NOW, now=NOW)
+    assert summary.person is None

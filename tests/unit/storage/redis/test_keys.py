@@ -32,8 +32,15 @@ def test_every_key_has_one_hash_tag_and_says_what_it_is():
         keyspace.accepted_step("name"),
         keyspace.answer_count("name"),
         keyspace.message_times("name"),
+        keyspace.notes("name"),
+        keyspace.noticed("name"),
+        keyspace.last_number("name"),
+        keyspace.person("name"),
+        keyspace.used_proof("name"),
+        keyspace.grant("name"),
+        keyspace.staged(keyspace.person("name"), "import"),
     ]
-    assert all(re.fullmatch(r"authproxy:\{[A-Za-z0-9_-]+\}:[a-z-]+", name) for name in names)
+    assert all(re.fullmatch(r"authproxy:\{[A-Za-z0-9_-]+\}:[a-z-]+(:\w+)?", name) for name in names)
     assert len(set(names)) == len(names)
 
 
@@ -91,3 +98,21 @@ def test_what_takes_the_place_of_a_session_is_in_its_slot():
 def test_a_recovery_code_is_another_one_in_another_set():
     names = {keyspace.recovery_code_name(of, code) for of in ("a", "b") for code in ("c", "d")}
     assert len(names) == 4
+
+
+NAMES = {
+    keyspace.proof_name,
+    keyspace.shared_octets_name,
+    keyspace.grant_name,
+    keyspace.attempt_name,
+    keyspace.browser_name,
+    keyspace.challenge_name,
+    keyspace.enrolment_name,
+    keyspace.recovery_set_name,
+}
+
+
+def test_a_secret_has_another_name_for_each_of_its_uses_and_no_name_says_it():
+    names = {name("secret") for name in NAMES} | {keyspace.recovery_code_name("secret", "hash")}
+    assert len(names) == len(NAMES) + 1
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{43}", name) for name in names)
