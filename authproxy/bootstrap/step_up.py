@@ -51,7 +51,7 @@ def step_up_services(
     changes = MethodChanges(
         enrolments=components.stores.enrolments,
         people=components.stores.people,
-        available=frozenset({method.method for method in methods} | set(elsewhere)),
+        available=frozenset({method.name for method in methods} | set(elsewhere)),
         enrolment_proof_for=components.settings.step_up.enrolment_proof_for,
     )
     return StepUpServices(

@@ -82,7 +82,7 @@ class Method(Protocol):
     """Every method raises CannotAsk (`sender_unavailable`, `store_unavailable`)."""
 
     @property
-    def method(self) -> StepUpMethod: ...
+    def name(self) -> StepUpMethod: ...
 
     async def offer(self, person: Person) -> Offer | None:
         """None if the person does not have this method, or if nothing can be delivered to them now."""

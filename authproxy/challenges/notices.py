@@ -127,7 +127,7 @@ class Notices:
         except CannotAsk as failure:
             _lost(change, method, failure)
             phone = None
-        await self._note(
+        await self._add(
             owner_of(person),
             Note(
                 change=change,
@@ -146,7 +146,7 @@ class Notices:
         """Tells the earlier number that codes now go to another one; whoever changed the number may have the
         new one. This message has a queue of its own: in the person's queue, an attacker could delay it or
         hide it among many other changes."""
-        await self._note(
+        await self._add(
             ("number", *owner_of(person)),
             Note(
                 change="number",
@@ -173,7 +173,7 @@ class Notices:
         except CannotAsk as failure:
             logger("challenges").warning("notice.waits", error=str(failure))
 
-    async def _note(self, owner: tuple[str, ...], note: Note) -> None:
+    async def _add(self, owner: tuple[str, ...], note: Note) -> None:
         if self._sms is None:
             note = replace(note, phone=None)
         if self._mail is None:

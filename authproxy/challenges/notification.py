@@ -146,10 +146,14 @@ def shown_lines(shows: tuple[tuple[str, str], ...]) -> str:
 
 
 def on_one_line(text: str, *, longest: int = _LONGEST) -> str:
-    """The text as a phone can show it: printable characters on one line. An ellipsis ends a text that is
-    cut."""
-    tidied = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
-    return tidied if len(tidied) <= longest else f"{tidied[: longest - 1]}…"
+    """The text as a phone can show it: printable, on one line, and cut with an ellipsis."""
+    line = printable_line(text)
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def printable_line(text: str) -> str:
+    """The printable characters of the text on one line, with single blanks."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
 def time_text(at: datetime) -> str:

@@ -91,7 +91,7 @@ class EnrolmentFailed(Exception):  # noqa: N818
 
 
 class PushMethod:
-    method: StepUpMethod = "push"
+    name: StepUpMethod = "push"
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class PushMethod:
         if not phones or self._service.is_away:
             return None
         return Offer(
-            method=self.method, destination=_newest(phones).label, level=max(phone.level for phone in phones)
+            method=self.name, destination=_newest(phones).label, level=max(phone.level for phone in phones)
         )
 
     async def issue(
@@ -177,7 +177,8 @@ class PushMethod:
         return [enrolment for enrolment in enrolments if enrolment.method == "push"]
 
     async def _reserve(self, owner: tuple[str, ...], now: datetime) -> None:
-        """Counts a notification. Raises TooOften for the fourth within any ten minutes.
+        """Counts a notification. Raises TooOften if the person has had as many as are allowed within ten
+        minutes.
 
         `reserve` knows only a minimum pause. So the person has one slot for each notification that is allowed
         in ten minutes, and a slot that was used is free again ten minutes later."""

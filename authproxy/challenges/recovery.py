@@ -38,23 +38,23 @@ class Cost:
 COST: Final = Cost(n=2**14, r=8, p=5)
 """OWASP lists several settings as equally strong. The first one (n = 2**17, p = 1) takes 128 MiB for each
 answer, so a few answers at the same moment would use up the gateway's memory. This one takes 16 MiB."""
-_EARLIER: Final = Cost(n=2**14, r=8, p=1)
+_EARLIER_COST: Final = Cost(n=2**14, r=8, p=1)
 """The cost of sheets that earlier versions made, which people still have."""
 
 
 class RecoveryMethod:
-    method: StepUpMethod = "recovery"
+    name: StepUpMethod = "recovery"
 
     def __init__(self, *, enrolments: EnrolmentStore, lives_for: timedelta, cost: Cost = COST) -> None:
         self._enrolments = enrolments
         self._lives_for = lives_for
-        self._costs = tuple(dict.fromkeys((cost, _EARLIER)))
+        self._costs = tuple(dict.fromkeys((cost, _EARLIER_COST)))
 
     async def offer(self, person: Person) -> Offer | None:
         owner = owner_of(person)
         if not await self._enrolments.recovery_left(owner):
             return None
-        return Offer(method=self.method, level=await self._level(owner))
+        return Offer(method=self.name, level=await self._level(owner))
 
     async def issue(
         self, request: ProofRequest, challenge_id: ChallengeId, *, now: datetime

@@ -65,7 +65,7 @@ class CodeRules:
 
 
 class SmsMethod:
-    method: StepUpMethod = "sms"
+    name: StepUpMethod = "sms"
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class SmsMethod:
 
     async def offer(self, person: Person) -> Offer | None:
         number = await self._numbers.number_of(person)
-        return None if number is None else Offer(method=self.method, destination=masked(number))
+        return None if number is None else Offer(method=self.name, destination=masked(number))
 
     async def issue(
         self, request: ProofRequest, challenge_id: ChallengeId, *, now: datetime

@@ -29,7 +29,7 @@ _STEP_OFFSETS: Final = (0, -1, 1)
 
 
 class TotpMethod:
-    method: StepUpMethod = "totp"
+    name: StepUpMethod = "totp"
 
     def __init__(self, *, enrolments: EnrolmentStore, lives_for: timedelta) -> None:
         """`lives_for` is how long the person has to find their phone and type the code."""
@@ -41,7 +41,7 @@ class TotpMethod:
         if not applications:
             return None
         return Offer(
-            method=self.method,
+            method=self.name,
             destination=_labels(applications),
             level=max(application.level for application in applications),
         )

@@ -139,7 +139,7 @@ class Subjects:
         issue = await self.issue(one, name)
         return Challenge(
             challenge_id=ChallengeId(name),
-            method=self.method.method,
+            method=self.method.name,
             session_id=SessionId("s" * 24),
             portal="acq",
             route="acq",

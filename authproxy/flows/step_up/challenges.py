@@ -92,7 +92,7 @@ class StepUpChallenges:
         self._challenges = challenges
         self._limits = limits
         self._elevations = elevations
-        self._methods = {method.method: method for method in methods}
+        self._methods = {method.name: method for method in methods}
         self._elsewhere = elsewhere
         self._method_changes = method_changes
         self._portals = portals
@@ -242,7 +242,8 @@ class StepUpChallenges:
                 else self._methods[name].offer(session.person)
             )
             if offer is None:
-                methods.lacking.extend({name} & allowed)
+                if name in allowed:
+                    methods.lacking.append(name)
             elif name in allowed and _worth(session, offer.level) >= route.requirement.level:
                 methods.offers.append(offer)
             else:
@@ -339,15 +340,15 @@ class StepUpChallenges:
             details = await method.issue(request, challenge_id, now=visit.now)
         except TooOften as refused:
             return _not_proved(
-                visit, Reason.STEP_UP_TOO_OFTEN, session, method=method.method, until=refused.until
+                visit, Reason.STEP_UP_TOO_OFTEN, session, method=method.name, until=refused.until
             )
         except CannotAsk as failure:
             if failure.reason is not Reason.SENDER_UNAVAILABLE:
                 raise
-            return _not_proved(visit, failure.reason, session, method=method.method, found=str(failure))
+            return _not_proved(visit, failure.reason, session, method=method.name, found=str(failure))
         challenge = Challenge(
             challenge_id=challenge_id,
-            method=method.method,
+            method=method.name,
             session_id=session.session_id,
             portal=visit.portal_id,
             route=route,

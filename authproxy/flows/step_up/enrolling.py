@@ -19,6 +19,7 @@ from authproxy.access.decision import Reason
 from authproxy.challenges.enrolment import EnrolledMethod, Enrolment, EnrolmentStore, owner_of
 from authproxy.challenges.limits import RateLimits
 from authproxy.challenges.notices import Change, Notices
+from authproxy.challenges.notification import printable_line
 from authproxy.challenges.push import EnrolmentFailed, PushEnrolling
 from authproxy.challenges.recovery import COST, Cost, hashes_of, new_codes
 from authproxy.challenges.sms import PhoneNumberSource, masked
@@ -278,7 +279,7 @@ class Enrolling:
             session_id=session.session_id,
             method="totp",
             enrolment_id=self._random_text(12),
-            label=_tidied(label),
+            label=printable_line(label)[:_LONGEST_LABEL],
             secret=secret_of(self._random_bytes(SECRET_SIZE)),
             expires_at=visit.now + _UNFINISHED_FOR,
             level=level,
@@ -294,7 +295,7 @@ class Enrolling:
             session_id=session.session_id,
             method="push",
             enrolment_id=enrolment_id,
-            label=_tidied(label),
+            label=printable_line(label)[:_LONGEST_LABEL],
             secret=activation_code,
             expires_at=min(until, visit.now + _UNFINISHED_FOR),
             level=level,
@@ -384,8 +385,3 @@ def _push_begun(unfinished: _UnfinishedEnrolment, name: str, session: Session) -
 
 def _key(name: str) -> str:
     return f"enrolment:{name}"
-
-
-def _tidied(label: str) -> str:
-    """A label as a list can show it: printable characters on one line, at most 40."""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in label).split())[:_LONGEST_LABEL]

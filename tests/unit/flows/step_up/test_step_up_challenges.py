@@ -113,7 +113,7 @@ class Outbox:
 class Phone:
     """A phone that says what the test has it say."""
 
-    method = "push"
+    name = "push"
 
     def __init__(self):
         self.says = Verdict.WAITING
