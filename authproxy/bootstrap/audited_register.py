@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.command_audit import CommandAudit, audited_command
-from authproxy.bootstrap.resolver import resolver
-from authproxy.bootstrap.stores import Stores, stores
+from authproxy.bootstrap.stores import Stores, open_stores_of_command
 from authproxy.challenges.enrolment import Enrolment
 from authproxy.flows.register.operators import (
     AccountBlocked,
@@ -202,17 +201,17 @@ def _named(certificate: CertificateName) -> str:
 
 
 def register_in(
-    opened: Stores, audit: CommandAudit, settings: Settings, clock: Callable[[], datetime]
+    stores: Stores, audit: CommandAudit, settings: Settings, clock: Callable[[], datetime]
 ) -> AuditedRegister:
     people = RegisterOperations(
-        store=opened.people,
-        sessions=opened.sessions,
-        limits=opened.limits,
-        enrolments=opened.enrolments,
+        store=stores.people,
+        sessions=stores.sessions,
+        limits=stores.limits,
+        enrolments=stores.enrolments,
         clock=clock,
     )
     return AuditedRegister(
-        people, audit, Issuer(settings.assertions.issuer), KeptCertificates(opened.shared_octets)
+        people, audit, Issuer(settings.assertions.issuer), KeptCertificates(stores.shared_octets)
     )
 
 
@@ -231,10 +230,8 @@ async def audited_register(
     elif person is not None:
         issuer = Issuer(settings.assertions.issuer)
         concerned["person"] = Person(issuer=issuer, subject=Subject(person), member=MemberId(person))
-    async with AsyncExitStack() as resources:
-        names = await resources.enter_async_context(resolver(settings))
-        opened = await resources.enter_async_context(stores(settings, names=names))
-        audit = await resources.enter_async_context(
-            audited_command(settings, opened.audit_queue, command, **concerned)
-        )
-        yield register_in(opened, audit, settings, utc_now)
+    async with (
+        open_stores_of_command(settings) as stores,
+        audited_command(settings, stores.audit_queue, command, **concerned) as audit,
+    ):
+        yield register_in(stores, audit, settings, utc_now)

@@ -16,8 +16,8 @@ from authproxy.access.decision import Reason
 from authproxy.bootstrap.certificates import profile_of, validator_of
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.portals import all_portals, sign_in_demand, sign_in_methods
-from authproxy.bootstrap.resolver import resolver
-from authproxy.bootstrap.stores import Stores, stores
+from authproxy.bootstrap.resolver import open_resolver
+from authproxy.bootstrap.stores import Stores, open_stores
 from authproxy.certificates import explain, files, path_validation, presentation
 from authproxy.certificates.files import FileKind
 from authproxy.certificates.leaf import Leaf
@@ -70,8 +70,8 @@ async def explain_certificate(settings: Settings, octets: bytes) -> ExplainedCer
     if isinstance(presented, CertificateRefused):
         return ExplainedCertificate(kind=file.kind, refused=f"{presented.reason}: {presented.detail}")
     async with AsyncExitStack() as resources:
-        names = await resources.enter_async_context(resolver(settings))
-        opened = await resources.enter_async_context(stores(settings, names=names))
+        names = await resources.enter_async_context(open_resolver(settings))
+        stores = await resources.enter_async_context(open_stores(settings, names=names))
         validator = await validator_of(
             settings.acnlb, MemorySharedOctets(clock=utc_now), clock=utc_now, resources=resources, names=names
         )
@@ -84,7 +84,7 @@ async def explain_certificate(settings: Settings, octets: bytes) -> ExplainedCer
         )
         if isinstance(verdict, CertificateRefused):
             return replace(explained, refused=f"{verdict.reason}: {verdict.detail}")
-        return await _at_portals(explained, verdict, settings, settings.acnlb, opened)
+        return await _at_portals(explained, verdict, settings, settings.acnlb, stores)
 
 
 async def _at_portals(
@@ -92,10 +92,10 @@ async def _at_portals(
     validated: Validated,
     settings: Settings,
     acnlb: AcnlbSettings,
-    opened: Stores,
+    stores: Stores,
 ) -> ExplainedCertificate:
     leaf = validated.leaf
-    member = await Membership(store=opened.people).by_certificate(
+    member = await Membership(store=stores.people).by_certificate(
         leaf.fingerprint, (leaf.issuer, leaf.serial_number), tax_number=validated.tax_number
     )
     refused_at = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from authproxy.bootstrap.certificates import CertificateParts
+from authproxy.bootstrap.certificates import CertificateComponents
 from authproxy.bootstrap.components import ZONE, Components
 from authproxy.bootstrap.management import ENDS_WITHIN
 from authproxy.bootstrap.provider import links
@@ -123,7 +123,7 @@ def _client_of(trusted: TrustedProxies) -> Callable[[str, Iterable[bytes]], tupl
     return lambda peer, forwarded: (trusted.client(peer, forwarded), trusted.is_nobody(peer, forwarded))
 
 
-def _tls(acnlb: AcnlbSettings, sign_in: CertificateParts) -> tls.TlsContext:
+def _tls(acnlb: AcnlbSettings, sign_in: CertificateComponents) -> tls.TlsContext:
     if acnlb.tls is None:
         raise Unusable("acnlb.tls: is missing")
     refuse_expired("acnlb.tls", acnlb.tls, sign_in.clock())

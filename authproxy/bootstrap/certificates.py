@@ -43,7 +43,7 @@ _REMEMBERED_FOR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateParts:
+class CertificateComponents:
     """Signing in with certificates, and its background work, readiness and metrics."""
 
     login: CertificateSignIn
@@ -120,7 +120,7 @@ class CertificateParts:
                 metrics.revocation_age[(kind,)] = max(metrics.revocation_age[(kind,)], age)
 
 
-async def certificate_parts(  # noqa: PLR0913  (what is needed is handed over, not looked up)
+async def certificate_components(  # noqa: PLR0913  (what is needed is handed over, not looked up)
     settings: Settings,
     acnlb: AcnlbSettings,
     stores: Stores,
@@ -132,7 +132,7 @@ async def certificate_parts(  # noqa: PLR0913  (what is needed is handed over, n
     clock: Clock,
     resources: AsyncExitStack,
     names: Resolver,
-) -> CertificateParts:
+) -> CertificateComponents:
     """Raises OSError or ValueError for files and addresses that cannot be used."""
     profile = profile_of(acnlb)
     sources = await _sources(
@@ -161,7 +161,7 @@ async def certificate_parts(  # noqa: PLR0913  (what is needed is handed over, n
         clock=clock,
     )
     watch = CertificateWatch(sessions=stores.sessions, certificates=certificates, validator=validator)
-    return CertificateParts(
+    return CertificateComponents(
         login=login, sources=sources, profile=profile, watch=watch, audit=audit, clock=clock
     )
 

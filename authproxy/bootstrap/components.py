@@ -16,7 +16,7 @@ from authproxy.access.routes import Portals
 from authproxy.assertions.signer import AssertionSigner
 from authproxy.bootstrap.accounts import AccountChecks, account_checks
 from authproxy.bootstrap.background import Background
-from authproxy.bootstrap.certificates import CertificateParts, certificate_parts
+from authproxy.bootstrap.certificates import CertificateComponents, certificate_components
 from authproxy.bootstrap.delivery import Delivery, delivery
 from authproxy.bootstrap.descriptors import Descriptors, descriptors
 from authproxy.bootstrap.keys import assertion_signer
@@ -25,9 +25,9 @@ from authproxy.bootstrap.notices import notices
 from authproxy.bootstrap.portals import all_portals, header_names, sign_in_demand
 from authproxy.bootstrap.presentations import no_portal, presentations
 from authproxy.bootstrap.provider import relying_party
-from authproxy.bootstrap.resolver import resolver
+from authproxy.bootstrap.resolver import open_resolver
 from authproxy.bootstrap.server import all_addresses, rates
-from authproxy.bootstrap.stores import Stores, stores
+from authproxy.bootstrap.stores import Stores, open_stores
 from authproxy.challenges.notices import Notices
 from authproxy.challenges.recovery import Cost
 from authproxy.dns.resolver import Resolver
@@ -79,7 +79,7 @@ class Components:
     notices: Notices
     texts: TextMessages
     names: Resolver
-    certificates: CertificateParts | None
+    certificates: CertificateComponents | None
     accounts: AccountChecks | None
     rates: Rates
     outputs: LogOutputs
@@ -91,15 +91,15 @@ async def assemble(
     """Everything that it opens is closed by `resources`. Raises OSError or ValueError."""
     outputs = open_log_outputs(settings, clock, resources)
     audit = outputs.audit
-    # Before anything else is opened: a second gateway that was started by mistake fails here, and has not
+    # Before anything else is stores: a second gateway that was started by mistake fails here, and has not
     # touched anything.
     bound = {listener.address: listener for listener in bind(all_addresses(settings))}
     for listener in bound.values():
         resources.callback(listener.close)
 
     # Counterparts: the store, the provider, and what carries messages.
-    names = await resources.enter_async_context(resolver(settings))
-    opened = await resources.enter_async_context(stores(settings, names=names, clock=clock, audit=audit))
+    names = await resources.enter_async_context(open_resolver(settings))
+    stores = await resources.enter_async_context(open_stores(settings, names=names, clock=clock, audit=audit))
     session = await resources.enter_async_context(client_session(settings.rekono.ca_file, names))
     signer = assertion_signer(settings.assertions, audit)
     provider = OpenIdProvider(
@@ -110,16 +110,16 @@ async def assemble(
     )
 
     # The decision about each request.
-    accounts = account_checks(settings.rekono, opened, provider, audit)
+    accounts = account_checks(settings.rekono, stores, provider, audit)
     access = Access(
-        sessions=opened.sessions,
-        near_cache=opened.near_cache,
+        sessions=stores.sessions,
+        near_cache=stores.near_cache,
         signer=signer,
         assertion_lifetime=settings.assertions.lifetime,
         header_names={portal_id: header_names(portal) for portal_id, portal in settings.portals.items()},
         spawn=background.spawn,
         look_at_account=None if accounts is None else accounts.look,
-        used_proofs=opened.used_proofs,
+        used_proofs=stores.used_proofs,
     )
 
     # Signing in and proving oneself.
@@ -127,10 +127,10 @@ async def assemble(
     shown = presentations(settings, portals)
     demands = {portal.portal_id: sign_in_demand(settings, portal) for portal in portals.by_host.values()}
     texts = TextMessages(templates(ZONE), shown)
-    change_notices, number_watch = notices(opened, carriers, texts, clock=clock)
+    change_notices, number_watch = notices(stores, carriers, texts, clock=clock)
     sign_ins = SignIns(
-        attempts=opened.attempts,
-        sessions=opened.sessions,
+        attempts=stores.attempts,
+        sessions=stores.sessions,
         attempt_for=settings.sessions.attempt,
         random_bytes=secrets.token_bytes,
         random_text=secrets.token_urlsafe,
@@ -138,17 +138,17 @@ async def assemble(
         **({} if number_watch is None else {"greet": number_watch.signed_in}),
     )
     elevations = Elevations(
-        sessions=opened.sessions,
+        sessions=stores.sessions,
         random_bytes=secrets.token_bytes,
-        membership=Membership(store=opened.people),
+        membership=Membership(store=stores.people),
         record=outputs.record_proof,
     )
     certificates = None
     if settings.acnlb is not None:
-        certificates = await certificate_parts(
+        certificates = await certificate_components(
             settings,
             settings.acnlb,
-            opened,
+            stores,
             demands,
             sign_ins,
             elevations,
@@ -163,7 +163,7 @@ async def assemble(
         portals=portals,
         presentations=shown,
         no_portal=no_portal(settings.pages),
-        stores=opened,
+        stores=stores,
         provider=provider,
         signer=signer,
         access=access,

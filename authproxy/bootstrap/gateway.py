@@ -11,7 +11,7 @@ from authproxy import __version__
 from authproxy.bootstrap.audited_register import AuditedRegister, register_in
 from authproxy.bootstrap.background import Background
 from authproxy.bootstrap.certificate_listener import CertificateListener, serve_certificates
-from authproxy.bootstrap.certificates import CertificateParts
+from authproxy.bootstrap.certificates import CertificateComponents
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.command_audit import CommandAudit, move_command_events, record_ended_sessions
 from authproxy.bootstrap.components import Clock, Components, assemble
@@ -43,7 +43,7 @@ class Gateway:
     management: tuple[str, int] | None
     outputs: LogOutputs
     listener: Listener
-    certificates: CertificateParts | None
+    certificates: CertificateComponents | None
     certificate_listener: CertificateListener | None
     own_certificates: OwnCertificates
     register: AuditedRegister

@@ -5,8 +5,7 @@ from __future__ import annotations
 from authproxy.assertions.keys import SigningKeyRing, demand_rotatable, rotate
 from authproxy.bootstrap.command_audit import audited_command
 from authproxy.bootstrap.keys import key_files
-from authproxy.bootstrap.resolver import resolver
-from authproxy.bootstrap.stores import stores
+from authproxy.bootstrap.stores import open_stores_of_command
 from authproxy.settings.schema import Settings
 from authproxy.telemetry.audit import Event
 
@@ -18,9 +17,8 @@ async def rotate_keys(settings: Settings) -> SigningKeyRing:
     # Before the command is announced: what cannot work is no event.
     demand_rotatable(files, settings.assertions.algorithm)
     async with (
-        resolver(settings) as names,
-        stores(settings, names=names) as opened,
-        audited_command(settings, opened.audit_queue, "keys rotate") as audit,
+        open_stores_of_command(settings) as stores,
+        audited_command(settings, stores.audit_queue, "keys rotate") as audit,
     ):
         ring = rotate(files, settings.assertions.algorithm)
         await audit.record_change(Event.KEY_ROTATED, detail=ring.current.key_id)

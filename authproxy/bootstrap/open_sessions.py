@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 
 from authproxy.access.unavailable import CannotAsk
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.command_audit import audit_of_commands, audited_command
-from authproxy.bootstrap.resolver import resolver
-from authproxy.bootstrap.stores import Stores, stores
+from authproxy.bootstrap.stores import Stores, open_stores_of_command
 from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.session import SessionId, SessionSummary
 from authproxy.settings.schema import Settings
@@ -41,8 +39,8 @@ async def list_sessions(
 ) -> list[OpenSession]:
     """The live sessions, the newest first: of one person (`OpenSession.is_of`) or everybody, at one portal or
     all of them. Raises CannotAsk."""
-    async with _stores(settings) as opened:
-        sessions = await _open_sessions(settings, opened)
+    async with open_stores_of_command(settings) as stores:
+        sessions = await _open_sessions(settings, stores)
     return [
         session
         for session in sessions
@@ -53,8 +51,8 @@ async def list_sessions(
 async def revoke_sessions_of(settings: Settings, person: str) -> int:
     """Ends all sessions of the person (`OpenSession.is_of`); returns how many there were. Raises
     SeveralPeople, and CannotAsk, also if it cannot be recorded."""
-    async with _stores(settings) as opened:
-        sessions = [session for session in await _open_sessions(settings, opened) if session.is_of(person)]
+    async with open_stores_of_command(settings) as stores:
+        sessions = [session for session in await _open_sessions(settings, stores) if session.is_of(person)]
         people = {session.audit_name: session.summary.person for session in sessions}
         if len(people) > 1:
             raise SeveralPeople(f"several people are known by that: say one of {', '.join(sorted(people))}")
@@ -62,10 +60,10 @@ async def revoke_sessions_of(settings: Settings, person: str) -> int:
         if known is None:
             return 0
         async with audited_command(
-            settings, opened.audit_queue, "sessions revoke --person", person=known
+            settings, stores.audit_queue, "sessions revoke --person", person=known
         ) as audit:
             session_ids = [session.summary.session_id for session in sessions]
-            ended = len(await opened.sessions.revoke_all(session_ids))
+            ended = len(await stores.sessions.revoke_all(session_ids))
             if ended:
                 await audit.record_change(
                     Event.SESSION_REVOKED, person=known, detail=f"{ended} sessions of this person"
@@ -76,10 +74,10 @@ async def revoke_sessions_of(settings: Settings, person: str) -> int:
 async def revoke_session(settings: Settings, session_id: str) -> int:
     """Ends one session; returns 0 if there was none. Raises CannotAsk, also if it cannot be recorded."""
     async with (
-        _stores(settings) as opened,
-        audited_command(settings, opened.audit_queue, "sessions revoke", session_id=session_id) as audit,
+        open_stores_of_command(settings) as stores,
+        audited_command(settings, stores.audit_queue, "sessions revoke", session_id=session_id) as audit,
     ):
-        ended = int(await opened.sessions.revoke(SessionId(session_id)))
+        ended = int(await stores.sessions.revoke(SessionId(session_id)))
         if ended:
             await audit.record_change(Event.SESSION_REVOKED, session_id=session_id)
     return ended
@@ -90,10 +88,10 @@ async def revoke_sessions_of_subject(settings: Settings, subject: str, issuer: s
     how many there were. Raises CannotAsk, also if it cannot be recorded."""
     person = Person(issuer=Issuer(issuer or settings.rekono.issuer), subject=Subject(subject))
     async with (
-        _stores(settings) as opened,
-        audited_command(settings, opened.audit_queue, "sessions revoke --subject", person=person) as audit,
+        open_stores_of_command(settings) as stores,
+        audited_command(settings, stores.audit_queue, "sessions revoke --subject", person=person) as audit,
     ):
-        ended = await opened.sessions.revoke_subject(person.issuer, person.subject)
+        ended = await stores.sessions.revoke_subject(person.issuer, person.subject)
         if ended:
             await audit.record_change(
                 Event.SESSION_REVOKED, person=person, detail=f"{ended} sessions of this person"
@@ -101,21 +99,15 @@ async def revoke_sessions_of_subject(settings: Settings, subject: str, issuer: s
     return ended
 
 
-@asynccontextmanager
-async def _stores(settings: Settings) -> AsyncIterator[Stores]:
-    async with resolver(settings) as names, stores(settings, names=names) as opened:
-        yield opened
-
-
-async def _open_sessions(settings: Settings, opened: Stores) -> list[OpenSession]:
-    if opened.heartbeat is not None:
+async def _open_sessions(settings: Settings, stores: Stores) -> list[OpenSession]:
+    if stores.heartbeat is not None:
         # The beat reads what instances know of idle time that the store has missed, so that sessions are
         # judged here as they are there. A store that takes no writes is no obstacle.
         with suppress(CannotAsk):
-            await opened.heartbeat.beat(utc_now())
-    audit = audit_of_commands(settings, opened.audit_queue)
+            await stores.heartbeat.beat(utc_now())
+    audit = audit_of_commands(settings, stores.audit_queue)
     sessions = [
         OpenSession(summary, "" if summary.person is None else audit.name_of(summary.person))
-        async for summary in opened.sessions.all_summaries(now=utc_now())
+        async for summary in stores.sessions.all_summaries(now=utc_now())
     ]
     return sorted(sessions, key=lambda session: session.summary.started_at, reverse=True)

@@ -10,7 +10,7 @@ from authproxy.settings.schema import Settings
 
 
 @asynccontextmanager
-async def resolver(settings: Settings) -> AsyncIterator[Resolver]:
+async def open_resolver(settings: Settings) -> AsyncIterator[Resolver]:
     """Closes the resolver, and with it every open question, at the end of the block."""
     names = Resolver(servers=settings.server.resolvers)
     try:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from authproxy.access.unavailable import CannotAsk
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.keys import record_keys
+from authproxy.bootstrap.resolver import open_resolver
 from authproxy.dns.resolver import Resolver
 from authproxy.settings.schema import Settings, StoreSettings
 from authproxy.settings.step_up import BlockSettings
@@ -104,42 +105,20 @@ class Stores:
 
 
 @asynccontextmanager
-async def stores(
+async def open_stores(
     settings: Settings,
     *,
     names: Resolver,
     clock: Callable[[], datetime] = utc_now,
     audit: Audit | None = None,
 ) -> AsyncIterator[Stores]:
-    """`audit` records sessions that end by time or cannot be read. Commands leave it out."""
-    store, blocks = settings.store, settings.step_up.blocks
-    people, addresses = (
-        _block_rules(blocks, after=blocks.after),
-        _block_rules(blocks, after=blocks.after_from_address),
-    )
+    """The stores for the length of the block. `audit` records sessions that end by time or cannot be read;
+    commands leave it out."""
     keys = KeyRing(record_keys(settings.sessions), random_bytes=secrets.token_bytes)
-    seals = Seals(keys)
-    if store.url == MEMORY:
-        near_cache = NearCache(near_cache_for=store.near_cache_for, silence=None)
-        yield Stores(
-            sessions=MemorySessions(near_cache),
-            attempts=MemoryAttempts(),
-            seals=seals,
-            logout_tokens=MemoryLogoutTokens(),
-            people=MemoryPeople(),
-            shared_octets=MemorySharedOctets(clock=clock),
-            challenges=MemoryChallenges(),
-            limits=MemoryLimits(people=people, addresses=addresses),
-            enrolments=MemoryEnrolments(),
-            notices=MemoryNotices(),
-            grants=MemoryGrants(),
-            used_proofs=MemoryUsedProofs(clock=clock),
-            near_cache=near_cache,
-            connection=None,
-            heartbeat=None,
-            clock=clock,
-        )
+    if settings.store.url == MEMORY:
+        yield _memory_stores(settings, keys, clock)
         return
+    store = settings.store
     connection = RedisConnection(
         store.url,
         username=store.username,
@@ -149,6 +128,56 @@ async def stores(
         names=names,
     )
     heartbeat = Heartbeat(connection, forgives=store.forgives, remembers=settings.sessions.absolute)
+    try:
+        yield _redis_stores(settings, keys, connection, heartbeat, clock, audit)
+        if heartbeat.endings.untold:
+            # A command ends before the next beat, so it tells the gateways now which sessions it has ended:
+            # they end them again if the store is set back to an older state.
+            with suppress(CannotAsk):
+                await heartbeat.tell_endings(clock())
+    finally:
+        await connection.aclose()
+
+
+@asynccontextmanager
+async def open_stores_of_command(settings: Settings) -> AsyncIterator[Stores]:
+    """The stores with a resolver of their own, for a command that needs nothing else."""
+    async with open_resolver(settings) as names, open_stores(settings, names=names) as stores:
+        yield stores
+
+
+def _memory_stores(settings: Settings, keys: KeyRing, clock: Callable[[], datetime]) -> Stores:
+    near_cache = NearCache(near_cache_for=settings.store.near_cache_for, silence=None)
+    people, addresses = _block_rules(settings.step_up.blocks)
+    return Stores(
+        sessions=MemorySessions(near_cache),
+        attempts=MemoryAttempts(),
+        seals=Seals(keys),
+        logout_tokens=MemoryLogoutTokens(),
+        people=MemoryPeople(),
+        shared_octets=MemorySharedOctets(clock=clock),
+        challenges=MemoryChallenges(),
+        limits=MemoryLimits(people=people, addresses=addresses),
+        enrolments=MemoryEnrolments(),
+        notices=MemoryNotices(),
+        grants=MemoryGrants(),
+        used_proofs=MemoryUsedProofs(clock=clock),
+        near_cache=near_cache,
+        connection=None,
+        heartbeat=None,
+        clock=clock,
+    )
+
+
+def _redis_stores(
+    settings: Settings,
+    keys: KeyRing,
+    connection: RedisConnection,
+    heartbeat: Heartbeat,
+    clock: Callable[[], datetime],
+    audit: Audit | None,
+) -> Stores:
+    people, addresses = _block_rules(settings.step_up.blocks)
     open_sessions = None
     if audit is not None:
         open_sessions = RedisOpenSessions(connection, keys=keys, heartbeat=heartbeat, name_of=audit.name_of)
@@ -164,37 +193,29 @@ async def stores(
         if audit is None
         else lambda session: audit.record(Event.SESSION_ENDED, session=session, by="time", detail="idle"),
     )
-    try:
-        yield Stores(
-            sessions=sessions,
-            open_sessions=open_sessions,
-            attempts=RedisAttempts(connection),
-            seals=seals,
-            logout_tokens=RedisLogoutTokens(connection),
-            people=RedisPeople(connection, keys=keys, heartbeat=heartbeat),
-            shared_octets=RedisSharedOctets(connection, keys=keys),
-            challenges=RedisChallenges(connection, keys=keys),
-            limits=RedisLimits(connection, keys=keys, people=people, addresses=addresses),
-            enrolments=RedisEnrolments(connection, keys=keys),
-            notices=RedisNotices(connection, keys=keys),
-            grants=RedisGrants(connection, keys=keys),
-            used_proofs=RedisUsedProofs(connection),
-            audit_queue=RedisAuditQueue(connection, keys=keys),
-            near_cache=NearCache(near_cache_for=store.near_cache_for),
-            connection=connection,
-            heartbeat=heartbeat,
-            clock=clock,
-            members_of=tuple(
-                portal_id for portal_id, portal in settings.portals.items() if portal.members == "register"
-            ),
-        )
-        if heartbeat.endings.untold:
-            # A command ends before the next beat, so it tells the gateways now which sessions it has ended:
-            # they end them again if the store is set back to an older state.
-            with suppress(CannotAsk):
-                await heartbeat.tell_endings(clock())
-    finally:
-        await connection.aclose()
+    return Stores(
+        sessions=sessions,
+        open_sessions=open_sessions,
+        attempts=RedisAttempts(connection),
+        seals=Seals(keys),
+        logout_tokens=RedisLogoutTokens(connection),
+        people=RedisPeople(connection, keys=keys, heartbeat=heartbeat),
+        shared_octets=RedisSharedOctets(connection, keys=keys),
+        challenges=RedisChallenges(connection, keys=keys),
+        limits=RedisLimits(connection, keys=keys, people=people, addresses=addresses),
+        enrolments=RedisEnrolments(connection, keys=keys),
+        notices=RedisNotices(connection, keys=keys),
+        grants=RedisGrants(connection, keys=keys),
+        used_proofs=RedisUsedProofs(connection),
+        audit_queue=RedisAuditQueue(connection, keys=keys),
+        near_cache=NearCache(near_cache_for=settings.store.near_cache_for),
+        connection=connection,
+        heartbeat=heartbeat,
+        clock=clock,
+        members_of=tuple(
+            portal_id for portal_id, portal in settings.portals.items() if portal.members == "register"
+        ),
+    )
 
 
 def _store_tls(settings: StoreSettings) -> StoreTls | None:
@@ -207,5 +228,7 @@ def _store_tls(settings: StoreSettings) -> StoreTls | None:
     return None if tls == StoreTls() else tls
 
 
-def _block_rules(blocks: BlockSettings, *, after: int) -> BlockRules:
-    return BlockRules(after=after, lasts=blocks.lasts, at_most=blocks.at_most)
+def _block_rules(blocks: BlockSettings) -> tuple[BlockRules, BlockRules]:
+    """When people are blocked, and when addresses are."""
+    people = BlockRules(after=blocks.after, lasts=blocks.lasts, at_most=blocks.at_most)
+    return people, replace(people, after=blocks.after_from_address)

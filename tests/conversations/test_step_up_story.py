@@ -13,8 +13,7 @@ import pytest
 import websockets
 
 from authproxy.bootstrap.clock import utc_now
-from authproxy.bootstrap.resolver import resolver
-from authproxy.bootstrap.stores import stores
+from authproxy.bootstrap.stores import open_stores_of_command
 from authproxy.identity.member import Account, BlockedAccount
 from tests.support.certificate_host import signs_in
 from tests.support.gateway import CVETKA, DAVID, TICKET, Person
@@ -384,7 +383,7 @@ async def test_a_person_who_was_blocked_and_still_has_a_session_gains_no_proof_b
     page = await begun(david, house.acq + PLACE, "sms")
     theirs = Account(issuer=house.issuer, subject=house.accounts.find(DAVID).subject)
     settings = house.settings
-    async with resolver(settings) as names, stores(settings, names=names) as opened:
+    async with open_stores_of_command(settings) as opened:
         assert await opened.people.block_account(
             BlockedAccount(account=theirs, blocked_at=utc_now()), revision=await opened.people.revision()
         )

@@ -73,10 +73,7 @@ class Desk:
     def in_store(self, work):
         async def done():
             settings = load(self.config, {})
-            async with (
-                bootstrap.resolver.resolver(settings) as names,
-                bootstrap.stores.stores(settings, names=names) as opened,
-            ):
+            async with bootstrap.stores.open_stores_of_command(settings) as opened:
                 return await work(opened)
 
         return asyncio.run(done())
