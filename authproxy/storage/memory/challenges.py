@@ -22,13 +22,14 @@ class MemoryChallenges:
     async def open(self, challenge: Challenge, *, tries: int, now: datetime) -> None:
         if self._standings.get(challenge.challenge_id, now) is not None:
             raise ValueError("there is a challenge of this id")
-        standing = Standing(challenge=challenge, state=State.PENDING, tries_left=tries)
-        self._put(standing, now)
+        self._put(Standing(challenge=challenge, state=State.PENDING, tries_left=tries), now)
         listed = self._of_session.get(challenge.session_id, now) or deque()
         listed.append(challenge.challenge_id)
-        self._of_session.put(challenge.session_id, listed, until=_kept_until(standing), now=now)
         if len(listed) > retention.CHALLENGES_PER_SESSION:
             self._standings.discard(listed.popleft())
+        standings = [self._standings.get(challenge_id, now) for challenge_id in listed]
+        until = max(_kept_until(standing) for standing in standings if standing is not None)
+        self._of_session.put(challenge.session_id, listed, until=until, now=now)
 
     async def find(self, challenge_id: ChallengeId, *, now: datetime) -> Standing | None:
         return self._standings.get(challenge_id, now)

@@ -16,6 +16,7 @@ from authproxy.storage.redis import answer_shapes
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.answer_shapes import Script
 from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.swaps import SWAP, TAKE
 
 _OPEN: Final = Script(
     """
@@ -60,22 +61,6 @@ redis.call('HSET', KEYS[1], 'state', ARGV[1])
 return 1
 """,
     answer_shapes.whole,
-)
-_PUT: Final = Script(
-    """
-local earlier = redis.call('GET', KEYS[1])
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return earlier
-""",
-    answer_shapes.text,
-)
-_TAKE: Final = Script(
-    """
-local earlier = redis.call('GET', KEYS[1])
-redis.call('DEL', KEYS[1])
-return earlier
-""",
-    answer_shapes.text,
 )
 
 
@@ -173,7 +158,7 @@ class RedisChallenges:
         first, *older = [keyspace.pending_push(name) for name in self._keys.owner_names("push", owner)]
         name, span = keyspace.challenge_name(challenge_id), values.span_in_milliseconds(lives_for)
         earlier = await self._connection.all(
-            [("EVAL", _PUT, 1, first, name, span), *(("EVAL", _TAKE, 1, key) for key in older)]
+            [("EVAL", SWAP, 1, first, name, span), *(("EVAL", TAKE, 1, key) for key in older)]
         )
         for known in (octets.decode() for octets in earlier if octets is not None):
             sealed = await self._connection.ask("HGET", keyspace.challenge(known), "sealed")

@@ -14,7 +14,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import structlog
@@ -36,6 +36,9 @@ from authproxy.dns.resolver import Resolver
 from authproxy.storage.redis import answer_shapes, errors
 from authproxy.storage.redis.answer_shapes import Command
 
+PAGE: Final = 500
+"""How many items one question is about. A question about thousands of them would not end by the deadline."""
+_Item = TypeVar("_Item")
 _CLOSING_WITHIN: Final = timedelta(seconds=1)
 _SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss"}
 _FROM_URL: Final = frozenset({"host", "port", "path", "db", "username", "password", "connection_class"})
@@ -134,6 +137,15 @@ class RedisConnection:
         return [
             self._unavailable(answer) if isinstance(answer, ResponseError) else answer for answer in answers
         ]
+
+    async def scan(self, pattern: str) -> AsyncIterator[list[bytes]]:
+        """Pages of the keys that match the pattern. A key may come more than once. Raises CannotAsk."""
+        cursor: int | bytes = 0
+        while True:
+            cursor, keys = await self.ask("SCAN", cursor, "MATCH", pattern, "COUNT", PAGE)
+            yield keys
+            if int(cursor) == 0:
+                return
 
     async def ping(self) -> None:
         """Raises CannotAsk if the store does not answer."""
@@ -281,6 +293,11 @@ class _Tls(_Tcp, SSLConnection):
 
     def _connection_arguments(self) -> dict[str, Any]:
         return super()._connection_arguments() | {"ssl": self.ssl_context.get(), "server_hostname": self.host}
+
+
+def pages(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    for start in range(0, len(items), PAGE):
+        yield items[start : start + PAGE]
 
 
 async def _answer(connection: AbstractConnection) -> Any:

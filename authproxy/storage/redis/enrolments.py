@@ -8,7 +8,7 @@ instances. The names of owners are made with a server key. Enrolments under an o
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple
 
@@ -21,10 +21,9 @@ from authproxy.storage.records.sealing import KeyRing, Purpose
 from authproxy.storage.redis import answer_shapes
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.answer_shapes import Command, Script
-from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.connection import RedisConnection, pages
 
 _SET_ID_SIZE: Final = 16
-_PAGE: Final = 500
 _READINGS: Final = 5
 _PREPARED_FOR: Final = timedelta(minutes=5)
 """Recovery codes that do not count yet expire after this time, if the process dies before they do."""
@@ -201,8 +200,7 @@ class RedisEnrolments:
         """Removes everything that these people have enrolled, recovery codes too."""
         # The first name comes last, so that what `reseal` moves there meanwhile does not stay.
         names = [name for owner in owners for name in self._names(owner)[::-1]]
-        for start in range(0, len(names), _PAGE):
-            page = names[start : start + _PAGE]
+        for page in pages(names):
             answers = await self._connection.all(
                 [
                     *(_swapping(name) for name in page),
@@ -286,12 +284,14 @@ class RedisEnrolments:
         """Moves what is under older keys to the first key, so that the older keys may be dropped. Returns how
         much was moved. A change that is made at the same moment is not lost."""
         moved = 0
-        async for key in self._scan(keyspace.EVERY_ENROLMENTS):
-            name = keyspace.owner_name_in(key)
-            for stored in self._opened(name, await self._connection.ask("HGETALL", key)):
-                moved += await self._move_enrolment(stored)
-        async for key in self._scan(keyspace.EVERY_RECOVERY):
-            moved += await self._move_set(keyspace.owner_name_in(key))
+        async for keys in self._connection.scan(keyspace.EVERY_ENROLMENTS):
+            for key in keys:
+                name = keyspace.owner_name_in(key)
+                for stored in self._opened(name, await self._connection.ask("HGETALL", key)):
+                    moved += await self._move_enrolment(stored)
+        async for keys in self._connection.scan(keyspace.EVERY_RECOVERY):
+            for key in keys:
+                moved += await self._move_set(keyspace.owner_name_in(key))
         return moved
 
     async def _move_enrolment(self, stored: _StoredEnrolment) -> bool:
@@ -328,15 +328,6 @@ class RedisEnrolments:
         if is_new and not is_removed:
             await self._connection.ask("EVAL", _SET_IF, 1, keyspace.recovery(first), moved, b"")
         return bool(is_removed)
-
-    async def _scan(self, pattern: str) -> AsyncIterator[bytes]:
-        cursor: int | bytes = 0
-        while True:
-            cursor, keys = await self._connection.ask("SCAN", cursor, "MATCH", pattern, "COUNT", _PAGE)
-            for key in keys:
-                yield key
-            if int(cursor) == 0:
-                return
 
     async def _belongings(self, owner: tuple[str, ...]) -> _Belongings:
         # The first name comes last: what `reseal` moves there at this moment is found under one name or both.

@@ -29,14 +29,13 @@ from authproxy.storage.records import values
 from authproxy.storage.redis import activity, answer_shapes
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.answer_shapes import Command, Script
-from authproxy.storage.redis.connection import RedisConnection, WrongType
+from authproxy.storage.redis.connection import RedisConnection, WrongType, pages
 
 _EVERY: Final = 1.0
 _AGAIN_AFTER: Final = 0.3
 _GAP: Final = NOTICED_WITHIN
 """This long without a beat of any instance is an outage too, because nobody could note activity."""
 _KEPT_FOR: Final = timedelta(hours=48)
-_PAGE: Final = 500
 _ENDINGS_AT_ONCE: Final = 20_000
 _MOST_MISSED: Final = 50_000
 _WRITTEN_AT_ONCE: Final = 5_000
@@ -212,8 +211,7 @@ class Heartbeat:
         """Tells the other instances which sessions this one has ended. Raises CannotAsk."""
         untold = self.endings.untold
         lives_for = values.span_in_milliseconds(self._remembers)
-        for start in range(0, len(untold), _PAGE):
-            page = untold[start : start + _PAGE]
+        for page in pages(untold):
             await self._connection.ask(
                 "EVAL", _TELL, 1, keyspace.ENDINGS, values.milliseconds(now), lives_for, *page
             )
@@ -278,26 +276,21 @@ class Heartbeat:
         await self._write_missed_activity(now)
 
     async def _end_again(self) -> None:
-        ended = self.endings.every()
-        for start in range(0, len(ended), _PAGE):
+        for page in pages(self.endings.every()):
             # Successors are not deleted: a session that goes on under another id has not ended.
-            await self._connection.all(
-                [("DEL", keyspace.session(session_id)) for session_id in ended[start : start + _PAGE]]
-            )
+            await self._connection.all([("DEL", keyspace.session(session_id)) for session_id in page])
         self.endings.tell_again()
         self._must_end_again = False
 
     async def _write_missed_activity(self, now: datetime) -> None:
         missed = list(itertools.islice(self._missed.items(), _WRITTEN_AT_ONCE))
-        for start in range(0, len(missed), _PAGE):
-            page = missed[start : start + _PAGE]
+        for page in pages(missed):
             written = await self._connection.each(
                 [activity.touch(session_id, self.outages, at=at, now=now) for session_id, at in page]
             )
             for (session_id, at), answer in zip(page, written, strict=True):
-                if (not isinstance(answer, CannotAsk) or isinstance(answer, WrongType)) and self._missed.get(
-                    session_id
-                ) == at:
+                is_refused = isinstance(answer, CannotAsk) and not isinstance(answer, WrongType)
+                if not is_refused and self._missed.get(session_id) == at:
                     del self._missed[session_id]
 
     async def _delete_wrong_types(self, refusal: CannotAsk) -> None:

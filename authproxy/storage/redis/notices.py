@@ -18,6 +18,7 @@ from authproxy.storage.redis import answer_shapes
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.answer_shapes import Command, Script
 from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.swaps import SWAP, TAKE
 
 _AT_A_TIME: Final = 50
 """How many messages one instance takes at once."""
@@ -46,22 +47,6 @@ redis.call('SET', KEYS[3], ARGV[3], 'PX', ARGV[4])
 return notes
 """,
     answer_shapes.names,
-)
-_PUT: Final = Script(
-    """
-local earlier = redis.call('GET', KEYS[1])
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return earlier
-""",
-    answer_shapes.text,
-)
-_MOVE: Final = Script(
-    """
-local earlier = redis.call('GET', KEYS[1])
-redis.call('DEL', KEYS[1])
-return earlier
-""",
-    answer_shapes.text,
 )
 
 
@@ -105,8 +90,8 @@ class RedisNotices:
         first, *older = self._keys.owner_names("number", owner)
         sealed = self._keys.seal(Purpose.NOTICE, number.encode(), bound_to=first)
         span = values.span_in_milliseconds(retention.NUMBER_KNOWN_FOR)
-        questions: list[Command] = [("EVAL", _PUT, 1, keyspace.last_number(first), sealed, span)]
-        questions += [("EVAL", _MOVE, 1, keyspace.last_number(name)) for name in older]
+        questions: list[Command] = [("EVAL", SWAP, 1, keyspace.last_number(first), sealed, span)]
+        questions += [("EVAL", TAKE, 1, keyspace.last_number(name)) for name in older]
         found = await self._connection.all(questions)
         for name, earlier in zip((first, *older), found, strict=True):
             opened = None if earlier is None else self._keys.open(Purpose.NOTICE, earlier, bound_to=name)

@@ -9,10 +9,10 @@ register is stored outside its slot too, and every instance that has seen it rem
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
@@ -26,16 +26,14 @@ from authproxy.storage.records.sealing import KeyRing, Purpose
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis import people_scripts as register_scripts
 from authproxy.storage.redis.answer_shapes import Command
-from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.connection import RedisConnection, pages
 from authproxy.storage.redis.heartbeat import Heartbeat
 
-_PAGE: Final = 500
 _DEPARTURES: Final = 100
 _STAGED_FOR: Final = timedelta(minutes=5)
 """If an import dies, what it has prepared expires after this time."""
 _READINGS: Final = 5
 _DEPARTURE_NAME: Final = "departure"
-_Item = TypeVar("_Item")
 _LIVE: Final = (
     keyspace.REGISTER,
     keyspace.REGISTER_NAMES,
@@ -103,7 +101,7 @@ class RedisPeople:
             state = await self._look()
             names = await self._connection.ask("HKEYS", keyspace.REGISTER_PEOPLE)
             sealed: list[bytes | None] = []
-            for page in _pages(names):
+            for page in pages(names):
                 sealed += await self._connection.ask("HMGET", keyspace.REGISTER_PEOPLE, *page)
             blocked = await self._blocked_accounts()
             if int(await self._connection.ask("HGET", keyspace.REGISTER, "revision") or 0) == state.revision:
@@ -305,7 +303,7 @@ class RedisPeople:
 
     async def _stage(self, command: str, key: str, items: Sequence[tuple[str | bytes, ...]]) -> None:
         lives_for = values.span_in_milliseconds(_STAGED_FOR)
-        for page in _pages(items):
+        for page in pages(items):
             filled: Command = (command, key, *(part for item in page for part in item))
             await self._connection.all([filled, ("PEXPIRE", key, lives_for)])
 
@@ -389,8 +387,3 @@ def _lost(what: str) -> RegisterLost:
         f"{what}, and with it who is blocked: restore the store, or begin a new register with `authproxy "
         "people import --new-register`",
     )
-
-
-def _pages(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
-    for start in range(0, len(items), _PAGE):
-        yield items[start : start + _PAGE]

@@ -22,7 +22,7 @@ from authproxy.storage.records.sealing import KeyRing, Purpose
 from authproxy.storage.redis import activity, succession
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.answer_shapes import Command
-from authproxy.storage.redis.connection import RedisConnection, WrongType
+from authproxy.storage.redis.connection import RedisConnection, WrongType, pages
 from authproxy.storage.redis.heartbeat import Heartbeat
 from authproxy.storage.redis.open_sessions import RedisOpenSessions
 from authproxy.storage.redis.reads import GatheredReads
@@ -30,7 +30,7 @@ from authproxy.storage.redis.reads import GatheredReads
 _NOT_YET_VALID_FOR: Final = timedelta(seconds=10)
 """How long a new session lives before it has replaced the old one: longer than the question in between
 takes."""
-_ALARMS: Final = 1000
+_MOST_REPORTED: Final = 1000
 
 # Times in scripts are milliseconds since 1970 by the gateway's clock. Times to live are spans, so Redis' own
 # clock does not matter.
@@ -72,7 +72,7 @@ class RedisSessions:
         self._on_unreadable = on_unreadable
         self._open_sessions = open_sessions
         self._on_idle_end = on_idle_end
-        self._alarmed: set[SessionId] = set()
+        self._reported: set[SessionId] = set()
         self._reads = GatheredReads(connection)
         self._keys = keys
         self.unreadable = 0
@@ -207,19 +207,13 @@ class RedisSessions:
     async def all_summaries(self, *, now: datetime) -> AsyncIterator[SessionSummary]:
         """Every live session once, in no order. Sessions that begin or end meanwhile may be missing."""
         seen: set[SessionId] = set()
-        cursor: int | bytes = 0
-        while True:
-            cursor, names = await self._connection.ask(
-                "SCAN", cursor, "MATCH", keyspace.EVERY_SESSION, "COUNT", succession.PAGE
-            )
+        async for keys in self._connection.scan(keyspace.EVERY_SESSION):
             found = {
-                session_id for name in names if (session_id := keyspace.session_id_in(name)) is not None
+                session_id for key in keys if (session_id := keyspace.session_id_in(key)) is not None
             } - seen
             seen |= found
             for summary in await self._live(sorted(found), now):
                 yield summary
-            if int(cursor) == 0:
-                return
 
     def _lifetime(self, session: Session, now: datetime) -> timedelta:
         """How long the record lives without activity: as long as the session could live if outages are
@@ -262,9 +256,10 @@ class RedisSessions:
     async def _unless_idle(
         self, ticket: SessionTicket, session: Session, seen: bytes, last_active_at: datetime, now: datetime
     ) -> StoredSession | None:
-        """The session, unless it is idle even if the outages are counted of which other instances know. If it
-        is idle, its record is deleted before that is answered, so that an outage that becomes known later
-        does not revive it. If the record cannot be deleted, that is an outage too."""
+        """The session, or None if it is idle. Other instances may know of outages, so they are asked first.
+        The record of an idle session is deleted before None is returned, so that an outage that becomes known
+        later does not revive it. If it cannot be deleted, that is an outage too, and the session is judged
+        again."""
         outages = self._heartbeat.outages
         if not outages.forgives:
             return None
@@ -289,10 +284,10 @@ class RedisSessions:
         self.unreadable += 1
         if (
             self._on_unreadable is not None
-            and session_id not in self._alarmed
-            and len(self._alarmed) < _ALARMS
+            and session_id not in self._reported
+            and len(self._reported) < _MOST_REPORTED
         ):
-            self._alarmed.add(session_id)
+            self._reported.add(session_id)
             self._on_unreadable(session_id)
 
     def _browser(self, sealed: bytes, session_id: SessionId) -> str:
@@ -326,7 +321,7 @@ class RedisSessions:
             # A session that is gone may have changed its ticket since the index was read. The caller may want
             # to sign its person out, so the successor belongs to the answer.
             successors: list[SessionId] = []
-            for page in succession.pages(waiting):
+            for page in pages(waiting):
                 live = await self._live(page, now)
                 found |= {summary.session_id: summary for summary in live}
                 successors += await succession.successors(

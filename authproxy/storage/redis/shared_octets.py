@@ -5,23 +5,12 @@ begun."""
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
 
 from authproxy.storage.records import values
 from authproxy.storage.records.sealing import KeyRing, Purpose
-from authproxy.storage.redis import answer_shapes
 from authproxy.storage.redis import keys as keyspace
-from authproxy.storage.redis.answer_shapes import Script
 from authproxy.storage.redis.connection import RedisConnection
-
-_TAKE: Final = Script(
-    """
-local sealed = redis.call('GET', KEYS[1])
-redis.call('DEL', KEYS[1])
-return sealed
-""",
-    answer_shapes.text,
-)
+from authproxy.storage.redis.swaps import TAKE
 
 
 class RedisSharedOctets:
@@ -49,7 +38,7 @@ class RedisSharedOctets:
     async def take(self, key: str) -> bytes | None:
         """Removes the value and returns it. If many take it, exactly one gets it."""
         name = keyspace.shared_octets_name(key)
-        return self._opened(await self._connection.ask("EVAL", _TAKE, 1, keyspace.shared_octets(name)), name)
+        return self._opened(await self._connection.ask("EVAL", TAKE, 1, keyspace.shared_octets(name)), name)
 
     def _opened(self, sealed: bytes | None, name: str) -> bytes | None:
         return None if sealed is None else self._keys.open(Purpose.SHARED_OCTETS, sealed, bound_to=name)

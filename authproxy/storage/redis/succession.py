@@ -6,22 +6,17 @@ an hour ago. They follow the old id to the session that has replaced it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 
 from authproxy.identity.session import SessionId
 from authproxy.storage.endings import Endings
 from authproxy.storage.redis import activity, answer_shapes
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.answer_shapes import Command, Script
-from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.connection import RedisConnection, pages
 from authproxy.storage.redis.heartbeat import Heartbeat
-
-PAGE: Final = 500
-"""How many sessions one question is about. A question about thousands of them would not end by the
-deadline."""
-_Item = TypeVar("_Item")
 
 # In one step: somebody who revokes the old session at this moment either finds it, and then it is not
 # replaced, or finds its successor.
@@ -84,11 +79,6 @@ async def successors(connection: RedisConnection, gone: Sequence[SessionId]) -> 
         return []
     found = await connection.all([("GET", keyspace.successor(session_id)) for session_id in gone])
     return [_session_id(successor) for successor in found if successor is not None]
-
-
-def pages(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
-    for start in range(0, len(items), PAGE):
-        yield items[start : start + PAGE]
 
 
 async def _end_once(
