@@ -3,7 +3,8 @@ of a change that somebody else has made (ASVS 5.0 V6.3.7).
 
 The first change is told at once. All changes of the next five minutes are told in one message at their end,
 so that nobody can make a stranger's phone ring all night. These messages do not count against the limit on
-codes. A message that cannot be sent is tried again for an hour and then logged; the change itself stands."""
+codes. A message that cannot be sent is tried again for an hour and then logged; the change itself stands.
+"""
 
 from __future__ import annotations
 

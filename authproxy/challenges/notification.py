@@ -5,7 +5,8 @@ neither the service that carries notifications nor the network can approve anyth
 The signed text contains everything that the person saw, so that an answer fits no other question. Normally
 that is the portal, the path, the browser and the address. Where a route demands one proof for each request
 (`max_age: 0`) and names fields to show, it also contains the values of the held request, and the proof is for
-that request alone."""
+that request alone.
+"""
 
 from __future__ import annotations
 

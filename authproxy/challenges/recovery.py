@@ -3,7 +3,8 @@ their phone (NIST SP 800-63B-4 §3.1.2).
 
 A sheet lies in a drawer for years, longer than a server key is used. Its codes are therefore hashed without a
 key, by a slow hash (scrypt, RFC 7914), because 49 bits are too few for a fast one (ASVS 5.0 V6.5.2). The
-costs are from the OWASP Password Storage Cheat Sheet."""
+costs are from the OWASP Password Storage Cheat Sheet.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 A code is accepted in its own time step and in the steps before and after it. The store remembers the last
 accepted step for all instances, and no code of that step or an earlier one is accepted again (RFC 6238 §5.2:
 "The verifier MUST NOT accept the second attempt of the OTP after the successful validation"). The code by
-which an application was enrolled counts too."""
+which an application was enrolled counts too.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@ shown to them after the proof, and sent on once.
 
 A held request is stored sealed. It belongs to one person, one portal and one address there, and its name
 alone opens nothing. (Another gateway kept forms in the browser, and wrote their names into a page without
-escaping.)"""
+escaping.)
+"""
 
 from __future__ import annotations
 

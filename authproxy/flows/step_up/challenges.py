@@ -3,7 +3,8 @@ challenge is issued, and what an answer does.
 
 The order of the steps of an answer is what makes it safe: the store counts the try, the method judges the
 answer, the first right answer resolves the challenge, and only then does the session get the proof, under a
-new ticket. A person is never told what was wrong with a code."""
+new ticket. A person is never told what was wrong with a code.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Adds a proof to a session, under a new ticket. Nothing else about the session changes.
 
 Level, start, absolute end and idle time stay those of the sign-in. Other gateways had flaws here: a level
-that rose when a session was refreshed, and an end that moved with every proof."""
+that rose when a session was refreshed, and an end that moved with every proof.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 `method_changes` says which proof must come first, so that somebody who has got hold of an open session, or of
 the account at the provider, can neither add a phone of their own nor remove the person's. An enrolment has
 the level of trust of the session that made it, and never more than the proof before it was worth. The person
-is told of every change by a message."""
+is told of every change by a message.
+"""
 
 from __future__ import annotations
 
