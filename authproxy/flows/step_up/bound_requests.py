@@ -68,16 +68,16 @@ class BoundRequests:
                 return None
             shown = _shown(route, _query_part(query))
             return BoundRequest(route=route, binding=bound_proof.of_get(visit.return_to), shown=shown)
-        held = await self._held_requests.find(visit.held, session)
-        if held is None:
+        held_request = await self._held_requests.find(visit.held, session)
+        if held_request is None:
             return HeldRequestGone() if named.requirement.is_per_request else None
-        path, _, query = held.target.partition("?")
+        path, _, query = held_request.target.partition("?")
         route = portal.route(path, "POST")
         if route is None or not route.requirement.is_per_request:
             return None
         # Many programs read the fields of a form in the query as well, some of them before those in the body.
-        shown = _shown(route, _query_part(query), _FormPart(held.content_type, held.body))
-        return BoundRequest(route=route, binding=bound_proof.of_form(visit.held, held), shown=shown)
+        shown = _shown(route, _query_part(query), _FormPart(held_request.content_type, held_request.body))
+        return BoundRequest(route=route, binding=bound_proof.of_form(visit.held, held_request), shown=shown)
 
     async def is_proved(self, request: BoundRequest, session: Session, visit: Visit) -> bool:
         """Whether the session has a proof for this request that has not been used."""
