@@ -1,5 +1,5 @@
 """A real edge on loopback between a raw client and a recording portal: the listener, its gate, and the
-counterparts that tests speak as.
+counterparts whose part the tests play.
 
 The counterparts read and write bytes, because what is tested is framing; h11 reads answers as a second
 opinion on llhttp.
@@ -78,7 +78,7 @@ SESSION = Session(
 def request(line: str, *fields: str, host: str = HOST, cookie: str = COOKIE, body: bytes = b"") -> bytes:
     """A request as bytes: signed in unless `cookie` is empty."""
     return (
-        f"{line} HTTP/1.1\r\nHost: {host}\r\n{cookie}" + "".join(f"{one}\r\n" for one in fields) + "\r\n"
+        f"{line} HTTP/1.1\r\nHost: {host}\r\n{cookie}" + "".join(f"{field}\r\n" for field in fields) + "\r\n"
     ).encode("latin-1") + body
 
 
@@ -90,11 +90,11 @@ class TicketAccess:
         self.revoked: set[str] = set()
         self.lacks_proof: set[str] = set()
         self.closed: tuple[str, ...] = ()
-        """Paths that begin in one of these ways are nobody's to enter."""
+        """Beginnings of paths that nobody may enter."""
         self.sessions: dict[str, Session] = {}
-        """Whose a ticket is, if it is not Ana's."""
+        """Sessions of tickets, if not Ana's."""
         self.may_answer = asyncio.Event()
-        """Until it is set, nobody learns the decision for the SLOW ticket."""
+        """Until it is set, the SLOW ticket gets no decision."""
 
     def decide_now(
         self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
@@ -221,7 +221,7 @@ class Counterpart:
 
     @property
     def received(self) -> bytes:
-        return b"".join(bytes(one.received) for one in self.conversations)
+        return b"".join(bytes(conversation.received) for conversation in self.conversations)
 
     @property
     def heads(self) -> list[bytes]:
@@ -284,7 +284,7 @@ async def renders_refusals(conversation: Conversation) -> None:
         )
 
 
-TOLD = (
+RECORDED = (
     "request_id",
     "portal",
     "method",
@@ -305,7 +305,7 @@ TOLD = (
 
 
 @dataclass
-class Answered:
+class ReadAnswer:
     """An answer as h11 read it. `interim` are the statuses before it."""
 
     status: int
@@ -336,7 +336,7 @@ class RawClient:
         with contextlib.suppress(ConnectionError):
             await asyncio.wait_for(self.writer.drain(), PATIENCE)
 
-    async def answer(self, method: str = "GET") -> Answered:
+    async def answer(self, method: str = "GET") -> ReadAnswer:
         oracle = h11.Connection(h11.CLIENT, max_incomplete_event_size=1 << 20)
         oracle.send(h11.Request(method=method, target="/", headers=[("Host", HOST)]))
         oracle.send(h11.EndOfMessage())
@@ -344,7 +344,7 @@ class RawClient:
             oracle.receive_data(self._rest)
             self._rest = b""
         interim: list[int] = []
-        found: Answered | None = None
+        answer: ReadAnswer | None = None
         body: list[bytes] = []
         while True:
             event = oracle.next_event()
@@ -353,14 +353,14 @@ class RawClient:
             elif isinstance(event, h11.InformationalResponse):
                 interim.append(event.status_code)
             elif isinstance(event, h11.Response):
-                found = Answered(event.status_code, list(event.headers), interim=interim)
+                answer = ReadAnswer(event.status_code, list(event.headers), interim=interim)
             elif isinstance(event, h11.Data):
                 body.append(bytes(event.data))
             elif isinstance(event, h11.EndOfMessage):
-                assert found is not None
-                found.body, found.trailers = b"".join(body), list(event.headers)
+                assert answer is not None
+                answer.body, answer.trailers = b"".join(body), list(event.headers)
                 self._rest = oracle.trailing_data[0]
-                return found
+                return answer
             else:
                 raise ConnectionResetError(f"the edge closed instead of answering: {event}")
 
@@ -379,7 +379,7 @@ class RawClient:
                 data += piece
         return data
 
-    async def ask(self, line: str, *fields: str, cookie: str = COOKIE, body: bytes = b"") -> Answered:
+    async def ask(self, line: str, *fields: str, cookie: str = COOKIE, body: bytes = b"") -> ReadAnswer:
         await self.send(request(line, *fields, cookie=cookie, body=body))
         return await self.answer(line.partition(" ")[0])
 
@@ -476,18 +476,18 @@ async def running_edge(
     errors: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: errors.append(context))
     with tempfile.TemporaryDirectory(prefix="edge-") as folder:
-        place = Path(folder)
-        behind, pages = Counterpart(script), Counterpart(renders_refusals)
-        await behind.listen(
-            unix=place / "portal.sock" if portal_unix else None,
+        folder_path = Path(folder)
+        portal_server, pages = Counterpart(script), Counterpart(renders_refusals)
+        await portal_server.listen(
+            unix=folder_path / "portal.sock" if portal_unix else None,
             tls=portal_tls,
             has_small_window=portal_has_small_window,
         )
-        await pages.listen(unix=place / "pages.sock")
-        reached = (
-            upstream(behind.port, place / "portal.sock")
+        await pages.listen(unix=folder_path / "pages.sock")
+        portal_upstream = (
+            upstream(portal_server.port, folder_path / "portal.sock")
             if upstream
-            else Upstream(host="127.0.0.1", port=behind.port)
+            else Upstream(host="127.0.0.1", port=portal_server.port)
         )
         access = TicketAccess()
         observed: list[dict[str, object]] = []
@@ -508,7 +508,7 @@ async def running_edge(
         site = Site(
             portal=portal,
             pool=UpstreamPool(
-                reached,
+                portal_upstream,
                 upstream_connections=pool_limit,
                 connect_timeout=connect_timeout,
                 upstream_idle_timeout=30,
@@ -524,7 +524,7 @@ async def running_edge(
         gate = Gate(
             sites={HOST: site},
             pages=UpstreamPool(
-                Upstream(unix_path=str(place / "pages.sock")),
+                Upstream(unix_path=str(folder_path / "pages.sock")),
                 upstream_connections=64,
                 connect_timeout=5,
                 upstream_idle_timeout=30,
@@ -532,21 +532,21 @@ async def running_edge(
             access=access,
             trusted_proxies=TrustedProxies.of(trusted),
             limits=limits or EdgeLimits(),
-            observer=lambda answered: observed.append({name: getattr(answered, name) for name in TOLD}),
+            observer=lambda record: observed.append({name: getattr(record, name) for name in RECORDED}),
             identifiers=Identifiers(counted_bytes),
             clock=lambda: NOW,
             time=loop.time,
             spawn=spawn,
             form_keeping=form_keeping,
         )
-        edge = Edge(gate, Listener(gate, tls=listener_tls), behind, pages, access)
+        edge = Edge(gate, Listener(gate, tls=listener_tls), portal_server, pages, access)
         gate.time = lambda: loop.time() + edge._offset
         edge.observed, edge.errors, edge.tls = observed, errors, client_tls
-        edge.unix = place / "edge.sock"
-        places = await edge.listener.open(
+        edge.unix = folder_path / "edge.sock"
+        bound = await edge.listener.open(
             bind((ListenAddress(key="tcp", host="127.0.0.1"), ListenAddress(key="unix", unix_path=edge.unix)))
         )
-        edge.port = places[0][1]
+        edge.port = bound[0][1]
         try:
             yield edge
         finally:
@@ -555,7 +555,7 @@ async def running_edge(
             await edge.listener.drain(0.2)
             site.pool.close()
             gate.pages.close()
-            await behind.close()
+            await portal_server.close()
             await pages.close()
             if tasks:
                 await asyncio.wait(tasks, timeout=PATIENCE)

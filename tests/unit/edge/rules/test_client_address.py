@@ -29,8 +29,8 @@ TRUSTED = TrustedProxies.of(["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"])
     ],
 )
 def test_addresses_are_read_as_proxies_write_them(text, address):
-    found = read_address(text)
-    assert (str(found) if found else None) == address
+    read = read_address(text)
+    assert (str(read) if read else None) == address
 
 
 @pytest.mark.parametrize(

@@ -68,9 +68,9 @@ def test_a_person_without_a_session_is_redirected_and_a_script_never_is():
     assert isinstance(script, OwnAnswer)
     assert (script.status, b"Location" in script.headers) == (401, False)
     assert b'WWW-Authenticate: Bearer realm="acq"\r\n' in script.headers
-    told = json.loads(script.body)
-    assert (told["status"], told["reason"], told["request_id"]) == (401, "no_session", "r1")
-    assert told["login_url"].startswith("https://acq.example/")
+    problem = json.loads(script.body)
+    assert (problem["status"], problem["reason"], problem["request_id"]) == (401, "no_session", "r1")
+    assert problem["login_url"].startswith("https://acq.example/")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from authproxy.access.held_request import HeldRequest
-from authproxy.edge.rules import held_forms as held
+from authproxy.edge.rules import held_forms
 from authproxy.edge.rules.request_head import RequestHead
 
 ORIGIN = "https://acq.example"
@@ -25,16 +25,16 @@ def head(
     content_type: bytes | None = FORM,
 ) -> RequestHead:
     typed = [] if content_type is None else [(b"Content-Type", content_type)]
-    made = RequestHead(method, "/pay", is_http_1_0=False, fields=[*typed, *fields], host=b"acq.example")
-    made.content_length = length
-    return made
+    request = RequestHead(method, "/pay", is_http_1_0=False, fields=[*typed, *fields], host=b"acq.example")
+    request.content_length = length
+    return request
 
 
 SAME = (b"Sec-Fetch-Site", b"same-origin")
 
 
 def test_the_size_is_that_of_the_form_on_our_page():
-    assert len(BODY) == held.RELEASE_SIZE
+    assert len(BODY) == held_forms.RELEASE_SIZE
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_the_size_is_that_of_the_form_on_our_page():
     ],
 )
 def test_a_head_can_be_that_of_our_form_or_not(given, may):
-    assert held.may_release(given) is may
+    assert held_forms.may_release(given) is may
 
 
 @pytest.mark.parametrize(
@@ -67,18 +67,18 @@ def test_a_head_can_be_that_of_our_form_or_not(given, may):
     ],
 )
 def test_a_body_that_is_not_exactly_our_field_is_the_portals(body):
-    assert held.released_name(body) is None
+    assert held_forms.released_name(body) is None
 
 
 def test_our_field_names_the_form():
-    assert held.released_name(BODY) == NAME
+    assert held_forms.released_name(BODY) == NAME
 
 
 @pytest.mark.parametrize(
     ("fields", "comes"), [([SAME], True), ([(b"Origin", b"https://evil.example")], False), ([], False)]
 )
 def test_only_a_page_of_the_portal_is_believed(fields, comes):
-    assert held.comes_from_portal(head(*fields), ORIGIN) is comes
+    assert held_forms.comes_from_portal(head(*fields), ORIGIN) is comes
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_only_a_page_of_the_portal_is_believed(fields, comes):
     ],
 )
 def test_only_small_plain_forms_of_the_portals_own_pages_are_kept(given, what_is_taken, may):
-    assert held.may_keep(given, ORIGIN, what_is_taken) is may
+    assert held_forms.may_keep(given, ORIGIN, what_is_taken) is may
 
 
 def test_a_form_goes_on_with_its_own_body_and_origin_and_with_the_rest_of_the_request_that_sends_it():
@@ -106,7 +106,7 @@ def test_a_form_goes_on_with_its_own_body_and_origin_and_with_the_rest_of_the_re
         (b"User-Agent", b"old"),
         content_type=b"multipart/form-data; boundary=x",
     )
-    form = held.kept(sent, "/pay?x", b"--x--")
+    form = held_forms.kept(sent, "/pay?x", b"--x--")
     assert (form.target, form.content_type, form.body) == (
         "/pay?x",
         "multipart/form-data; boundary=x",
@@ -118,20 +118,20 @@ def test_a_form_goes_on_with_its_own_body_and_origin_and_with_the_rest_of_the_re
         (b"User-Agent", b"new"),
     )
     now.cookies, now.connection, now.keeps_alive = b"a=b", b"close", False
-    made = held.released(now, form)
-    assert made.fields == [
+    released = held_forms.released(now, form)
+    assert released.fields == [
         (b"User-Agent", b"new"),
         (b"Content-Type", b"multipart/form-data; boundary=x"),
         (b"Origin", b"null"),
         (b"Referer", b"https://acq.example/form?\xe8"),
     ]
-    assert (made.method, made.content_length, made.is_chunked, made.expects_continue) == (
+    assert (released.method, released.content_length, released.is_chunked, released.expects_continue) == (
         "POST",
         5,
         False,
         False,
     )
-    assert (made.host, made.cookies, made.connection, made.keeps_alive) == (
+    assert (released.host, released.cookies, released.connection, released.keeps_alive) == (
         b"acq.example",
         b"a=b",
         b"close",
@@ -143,4 +143,4 @@ def test_a_form_without_a_field_takes_none_of_the_request_that_sends_it():
     form = HeldRequest(
         target="/", content_type="text/plain", fields=(("Content-Type", "text/plain"),), body=b""
     )
-    assert held.released(head((b"Origin", b"x")), form).fields == [(b"Content-Type", b"text/plain")]
+    assert held_forms.released(head((b"Origin", b"x")), form).fields == [(b"Content-Type", b"text/plain")]

@@ -100,12 +100,12 @@ def test_allow_is_exactly_200_with_the_finished_lines_and_the_request_id():
         session=session_for(new_ticket()),
         identity_headers=b"X-Auth-Subject: ana\r\n",
     )
-    said = subrequest.answer(
+    answer = subrequest.answer(
         allowed, original=original(asked(), NGINX, portal_at), head=head(), dialect=NGINX, request_id="r1"
     )
-    assert (said.status, said.body) == (200, b"")
-    assert said.headers.endswith(b"X-Auth-Subject: ana\r\nX-Request-Id: r1\r\n")
-    assert b"Set-Cookie" not in said.headers
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.headers.endswith(b"X-Auth-Subject: ana\r\nX-Request-Id: r1\r\n")
+    assert b"Set-Cookie" not in answer.headers
 
 
 NAVIGATES = (b"Sec-Fetch-Mode", b"navigate")
@@ -132,8 +132,8 @@ WEAK = StepUpRequired(portal=PORTAL, route=PAYMENTS, session=session_for(new_tic
 def test_each_kind_of_proxy_is_answered_as_it_can_hear(decision, fields, redirects, status, has_location):
     dialect = dataclasses.replace(NGINX, redirects=redirects)
     target = original(asked(), NGINX, portal_at)
-    said = subrequest.answer(decision, original=target, head=head(*fields), dialect=dialect, request_id="r")
-    assert (said.status, b"\r\nLocation: " in said.headers) == (status, has_location)
+    answer = subrequest.answer(decision, original=target, head=head(*fields), dialect=dialect, request_id="r")
+    assert (answer.status, b"\r\nLocation: " in answer.headers) == (status, has_location)
 
 
 @pytest.mark.parametrize(
@@ -141,11 +141,11 @@ def test_each_kind_of_proxy_is_answered_as_it_can_hear(decision, fields, redirec
 )
 def test_a_front_proxy_is_told_where_a_proof_is_asked_and_that_a_form_is_lost(method, ending):
     target = original(asked(method=method), NGINX, portal_at)
-    said = subrequest.answer(WEAK, original=target, head=head(NAVIGATES), dialect=NGINX, request_id="r")
-    assert b"\r\nLocation: https://acq.example/.authproxy/step-up?rt=" in said.headers
-    assert said.headers.endswith(ending)
-    assert b'error="insufficient_user_authentication"' in said.headers
-    assert b'"reason": "step_up_required"' in said.body
+    answer = subrequest.answer(WEAK, original=target, head=head(NAVIGATES), dialect=NGINX, request_id="r")
+    assert b"\r\nLocation: https://acq.example/.authproxy/step-up?rt=" in answer.headers
+    assert answer.headers.endswith(ending)
+    assert b'error="insufficient_user_authentication"' in answer.headers
+    assert b'"reason": "step_up_required"' in answer.body
 
 
 def test_a_refusal_of_the_subrequest_itself_is_403():

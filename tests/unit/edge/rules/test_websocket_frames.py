@@ -33,7 +33,7 @@ def frames(masked: bool):
         st.booleans(),
     )
     return st.lists(
-        (control | message).map(lambda one: serialized(one[0], one[1], masked=masked, last=one[2])),
+        (control | message).map(lambda frame: serialized(frame[0], frame[1], masked=masked, last=frame[2])),
         min_size=1,
         max_size=5,
     )
@@ -42,12 +42,12 @@ def frames(masked: bool):
 @given(st.data(), st.booleans())
 def test_borders_are_found_however_the_bytes_are_cut(data, masked):
     sent = data.draw(frames(masked))
-    every = b"".join(sent)
+    stream = b"".join(sent)
     borders = {sum(map(len, sent[:count])) for count in range(len(sent) + 1)}
-    cuts = sorted({0, len(every), *data.draw(st.lists(st.integers(0, len(every)), max_size=8))})
+    cuts = sorted({0, len(stream), *data.draw(st.lists(st.integers(0, len(stream)), max_size=8))})
     followed = Frames(are_masked=masked)
     for begin, end in itertools.pairwise(cuts):
-        followed.pass_on(every[begin:end])
+        followed.pass_on(stream[begin:end])
         assert followed.is_at_border == (end in borders)
     assert (followed.are_lost, followed.has_closed) == (False, False)
 
@@ -55,12 +55,12 @@ def test_borders_are_found_however_the_bytes_are_cut(data, masked):
 @given(st.data())
 def test_the_next_border_is_where_the_frame_that_has_begun_ends(data):
     sent = data.draw(frames(False))
-    every = b"".join(sent)
-    cut = data.draw(st.integers(0, len(every)))
+    stream = b"".join(sent)
+    cut = data.draw(st.integers(0, len(stream)))
     borders = [sum(map(len, sent[:count])) for count in range(len(sent) + 1)]
     followed = Frames(are_masked=False)
-    followed.pass_on(every[:cut])
-    assert cut + followed.to_border(every[cut:]) == min(border for border in borders if border >= cut)
+    followed.pass_on(stream[:cut])
+    assert cut + followed.to_border(stream[cut:]) == min(border for border in borders if border >= cut)
     assert followed.is_at_border
 
 
