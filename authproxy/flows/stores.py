@@ -30,6 +30,8 @@ class RememberedSession(Protocol):
 
 
 class SessionCache(Protocol):
+    """Sessions that were read in the last few seconds (`storage/near_cache.py`)."""
+
     def lookup(self, ticket_text: str, now: datetime) -> RememberedSession | None: ...
     def begin_read(self) -> int: ...
     def remember(
@@ -38,7 +40,12 @@ class SessionCache(Protocol):
 
 
 class SessionStore(Protocol):
-    async def load(self, ticket: SessionTicket, *, now: datetime) -> StoredSession | None: ...
+    """Sessions and their summaries. What is revoked has ended on every instance when the method returns."""
+
+    async def load(self, ticket: SessionTicket, *, now: datetime) -> StoredSession | None:
+        """None if the ticket opens nothing."""
+        ...
+
     async def create(
         self, ticket: SessionTicket, session: Session, *, browser: str, now: datetime
     ) -> None: ...
@@ -65,12 +72,20 @@ class SessionStore(Protocol):
     def all_summaries(self, *, now: datetime) -> AsyncIterator[SessionSummary]: ...
 
     async def revoke(self, session_id: SessionId) -> bool:
-        """Ends a session on every instance; False if there was none."""
+        """False if there was no such session."""
         ...
 
-    async def revoke_all(self, session_ids: Sequence[SessionId]) -> frozenset[SessionId]: ...
-    async def revoke_member(self, member: Member) -> int: ...
-    async def revoke_subject(self, issuer: str, subject: str) -> int: ...
+    async def revoke_all(self, session_ids: Sequence[SessionId]) -> frozenset[SessionId]:
+        """Those that were there and have ended."""
+        ...
+
+    async def revoke_member(self, member: Member) -> int:
+        """Ends all sessions of a person of the register; how many."""
+        ...
+
+    async def revoke_subject(self, issuer: str, subject: str) -> int:
+        """Ends all sessions of an account; how many."""
+        ...
 
 
 class AttemptSeals(Protocol):
@@ -140,19 +155,36 @@ class AnswerLimits(Protocol):
 
 
 class LogoutTokens(Protocol):
-    async def take(self, issuer: str, token_id: str, *, now: datetime) -> bool: ...
-    async def keep(self, issuer: str, token_id: str, *, until: datetime, now: datetime) -> None: ...
+    async def take(self, issuer: str, token_id: str, *, now: datetime) -> bool:
+        """Whether nobody has taken the token before. It can be taken again after a moment, unless `keep` is
+        called."""
+        ...
+
+    async def keep(self, issuer: str, token_id: str, *, until: datetime, now: datetime) -> None:
+        """The token has had its effect, and must not be taken again before it expires."""
+        ...
 
 
 class GrantStore(Protocol):
+    """What the provider can be asked with about an account, by the secret in the session's record."""
+
     async def keep(
         self, secret: str, grant: Grant, *, due_at: datetime, lives_for: timedelta, now: datetime
     ) -> None: ...
     async def turn(
         self, secret: str, *, every: timedelta, lives_for: timedelta, now: datetime
-    ) -> GrantTurn | None: ...
-    async def settle(self, secret: str, grant: Grant | None = None) -> bool: ...
-    async def take(self, secret: str) -> Grant | None: ...
+    ) -> GrantTurn | None:
+        """The turn to ask; None if that is not due, or another instance has it."""
+        ...
+
+    async def settle(self, secret: str, grant: Grant | None = None) -> bool:
+        """Says which grant is valid after a question: `grant`, or the stored one if that is None. False if the
+        stored one is gone."""
+        ...
+
+    async def take(self, secret: str) -> Grant | None:
+        """Deletes the grant and returns it."""
+        ...
 
 
 class PeopleStore(Protocol):

@@ -49,6 +49,7 @@ class BackChannelLogout:
             token = await self._provider.logout_token(token_text)
         except TokenRefused as refusal:
             return LogoutRefused(str(refusal))
+        # §2.6 step 8: a second token with the same `jti` has no effect.
         if not await self._tokens.take(token.issuer, token.token_id, now=now):
             return LogoutRefused("logout token: it was used before")
         meant = await self._meant(token, now)
@@ -66,6 +67,7 @@ class BackChannelLogout:
     async def _meant(self, token: LogoutToken, now: datetime) -> tuple[SessionSummary, ...] | None:
         """The sessions that the token means; None if `sid` and `sub` contradict each other."""
         if token.provider_session is None:
+            # §2.4: without `sid` all sessions of the person are meant.
             return await self._of_subject(token.issuer, token.subject, now)
         named = await self._sessions.of_provider_session(token.issuer, token.provider_session, now=now)
         if token.subject is None:

@@ -226,6 +226,8 @@ class SignIns:
             return SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
         if visit.browser is None:
             return SignInRefused(Reason.COOKIES_OFF, "/")
+        # OpenID Connect Core §3.1.2.1: `state` is bound to a cookie of the browser, against forged responses
+        # (RFC 9700 §4.7).
         if not hmac.compare_digest(attempt.browser.encode(), visit.browser.encode()):
             return SignInRefused(Reason.ATTEMPT_OF_ANOTHER_BROWSER, "/")
         if is_too_old:

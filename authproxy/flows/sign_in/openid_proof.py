@@ -98,6 +98,7 @@ class OpenIdProof:
         person = session.person
         account = Account(issuer=authenticated.claims.issuer, subject=authenticated.claims.subject)
         if session.method == "rekono":
+            # OpenID Connect Core §5.7: only `iss` and `sub` together identify somebody for good.
             return (person.issuer, person.subject) == (account.issuer, account.subject)
         # A person who signed in with a certificate is in the register, which may link an account to them.
         member = await self._membership.by_account(account)
