@@ -178,8 +178,8 @@ class GrantStore(Protocol):
         ...
 
     async def settle(self, secret: str, grant: Grant | None = None) -> bool:
-        """Says which grant is valid after a question: `grant`, or the stored one if that is None. False if the
-        stored one is gone."""
+        """Says which grant is valid after a question: `grant`, or the stored one if that is None. False if
+        the stored one is gone."""
         ...
 
     async def take(self, secret: str) -> Grant | None:
