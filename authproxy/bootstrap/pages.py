@@ -71,7 +71,7 @@ def _services(components: Components, held_requests: HeldRequests) -> Services:
         hsts=hsts(components.settings.server.hsts),
         step_up=step_up_services(components, login, held_requests),
         seals=stores.seals,
-        return_to_fits=stores.seals.keeps,
+        return_to_fits=stores.seals.return_to_fits,
         certificate_login=None if certificates is None else certificates.login,
         certificates_end=lambda now: None if certificates is None else certificates.profile.ends_at(now),
     )

@@ -71,7 +71,7 @@ def attempts(request):
 
 
 @pytest.fixture(params=STORES)
-def kept(request, keys):
+def shared_octets(request, keys):
     if request.param == "memory":
         return MemorySharedOctets(clock=lambda: datetime.now(UTC))
     return RedisSharedOctets(request.getfixturevalue("redis"), keys=keys)

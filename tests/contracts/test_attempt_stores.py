@@ -1,4 +1,4 @@
-"""What every store of sign-in attempts promises, whatever it is made of."""
+"""What every store of sign-in attempts promises, in Redis and in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every store of enrolments promises, whatever it is made of."""
+"""What every store of enrolments promises, in Redis and in memory."""
 
 from __future__ import annotations
 

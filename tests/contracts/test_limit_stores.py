@@ -1,4 +1,4 @@
-"""What every counter of answers and messages promises, whatever it is made of. `conftest` has the rules:
+"""What every counter of answers and messages promises, in Redis and in memory. The rules are in `conftest`:
 people are blocked after five answers, addresses after thirty."""
 
 from __future__ import annotations

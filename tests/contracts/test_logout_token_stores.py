@@ -1,4 +1,4 @@
-"""What every memory of logout tokens promises, whatever it is made of."""
+"""What every store of logout tokens promises, in Redis and in memory."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What every store of notes to people promises: nothing is told twice, nothing is lost with an instance, and
-nobody's phone rings all day."""
+"""What every store of notices promises: no note is sent twice, none is lost when an instance ends, and nobody gets
+many messages."""
 
 from __future__ import annotations
 

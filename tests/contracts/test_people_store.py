@@ -1,4 +1,4 @@
-"""What every register of people promises, whatever it is made of."""
+"""What every register of people promises, in Redis and in memory."""
 
 from __future__ import annotations
 

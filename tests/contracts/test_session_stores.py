@@ -1,4 +1,4 @@
-"""What every session store promises, whatever it is made of."""
+"""What every session store promises, in Redis and in memory."""
 
 from __future__ import annotations
 

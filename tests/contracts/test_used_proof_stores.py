@@ -1,4 +1,4 @@
-"""What every store of used proofs promises: one of all who use a proof may."""
+"""What every store of used proofs promises: if many use a proof, one of them may."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _ENROLLED: Final[tuple[EnrolledMethod, ...]] = ("totp", "push", "recovery")
 _Word = TypeVar("_Word", bound=str)
 
 
-class Owned(NamedTuple):
+class OwnedEnrolment(NamedTuple):
     """An enrolment and its owner. The owner is in the record, because moving it to another key needs them."""
 
     owner: tuple[str, ...]
@@ -92,14 +92,14 @@ def challenge_in(octets: bytes) -> Challenge | None:
         return None
 
 
-def owned_octets(owned: Owned) -> bytes:
+def owned_octets(owned: OwnedEnrolment) -> bytes:
     return octets_of({"owner": owned.owner, **_enrolment_fields(owned.enrolment)})
 
 
-def owned_in(octets: bytes) -> Owned | None:
+def owned_in(octets: bytes) -> OwnedEnrolment | None:
     try:
         fields = json.loads(octets)
-        return Owned(_owner(fields["owner"]), _enrolment(fields))
+        return OwnedEnrolment(_owner(fields["owner"]), _enrolment(fields))
     except UNREADABLE:
         return None
 

@@ -49,7 +49,7 @@ class Seals:
         return self._sealed(_fitting(records.attempt_octets(attempt), attempt.return_to), _THERE)
 
     @staticmethod
-    def keeps(return_to: str) -> bool:
+    def return_to_fits(return_to: str) -> bool:
         """Whether the attempt of a sign-in has room for the whole address to return to."""
         return len(_packed(bytes(_OTHER_FIELDS), return_to)) <= _LARGEST
 

@@ -16,7 +16,7 @@ from authproxy.challenges.enrolment import Enrolment
 from authproxy.storage import retention
 from authproxy.storage.records import challenges as challenge_records
 from authproxy.storage.records import values
-from authproxy.storage.records.challenges import Owned, RecoverySet
+from authproxy.storage.records.challenges import OwnedEnrolment, RecoverySet
 from authproxy.storage.records.sealing import KeyRing, Purpose
 from authproxy.storage.redis import answer_shapes
 from authproxy.storage.redis import keys as keyspace
@@ -86,7 +86,7 @@ class _StoredEnrolment(NamedTuple):
     name: str
     field: str
     sealed: bytes
-    owned: Owned
+    owned: OwnedEnrolment
 
     @property
     def enrolment(self) -> Enrolment:
@@ -170,7 +170,7 @@ class RedisEnrolments:
         first, *older = self._names(owner)
         elsewhere = sum(await self._connection.all([("HLEN", keyspace.enrolments(name)) for name in older]))
         field = keyspace.enrolment_name(enrolment.enrolment_id)
-        octets = challenge_records.owned_octets(Owned(owner, enrolment))
+        octets = challenge_records.owned_octets(OwnedEnrolment(owner, enrolment))
         sealed = self._sealed(octets, _bound_to(first, field))
         return bool(
             await self._connection.ask(

@@ -1,4 +1,4 @@
-"""Sessions that have ended are known for as long as they could come back, and others are told of them."""
+"""Ended sessions are remembered for as long as they could come back, and other instances are told of them."""
 
 from __future__ import annotations
 

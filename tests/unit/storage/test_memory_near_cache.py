@@ -1,5 +1,4 @@
-"""The in-process stores tell the near cache themselves, and make room; that is what the contract suites
-cannot see."""
+"""What the contract suites cannot see: the stores in memory update the near cache and remove what is over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of an outage is forgiven: properties that hold for every order of events."""
+"""How much of an outage does not count as idleness: properties that hold for every order of events."""
 
 from __future__ import annotations
 

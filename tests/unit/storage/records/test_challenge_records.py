@@ -11,7 +11,7 @@ from authproxy.challenges.challenge import Challenge
 from authproxy.challenges.enrolment import Enrolment
 from authproxy.identity.assurance import STEP_UP_METHODS, Level
 from authproxy.storage.records import challenges as records
-from authproxy.storage.records.challenges import Owned, RecoverySet
+from authproxy.storage.records.challenges import OwnedEnrolment, RecoverySet
 from tests.support.challenge_builders import ANAS, challenge_of, enrolment_of
 from tests.support.session_builders import NOW
 
@@ -72,17 +72,19 @@ def test_a_challenge_comes_back_as_it_was(challenge):
 
 @given(OWNERS, ENROLMENTS)
 def test_an_enrolment_comes_back_as_it_was_with_its_owner(owner, enrolment):
-    assert records.owned_in(records.owned_octets(Owned(owner, enrolment))) == Owned(owner, enrolment)
+    assert records.owned_in(records.owned_octets(OwnedEnrolment(owner, enrolment))) == OwnedEnrolment(
+        owner, enrolment
+    )
 
 
 @given(OWNERS, TEXT, st.none() | ENROLMENTS)
 def test_a_set_of_recovery_codes_comes_back_as_it_was(owner, set_id, listing):
-    kept = RecoverySet(owner, set_id, listing)
-    assert records.recovery_set_in(records.recovery_set_octets(kept)) == kept
+    recovery_set = RecoverySet(owner, set_id, listing)
+    assert records.recovery_set_in(records.recovery_set_octets(recovery_set)) == recovery_set
 
 
 def test_what_an_older_version_has_written_without_a_level_has_the_lowest():
-    older = without(records.owned_octets(Owned(ANAS, enrolment_of(level=Level.HIGH))), "level")
+    older = without(records.owned_octets(OwnedEnrolment(ANAS, enrolment_of(level=Level.HIGH))), "level")
     assert records.owned_in(older).enrolment.level is Level.LOW
     assert (
         records.challenge_in(without(records.challenge_octets(challenge_of(level=Level.HIGH)), "level")).level
@@ -101,9 +103,9 @@ def test_what_a_neighbouring_version_leaves_out_has_its_default_and_what_it_adds
     )
     assert records.challenge_in(octets) == challenge_of(held=None, destination="", again_at=None)
     octets = changed(
-        without(records.owned_octets(Owned(ANAS, enrolment_of())), "label", "device"), colour="red"
+        without(records.owned_octets(OwnedEnrolment(ANAS, enrolment_of())), "label", "device"), colour="red"
     )
-    assert records.owned_in(octets) == Owned(ANAS, enrolment_of(label=""))
+    assert records.owned_in(octets) == OwnedEnrolment(ANAS, enrolment_of(label=""))
 
 
 @pytest.mark.parametrize(
@@ -122,4 +124,7 @@ def test_a_challenge_that_does_not_say_what_it_is_for_is_none(name):
 
 def test_a_method_that_nobody_knows_is_unreadable():
     assert records.challenge_in(changed(records.challenge_octets(challenge_of()), method="pigeon")) is None
-    assert records.owned_in(changed(records.owned_octets(Owned(ANAS, enrolment_of())), method="sms")) is None
+    assert (
+        records.owned_in(changed(records.owned_octets(OwnedEnrolment(ANAS, enrolment_of())), method="sms"))
+        is None
+    )

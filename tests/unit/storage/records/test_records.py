@@ -28,7 +28,7 @@ OPTIONAL = st.none() | TEXT
 
 
 def every_field_of(record, **strategies):
-    """Fields that have a default are filled too: what the codec forgets must not slip through."""
+    """Fills fields that have a default too, so that a field that the codec forgets is noticed."""
     assert {field.name for field in dataclasses.fields(record)} == set(strategies)
     return st.builds(record, **strategies)
 

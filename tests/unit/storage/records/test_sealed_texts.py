@@ -23,7 +23,7 @@ SEALS = Seals(KeyRing((KEY,), random_bytes=secrets.token_bytes))
 ATTEMPT = attempt_of("b" * 43, secret="s" * 43)
 STEP_UP = replace(ATTEMPT, step_up_of="i" * 22, route="acq/orders POST", held="h" * 43, method="acnlb")
 SHOWING = Showing(attempt=STEP_UP, fingerprint="a1" * 32, shown_at=NOW + timedelta(minutes=1))
-PLACES = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=600).map(
+ADDRESSES = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=600).map(
     lambda rest: "/" + rest
 )
 
@@ -37,9 +37,9 @@ def test_a_showing_comes_back_as_it_was():
     assert SEALS.showing_in(SEALS.showing_sealed(SHOWING)) == SHOWING
 
 
-@given(PLACES)
-def test_every_usual_place_comes_back_as_it_was(place):
-    assert SEALS.attempt_in(SEALS.attempt_sealed(replace(ATTEMPT, return_to=place))).return_to == place
+@given(ADDRESSES)
+def test_every_usual_address_comes_back_as_it_was(address):
+    assert SEALS.attempt_in(SEALS.attempt_sealed(replace(ATTEMPT, return_to=address))).return_to == address
 
 
 def test_the_usual_state_is_short():
@@ -47,35 +47,35 @@ def test_the_usual_state_is_short():
 
 
 def report_of(letters):
-    """A place as reports have them, of so many characters."""
+    """An address as reports have them, with this many characters."""
     chosen = random.Random(7)
     fields = (f"filter%5B{number}%5D.merchant={chosen.randrange(10**7)}&" for number in range(letters))
     return ("/reports/transactions?" + "".join(fields))[:letters]
 
 
 def test_a_report_with_a_query_of_two_thousand_characters_comes_back_as_it_was():
-    place = report_of(2048)
-    state = SEALS.attempt_sealed(replace(STEP_UP, return_to=place))
+    address = report_of(2048)
+    state = SEALS.attempt_sealed(replace(STEP_UP, return_to=address))
     assert len(state) <= seals.LONGEST
-    assert SEALS.attempt_in(state).return_to == place
+    assert SEALS.attempt_in(state).return_to == address
 
 
 @pytest.mark.parametrize(
-    ("place", "comes_back"),
+    ("address", "comes_back"),
     [("/a/b?" + secrets.token_urlsafe(1530), "/a/b"), ("/" + secrets.token_urlsafe(1530), "/")],
 )
-def test_a_place_that_does_not_fit_loses_its_query_and_then_itself(place, comes_back):
-    state = SEALS.attempt_sealed(replace(STEP_UP, return_to=place))
+def test_an_address_that_does_not_fit_loses_its_query_and_then_itself(address, comes_back):
+    state = SEALS.attempt_sealed(replace(STEP_UP, return_to=address))
     assert len(state) <= seals.LONGEST
     assert SEALS.attempt_in(state) == replace(STEP_UP, return_to=comes_back)
 
 
 @pytest.mark.parametrize(
-    "place", [report_of(2048), "/a?" + secrets.token_urlsafe(300), "/a/b?" + secrets.token_urlsafe(1530)]
+    "address", [report_of(2048), "/a?" + secrets.token_urlsafe(300), "/a/b?" + secrets.token_urlsafe(1530)]
 )
-def test_whether_a_place_will_come_back_whole_is_known_before_the_sign_in(place):
-    begun = replace(STEP_UP, return_to=place, step_up_of=None, route="", held=None)
-    assert SEALS.keeps(place) == (SEALS.attempt_in(SEALS.attempt_sealed(begun)).return_to == place)
+def test_whether_an_address_will_come_back_whole_is_known_before_the_sign_in(address):
+    begun = replace(STEP_UP, return_to=address, step_up_of=None, route="", held=None)
+    assert SEALS.return_to_fits(address) == (SEALS.attempt_in(SEALS.attempt_sealed(begun)).return_to == address)
 
 
 def test_a_sealed_attempt_is_a_state_that_is_found_in_the_response():

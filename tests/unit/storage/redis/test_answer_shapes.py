@@ -1,4 +1,4 @@
-"""Which answers a command can have, and how a failure is put into words."""
+"""Which answers a command can have, and how a failure is described."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_refusal_fits_every_command():
 
 
 def refused(host):
-    """As redis-py raises it: what the system said stands behind its own words."""
+    """As redis-py raises it: the error of the system is the cause of its own error."""
     raised = RedisConnectionError("Error 111 connecting to somewhere")
     raised.__context__ = host
     return raised
