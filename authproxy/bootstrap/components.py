@@ -91,7 +91,7 @@ async def assemble(
     """Everything that it opens is closed by `resources`. Raises OSError or ValueError."""
     outputs = open_log_outputs(settings, clock, resources)
     audit = outputs.audit
-    # Before anything else is stores: a second gateway that was started by mistake fails here, and has not
+    # Before anything else is opened: a second gateway that was started by mistake fails here, and has not
     # touched anything.
     bound = {listener.address: listener for listener in bind(all_addresses(settings))}
     for listener in bound.values():

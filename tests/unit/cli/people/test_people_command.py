@@ -462,7 +462,7 @@ def test_sessions_are_listed_with_their_people_and_ended_by_what_is_listed(desk)
         in desk.run_plain("sessions", "list", "--portal", "nowhere", code=2).stderr
     )
     hashed = desk.run_plain("sessions", "list", "--hashes", "--json").stdout
-    assert not any(known in hashed for known in ("Ana", "Bor", "a-1", "b-1", '"bor"', "008"))
+    assert not any(known in hashed for known in ("Ana", "Bor", "a-1", "b-1", '"bor"', "*****008", "99990008"))
     [name] = {row["person"] for row in listed("--hashes", "--person", "bor")}
     assert desk.run_plain("sessions", "revoke", "--person", name).stdout == "1 ended\n"
     assert desk.events()[-1]["person"] == name
