@@ -134,7 +134,7 @@ def _refusal_at(
     if member is None:
         return f"{Reason.CERTIFICATE_UNKNOWN}: nobody in the register has it"
     refusal = not_admitted(member, demand)
-    return None if refusal is None else f"{refusal.reason}: {refusal.found}"
+    return None if refusal is None else f"{refusal.reason}: {refusal.detail}"
 
 
 def whether_accepted(settings: Settings, certificate: x509.Certificate) -> str:

@@ -35,9 +35,9 @@ class Stands:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """The account is withdrawn. `found` tells operators what the provider answered."""
+    """The account is withdrawn. `detail` tells operators what the provider answered."""
 
-    found: str
+    detail: str
 
 
 class AccountQuestions:
@@ -132,5 +132,5 @@ class AccountQuestions:
 def _object_in(answer: ProviderAnswer) -> dict[str, object]:
     try:
         return answer.json_object()
-    except AnswerInvalid as found:
-        raise cannot_ask(str(found)) from None
+    except AnswerInvalid as invalid:
+        raise cannot_ask(str(invalid)) from None

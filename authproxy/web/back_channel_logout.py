@@ -43,8 +43,8 @@ class BackChannelLogoutEndpoint:
             self._metrics.back_channel_logouts["unavailable",] += 1
             raise
         if isinstance(outcome, LogoutRefused):
-            self._audit.record(Event.PROVIDER_LOGOUT_REFUSED, detail=outcome.found)
-            return self._refused(outcome.found)
+            self._audit.record(Event.PROVIDER_LOGOUT_REFUSED, detail=outcome.detail)
+            return self._refused(outcome.detail)
         self._record(outcome)
         return web.Response()
 
@@ -65,8 +65,8 @@ class BackChannelLogoutEndpoint:
                 session_id=session.session_id,
             )
 
-    def _refused(self, found: str) -> web.Response:
+    def _refused(self, detail: str) -> web.Response:
         self._metrics.back_channel_logouts["refused",] += 1
         return web.json_response(
-            {"error": "invalid_request", "error_description": found}, status=400, dumps=json.dumps
+            {"error": "invalid_request", "error_description": detail}, status=400, dumps=json.dumps
         )

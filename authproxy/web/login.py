@@ -188,8 +188,8 @@ class LoginPages:
                 return self._answers.refused(request, outcome, route=outcome.route)
             case SignInRefused():
                 self._record_register(outcome)
-                self._record_refusal(outcome.reason, person=outcome.person, detail=outcome.found or None)
-                log_failure(outcome.reason, outcome.found)
+                self._record_refusal(outcome.reason, person=outcome.person, detail=outcome.detail or None)
+                log_failure(outcome.reason, outcome.detail)
                 return self._refusals.answer(
                     request, outcome.reason, return_to=return_to, about=_particulars(outcome)
                 )
@@ -217,7 +217,7 @@ class LoginPages:
         if answer.is_new_link:
             self._audit.record(Event.PERSON_LINKED, person=person, by="provider")
         if answer.is_alarm:
-            self._audit.record(Event.LINK_REFUSED, person=person, detail=answer.found)
+            self._audit.record(Event.LINK_REFUSED, person=person, detail=answer.detail)
 
     def _record_refusal(
         self, reason: Reason, *, person: Person | None = None, detail: str | None = None

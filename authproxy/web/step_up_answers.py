@@ -52,7 +52,7 @@ class StepUpAnswers:
         return self.refusal_page(request, outcome, route=route)
 
     def record(self, outcome: NotProved) -> None:
-        event, detail = Event.CHALLENGE_REFUSED, outcome.found or None
+        event, detail = Event.CHALLENGE_REFUSED, outcome.detail or None
         if outcome.reason is Reason.STEP_UP_BLOCKED:
             event, detail = (
                 Event.STEP_UP_BLOCKED,
@@ -74,7 +74,7 @@ class StepUpAnswers:
         if outcome.state is State.EXHAUSTED and outcome.reason is Reason.CODE_WRONG:
             self._audit.record(Event.CHALLENGE_EXHAUSTED, session=session, method=method)
         self._metrics.step_ups[outcome.method or "", outcome.reason] += 1
-        log_failure(outcome.reason, outcome.found)
+        log_failure(outcome.reason, outcome.detail)
 
     def refusal_page(
         self,
@@ -98,13 +98,13 @@ class StepUpAnswers:
         return self._refusals.answer(request, outcome.reason, return_to=return_to, about=about)
 
 
-def log_failure(reason: Reason, found: str) -> None:
+def log_failure(reason: Reason, detail: str) -> None:
     """Logs a failed sign-in or proof if operators should know of it: an outage, or a provider that refuses or
-    gives an answer that cannot be believed. `found` holds no secret."""
+    gives an answer that cannot be believed. `detail` holds no secret."""
     if PAGES[reason][1] == HTTPStatus.SERVICE_UNAVAILABLE:
-        logger("web").error("request.unanswerable", reason=reason.value, error=found)
+        logger("web").error("request.unanswerable", reason=reason.value, error=detail)
     elif reason in _OF_THE_PROVIDER:
-        logger("web").warning("provider.refused", reason=reason.value, error=found)
+        logger("web").warning("provider.refused", reason=reason.value, error=detail)
 
 
 def go_on(request: web.Request, return_to: str, held: str | None) -> web.Response:

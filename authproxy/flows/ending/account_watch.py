@@ -121,7 +121,7 @@ class AccountWatch:
         await self._sessions.revoke(session.session_id)
         await self._grants.take(secret)
         self.failure = None
-        return answer.found
+        return answer.detail
 
     def _note(self, failure: str) -> None:
         self.unknown += 1

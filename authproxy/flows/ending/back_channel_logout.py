@@ -30,9 +30,9 @@ class SessionsEnded:
 
 @dataclass(frozen=True, slots=True)
 class LogoutRefused:
-    """Nothing has ended. `found` says why; no text of the token is in it."""
+    """Nothing has ended. `detail` says why; no text of the token is in it."""
 
-    found: str
+    detail: str
 
 
 class BackChannelLogout:

@@ -42,11 +42,11 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotAdmitted:
-    """`found` is for operators and names nobody. `is_alarm`: the account states something that belongs to
+    """`detail` is for operators and names nobody. `is_alarm`: the account states something that belongs to
     somebody else. `member` is the person whom that concerns."""
 
     reason: Reason
-    found: str
+    detail: str
     is_alarm: bool = False
     is_new_link: bool = False
     level_needed: Level | None = None
@@ -57,11 +57,11 @@ def refusal(member: Member, *, portal_id: str, members: Members) -> NotAdmitted 
     """Why this person may not come in at the portal; None if they may. Blocked and not-a-member show the same
     page, so that a stolen certificate or password does not reveal which it is."""
     if member.is_blocked:
-        return NotAdmitted(reason=Reason.NOT_A_MEMBER, found="the person is blocked", member=member)
+        return NotAdmitted(reason=Reason.NOT_A_MEMBER, detail="the person is blocked", member=member)
     if members == "register" and not member.may_enter(portal_id):
         return NotAdmitted(
             reason=Reason.NOT_A_MEMBER,
-            found="the register does not name this portal for the person",
+            detail="the register does not name this portal for the person",
             member=member,
         )
     return None
@@ -132,7 +132,7 @@ class Membership:
             linked, namesake, *numbered = looked_up.people
             owner = next(iter(numbered), None)
             if looked_up.blocked:
-                return NotAdmitted(reason=Reason.NOT_A_MEMBER, found="the account is blocked")
+                return NotAdmitted(reason=Reason.NOT_A_MEMBER, detail="the account is blocked")
             if linked is not None:
                 return _alarm_of(linked.member, owner, person) or _admission(
                     linked.member, person, portal_id, members
@@ -169,13 +169,13 @@ def _stranger(person: Person, level: Level, members: Members) -> Admitted | NotA
     # Judged before anything that depends on the tax number: somebody who only claims a number must not learn
     # whether it is in the register.
     if level < _LINKED_FROM:
-        found = (
+        detail = (
             "the account is not linked to the register, and below level 20 none is: that would need an "
             "activation code"
         )
-        return NotAdmitted(reason=Reason.LEVEL_TOO_LOW, found=found, level_needed=_LINKED_FROM)
+        return NotAdmitted(reason=Reason.LEVEL_TOO_LOW, detail=detail, level_needed=_LINKED_FROM)
     return NotAdmitted(
-        reason=Reason.NOT_A_MEMBER, found="nobody in the register has this account or tax number"
+        reason=Reason.NOT_A_MEMBER, detail="nobody in the register has this account or tax number"
     )
 
 
@@ -193,8 +193,8 @@ def _alarm_of(linked: Member, owner: StoredMember | None, person: Person) -> Not
     return None
 
 
-def _alarm(found: str, member: Member) -> NotAdmitted:
-    return NotAdmitted(reason=Reason.NOT_A_MEMBER, found=found, is_alarm=True, member=member)
+def _alarm(detail: str, member: Member) -> NotAdmitted:
+    return NotAdmitted(reason=Reason.NOT_A_MEMBER, detail=detail, is_alarm=True, member=member)
 
 
 def _contradicts(member: Member, fingerprint: str, issuer_serial: tuple[str, int]) -> bool:

@@ -74,14 +74,14 @@ class AlreadySignedIn:
 
 @dataclass(frozen=True, slots=True)
 class SignInRefused:
-    """Nobody was signed in. `found` is for operators and holds no secret. `provider_error` is the provider's
+    """Nobody was signed in. `detail` is for operators and holds no secret. `provider_error` is the provider's
     error code, if it is a registered one. `person` is known where the protocol had succeeded. The levels are
     there where one is below the other."""
 
     reason: Reason
     return_to: str
     missing: tuple[str, ...] = ()
-    found: str = ""
+    detail: str = ""
     provider_error: str | None = None
     person: Person | None = field(default=None, repr=False)
     level: Level | None = None
@@ -233,7 +233,7 @@ class SignIns:
         if is_too_old:
             return attempt_failed(attempt, Reason.ATTEMPT_TOO_OLD)
         if failure is not None:
-            return attempt_failed(attempt, failure.reason, found=str(failure))
+            return attempt_failed(attempt, failure.reason, detail=str(failure))
         return None if is_first else attempt_failed(attempt, Reason.ATTEMPT_USED)
 
     async def _or_signed_in(
@@ -303,8 +303,8 @@ class SignIns:
             return  # only the count is lost by which a loop of sign-ins is found
 
 
-def attempt_failed(attempt: Attempt, reason: Reason, *, found: str = "") -> SignInRefused | NotProved:
+def attempt_failed(attempt: Attempt, reason: Reason, *, detail: str = "") -> SignInRefused | NotProved:
     """The outcome of an attempt that was given up before anybody looked at what it has brought."""
     if attempt.step_up_of is None:
-        return SignInRefused(reason, attempt.return_to, found=found)
-    return not_proved(attempt, reason, found=found)
+        return SignInRefused(reason, attempt.return_to, detail=detail)
+    return not_proved(attempt, reason, detail=detail)

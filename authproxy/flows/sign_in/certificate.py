@@ -188,7 +188,7 @@ class CertificateSignIn:
         try:
             shown = await self._shown(showing, visit.now)
         except CannotAsk as failure:
-            return attempt_failed(attempt, failure.reason, found=str(failure))
+            return attempt_failed(attempt, failure.reason, detail=str(failure))
         if shown is None:
             return attempt_failed(attempt, Reason.ATTEMPT_TOO_OLD)
         outcome: SignInOutcome
@@ -216,7 +216,7 @@ class CertificateSignIn:
                 await self._sign_ins.end_previous(visit)
                 return replace(outcome, return_to=attempt.return_to)
         except CannotAsk as failure:
-            return SignInRefused(failure.reason, attempt.return_to, found=str(failure))
+            return SignInRefused(failure.reason, attempt.return_to, detail=str(failure))
         return outcome
 
     async def _enter(
@@ -243,18 +243,18 @@ class CertificateSignIn:
     async def _ask_register(self, shown: ShownCertificate, demand: SignInDemand) -> Member | SignInRefused:
         """The person of the certificate, if they may come in at the portal."""
         if self._rules.level < demand.level:
-            return SignInRefused(Reason.METHOD_NOT_ALLOWED_HERE, "/", found=LESS_THAN_DEMANDED)
+            return SignInRefused(Reason.METHOD_NOT_ALLOWED_HERE, "/", detail=LESS_THAN_DEMANDED)
         member = await self._membership.by_certificate(
             shown.fingerprint, (shown.issuer, shown.serial), tax_number=shown.tax_number
         )
         if member is None:
-            return SignInRefused(Reason.CERTIFICATE_UNKNOWN, "/", found=f"certificate {shown.fingerprint}")
+            return SignInRefused(Reason.CERTIFICATE_UNKNOWN, "/", detail=f"certificate {shown.fingerprint}")
         refused = not_admitted(member, demand)
         if refused is not None:
             return SignInRefused(
                 refused.reason,
                 "/",
-                found=refused.found,
+                detail=refused.detail,
                 person=member.person(self._rules.issuer),
                 by_register=refused,
             )
@@ -303,8 +303,8 @@ def _incomplete(member: Member, demand: SignInDemand) -> NotAdmitted | None:
     ]
     if not missing:
         return None
-    found = f"the register lacks what the portal requires: {', '.join(missing)}"
-    return NotAdmitted(reason=Reason.NOT_A_MEMBER, found=found, member=member)
+    detail = f"the register lacks what the portal requires: {', '.join(missing)}"
+    return NotAdmitted(reason=Reason.NOT_A_MEMBER, detail=detail, member=member)
 
 
 def _in_register(member: Member, claim: Claim) -> str | None:

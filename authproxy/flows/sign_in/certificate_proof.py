@@ -55,7 +55,9 @@ class CertificateProof:
         try:
             refused = await self._refusal(session.person, shown, demand)
             if refused is not None:
-                return not_proved(attempt, refused, found=f"certificate {shown.fingerprint}", session=session)
+                return not_proved(
+                    attempt, refused, detail=f"certificate {shown.fingerprint}", session=session
+                )
             # Before the session rests on it: from then on the certificate can be asked about.
             await self._certificates.keep_watched(shown, demand.absolute_lifetime)
             now = self._clock()
@@ -63,7 +65,7 @@ class CertificateProof:
                 attempt, visit, session, self._event(attempt, shown, now), now=now
             )
         except CannotAsk as failure:
-            return not_proved(attempt, failure.reason, found=str(failure), session=session)
+            return not_proved(attempt, failure.reason, detail=str(failure), session=session)
 
     async def _refusal(self, person: Person, shown: ShownCertificate, demand: SignInDemand) -> Reason | None:
         """Why this certificate proves nothing for this person; None if it does."""

@@ -104,7 +104,7 @@ class OpenIdSignIn:
         try:
             return await self._redeem(attempt, visit, parameters)
         except CannotAsk as failure:
-            return SignInRefused(failure.reason, attempt.return_to, found=str(failure))
+            return SignInRefused(failure.reason, attempt.return_to, detail=str(failure))
 
     async def looping(self, browser: str | None, *, now: datetime) -> bool:
         """Whether this browser has signed in so often within a minute that it must be going round in circles.
@@ -124,11 +124,11 @@ class OpenIdSignIn:
             )
         except ClaimsRefused as refusal:
             outcome = SignInRefused(
-                refusal.reason, attempt.return_to, found=str(refusal), person=refusal.person
+                refusal.reason, attempt.return_to, detail=str(refusal), person=refusal.person
             )
         except AuthorizationRefused as refusal:
             return SignInRefused(
-                refusal.reason, attempt.return_to, found=str(refusal), provider_error=refusal.error
+                refusal.reason, attempt.return_to, detail=str(refusal), provider_error=refusal.error
             )
         if outcome is None:
             outcome = await self._enter(attempt, visit, identity, authenticated)
@@ -165,7 +165,7 @@ class OpenIdSignIn:
             return SignInRefused(
                 answer.reason,
                 attempt.return_to,
-                found=answer.found,
+                detail=answer.detail,
                 person=identity.person,
                 level=None if answer.level_needed is None else identity.level,
                 level_needed=answer.level_needed,
@@ -213,6 +213,6 @@ def _refused_by_portal(
         )
     if unconfirmed is not None:
         return SignInRefused(
-            Reason.ESSENTIAL_CLAIM_MISSING, return_to, found=unconfirmed, person=identity.person
+            Reason.ESSENTIAL_CLAIM_MISSING, return_to, detail=unconfirmed, person=identity.person
         )
     return None

@@ -65,12 +65,12 @@ class OpenIdProof:
         try:
             return await self._redeem(attempt, visit, parameters, session)
         except AuthenticationTooOld as refusal:
-            return not_proved(attempt, Reason.PROOF_TOO_OLD, found=str(refusal), session=session)
+            return not_proved(attempt, Reason.PROOF_TOO_OLD, detail=str(refusal), session=session)
         except AuthorizationRefused as refusal:
-            refused = not_proved(attempt, refusal.reason, found=str(refusal), session=session)
+            refused = not_proved(attempt, refusal.reason, detail=str(refusal), session=session)
             return replace(refused, provider_error=refusal.error)
         except CannotAsk as refusal:
-            return not_proved(attempt, refusal.reason, found=str(refusal), session=session)
+            return not_proved(attempt, refusal.reason, detail=str(refusal), session=session)
 
     async def _redeem(
         self, attempt: Attempt, visit: Visit, parameters: Sequence[tuple[str, str]], session: Session
@@ -78,20 +78,20 @@ class OpenIdProof:
         authenticated = await self._round_trip.authenticated(attempt, parameters)
         if not await self._is_their_account(session, authenticated):
             return not_proved(
-                attempt, Reason.STEP_UP_BY_ANOTHER, found="another account has signed in", session=session
+                attempt, Reason.STEP_UP_BY_ANOTHER, detail="another account has signed in", session=session
             )
         too_old = self._why_too_old(authenticated.claims.auth_time, attempt, session)
         if too_old is not None:
-            return not_proved(attempt, Reason.PROOF_TOO_OLD, found=too_old, session=session)
+            return not_proved(attempt, Reason.PROOF_TOO_OLD, detail=too_old, session=session)
         identity = self._round_trip.identity(authenticated, required=())
         demand = self._demands[attempt.portal]
         needed = demand.route_levels.get(attempt.route, demand.level)
         if identity.level < needed:
-            found = f"the account has level {int(identity.level)} now, and {int(needed)} is needed"
-            return not_proved(attempt, Reason.LEVEL_TOO_LOW, found=found, session=session)
+            detail = f"the account has level {int(identity.level)} now, and {int(needed)} is needed"
+            return not_proved(attempt, Reason.LEVEL_TOO_LOW, detail=detail, session=session)
         unconfirmed = self._round_trip.unconfirmed(attempt, authenticated)
         if unconfirmed is not None:
-            return not_proved(attempt, Reason.ESSENTIAL_CLAIM_MISSING, found=unconfirmed, session=session)
+            return not_proved(attempt, Reason.ESSENTIAL_CLAIM_MISSING, detail=unconfirmed, session=session)
         return await self._step_up(attempt, visit, session, authenticated, identity)
 
     async def _is_their_account(self, session: Session, authenticated: Authenticated) -> bool:
@@ -138,9 +138,9 @@ class OpenIdProof:
         now = self._clock()
         event = replace(self._round_trip.event(identity, now=now), asked_for=asked_for(attempt.route))
         if not event.is_step_up:
-            found = (
+            detail = (
                 "the ID token states none of the `amr` and `acr` that make a sign-in a fresh proof "
                 "(`rekono.step_up_by`)"
             )
-            return not_proved(attempt, Reason.PROOF_TOO_WEAK, found=found, session=session)
+            return not_proved(attempt, Reason.PROOF_TOO_WEAK, detail=detail, session=session)
         return await self._proofs.step_up(attempt, visit, renewed, event, now=now)

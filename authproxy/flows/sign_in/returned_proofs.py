@@ -32,7 +32,7 @@ class ReturnedProofs:
             return not_proved(
                 attempt,
                 Reason.SESSION_ENDED,
-                found="the browser has no session, or another one than it began with",
+                detail="the browser has no session, or another one than it began with",
             )
         return session
 
@@ -46,6 +46,6 @@ class ReturnedProofs:
                 visit.ticket_text, session, event, now=now, binding=attempt.binding
             )
         if added is None:
-            return not_proved(attempt, Reason.SESSION_ENDED, found="the session has ended during the proof")
+            return not_proved(attempt, Reason.SESSION_ENDED, detail="the session has ended during the proof")
         ticket_text, stronger = added
         return SteppedUp(ticket_text, stronger, PROVES[attempt.method], attempt.return_to, attempt.held)

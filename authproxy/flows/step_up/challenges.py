@@ -346,7 +346,7 @@ class StepUpChallenges:
         except CannotAsk as failure:
             if failure.reason is not Reason.SENDER_UNAVAILABLE:
                 raise
-            return _not_proved(visit, failure.reason, session, method=method.name, found=str(failure))
+            return _not_proved(visit, failure.reason, session, method=method.name, detail=str(failure))
         challenge = Challenge(
             challenge_id=challenge_id,
             method=method.name,
@@ -516,7 +516,7 @@ def _not_proved(
     standing: Standing | None = None,
     method: StepUpMethod | None = None,
     until: datetime | None = None,
-    found: str = "",
+    detail: str = "",
 ) -> NotProved:
     challenge = None if standing is None else standing.challenge
     return NotProved(
@@ -528,5 +528,5 @@ def _not_proved(
         method=method if challenge is None else challenge.method,
         state=None if standing is None else standing.state_at(visit.now),
         until=until,
-        found=found,
+        detail=detail,
     )

@@ -109,7 +109,7 @@ def with_proof(
 
 
 def not_proved(
-    attempt: Attempt, reason: Reason, *, found: str = "", session: Session | None = None
+    attempt: Attempt, reason: Reason, *, detail: str = "", session: Session | None = None
 ) -> NotProved:
     """The outcome of an attempt that should have brought a proof and did not. It leads back to where the
     person wanted to go."""
@@ -119,6 +119,6 @@ def not_proved(
         held=attempt.held,
         session=session,
         method=PROVES[attempt.method],
-        found=found,
+        detail=detail,
         route=attempt.route,
     )

@@ -87,7 +87,7 @@ class NotProved:
     standing: Standing | None = None
     state: State | None = None
     until: datetime | None = None
-    found: str = ""
+    detail: str = ""
     provider_error: str | None = None
     """The provider's error code, if it sent a registered one."""
     route: str | None = None

@@ -158,9 +158,9 @@ class _CertificatePage:
         answer.force_close()
         return answer
 
-    def _record_refused(self, reason: Reason, found: str, hop: Hop, presented: Presented | None) -> None:
+    def _record_refused(self, reason: Reason, detail: str, hop: Hop, presented: Presented | None) -> None:
         name = None if presented is None else hashlib.sha256(presented.leaf).hexdigest()
-        detail = " ".join(filter(None, (name and f"certificate {name}:", found)))
+        detail = " ".join(filter(None, (name and f"certificate {name}:", detail)))
         self._services.audit.record(
             Event.CERTIFICATE_REFUSED, reason=reason, method=_method(hop), detail=detail
         )

@@ -236,7 +236,7 @@ async def test_a_replayed_callback_of_somebody_signed_in_goes_on_silently(house)
     ],
 )
 async def test_a_refused_sign_in_is_explained_and_leads_back_to_the_same_place(house, reason, status, says):
-    house.flows.outcome = SignInRefused(reason, "/orders", found="nothing secret")
+    house.flows.outcome = SignInRefused(reason, "/orders", detail="nothing secret")
 
     async with house.asked("GET", CALLBACK, cookies=FLOW_COOKIE) as answer:
         text = await answer.text()
@@ -389,7 +389,7 @@ AGAIN = NotProved(
     session=SESSION,
     method="rekono",
     route="acq/orders POST",
-    found="nothing secret",
+    detail="nothing secret",
 )
 
 
@@ -411,7 +411,7 @@ async def test_a_proof_that_comes_back_brings_a_new_ticket_and_leads_on(house, h
 
 
 async def test_whoever_has_signed_in_at_the_provider_too_long_ago_is_asked_there_again(house):
-    house.flows.outcome = SignInRefused(Reason.PROOF_TOO_OLD, "/orders", found="longer ago than max_age")
+    house.flows.outcome = SignInRefused(Reason.PROOF_TOO_OLD, "/orders", detail="longer ago than max_age")
 
     async with house.asked("GET", CALLBACK, cookies=FLOW_COOKIE) as answer:
         text = await answer.text()

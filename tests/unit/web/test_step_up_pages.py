@@ -328,7 +328,7 @@ async def test_no_other_page_asks_for_a_proof_or_answers(house, headers):
 
 async def test_a_sender_that_is_away_leads_to_another_way_and_is_logged(house):
     house.step_ups.begin_fails = NotProved(
-        reason=Reason.SENDER_UNAVAILABLE, return_to="/pay", method="sms", found="no gateway answers"
+        reason=Reason.SENDER_UNAVAILABLE, return_to="/pay", method="sms", detail="no gateway answers"
     )
     with log_lines() as log:
         status, _location, text, headers = await sent(house, f"method=sms&{PLACE}")

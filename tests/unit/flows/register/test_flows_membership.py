@@ -67,7 +67,7 @@ async def test_below_level_20_no_account_is_linked_and_nobody_learns_who_is_in_t
     )
     assert known == unknown
     assert (known.reason, known.level_needed, known.is_alarm) == (Reason.LEVEL_TOO_LOW, Level.MEDIUM, False)
-    assert "activation code" in known.found
+    assert "activation code" in known.detail
     assert (await house.member("ana")).accounts == ()
 
 
@@ -202,7 +202,7 @@ def test_why_somebody_may_not_come_in_names_nobody():
     assert (told.reason, refusal(ANA, portal_id="bips", members="anyone")) == (Reason.NOT_A_MEMBER, None)
     assert told.member == ANA
     assert refusal(ANA, portal_id="acq", members="register") is None
-    assert refusal(ANA.blocked(NOW, "x"), portal_id="acq", members="anyone").found == "the person is blocked"
+    assert refusal(ANA.blocked(NOW, "x"), portal_id="acq", members="anyone").detail == "the person is blocked"
     assert "Novak" not in repr(told)
 
 
@@ -252,7 +252,7 @@ async def test_a_blocked_account_comes_in_nowhere_whatever_it_states(house):
     assert await house.store.block_account(blocked, revision=1)
     for number, members in ((None, "anyone"), ("99990008", "anyone"), ("99990008", "register")):
         told = await house.sign_in("rekono-thief", number, members=members)
-        assert (told.reason, told.found, told.is_alarm) == (
+        assert (told.reason, told.detail, told.is_alarm) == (
             Reason.NOT_A_MEMBER,
             "the account is blocked",
             False,

@@ -168,7 +168,7 @@ async def test_of_a_person_in_the_register_no_other_certificate_is_a_proof(house
         HELD,
         "acq",
     )
-    assert outcome.found == f"certificate {SHOWN.fingerprint}"
+    assert outcome.detail == f"certificate {SHOWN.fingerprint}"
     assert (await house.sessions.load(house.ticket, now=LATER)).session == house.session
     assert await house.certificates.watched(SHOWN.fingerprint) == ()
 
@@ -211,7 +211,7 @@ async def test_without_the_session_that_began_it_nothing_is_proved(house):
 async def test_a_certificate_that_could_not_be_asked_about_later_proves_nothing_now(house):
     house.kept.is_away = True
     outcome = await house.proves(members=[replace(ANA, certificates=NAMED)], member=ANA.member_id)
-    assert (outcome.reason, outcome.found, outcome.session) == (
+    assert (outcome.reason, outcome.detail, outcome.session) == (
         Reason.STORE_UNAVAILABLE,
         "away",
         house.session,

@@ -215,7 +215,7 @@ async def test_what_the_protocol_refuses_signs_nobody_in_and_uses_the_attempt_up
     state = await house.begin()
     house.provider.failure = TokenRefused("the nonce is another one")
     outcome = await house.complete(state)
-    assert (outcome.reason, outcome.return_to, outcome.found) == (
+    assert (outcome.reason, outcome.return_to, outcome.detail) == (
         Reason.PROVIDER_ANSWER_INVALID,
         "/izpis?a=1",
         "the nonce is another one",
@@ -232,7 +232,7 @@ async def test_operators_learn_which_error_the_provider_has_stated(house):
     assert await house.complete(state) == SignInRefused(
         Reason.CONSENT_REFUSED,
         "/izpis?a=1",
-        found="authorization response: access_denied",
+        detail="authorization response: access_denied",
         provider_error="access_denied",
     )
 
@@ -270,14 +270,14 @@ async def test_a_provider_that_cannot_be_asked_at_the_end_is_an_outage_that_keep
     state = await house.begin()
     house.provider.failure = CannotAsk(Reason.PROVIDER_UNAVAILABLE, "away")
     assert await house.complete(state) == SignInRefused(
-        Reason.PROVIDER_UNAVAILABLE, "/izpis?a=1", found="away"
+        Reason.PROVIDER_UNAVAILABLE, "/izpis?a=1", detail="away"
     )
 
 
 async def test_a_store_that_cannot_be_asked_for_the_attempt_is_an_outage_that_keeps_the_way_back(house):
     state = await house.begin()
     house.attempts.cannot_take = True
-    assert await house.complete(state) == SignInRefused(Reason.STORE_UNAVAILABLE, "/izpis?a=1", found="away")
+    assert await house.complete(state) == SignInRefused(Reason.STORE_UNAVAILABLE, "/izpis?a=1", detail="away")
     assert (
         len(house.provider.asked) == 1
     )  # begun: the code was not redeemed, and the attempt is as good as before
@@ -320,7 +320,7 @@ async def test_what_is_essential_for_the_place_must_have_come_back(house, acr, r
     assert getattr(outcome, "reason", None) is reason
     if reason is not None:
         assert (
-            outcome.found
+            outcome.detail
             == "the essential claim `acr` is not in the ID token with a value that was asked for"
         )
         assert outcome.person.subject == "ana"
@@ -366,7 +366,7 @@ async def test_whoever_may_not_come_in_any_more_leaves_no_session_behind(house, 
     house.provider.userinfo |= change
     refused = await house.complete(await house.begin(), ticket=before.ticket_text)
     assert (refused.reason, refused.person.subject) == (reason, "ana")
-    assert refused.missing or refused.found
+    assert refused.missing or refused.detail
     assert await house.sessions.load(parse(before.ticket_text), now=NOW) is None
     house.provider.userinfo |= USERINFO
     assert isinstance(await house.complete(await house.begin(), ticket=before.ticket_text), SignedIn)
@@ -470,7 +470,7 @@ async def test_whom_the_register_refuses_leaves_no_session_behind(house):
     before = await house.complete(await house.begin())
     await house.people.take_over([entered(blocked_at=NOW)], revision=0, departures=())
     refused = await house.complete(await house.begin(), ticket=before.ticket_text)
-    assert (refused.reason, refused.found, refused.person.subject) == (
+    assert (refused.reason, refused.detail, refused.person.subject) == (
         Reason.NOT_A_MEMBER,
         "the person is blocked",
         "ana",
@@ -515,7 +515,7 @@ async def test_a_sign_in_during_which_the_person_has_become_another_one_begins_a
 
     house.sessions.meanwhile = enter
     refused = await house.complete(await house.begin())
-    assert (refused.reason, refused.found) == (
+    assert (refused.reason, refused.detail) == (
         Reason.STORE_UNAVAILABLE,
         "the register of people was changed during the sign-in",
     )

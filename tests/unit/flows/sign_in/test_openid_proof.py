@@ -129,7 +129,7 @@ async def test_what_proves_nothing_is_told_to_operators_with_the_session_that_it
         setattr(house.provider, name, value)
     outcome = await steps_up(house, route="acq/orders POST")
     assert (outcome.reason, outcome.session) == (reason, house.before.session)
-    assert found in outcome.found
+    assert found in outcome.detail
 
 
 @pytest.mark.parametrize("binding", [None, "the request"], ids=["for the session", "for one request"])
@@ -142,7 +142,7 @@ async def test_one_authentication_at_the_provider_makes_one_proof_though_a_promp
     house.time += timedelta(seconds=20)
     again = await steps_up(house, binding=binding and "another request")
     assert (again.reason, again.session) == (Reason.PROOF_TOO_OLD, outcome.session)
-    assert "has not authenticated anew" in again.found
+    assert "has not authenticated anew" in again.detail
     house.provider.auth_time, house.provider.id_token = house.time, id_token(house.time)
     assert isinstance(await steps_up(house), SteppedUp)
 
@@ -270,7 +270,7 @@ async def test_a_sign_in_that_is_no_proof_by_the_settings_changes_nothing(house)
     weak.before = await weak.complete(await weak.begin())
     outcome = await steps_up(weak)
     assert (outcome.reason, outcome.session) == (Reason.PROOF_TOO_WEAK, weak.before.session)
-    assert "rekono.step_up_by" in outcome.found
+    assert "rekono.step_up_by" in outcome.detail
     assert await has_session(weak, weak.before.ticket_text)
 
 
@@ -287,7 +287,7 @@ async def test_what_the_id_token_itself_tells_of_an_old_authentication_is_told_a
     )
     outcome = await returns(house, state)
     assert (outcome.reason, outcome.session) == (Reason.PROOF_TOO_OLD, house.before.session)
-    assert outcome.found == "ID token: auth_time is missing, though max_age was asked for"
+    assert outcome.detail == "ID token: auth_time is missing, though max_age was asked for"
 
 
 async def test_a_time_ahead_of_our_clock_makes_no_proof_fresher_than_now(house):
@@ -329,7 +329,7 @@ async def test_a_proof_without_what_is_essential_for_the_route_proves_nothing(ho
             "acq/orders POST",
             house.before.session,
         )
-        assert "the essential claim `acr`" in outcome.found
+        assert "the essential claim `acr`" in outcome.detail
         assert await has_session(house, house.before.ticket_text)
 
 
@@ -357,7 +357,7 @@ async def test_whoever_does_not_go_through_with_it_stays_signed_in_and_knows_the
     outcome = await returns(house, state)
     assert (
         outcome.reason,
-        outcome.found,
+        outcome.detail,
         outcome.return_to,
         outcome.route,
         outcome.held,
@@ -422,7 +422,7 @@ async def test_a_store_that_cannot_be_asked_for_the_attempt_adds_no_proof_and_ke
     state = await house.begin_step_up(house.before.session, held=HELD)
     house.attempts.cannot_take = True
     outcome = await returns(house, state)
-    assert (outcome.reason, outcome.found, outcome.held, outcome.return_to) == (
+    assert (outcome.reason, outcome.detail, outcome.held, outcome.return_to) == (
         Reason.STORE_UNAVAILABLE,
         "away",
         HELD,

@@ -288,7 +288,7 @@ async def test_a_certificate_finds_the_person_to_whom_its_tax_number_belongs_whe
 
 async def test_a_certificate_of_nobody_is_kept_for_the_operator_under_the_code_of_its_page(house):
     outcome = await house.signs_in()
-    assert (outcome.reason, outcome.found, outcome.return_to) == (
+    assert (outcome.reason, outcome.detail, outcome.return_to) == (
         Reason.CERTIFICATE_UNKNOWN,
         f"certificate {LEAF.fingerprint}",
         "/izpis",
@@ -315,7 +315,7 @@ async def test_whom_the_register_refuses_leaves_no_session_behind_and_no_certifi
         "/izpis",
         ANA.member_id,
     )
-    assert outcome.found == outcome.by_register.found != ""
+    assert outcome.detail == outcome.by_register.detail != ""
     assert await house.sessions_open() == []
     assert await house.certificates.refused("r-1") is None
 
@@ -332,7 +332,7 @@ async def test_a_certificate_does_for_no_portal_that_demands_more_than_it_is_tru
 async def test_what_is_required_and_the_register_lacks_is_named_to_operators(house):
     demand = replace(house.demand, required_claims=("tax_number", "name", "email", "birthdate", "address"))
     lacking = not_admitted(replace(HERS, tax_number=None, email=None), demand)
-    assert (lacking.reason, lacking.found) == (
+    assert (lacking.reason, lacking.detail) == (
         Reason.NOT_A_MEMBER,
         "the register lacks what the portal requires: tax_number, email",
     )
@@ -357,7 +357,7 @@ async def test_a_store_that_cannot_be_asked_signs_nobody_in_and_keeps_the_way_ba
     way_back = await house.shown()
     house.kept.away_for = (away,)
     outcome = await house.signs_in(way_back=way_back)
-    assert outcome == SignInRefused(Reason.STORE_UNAVAILABLE, "/izpis", found="away")
+    assert outcome == SignInRefused(Reason.STORE_UNAVAILABLE, "/izpis", detail="away")
     assert await house.sessions_open() == []
 
 

@@ -166,7 +166,7 @@ def test_an_attempt_without_a_proof_keeps_the_way_back(method, named):
     attempt = attempt_of(
         "b", method=method, step_up_of=SessionId("s"), route="acq/orders POST", held="h" * 43
     )
-    ended = not_proved(attempt, Reason.CONSENT_REFUSED, found="access_denied")
+    ended = not_proved(attempt, Reason.CONSENT_REFUSED, detail="access_denied")
     assert (
         ended.reason,
         ended.return_to,
@@ -174,7 +174,7 @@ def test_an_attempt_without_a_proof_keeps_the_way_back(method, named):
         ended.held,
         ended.method,
         ended.session,
-        ended.found,
+        ended.detail,
     ) == (
         Reason.CONSENT_REFUSED,
         attempt.return_to,

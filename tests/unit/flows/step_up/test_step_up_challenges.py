@@ -489,7 +489,7 @@ async def test_a_sixth_message_within_an_hour_is_refused(house):
 async def test_a_sender_that_is_down_leaves_no_challenge_and_says_so(house):
     house.outbox.is_down = True
     outcome = await house.step_ups().begin(house.visit(), "sms")
-    assert (reason(outcome), outcome.found, outcome.session) == (
+    assert (reason(outcome), outcome.detail, outcome.session) == (
         Reason.SENDER_UNAVAILABLE,
         "no gateway takes messages",
         house.session,
