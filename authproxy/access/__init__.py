@@ -1,2 +1,2 @@
-"""PURE: what a request asks for, what a portal demands, and the decision. Knows no HTTP connection, no store
-and no clock."""
+"""PURE: what a request asks for, what a portal demands, and the decision. Nothing here knows a connection, a
+store or a clock."""

@@ -40,7 +40,7 @@ class Reason(StrEnum):
     SUBREQUEST_UNREADABLE = "subrequest_unreadable"
     FOREIGN_ORIGIN = "foreign_origin"
 
-    # ends of a sign-in that signed nobody in
+    # a failed sign-in
     ATTEMPT_UNKNOWN = "attempt_unknown"
     ATTEMPT_USED = "attempt_used"
     ATTEMPT_TOO_OLD = "attempt_too_old"
@@ -62,7 +62,7 @@ class Reason(StrEnum):
     CERTIFICATE_SUNSET = "certificate_sunset"
     CERTIFICATE_UNKNOWN = "certificate_unknown"
 
-    # ends of a step-up that proved nothing
+    # a failed step-up
     CODE_WRONG = "code_wrong"
     CHALLENGE_OVER = "challenge_over"
     PUSH_REFUSED = "push_refused"
@@ -75,7 +75,7 @@ class Reason(StrEnum):
     HELD_REQUEST_GONE = "held_request_gone"
     REQUEST_CANNOT_BE_BOUND = "request_cannot_be_bound"
 
-    # 503: somebody who must be asked cannot be asked
+    # 503: a service that must be asked cannot be asked
     STORE_UNAVAILABLE = "store_unavailable"
     PROVIDER_UNAVAILABLE = "provider_unavailable"
     SIGNER_UNAVAILABLE = "signer_unavailable"
@@ -83,7 +83,7 @@ class Reason(StrEnum):
     SENDER_UNAVAILABLE = "sender_unavailable"
     AUDIT_UNAVAILABLE = "audit_unavailable"
 
-    # 400 and its kin: the request itself
+    # 4xx: the request itself
     REQUEST_UNREADABLE = "request_unreadable"
     TARGET_AMBIGUOUS = "target_ambiguous"
     METHOD_UNSUPPORTED = "method_unsupported"
@@ -94,7 +94,7 @@ class Reason(StrEnum):
     REQUEST_TIMEOUT = "request_timeout"
     TOO_MANY_REQUESTS = "too_many_requests"
 
-    # 503: there is no room for this request beside others of the same address or session
+    # 503: too many requests of the same address or session are under way
     TOO_MANY_CONNECTIONS = "too_many_connections"
 
     # 502/504: the portal
@@ -102,7 +102,7 @@ class Reason(StrEnum):
     PORTAL_ANSWER_INVALID = "portal_answer_invalid"
     PORTAL_TIMEOUT = "portal_timeout"
 
-    # 508: the request comes back to us
+    # 508: the request has come back to the gateway
     LOOP_DETECTED = "loop_detected"
 
     # 500

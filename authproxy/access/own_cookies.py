@@ -48,7 +48,7 @@ def ticket_in(cookies: bytes) -> str | None:
 
 
 def values_in(cookies: bytes, prefix: bytes) -> list[str]:
-    """The values of all cookies of a name. `prefix` is the name with its `=`."""
+    """The values of all cookies with that name. `prefix` is the name with its `=`."""
     pairs = [pair.strip(b" \t") for pair in cookies.split(b";")]
     return [_text(pair[len(prefix) :]) for pair in pairs if pair.startswith(prefix)]
 

@@ -93,7 +93,7 @@ class Route:
     """HTTP methods that the route covers; empty for all."""
     requirement: Requirement
     strict: bool = False
-    """Ask the store on every request: the near cache is never used here."""
+    """Whether every request asks the store instead of the near cache."""
     provider_demand: ProviderDemand = NOTHING
     """What the provider must confirm for sign-ins and proofs that lead here."""
 
@@ -124,7 +124,7 @@ class Portal:
     accepts_encoded_slash: bool = False
     accepts_encoded_percent: bool = False
     binds_assertion: bool = False
-    """Mint an assertion for every request, bound to its method and URL (`htm`, `htu`)."""
+    """Whether every request gets an assertion of its own, bound to its method and URL (`htm`, `htu`)."""
 
     def route(self, path: str, method: str) -> Route | None:
         """The first route that covers the path; None if none does, which denies the request."""

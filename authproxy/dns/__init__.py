@@ -1,1 +1,1 @@
-"""Names of other machines: which addresses they have, and connecting to one of them."""
+"""Resolves the names of other machines, and connects to them."""

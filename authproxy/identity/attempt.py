@@ -36,7 +36,7 @@ class Attempt:
     method: SignInMethod = "rekono"
     """The callback that may complete this attempt; another method's callback is refused."""
     step_up_of: SessionId | None = None
-    """The session that is to gain a proof."""
+    """For a step-up: the session that will get the proof."""
     route: str = ""
     """For a step-up: the name of the route that demands the proof."""
     held: str | None = field(default=None, repr=False)

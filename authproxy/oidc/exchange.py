@@ -38,7 +38,7 @@ class ProviderQuestion:
     form: Mapping[str, str] | None = field(default=None, repr=False)
     """Sent by POST. Without a form the request is a GET."""
     success: int = 200
-    """The status of a good answer."""
+    """The status of a successful answer."""
     size_limit: int
 
 

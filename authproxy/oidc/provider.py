@@ -124,7 +124,7 @@ class OpenIdProvider:
             expected_issuer=self._relying_party.issuer,
             issuer_is_announced=metadata.announces_issuer,
         )
-        await self._metadata.have_keys()  # without them the code would be spent in vain
+        await self._metadata.have_keys()  # without keys the code would be wasted
         tokens = await self._token_endpoint.redeem(
             metadata.token_endpoint,
             code=response.code,

@@ -14,7 +14,7 @@ from authproxy.oidc.exchange import ProviderAnswer, ProviderQuestion, ask
 from authproxy.oidc.refused import AnswerInvalid, AuthorizationRefused
 from authproxy.oidc.relying_party import RelyingParty
 
-_SIZE_LIMIT = 256 * 1024  # both tokens, with room for what else a provider puts into the answer
+_SIZE_LIMIT = 256 * 1024  # two tokens, and whatever else a provider puts into the answer
 _LONGEST_LIFETIME = 366 * 24 * 3600
 _TOKEN = re.compile(r"[\x20-\x7e]{1,32768}", re.ASCII)
 # RFC 6749 §5.2: with these errors the provider rejects us as its client. No user can help that, and it

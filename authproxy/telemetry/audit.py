@@ -126,7 +126,7 @@ class Audit:
         """Records an event. Fields that are not known are null."""
         try:
             self._write(self.line(event, **fields))
-        except Exception as failure:  # noqa: BLE001  (whatever it is, it is no reason to fail for whoever did what is recorded)
+        except Exception as failure:  # noqa: BLE001  (a failed record must not break the action that it records)
             self._note_loss(event.value, failure)
 
     def demand(self) -> None:
