@@ -77,7 +77,7 @@ def test_every_preset_still_carries_the_assertion():
     assert all(names.assertion for names in PRESETS.values())
 
 
-def test_a_portal_for_members_lets_nobody_elses_session_in():
+def test_a_portal_for_members_refuses_sessions_of_other_people():
     members_only = dataclasses.replace(PORTAL, members="register")
     member = dataclasses.replace(SESSION, person=dataclasses.replace(SESSION.person, member=MemberId("m-1")))
     assert unmet(SESSION, members_only, REST, START) is Reason.NOT_A_MEMBER
@@ -123,7 +123,7 @@ def test_a_proof_counts_by_its_method_and_its_age(step_up, events, is_met):
     assert lacks(step_up, *events) is (None if is_met else Reason.STEP_UP_REQUIRED)
 
 
-def test_a_fresh_proof_by_a_weaker_method_helps_no_old_one_by_a_stronger():
+def test_a_fresh_proof_by_a_weaker_method_does_not_refresh_an_old_one_by_a_stronger_method():
     assert (
         lacks(FIVE_MINUTES, proof("certificate", 60 * MINUTE), proof("sms"), proof("rekono"))
         is Reason.STEP_UP_REQUIRED
@@ -138,7 +138,7 @@ def test_a_proof_counts_only_where_no_higher_level_is_demanded_than_it_was_made_
     assert StepUp().is_met_by([proof("rekono", level=level)], START)
 
 
-def test_a_proof_of_a_low_level_is_not_mended_by_a_higher_one_by_another_method():
+def test_a_proof_of_a_low_level_is_not_raised_by_a_higher_one_by_another_method():
     wanted = StepUp(methods=("totp",))
     assert (
         lacks(wanted, proof("totp", level=Level.LOW), proof("sms", level=Level.HIGH))
@@ -147,7 +147,7 @@ def test_a_proof_of_a_low_level_is_not_mended_by_a_higher_one_by_another_method(
     assert lacks(wanted, proof("totp", level=Level.LOW), proof("totp", level=Level.HIGH)) is None
 
 
-def test_a_proof_is_asked_only_of_those_whom_it_would_let_in():
+def test_a_proof_is_asked_only_of_people_whom_it_would_let_in():
     assert lacks(FIVE_MINUTES, level=Level.LOW) is Reason.LEVEL_TOO_LOW
     assert lacks(FIVE_MINUTES, method="acnlb") is Reason.METHOD_NOT_ALLOWED_HERE
     assert lacks(FIVE_MINUTES, claims=("phone_number",)) is Reason.TAX_NUMBER_MISSING
@@ -156,7 +156,7 @@ def test_a_proof_is_asked_only_of_those_whom_it_would_let_in():
     assert lacks(FIVE_MINUTES) is Reason.STEP_UP_REQUIRED
 
 
-def test_a_step_up_is_for_one_request_where_its_route_demands_a_proof_of_each():
+def test_a_step_up_is_for_one_request_if_its_route_demands_a_proof_for_each():
     for max_age, is_per_request in ((timedelta(0), True), (timedelta(minutes=5), False), (None, False)):
         demand = Requirement(step_up=StepUp(max_age=max_age))
         route = Route(name="pay", path="/pay", requirement=demand)
@@ -164,7 +164,7 @@ def test_a_step_up_is_for_one_request_where_its_route_demands_a_proof_of_each():
         assert required.is_per_request is is_per_request
 
 
-def test_a_route_with_a_freshness_decays_and_others_do_not():
+def test_only_a_route_with_a_maximum_age_of_proofs_decays():
     assert Requirement(step_up=FIVE_MINUTES).decays
     assert not Requirement(step_up=StepUp(methods=("push",))).decays
     assert not Requirement().decays

@@ -53,7 +53,7 @@ def test_a_portal_is_found_by_its_canonical_host_only():
     assert portals.at("ACQ.example") is None
 
 
-def test_who_cannot_be_asked_says_why():
+def test_the_exception_says_why_a_service_cannot_be_asked():
     assert CannotAsk(Reason.STORE_UNAVAILABLE, "no answer").reason is Reason.STORE_UNAVAILABLE
 
 
@@ -72,17 +72,19 @@ def proof(acr, method="rekono"):
         ([proof("low"), proof(None, "totp")], True),
     ],
 )
-def test_where_an_acr_is_essential_a_proof_by_the_provider_must_state_it_and_another_need_not(events, is_met):
+def test_if_an_acr_is_essential_a_proof_by_the_provider_must_state_it_and_other_proofs_need_not(
+    events, is_met
+):
     assert StepUp(methods=("rekono", "totp"), acr=("substantial", "high")).is_met_by(events, NOW) is is_met
 
 
 @pytest.mark.parametrize("acr", [None, "", "high"])
-def test_where_no_acr_is_essential_any_proof_by_the_provider_will_do(acr):
+def test_without_an_essential_acr_any_proof_by_the_provider_counts(acr):
     assert StepUp(methods=("rekono",)).is_met_by([proof(acr)], NOW)
 
 
 @pytest.mark.parametrize("method", ["rekono", "totp"])
-def test_what_is_no_proof_meets_no_demand_for_one(method):
+def test_an_event_that_is_not_a_proof_satisfies_no_step_up(method):
     assert not StepUp().is_met_by([replace(proof("high", method), is_step_up=False)], NOW)
 
 

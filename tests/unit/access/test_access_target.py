@@ -87,7 +87,7 @@ def test_no_reading_of_a_canonical_path_holds_a_dot_segment_or_a_control(target,
 
 
 @given(TARGETS)
-def test_without_opting_in_no_slash_is_hidden(target):
+def test_without_opting_in_no_encoded_slash_passes(target):
     found = parsed(target)
     if found is not None:
         assert not re.search("%2F|%5C|%252F|%255C", found.path)
@@ -95,13 +95,13 @@ def test_without_opting_in_no_slash_is_hidden(target):
 
 
 @given(TARGETS)
-def test_without_opting_in_to_slashes_a_portal_that_decodes_twice_finds_none_either(target):
+def test_without_opting_in_to_slashes_a_second_decoding_finds_none_either(target):
     found = parsed(target, percent=True)
     if found is not None:
         assert not any(re.search("%2F|%5C", reading) for reading in found.readings())
 
 
-def test_a_percent_sign_in_a_name_passes_where_it_is_wanted_and_what_a_second_decoding_makes_of_it_is_judged():
+def test_an_encoded_percent_sign_passes_if_the_portal_accepts_it_and_the_second_decoding_is_judged():
     found = parsed("/22%25DDV.pdf", percent=True)
     assert found is not None
     assert (found.path, set(found.readings())) == ("/22%25DDV.pdf", {"/22%25DDV.pdf", "/22%DDV.pdf"})
@@ -122,7 +122,7 @@ def test_a_percent_sign_in_a_name_passes_where_it_is_wanted_and_what_a_second_de
 
 
 @given(TARGETS)
-def test_the_query_is_passed_as_it_came(target):
+def test_the_query_is_passed_unchanged(target):
     found = parsed(target)
     if found is not None and target.startswith("/"):
         assert found.query == (target.partition("?")[2] if "?" in target else None)
@@ -139,7 +139,7 @@ def test_the_query_is_passed_as_it_came(target):
         ("/a%25", "/a%25"),
     ],
 )
-def test_equal_paths_get_one_spelling(target, path):
+def test_equivalent_paths_get_one_spelling(target, path):
     found = parsed(target)
     assert found is not None
     assert found.path == path
@@ -277,12 +277,12 @@ def test_a_host_has_one_form(text, canonical):
         "\u212a.si",
     ],
 )
-def test_what_is_no_host_is_refused(text):
+def test_an_invalid_host_is_refused(text):
     with pytest.raises(TargetRefused):
         canonical_host(text, 80)
 
 
-def test_a_target_is_what_its_parts_are_and_says_nothing_of_its_query():
+def test_targets_compare_by_their_parts_and_the_repr_has_no_query():
     targets = [RequestTarget("GET", "h", "/p", query) for query in (None, "", "code=secret")]
     assert len({*targets, RequestTarget("GET", "h", "/p", None)}) == 3
     assert targets[0] != ("GET", "h", "/p", None)

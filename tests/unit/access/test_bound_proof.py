@@ -48,7 +48,7 @@ def test_every_part_of_a_form_is_in_its_name(changed):
     assert bound_proof.of_form(NAME, replace(FORM)) == BINDING
 
 
-def test_an_address_has_a_name_of_its_own_and_is_no_form():
+def test_the_name_of_a_get_differs_from_that_of_a_form():
     assert (
         len(
             {
@@ -79,7 +79,7 @@ def test_an_address_has_a_name_of_its_own_and_is_no_form():
         ({"level": None}, False),
     ],
 )
-def test_a_proof_is_found_for_its_request_while_it_is_fresh_and_would_do(changed, is_found):
+def test_a_proof_is_found_for_its_request_while_it_is_fresh_and_sufficient(changed, is_found):
     proof = replace(PROOF, **changed)
     assert bound_proof.matching_proofs([proof], BINDING, ALONE, NOW) == ([proof] if is_found else [])
     assert bound_proof.matching_proofs([proof], "", ALONE, NOW) == []
@@ -87,7 +87,7 @@ def test_a_proof_is_found_for_its_request_while_it_is_fresh_and_would_do(changed
 
 
 @pytest.mark.parametrize("acr", [None, "low"])
-def test_where_no_acr_is_essential_any_proof_by_the_provider_is_found(acr):
+def test_without_an_essential_acr_any_proof_by_the_provider_is_found(acr):
     proof = replace(PROOF, method="rekono", acr=acr)
     anything = replace(ALONE, step_up=replace(ALONE.step_up, acr=()))
     assert bound_proof.matching_proofs([proof], BINDING, anything, NOW) == [proof]
@@ -99,7 +99,7 @@ def test_the_newest_of_several_comes_first():
 
 
 @pytest.mark.parametrize("at", [NOW - timedelta(days=1), NOW, NOW + timedelta(days=1)])
-def test_no_evidence_of_the_session_meets_a_demand_for_each_request(at):
+def test_no_earlier_proof_satisfies_a_demand_for_each_request(at):
     """Not even one of this moment, or of a clock that is ahead."""
     event = AuthenticationEvent(method="push", at=at, source="g", is_step_up=True, level=Level.HIGH)
     assert not ALONE.step_up.is_met_by([event], NOW)
@@ -114,7 +114,7 @@ def test_no_evidence_of_the_session_meets_a_demand_for_each_request(at):
     )
 
 
-def test_a_record_carries_the_last_eight_that_are_good_beside_the_proofs_of_the_session():
+def test_a_session_carries_the_last_eight_valid_proofs_besides_those_of_the_session():
     sign_in = AuthenticationEvent(method="rekono", at=NOW, source="r", is_step_up=True)
     stale = replace(PROOF, at=NOW - timedelta(minutes=6), bound_to="stale.0")
     events = with_proof((sign_in, stale), replace(sign_in, method="totp", source="g"))

@@ -7,7 +7,7 @@ import pytest
 from authproxy.access.held_request import NAME_SIZE, HeldRequest, is_name
 
 
-def test_what_the_gateway_makes_up_is_a_name():
+def test_names_that_the_gateway_generates_are_valid_names_of_held_requests():
     made = secrets.token_urlsafe(32)
     assert is_name(made)
     assert len(made) == NAME_SIZE
@@ -16,11 +16,11 @@ def test_what_the_gateway_makes_up_is_a_name():
 @pytest.mark.parametrize(
     "text", ["", "a" * 42, "a" * 44, "a" * 42 + "/", "a" * 42 + "=", "č" * 43, "a" * 43 + "\n"]
 )
-def test_what_it_cannot_make_up_is_none(text):
+def test_other_texts_are_not_names_of_held_requests(text):
     assert not is_name(text)
 
 
-def test_what_was_typed_stands_in_no_log():
+def test_the_repr_of_a_held_request_has_no_content_of_the_form():
     form = HeldRequest(
         target="/pay?secret",
         content_type="text/plain",

@@ -83,13 +83,13 @@ def test_a_destination_is_read_as_a_target_is(sent, path):
         ([b"/.Authproxy;x/"], Reason.FOREIGN_ORIGIN),
     ],
 )
-def test_a_destination_that_is_no_place_of_the_portal_is_refused(sent, reason):
+def test_a_destination_outside_the_portal_is_refused(sent, reason):
     with pytest.raises(TargetRefused) as refused:
         destination(*sent)
     assert refused.value.reason is reason
 
 
-def test_what_a_portal_has_opted_in_to_holds_for_destinations_too():
+def test_what_a_portal_has_opted_in_to_applies_to_destinations_too():
     assert (
         destination(b"/a%2fb", portal=dataclasses.replace(PORTAL, accepts_encoded_slash=True)).path
         == "/a%2Fb"
@@ -103,11 +103,11 @@ def test_what_a_portal_has_opted_in_to_holds_for_destinations_too():
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PROPFIND", "LOCK", "OPTIONS"])
-def test_a_destination_means_nothing_to_other_methods(method):
+def test_other_methods_ignore_a_destination(method):
     assert destination(b"https://other.example.si/", method=method) is None
 
 
-def test_copying_is_reading_here_and_writing_there_with_all_that_lies_below():
+def test_a_copy_reads_the_source_and_writes_the_destination_with_everything_below():
     assert judged("COPY", "/x", to=b"/b") == {"GET /x", "COPY /b", "PUT /b", "DELETE /b"}
     assert judged("COPY", "/a", to=b"/b") == {
         "GET /a",
@@ -129,25 +129,25 @@ def test_copying_is_reading_here_and_writing_there_with_all_that_lies_below():
     }
 
 
-def test_depth_0_keeps_a_copy_to_the_collection_itself_but_no_move():
+def test_depth_0_limits_a_copy_but_not_a_move_to_the_collection_itself():
     assert "COPY /a/secret" not in judged("COPY", "/a", b"0")
     assert "COPY /a/secret" in judged("COPY", "/a", b"0", b"infinity")
     assert {"MOVE /a/secret", "GET /a/secret", "DELETE /a/secret", "DELETE /a"} <= judged("MOVE", "/a", b"0")
 
 
-def test_deleting_and_listing_a_collection_needs_what_lies_below_it():
+def test_deleting_and_listing_a_collection_needs_the_permission_for_everything_below_it():
     assert judged("DELETE") == {"DELETE /a/secret"}
     assert judged("PROPFIND", "/a", b"1") == {"GET /a", "PROPFIND /a/secret", "GET /a/secret"}
     assert judged("PROPFIND", "/a", b"0") == {"GET /a"}
     assert judged("LOCK") == {"PUT /a", "LOCK /a/secret", "PUT /a/secret", "PUT /a/written/"}
 
 
-def test_every_reading_of_a_path_is_a_collection():
+def test_each_reading_of_a_path_counts_as_a_collection():
     assert "COPY /a/secret" in judged("COPY", "/a;v=1")
     assert "COPY /a/secret" in judged("COPY", "/a%2F")
 
 
-def test_a_body_that_may_name_any_place_is_judged_as_if_it_named_all():
+def test_a_body_that_may_name_any_path_is_judged_as_if_it_named_all():
     assert judged("REPORT", "/b") == {
         "GET /b",
         "REPORT /a/secret",
@@ -159,12 +159,12 @@ def test_a_body_that_may_name_any_place_is_judged_as_if_it_named_all():
     }
 
 
-def test_other_methods_are_judged_as_what_they_do():
+def test_other_methods_are_also_judged_as_the_ordinary_method_with_the_same_effect():
     assert judged("QUERY", "/b") == {"GET /b"}
     assert judged("MERGE", "/b") == {"PATCH /b"}
     assert judged("OPTIONS") == judged("PURGE") == set()
 
 
-def test_where_there_is_no_webdav_a_collection_is_a_place_like_any_other():
+def test_without_webdav_a_collection_is_a_target_like_any_other():
     plain = dataclasses.replace(PORTAL, webdav=False)
     assert judged_with(plain, target("DELETE"), None, ()) == []

@@ -49,11 +49,11 @@ def test_the_ticket_is_read_from_one_cookie_of_our_name(cookies, value):
         b"a=1",
     ],
 )
-def test_a_cookie_is_read_alike_alone_and_among_others(cookies):
+def test_a_cookie_is_read_the_same_way_alone_and_among_others(cookies):
     assert ticket_in(cookies) == ticket_in(cookies + b"; x=1")
 
 
-def test_an_endless_cookie_is_not_carried_around():
+def test_a_long_cookie_is_cut():
     assert ticket_in(b"__Host-authproxy=" + b"x" * 8000) == "x" * 160
     assert ticket_in(b"__Host-authproxy=t" + b" " * 200 + b"x; a=1") != "t"
 
@@ -82,6 +82,6 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=12).map(b"".join))
-def test_the_short_way_finds_what_the_long_way_finds(cookies):
+def test_the_fast_reading_of_the_ticket_equals_the_general_one(cookies):
     values = values_in(cookies, b"__Host-authproxy=")
     assert ticket_in(cookies) == (values[0] if len(values) == 1 else None)

@@ -27,7 +27,7 @@ def at(path: str) -> RequestTarget:
         ("/", False),
     ],
 )
-def test_every_spelling_of_our_place_is_ours(path, is_ours):
+def test_every_spelling_of_our_prefix_is_ours(path, is_ours):
     assert is_own_path(at(path)) is is_ours
 
 
@@ -40,7 +40,7 @@ def test_every_spelling_of_our_place_is_ours(path, is_ours):
         ("/.authproxy/static", False),
     ],
 )
-def test_keys_and_style_sheets_are_there_on_any_host(path, is_needless):
+def test_keys_and_style_sheets_are_answered_on_any_host(path, is_needless):
     assert needs_no_portal(path) is is_needless
 
 

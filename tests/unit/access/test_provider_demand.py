@@ -13,7 +13,7 @@ def asked(claims, **others):
     return provider_demand([{"claims": json.dumps(claims), **others}])
 
 
-def test_what_stands_nearer_to_the_place_counts():
+def test_the_parameters_of_the_route_override_those_of_the_portal():
     found = provider_demand(
         [
             {"domain_hint": "banka.si", "acr_values": "low"},
@@ -25,14 +25,14 @@ def test_what_stands_nearer_to_the_place_counts():
     assert found.essential == ()
 
 
-def test_of_two_claims_parameters_only_the_nearer_one_is_essential():
+def test_of_two_claims_parameters_only_that_of_the_route_counts():
     found = provider_demand(
         [{"claims": json.dumps(HIGH)}, {"claims": json.dumps({"userinfo": {"name": {"essential": True}}})}]
     )
     assert [(claim.source, claim.name) for claim in found.essential] == [("userinfo", "name")]
 
 
-def test_nothing_is_asked_for_where_nothing_is_set():
+def test_without_settings_nothing_is_demanded():
     assert provider_demand([{}, {}]) == NOTHING
     assert NOTHING.unconfirmed(id_token={}, userinfo={}) is None
 
@@ -65,14 +65,14 @@ OURS = [
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_what_the_sign_in_rests_on_cannot_be_set_in_any_case(name):
+def test_reserved_parameters_cannot_be_set_in_upper_or_lower_case(name):
     for spelling in (name, name.upper(), name.title()):
         with pytest.raises(NotAskable, match="belongs to the gateway"):
             provider_demand([{spelling: "x"}])
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a=b", "a&b", "č", "1st", "x" * 65, "a\n"])
-def test_what_is_no_name_is_refused(name):
+def test_an_invalid_parameter_name_is_refused(name):
     with pytest.raises(NotAskable, match="no name"):
         provider_demand([{name: "x"}])
 
@@ -102,12 +102,12 @@ def test_a_value_of_the_greatest_length_is_sent():
         ('{"id_token":{"acr":{"values":"high"}}}', "no list"),
     ],
 )
-def test_a_claims_parameter_that_asks_unclearly_is_refused(text, found):
+def test_an_unclear_claims_parameter_is_refused(text, found):
     with pytest.raises(NotAskable, match=found):
         essential_claims(text)
 
 
-def test_claims_that_are_merely_wished_for_are_not_essential():
+def test_voluntary_claims_are_not_essential():
     assert essential_claims('{"id_token":{"acr":{"value":"high"},"name":null},"userinfo":null}') == ()
 
 
@@ -130,7 +130,7 @@ def test_claims_that_are_merely_wished_for_are_not_essential():
         ({"acr": {"high": "high"}}, {}, False),
     ],
 )
-def test_an_essential_value_must_come_back_where_it_was_asked_for(id_token, userinfo, confirmed):
+def test_an_essential_value_must_come_back_in_the_source_that_was_asked(id_token, userinfo, confirmed):
     found = asked(HIGH).unconfirmed(id_token=id_token, userinfo=userinfo)
     assert (found is None) is confirmed
     if not confirmed:
@@ -154,14 +154,14 @@ def test_a_value_and_values_may_stand_beside_each_other():
     ] == [True, True, False]
 
 
-def test_a_whole_list_can_be_what_was_asked_for():
+def test_the_requested_value_may_be_a_whole_list():
     pair = asked({"id_token": {"amr": {"essential": True, "value": ["pwd", "sms"]}}})
     assert pair.unconfirmed(id_token={"amr": ["pwd", "sms"]}, userinfo={}) is None
     assert pair.unconfirmed(id_token={"amr": ["sms", "pwd"]}, userinfo={}) is not None
 
 
 @pytest.mark.parametrize(("wanted", "stated"), [(1, True), (True, 1), (0, False), (20, "20"), ("20", 20)])
-def test_values_of_other_json_types_are_other_values(wanted, stated):
+def test_values_of_different_json_types_are_different(wanted, stated):
     assert (
         asked({"id_token": {"loa": {"essential": True, "value": wanted}}}).unconfirmed(
             id_token={"loa": stated}, userinfo={}
@@ -188,5 +188,5 @@ def test_every_essential_claim_must_be_confirmed():
         ({"id_token": {"amr": {"essential": True, "value": "sms"}}}, ()),
     ],
 )
-def test_the_values_of_an_essential_acr_are_known_by_themselves(claims, acr):
+def test_the_values_of_an_essential_acr_are_available(claims, acr):
     assert asked(claims).acr == acr

@@ -36,7 +36,7 @@ OURS = (b"Origin", ORIGIN.encode())
         ([NAVIGATES, (b"Sec-Purpose", b"prerender"), (b"Purpose", b"")], "GET", False),
     ],
 )
-def test_only_a_person_who_waits_for_a_page_is_shown_one(fields, method, is_page):
+def test_only_a_person_who_waits_for_a_page_gets_a_page(fields, method, is_page):
     assert is_page_load(fields, method) is is_page
 
 
@@ -62,5 +62,5 @@ def test_only_a_person_who_waits_for_a_page_is_shown_one(fields, method, is_page
         ([], None),
     ],
 )
-def test_only_a_page_of_the_origin_is_believed_and_silence_is_told_apart(fields, comes):
+def test_only_a_page_of_the_origin_is_believed_and_missing_headers_are_a_case_of_their_own(fields, comes):
     assert comes_from(fields, ORIGIN) is comes

@@ -53,7 +53,7 @@ def stated(session: Session = SESSION, bound_to: tuple[str, str] | None = None) 
     )
 
 
-def test_everything_known_is_said_once_and_nothing_else():
+def test_every_known_claim_is_stated_once_and_nothing_else():
     assert stated() == {
         "iss": "https://gateway/",
         "aud": "acq",
@@ -74,7 +74,7 @@ def test_everything_known_is_said_once_and_nothing_else():
     }
 
 
-def test_what_is_not_known_is_left_out():
+def test_unknown_claims_are_left_out():
     bare = replace(
         SESSION,
         person=Person(issuer=Issuer("https://idp/"), subject=Subject("90342.A")),
@@ -95,7 +95,7 @@ def test_what_is_not_known_is_left_out():
     }
 
 
-def test_acr_is_the_latest_that_was_stated():
+def test_acr_is_the_latest_stated_one():
     later = replace(CODE, acr="30")
 
     assert stated(replace(SESSION, events=(later, SIGN_IN)))["acr"] == "30"

@@ -124,7 +124,7 @@ def test_the_next_and_the_retiring_key_may_not_be_there_yet_but_must_be_usable_i
         read_ring(files, "ES256")
 
 
-def test_the_next_key_is_published_before_it_signs_and_the_last_one_after(files):
+def test_a_key_is_published_before_it_signs_and_after_it_has_signed(files):
     first = read_ring(files, "ES256").current.key_id
 
     announced = rotate(files, "ES256")
@@ -151,7 +151,7 @@ def test_rotated_files_belong_to_their_owner_alone_and_nothing_else_is_left(file
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in files.current.parent.iterdir())
 
 
-def test_a_rotation_interrupted_anywhere_leaves_a_ring_and_can_be_done_again(files):
+def test_an_interrupted_rotation_leaves_usable_keys_and_can_be_repeated(files):
     ring = rotate(files, "ES256")
     first, second = ring.current.key_id, ring.upcoming.key_id
 
@@ -182,7 +182,7 @@ def test_a_broken_next_key_stops_the_rotation_before_anything_changes(files):
     assert not files.retiring.exists()
 
 
-def test_a_place_that_cannot_be_written_is_named(files):
+def test_a_file_that_cannot_be_written_is_named(files):
     elsewhere = KeyFiles(
         current=files.current, upcoming=files.current.parent / "no" / "next.pem", retiring=files.retiring
     )

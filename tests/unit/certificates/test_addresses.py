@@ -16,7 +16,7 @@ LEAF = SUB.person(
 )
 
 
-def test_nothing_is_asked_that_nobody_allowed():
+def test_only_allowed_addresses_are_asked():
     assert SourceAddresses().lists(LEAF) == SourceAddresses().responders(LEAF) == ()
 
 
@@ -31,7 +31,7 @@ def test_a_certificate_without_addresses_names_none():
     assert addresses.lists(SUB.person()) == addresses.responders(SUB.person()) == ()
 
 
-def test_an_address_for_certificates_is_no_responder():
+def test_an_address_of_issuer_certificates_is_not_a_responder():
     access = x509.AccessDescription(
         x509.oid.AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(RESPONDER)
     )
@@ -62,7 +62,7 @@ def test_an_address_for_certificates_is_no_responder():
         "//acldap.example.si/x",
     ],
 )
-def test_what_only_looks_like_an_allowed_host_is_not_asked(url):
+def test_an_address_that_only_looks_like_an_allowed_host_is_not_asked(url):
     assert (
         SourceAddresses(allowed_hosts=frozenset({"acldap.example.si"})).lists(SUB.person(lists=lists_at(url)))
         == ()
@@ -91,7 +91,7 @@ def test_the_longest_override_counts_and_keeps_the_rest():
 
 
 @pytest.mark.parametrize("rest", ["@evil.example/", ".evil.example/", ":81/", "evil"])
-def test_what_follows_an_override_does_not_move_it_to_another_host(rest):
+def test_the_rest_of_an_overridden_address_cannot_change_its_host(rest):
     addresses = SourceAddresses(
         moved={"http://acldap.example.si": "http://10.0.0.1"}, allowed_hosts=frozenset({"evil.example"})
     )

@@ -71,5 +71,5 @@ def test_an_authority_alone_is_named_as_one():
         (b"\x30\x82\xff\xff" + bytes(20), FileKind.UNKNOWN),
     ],
 )
-def test_what_is_no_certificate_is_named_as_what_it_is(octets, kind):
+def test_other_files_are_named_as_what_they_are(octets, kind):
     assert contents(octets) == FileContents(kind=kind)

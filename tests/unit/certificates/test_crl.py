@@ -54,7 +54,7 @@ def said(made, leaf=LEAF, *, issuer=SUB, now=NOW, max_stale=NO_TIME):
     )
 
 
-def test_who_is_not_listed_is_good():
+def test_a_certificate_that_the_list_does_not_name_is_good():
     made = SUB.crl(OTHER)
     found = said(made)
     assert found == Good(
@@ -74,7 +74,7 @@ def test_who_is_not_listed_is_good():
         (x509.ReasonFlags.certificate_hold, "certificateHold"),
     ],
 )
-def test_who_is_listed_is_revoked(reason, word):
+def test_a_certificate_that_the_list_names_is_revoked(reason, word):
     assert said(SUB.crl(OTHER, LEAF, reason=reason)) == Revoked(
         source=StatusSource.CRL, at=at(-2), reason=word
     )
@@ -96,7 +96,7 @@ def test_the_issuer_is_found_among_several():
     assert read(SUB.crl(), twin, SUB).issuer == SUB.certificate
 
 
-def test_a_list_that_its_issuer_has_not_signed_is_none():
+def test_a_list_that_its_issuer_has_not_signed_is_refused():
     for signer in (ec_key(), rsa_key()):
         with pytest.raises(UnusableEvidence, match="not signed"):
             read(SUB.crl(key=signer))
@@ -200,12 +200,12 @@ def test_a_signature_must_be_of_the_kind_that_the_signed_part_states():
         b"-----BEGIN X509 CRL-----\n*\n-----END X509 CRL-----\n",
     ],
 )
-def test_text_that_is_no_list_is_none(octets):
+def test_text_that_is_not_a_list_is_refused(octets):
     with pytest.raises(UnusableEvidence):
         crl.read(octets, [SUB.certificate])
 
 
-def test_whoever_is_named_twice_is_revoked_unless_both_entries_take_them_off():
+def test_a_certificate_that_is_named_twice_is_revoked_unless_both_entries_remove_it():
     def twice(*reasons):
         builder = (
             x509.CertificateRevocationListBuilder()
@@ -230,13 +230,13 @@ def test_whoever_is_named_twice_is_revoked_unless_both_entries_take_them_off():
     assert isinstance(twice(off, off), Good)
 
 
-def test_other_extensions_of_an_entry_are_no_reason():
+def test_other_extensions_of_an_entry_give_no_reason():
     since = x509.InvalidityDate(at(-3).replace(tzinfo=None))
     made = SUB.crl(LEAF, entry_others=((since, False),))
     assert said(made) == Revoked(source=StatusSource.CRL, at=at(-2), reason="unspecified")
 
 
-def test_an_entry_that_cannot_be_read_to_the_end_revokes_all_the_same():
+def test_an_entry_with_unreadable_extensions_still_revokes():
     odd = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.21"), b"\x0a\x01\x63")
     made = SUB.crl(LEAF, entry_others=((odd, False),))
     assert said(made) == Revoked(source=StatusSource.CRL, at=at(-2), reason="unspecified")
@@ -272,12 +272,12 @@ def _time_at_the_processor(work):
     return min(once() for _ in range(3))
 
 
-def test_a_list_of_another_issuer_is_none():
+def test_a_list_of_another_issuer_is_refused():
     with pytest.raises(UnusableEvidence, match="another issuer"):
         read(ROOT.crl())
 
 
-def test_a_list_of_an_authority_of_the_same_name_says_nothing():
+def test_a_list_of_another_authority_of_the_same_name_is_refused():
     twin = ROOT.authority()
     with pytest.raises(UnusableEvidence, match="another issuer"):
         said(SUB.crl(LEAF)) and read(SUB.crl(LEAF)).status(
@@ -285,7 +285,7 @@ def test_a_list_of_an_authority_of_the_same_name_says_nothing():
         )
 
 
-def test_a_list_of_an_authority_is_that_of_its_renewed_certificate_too():
+def test_a_list_also_counts_for_the_renewed_certificate_of_its_authority():
     renewed = ROOT.authority(key=SUB.key, end=at(3000))
     assert renewed.certificate != SUB.certificate
     made = read(SUB.crl(LEAF), renewed, SUB)
@@ -299,20 +299,20 @@ def test_a_list_of_an_authority_is_that_of_its_renewed_certificate_too():
         )
 
 
-def test_an_issuer_whose_key_is_not_for_lists_has_none():
+def test_an_issuer_without_the_key_usage_for_lists_is_refused():
     silent = ROOT.authority("Silent", usage=usage(key_cert_sign=True))
     with pytest.raises(UnusableEvidence, match="key usage"):
         read(silent.crl(), silent)
 
 
-def test_a_list_that_is_signed_with_sha1_is_none():
+def test_a_list_that_is_signed_with_sha1_is_refused():
     old = Authority.root("Old", key=rsa_key())
     octets = old.crl().public_bytes(Encoding.DER)
     with pytest.raises(UnusableEvidence, match="weak hash"):
         crl.read(signed_with_sha1(octets, old.key), [old.certificate])
 
 
-def test_an_issuer_with_a_weak_key_has_no_list():
+def test_a_list_of_an_issuer_with_a_weak_key_is_refused():
     weak = Authority.root("Weak", key=rsa_key(1024))
     with pytest.raises(UnusableEvidence, match="not signed"):
         read(weak.crl(), weak)
@@ -328,7 +328,7 @@ def test_an_issuer_with_a_weak_key_has_no_list():
         SUB.crl().public_bytes(Encoding.DER) + b"\0",
     ],
 )
-def test_octets_that_are_no_list_are_none(octets):
+def test_bytes_that_are_not_a_list_are_refused(octets):
     with pytest.raises(UnusableEvidence):
         crl.read(octets, [SUB.certificate])
 
@@ -347,7 +347,7 @@ UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"
         ((), ((x509.CertificateIssuer([x509.DirectoryName(name("Other"))]), True),), False),
     ],
 )
-def test_critical_words_must_be_understood(others, entry_others, is_read):
+def test_unknown_critical_extensions_are_refused(others, entry_others, is_read):
     made = SUB.crl(OTHER, others=others, entry_others=entry_others)
     if is_read:
         assert isinstance(said(made), Good)
@@ -374,7 +374,7 @@ def test_lists_of_something_else_are_refused(kind):
         (partition(HERE, only_contains_user_certs=True), True),
     ],
 )
-def test_a_partition_speaks_for_those_who_name_it(point, is_mine):
+def test_a_partition_counts_for_certificates_that_name_it(point, is_mine):
     if is_mine:
         assert isinstance(said(SUB.crl(point=point)), Good)
     else:
@@ -392,7 +392,7 @@ def test_a_partition_may_be_named_relative_to_the_issuer():
     assert isinstance(said(SUB.crl(point=partition(x509.DirectoryName(DIRECTORY))), own), Good)
 
 
-def test_a_partition_says_nothing_of_a_certificate_that_names_none():
+def test_a_partition_does_not_count_for_a_certificate_that_names_none():
     with pytest.raises(UnusableEvidence, match="partition"):
         said(SUB.crl(point=partition(HERE)), OTHER)
 
@@ -409,18 +409,18 @@ DELTA = {"others": ((x509.DeltaCRLIndicator(1), True),)}
         ({"point": partition(HERE, only_some_reasons=SOME_REASONS)}, "some reasons"),
     ],
 )
-def test_a_list_that_names_only_some_says_who_is_revoked_and_of_nobody_that_they_are_good(partial, word):
+def test_an_incomplete_list_shows_only_that_a_certificate_is_revoked(partial, word):
     assert isinstance(said(SUB.crl(LEAF, **partial)), Revoked)
     with pytest.raises(UnusableEvidence, match=word):
         said(SUB.crl(OTHER, **partial))
 
 
-def test_a_delta_list_that_takes_somebody_off_hold_does_not_name_them():
+def test_an_entry_that_removes_a_hold_does_not_revoke():
     with pytest.raises(UnusableEvidence, match="delta"):
         said(SUB.crl(LEAF, reason=x509.ReasonFlags.remove_from_crl, **DELTA))
 
 
-def test_a_point_for_some_reasons_leads_to_who_is_revoked_and_to_nobody_who_is_good():
+def test_a_list_that_is_named_for_some_reasons_shows_only_that_a_certificate_is_revoked():
     odd = SUB.person(
         lists=x509.CRLDistributionPoints([x509.DistributionPoint([HERE], None, SOME_REASONS, None)])
     )
@@ -440,7 +440,7 @@ def test_points_of_other_issuers_do_not_count():
         said(SUB.crl(odd, point=partition(HERE)), odd)
 
 
-def test_a_list_of_end_entities_says_nothing_of_authorities():
+def test_a_list_of_end_entities_does_not_count_for_authorities():
     authority = SUB.certificate
     with pytest.raises(UnusableEvidence, match="end entities"):
         said(ROOT.crl(point=partition(only_contains_user_certs=True)), authority, issuer=ROOT)
@@ -449,7 +449,7 @@ def test_a_list_of_end_entities_says_nothing_of_authorities():
     )
 
 
-def test_a_list_without_an_end_is_none():
+def test_a_list_without_next_update_is_refused():
     der = SUB.crl(next_update=at(1)).public_bytes(Encoding.DER)
     parsed = x509.load_der_x509_crl(der)
     assert parsed.next_update_utc == at(1)
@@ -478,7 +478,7 @@ def _without_next_update(octets):
     ).dump()
 
 
-def test_time_is_exact_with_a_minute_for_the_authoritys_clock():
+def test_times_are_exact_with_a_minute_of_tolerance_for_the_authoritys_clock():
     made = SUB.crl(this_update=NOW, next_update=at(1))
     assert said(made, now=at(1))
     assert said(made, now=at(seconds=-60))
@@ -487,12 +487,12 @@ def test_time_is_exact_with_a_minute_for_the_authoritys_clock():
             said(made, now=moment)
 
 
-def test_an_old_list_does_as_long_as_the_operator_says():
+def test_an_old_list_is_used_as_long_as_the_operator_allows():
     made = SUB.crl(next_update=at(seconds=-1))
     assert said(made, max_stale=timedelta(seconds=1)).is_stale
     with pytest.raises(UnusableEvidence, match="out of date"):
         said(made, max_stale=NO_TIME)
 
 
-def test_an_old_list_is_believed_about_those_whom_it_names():
+def test_an_old_list_is_believed_about_certificates_that_it_names():
     assert isinstance(said(SUB.crl(LEAF, next_update=at(seconds=-1))), Revoked)

@@ -33,7 +33,7 @@ def test_every_check_has_a_line_and_says_how_it_ended():
     assert found[-1].sentence == "certificate.second_opinion.not_reached"
 
 
-def test_what_comes_after_is_added():
+def test_later_checks_are_added():
     refused = CertificateRefused(reason=Reason.CERTIFICATE_REVOKED, detail="since yesterday")
     examination = Examination(
         checks=((CertificateCheck.READABLE, None),), outcome=CertificatePath(leaf=None, certificates=())
@@ -46,7 +46,7 @@ def test_what_comes_after_is_added():
     }
 
 
-def test_what_nobody_could_say_is_neither_a_yes_nor_a_no():
+def test_an_unknown_status_is_neither_passed_nor_failed():
     examination = Examination(
         checks=(
             (CertificateCheck.READABLE, None),

@@ -51,7 +51,7 @@ def test_text_in_any_of_the_encodings_is_read(kind):
     )
 
 
-def test_teletex_text_that_is_no_utf8_does_not_matter():
+def test_teletex_text_that_is_not_utf8_is_read():
     certificate = with_name(x509.NameAttribute(NameOID.COMMON_NAME, "Zigb", _type=_ASN1Type.T61String))
     odd = x509.load_der_x509_certificate(der(certificate).replace(b"Zigb", b"\x8eig\xe8"))
     with pytest.raises(ValueError):
@@ -59,28 +59,28 @@ def test_teletex_text_that_is_no_utf8_does_not_matter():
     assert read(odd).common_name == "Žigè"
 
 
-def test_given_name_and_surname_do_where_there_is_no_common_name():
+def test_given_name_and_surname_replace_a_missing_common_name():
     leaf = read(
         with_name(x509.NameAttribute(NameOID.GIVEN_NAME, "Ana"), x509.NameAttribute(NameOID.SURNAME, "Novak"))
     )
     assert leaf.known_as == "Ana Novak"
 
 
-def test_a_certificate_without_any_name_is_of_somebody_unnamed():
+def test_a_certificate_without_any_name_has_no_display_name():
     leaf = read(SUB.person(x509.Name([]), email=ABSENT, policies=ABSENT))
     assert (leaf.known_as, leaf.email, leaf.policies, leaf.tax_number) == (None, None, (), None)
 
 
-def test_an_attribute_that_is_no_text_does_not_matter():
+def test_an_attribute_that_is_not_text_is_ignored():
     number = x509.NameAttribute(NameOID.X500_UNIQUE_IDENTIFIER, b"\x00\x01", _type=_ASN1Type.BitString)
     assert read(with_name(number, x509.NameAttribute(NameOID.COMMON_NAME, "Ana"))).known_as == "Ana"
 
 
-def test_a_name_of_nothing_that_can_be_seen_is_none():
+def test_a_name_without_visible_characters_is_ignored():
     assert read(SUB.person(person("\u200b\u202e"))).common_name is None
 
 
-def test_the_first_of_two_values_counts():
+def test_the_first_of_two_values_is_used():
     leaf = read(
         SUB.person(
             x509.Name(
@@ -130,7 +130,7 @@ def test_a_tax_number_is_read_from_its_own_form_only(serial, tax_number):
         "\u200bTINSI-99990008",
     ],
 )
-def test_a_tax_number_is_read_to_the_letter(serial):
+def test_a_tax_number_is_read_exactly(serial):
     assert (
         read(
             with_name(x509.NameAttribute(NameOID.SERIAL_NUMBER, serial, _type=_ASN1Type.UTF8String))
@@ -149,7 +149,7 @@ def test_two_tax_numbers_are_refused(other):
         read(two)
 
 
-def test_other_serial_numbers_beside_a_tax_number_do_not_matter():
+def test_other_serial_numbers_besides_a_tax_number_are_ignored():
     several = [
         x509.NameAttribute(NameOID.SERIAL_NUMBER, each)
         for each in ("12345", "TINSI-99990008", "PNOSI-0101006500006")
@@ -158,7 +158,7 @@ def test_other_serial_numbers_beside_a_tax_number_do_not_matter():
     assert read(SUB.person(x509.Name([several[1], several[1]]))).tax_number == "99990008"
 
 
-def test_shown_text_hides_nothing_and_ends():
+def test_shown_text_has_no_invisible_characters_and_a_limited_length():
     assert shown("Ana\u202e kavoN\n\x00 ") == "Ana kavoN"
     assert shown("C\u030c") == "Č"
     assert len(shown("a" * 5000)) == 300

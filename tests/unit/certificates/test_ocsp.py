@@ -78,7 +78,7 @@ def test_the_certificate_may_be_named_by_any_usual_hash(algorithm):
     assert isinstance(said(SUB.answer(LEAF, id_hash=algorithm)), Good)
 
 
-def test_revoked_is_revoked():
+def test_the_status_revoked_is_reported():
     revoked = SUB.answer(LEAF, status=wire.OCSPCertStatus.REVOKED)
     assert said(revoked) == Revoked(source=StatusSource.OCSP, at=at(-1), reason="keyCompromise")
     assert said(SUB.answer(LEAF, status=wire.OCSPCertStatus.REVOKED, reason=None)).reason == "unspecified"
@@ -91,7 +91,7 @@ def test_an_old_answer_is_believed_about_what_it_says_is_revoked():
     )
 
 
-def test_unknown_is_no_answer():
+def test_the_status_unknown_is_not_usable():
     with pytest.raises(UnusableEvidence, match="does not know"):
         said(SUB.answer(LEAF, status=wire.OCSPCertStatus.UNKNOWN))
 
@@ -104,7 +104,7 @@ def test_unknown_is_no_answer():
         wire.OCSPResponseStatus.INTERNAL_ERROR,
     ],
 )
-def test_a_responder_that_does_not_answer_says_nothing(status):
+def test_an_unsuccessful_response_is_not_usable(status):
     octets = wire.OCSPResponseBuilder.build_unsuccessful(status).public_bytes(Encoding.DER)
     with pytest.raises(UnusableEvidence, match=status.name.lower()):
         said(octets)
@@ -113,12 +113,12 @@ def test_a_responder_that_does_not_answer_says_nothing(status):
 @pytest.mark.parametrize(
     "octets", [b"", b"garbage", SUB.answer(LEAF)[:-1], SUB.answer(LEAF) + b"\0", bytes(65_000)]
 )
-def test_octets_that_are_no_answer_say_nothing(octets):
+def test_bytes_that_are_not_a_response_are_refused(octets):
     with pytest.raises(UnusableEvidence):
         said(octets)
 
 
-def test_an_answer_about_another_certificate_says_nothing():
+def test_an_answer_about_another_certificate_is_refused():
     for octets in (
         SUB.answer(SUB.person()),
         SUB.answer(LEAF, issuer=Authority(ROOT.certificate, ROOT.key), enclosed=(SUB.certificate,)),
@@ -128,7 +128,7 @@ def test_an_answer_about_another_certificate_says_nothing():
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_of_two_parts_about_one_certificate_the_graver_counts(order):
+def test_of_two_parts_about_one_certificate_the_more_serious_counts(order):
     good, revoked, unknown = (
         SUB.answer(LEAF, status=status)
         for status in (wire.OCSPCertStatus.GOOD, wire.OCSPCertStatus.REVOKED, wire.OCSPCertStatus.UNKNOWN)
@@ -145,7 +145,7 @@ def _joined(first, *others):
     return _signed_anew(first, SUB.key, lambda told: told.__setitem__("responses", parts))
 
 
-def test_an_answer_of_another_authority_of_the_same_name_says_nothing():
+def test_an_answer_of_another_authority_of_the_same_name_is_refused():
     twin = ROOT.authority()
     with pytest.raises(UnusableEvidence):
         said(twin.answer(LEAF, by_name=True))
@@ -153,7 +153,7 @@ def test_an_answer_of_another_authority_of_the_same_name_says_nothing():
         said(twin.responder().answer(LEAF, issuer=SUB))
 
 
-def test_a_forged_signature_says_nothing():
+def test_a_forged_signature_is_refused():
     for octets in (SUB.answer(LEAF), RESPONDER.answer(LEAF, issuer=SUB)):
         signature = wire.load_der_ocsp_response(octets).signature
         forged = octets.replace(signature, signature[:-1] + bytes([signature[-1] ^ 1]))
@@ -161,7 +161,7 @@ def test_a_forged_signature_says_nothing():
             said(forged)
 
 
-def test_a_responder_that_is_not_enclosed_is_nobody():
+def test_a_responder_whose_certificate_is_not_enclosed_is_refused():
     with pytest.raises(UnusableEvidence, match="signed the answer"):
         said(RESPONDER.answer(LEAF, issuer=SUB, enclosed=(SUB.certificate,)))
 
@@ -213,7 +213,7 @@ def test_a_responder_may_enclose_an_expired_certificate_beside_the_one_that_coun
         said(_answer_enclosing(expired))
 
 
-def test_no_more_certificates_are_looked_at_than_a_responder_needs():
+def test_only_five_enclosed_certificates_are_examined():
     others = [responder(end=at(-8), start=at(-9)).certificate for _ in range(5)]
     with pytest.raises(UnusableEvidence, match="not valid now"):
         said(_answer_enclosing(*others, RESPONDER.certificate))
@@ -285,13 +285,13 @@ def test_a_nonce_must_come_back():
         said(SUB.answer(LEAF, nonce=bytes(32)), nonce=NONCE)
 
 
-def test_an_answer_without_nonce_does_unless_one_is_demanded():
+def test_an_answer_without_nonce_is_accepted_unless_one_is_demanded():
     assert isinstance(said(SUB.answer(LEAF), nonce=NONCE), Good)
     with pytest.raises(UnusableEvidence, match="no nonce"):
         said(SUB.answer(LEAF), nonce=NONCE, terms=OcspTerms(max_age=timedelta(hours=8), requires_nonce=True))
 
 
-def test_a_stapled_answer_carries_whatever_nonce():
+def test_the_nonce_of_a_stapled_answer_is_ignored():
     assert said(SUB.answer(LEAF, nonce=NONCE), source=StatusSource.STAPLED).source is StatusSource.STAPLED
 
 
@@ -309,7 +309,7 @@ def test_a_stapled_answer_carries_whatever_nonce():
         (at(seconds=-301), None, False),
     ],
 )
-def test_an_answer_is_of_now(this_update, next_update, is_good):
+def test_an_answer_must_be_current(this_update, next_update, is_good):
     octets = SUB.answer(LEAF, this_update=this_update, next_update=next_update)
     if is_good:
         assert isinstance(said(octets), Good)
@@ -320,7 +320,7 @@ def test_an_answer_is_of_now(this_update, next_update, is_good):
 
 @pytest.mark.parametrize(("is_critical", "is_good"), [(True, False), (False, True)])
 @pytest.mark.parametrize("place", ["response_extensions", "single_extensions"])
-def test_a_critical_extension_that_is_not_known_says_nothing(place, is_critical, is_good):
+def test_an_unknown_critical_extension_is_refused(place, is_critical, is_good):
     octets = _extended(SUB.answer(LEAF), SUB.key, place, critical=is_critical)
     if is_good:
         assert isinstance(said(octets), Good)

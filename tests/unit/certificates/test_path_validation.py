@@ -80,7 +80,7 @@ def test_an_odd_name_does_not_matter():
     assert reason(SUB.person(email=ABSENT)) is None
 
 
-def test_what_is_not_known_of_the_banks_profile_is_tolerated():
+def test_unknown_extensions_of_the_banks_profile_are_tolerated():
     client = x509.ExtendedKeyUsage([CLIENT_AUTH])
     period = x509.PrivateKeyUsagePeriod(
         not_before=at(-30).replace(tzinfo=None), not_after=at(30).replace(tzinfo=None)
@@ -123,7 +123,7 @@ def test_an_unreadable_certificate_is_said_to_be_one():
     ],
     ids=["critical extension unknown", "a CA", "may sign certificates"],
 )
-def test_a_leaf_with_what_no_person_has_is_refused(wrong):
+def test_a_leaf_with_a_property_that_no_persons_certificate_has_is_refused(wrong):
     assert reason(SUB.person(**wrong)) is Reason.CERTIFICATE_UNTRUSTED
 
 
@@ -168,12 +168,12 @@ def test_a_leaf_with_what_no_person_has_is_refused(wrong):
         "name excluded",
     ],
 )
-def test_an_authority_with_a_fault_carries_nobody(wrong):
+def test_certificates_below_a_faulty_authority_are_refused(wrong):
     faulty = ROOT.authority(**wrong)
     assert reason(faulty.person(), profile=trusting(ROOT, faulty)) is Reason.CERTIFICATE_UNTRUSTED
 
 
-def test_an_authority_that_is_signed_with_sha1_carries_nobody():
+def test_certificates_below_an_authority_that_is_signed_with_sha1_are_refused():
     root = Authority.root(key=rsa_key())
     sound = root.authority()
     assert reason(sound.person(), profile=trusting(root, sound)) is None
@@ -183,34 +183,34 @@ def test_an_authority_that_is_signed_with_sha1_carries_nobody():
     assert reason(weak.person(), profile=trusting(root, weak)) is Reason.CERTIFICATE_UNTRUSTED
 
 
-def test_an_anchor_that_is_weak_or_expired_carries_nobody():
+def test_certificates_below_a_weak_or_expired_anchor_are_refused():
     for root in (Authority.root(key=rsa_key(1024)), Authority.root(end=at(seconds=-1))):
         sub = root.authority()
         assert reason(sub.person(), profile=trusting(root, sub)) is Reason.CERTIFICATE_UNTRUSTED
 
 
-def test_an_authority_below_a_path_length_of_nought_carries_nobody():
+def test_an_authority_below_a_path_length_of_zero_is_refused():
     below = SUB.authority("Below", pathlen=None)
     assert reason(below.person(), below) is Reason.CERTIFICATE_UNTRUSTED
 
 
-def test_a_person_is_no_authority():
+def test_a_persons_certificate_cannot_issue_another_one():
     key = ec_key()
     ana = Authority(SUB.person(key=key), key)
     assert reason(ana.person(), ana) is Reason.CERTIFICATE_UNTRUSTED
 
 
-def test_an_anchor_is_no_person():
+def test_an_anchor_signs_nobody_in():
     assert reason(ROOT.certificate, profile=Profile(anchors=(ROOT.certificate,))) is not None
 
 
-def test_a_certificate_that_signs_itself_is_a_strangers():
+def test_a_self_signed_certificate_is_untrusted():
     key = ec_key()
     itself = Authority(SUB.certificate, key).person()
     assert reason(itself) is Reason.CERTIFICATE_UNTRUSTED
 
 
-def test_an_authority_of_the_same_name_with_another_key_carries_nobody():
+def test_an_authority_of_the_same_name_with_another_key_is_untrusted():
     twin = Authority.root().authority()
     assert reason(twin.person(), twin) is Reason.CERTIFICATE_UNTRUSTED
 
@@ -267,7 +267,7 @@ def constrained(*permitted, excluded=None):
 
 
 @pytest.mark.parametrize("is_permitted", [True, False])
-def test_constraints_on_names_that_not_every_reader_understands_are_refused_by_name(is_permitted):
+def test_name_constraints_that_not_every_library_understands_are_refused_by_name(is_permitted):
     other = x509.OtherName(x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3"), b"\x0c\x03ana")
     sub = constrained(other) if is_permitted else constrained(excluded=[other])
     outcome = examined(sub.person(), profile=trusting(ROOT, sub)).outcome
@@ -298,7 +298,7 @@ def test_constraints_on_uris_matter_to_certificates_that_name_some():
 
 @pytest.mark.parametrize("is_critical", [True, False])
 @pytest.mark.parametrize("stated", [x509.PolicyConstraints(0, 0), x509.InhibitAnyPolicy(0)])
-def test_what_an_authority_says_about_policies_keeps_nobody_out_by_being_there(stated, is_critical):
+def test_policy_extensions_of_an_authority_alone_refuse_nobody(stated, is_critical):
     strict = ROOT.authority(others=[(stated, is_critical)])
     assert reason(strict.person(), profile=trusting(ROOT, strict)) is None
 

@@ -19,7 +19,7 @@ def test_pauses_begin_short_and_grow_to_half_a_minute():
     assert (pauses.pause, pauses.is_resting(now)) == (timedelta(0), False)
 
 
-def test_who_waited_together_counts_once():
+def test_failures_of_simultaneous_questions_count_once():
     pauses = Pauses()
     for _ in range(5):
         pauses.failed(asked_at=at(), now=at(seconds=4))

@@ -117,25 +117,25 @@ UNLIKE = [
 
 
 @pytest.mark.parametrize(("form", "other"), UNLIKE)
-def test_a_certificate_in_another_form_than_the_configured_one_is_none(form, other):
+def test_a_certificate_in_another_form_than_the_configured_one_is_refused(form, other):
     assert (
         from_headers(shown(form, GOOD[other][0][1]), terminator(form)).reason is Reason.CERTIFICATE_UNREADABLE
     )
 
 
 @pytest.mark.parametrize("form", TerminatorForm)
-def test_no_certificate_is_said_to_be_missing(form):
+def test_a_missing_certificate_is_refused_as_missing(form):
     assert from_headers(shown(form), terminator(form)).reason is Reason.CERTIFICATE_MISSING
 
 
 @pytest.mark.parametrize("form", [TerminatorForm.NGINX, TerminatorForm.APACHE, TerminatorForm.INGRESS_NGINX])
-def test_the_terminators_word_that_none_was_shown_is_believed(form):
+def test_the_terminator_is_believed_if_it_says_that_no_certificate_was_shown(form):
     verify = terminator(form).verify_header
     assert from_headers([(verify, "NONE")], terminator(form)).reason is Reason.CERTIFICATE_MISSING
 
 
 @pytest.mark.parametrize("nothing", ["", "(null)", "-", " "])
-def test_what_terminators_write_for_nothing_is_nothing(nothing):
+def test_placeholders_of_terminators_count_as_no_certificate(nothing):
     assert (
         from_headers(shown(TerminatorForm.APACHE, nothing), terminator(TerminatorForm.APACHE)).reason
         is Reason.CERTIFICATE_MISSING
@@ -154,7 +154,7 @@ def test_what_terminators_write_for_nothing_is_nothing(nothing):
         (TerminatorForm.HAPROXY, "SUCCESS"),
     ],
 )
-def test_a_verdict_that_is_no_success_is_refused(form, verify):
+def test_a_verdict_other_than_success_is_refused(form, verify):
     headers = [GOOD[form][0], (terminator(form).verify_header, verify)]
     assert from_headers(headers, terminator(form)).reason is Reason.CERTIFICATE_UNTRUSTED
 
@@ -166,7 +166,7 @@ def test_a_missing_verdict_is_refused():
     )
 
 
-def test_names_of_headers_are_the_operators():
+def test_header_names_are_configurable():
     by = Terminator(form=TerminatorForm.HAPROXY, certificate_header="X-Certificate")
     assert from_headers([("x-certificate", base64_of(LEAF))], by) == Presented(leaf=der(LEAF))
 
@@ -185,7 +185,7 @@ def test_another_spelling_of_the_header_is_refused_alone_and_beside_the_right_on
 
 
 @pytest.mark.parametrize("form", TerminatorForm)
-def test_what_follows_a_certificate_is_refused(form):
+def test_data_after_a_certificate_is_refused(form):
     followed = GOOD[form][0][1] + ("," if form is TerminatorForm.ENVOY else "") + "AAAA"
     assert from_headers(shown(form, followed), terminator(form)).reason is Reason.CERTIFICATE_UNREADABLE
 
@@ -227,18 +227,18 @@ def test_an_overlong_header_is_refused(form):
         (TerminatorForm.HAPROXY, base64.b64encode(b"garbage").decode()),
     ],
 )
-def test_what_is_not_exactly_one_certificate_is_refused(form, value):
+def test_anything_but_exactly_one_certificate_is_refused(form, value):
     assert from_headers(shown(form, value), terminator(form)).reason is Reason.CERTIFICATE_UNREADABLE
 
 
-def test_envoys_chain_alone_does():
+def test_envoys_chain_alone_is_enough():
     value = envoy(Chain=quote(pem(LEAF) + pem(SUB.certificate), safe=""))
     assert from_headers(shown(TerminatorForm.ENVOY, value), terminator(TerminatorForm.ENVOY)) == Presented(
         leaf=der(LEAF), chain=(der(SUB.certificate),)
     )
 
 
-def test_envoys_certificate_alone_does():
+def test_envoys_certificate_alone_is_enough():
     assert from_headers(
         shown(TerminatorForm.ENVOY, envoy(Cert=quote(pem(LEAF), safe=""))), terminator(TerminatorForm.ENVOY)
     ) == Presented(leaf=der(LEAF))
@@ -295,7 +295,7 @@ def test_octets_outside_of_ascii_are_refused(form, odd):
         assert from_headers(shown(form, value), terminator(form)).reason is Reason.CERTIFICATE_UNREADABLE
 
 
-def test_a_handshake_without_certificates_showed_none():
+def test_a_handshake_without_certificates_is_refused_as_missing():
     assert presented().reason is Reason.CERTIFICATE_MISSING
 
 
@@ -304,7 +304,7 @@ def test_certificates_beyond_the_limits_are_not_even_parsed():
     assert "bytes" in presented(der(LEAF) + bytes(MAX_CERTIFICATE_BYTES)).detail
 
 
-def test_neither_a_refusal_nor_what_was_presented_repeats_the_certificate():
+def test_neither_a_refusal_nor_the_repr_quotes_the_certificate():
     for headers in (GOOD[TerminatorForm.HAPROXY], shown(TerminatorForm.HAPROXY, base64_of(LEAF) + "AAAA")):
         assert base64_of(LEAF)[:40] not in repr(from_headers(headers, terminator(TerminatorForm.HAPROXY)))
         assert repr(der(LEAF))[2:40] not in repr(from_headers(headers, terminator(TerminatorForm.HAPROXY)))

@@ -198,7 +198,7 @@ def test_strong_keys_are_accepted(key):
     assert failed(SUB.person(key=key)) == {}
 
 
-def test_an_exponent_of_one_is_no_key():
+def test_an_rsa_exponent_of_one_is_refused():
     class Key(rsa.RSAPublicKey):  # a key that `cryptography` refuses to make
         key_size = 2048
 
@@ -222,7 +222,7 @@ def test_a_key_of_an_unknown_kind_is_weak():
 @pytest.mark.parametrize(
     ("serial_number", "is_fine"), [((1 << 160) - 1, True), (1 << 160, False), (1 << 300, False)]
 )
-def test_a_serial_number_has_an_end(serial_number, is_fine):
+def test_a_serial_number_has_a_maximum_length(serial_number, is_fine):
     octets = asn1.Certificate.load(der(SUB.person()))
     octets["tbs_certificate"]["serial_number"] = serial_number
     assert (profiles.weakness(x509.load_der_x509_certificate(octets.dump(force=True))) is None) == is_fine

@@ -54,7 +54,7 @@ def der_of(made):
     return made.public_bytes(Encoding.DER)
 
 
-async def test_one_bad_list_ends_nothing():
+async def test_one_bad_list_does_not_stop_the_others():
     authority = Authority.root()
     fetcher = Fetcher(odd=TypeError("nobody expected this"), fine=der_of(authority.crl()))
     lists = lists_of(fetcher)
@@ -69,7 +69,7 @@ async def test_one_bad_list_ends_nothing():
     assert (fine.list is not None, fine.failure) == (True, None)
 
 
-async def test_a_delta_list_takes_the_place_of_no_whole_one():
+async def test_a_delta_list_replaces_no_complete_list():
     authority = Authority.root()
     fetcher = Fetcher(here=der_of(authority.crl()))
     lists = lists_of(fetcher)

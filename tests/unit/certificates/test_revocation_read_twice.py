@@ -87,5 +87,5 @@ def theirs(*, listed=None, answered=None):
         ("unknown", {"answered": SUB.answer(LEAF, this_update=at(seconds=-9), next_update=at(seconds=-1))}),
     ],
 )
-def test_both_say_the_same(said, evidence):
+def test_our_reading_and_that_of_the_library_agree(said, evidence):
     assert (ours(**evidence), theirs(**evidence)) == (said, said)

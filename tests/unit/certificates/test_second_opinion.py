@@ -52,15 +52,15 @@ def held_to_be(*certificates):
     return CertificatePath(leaf=read(certificates[0]), certificates=certificates)
 
 
-def test_a_path_that_the_first_examination_found_holds():
+def test_the_second_examination_accepts_a_valid_path():
     assert seen() is None
 
 
-def test_an_anchor_is_trusted_as_configured_also_where_another_authority_has_signed_it():
+def test_an_anchor_is_trusted_even_if_another_authority_has_signed_it():
     assert seen(root=SUB, intermediates=()) is None
 
 
-def test_a_certificate_without_the_identifier_of_its_issuers_key_or_for_any_usage_holds():
+def test_a_certificate_without_authority_key_identifier_or_for_any_usage_is_accepted():
     assert seen(leaf=SUB.person(aki=ABSENT)) is None
     assert (
         seen(leaf=SUB.person(usages=x509.ExtendedKeyUsage([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE])))
@@ -73,12 +73,12 @@ def test_a_certificate_without_the_identifier_of_its_issuers_key_or_for_any_usag
     [LEAF.not_valid_before_utc, LEAF.not_valid_after_utc + timedelta(microseconds=999_999)],
     ids=["first", "last"],
 )
-def test_a_certificate_holds_from_its_first_second_to_its_last(now):
+def test_a_certificate_is_valid_from_its_first_second_to_its_last(now):
     path, profile = path_of()
     assert opinion(path, profile, now=now) is None
 
 
-def test_what_the_first_examination_overlooked_is_refused_by_name():
+def test_the_second_examination_refuses_what_the_first_one_overlooked():
     stranger = ROOT.authority()
     path = held_to_be(LEAF, stranger.certificate, ROOT.certificate)
     refused = opinion(path, path_of()[1], now=NOW)
@@ -88,7 +88,7 @@ def test_what_the_first_examination_overlooked_is_refused_by_name():
     )
 
 
-def test_what_only_openssl_objects_to_is_refused_by_name():
+def test_a_fault_that_only_openssl_finds_is_refused_by_name():
     """It reads a host's name in a common name where no alternative name is one, and applies constraints to
     it."""
     inside = ROOT.authority(
@@ -111,7 +111,7 @@ def test_an_authority_that_does_not_allow_the_policy_is_refused():
     assert seen(leaf=leaf, sub=narrow, accepted_policies=frozenset()) is None
 
 
-def test_what_an_authority_demands_of_policies_below_it_is_demanded():
+def test_demands_of_an_authority_on_policies_below_it_are_applied():
     refusal = "the second examination refuses the path: PathValidationError"
     demanding = ROOT.authority("Demanding", others=[(x509.PolicyConstraints(0, None), True)])
     assert seen(leaf=demanding.person(), sub=demanding, accepted_policies=frozenset()) is None
@@ -144,7 +144,7 @@ def test_a_path_that_openssl_cannot_read_is_refused_by_name():
     assert opinion(path, profile, now=NOW).reason is Reason.CERTIFICATE_UNTRUSTED
 
 
-def test_an_examination_that_waits_for_something_is_none():
+def test_an_examination_that_waits_for_something_is_an_error():
     async def waiting():
         await asyncio.sleep(0)
 
@@ -166,6 +166,6 @@ def test_the_library_for_roots_of_the_system_is_never_loaded():
     assert "oscrypto" not in sys.modules
 
 
-def test_nothing_is_said_to_logs_about_holders(caplog):
+def test_logs_contain_nothing_about_holders(caplog):
     opinion(held_to_be(LEAF, ROOT.authority().certificate, ROOT.certificate), path_of()[1], now=NOW)
     assert caplog.text == ""

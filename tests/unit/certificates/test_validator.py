@@ -82,7 +82,7 @@ async def test_a_good_certificate_signs_its_holder_in(validating):
     assert (verdict.unchecked, verdict.ends_at, verdict.tax_number) == (None, None, None)
 
 
-async def test_a_tax_number_counts_only_where_the_profile_says_so(validating):
+async def test_a_tax_number_counts_only_if_the_profile_says_so(validating):
     verdict = await validating(SUB.crl(), ROOT.crl(), believes_tax_numbers=True).validate(
         SHOWN, now=NOW, mode=RevocationMode.HARD
     )
@@ -90,7 +90,7 @@ async def test_a_tax_number_counts_only_where_the_profile_says_so(validating):
     assert "99990008" not in repr(verdict)
 
 
-async def test_people_are_told_before_the_end(validating):
+async def test_people_are_warned_before_the_sunset(validating):
     verdict = await validating(
         SUB.crl(), ROOT.crl(), sunset=Sunset(warn_from=at(-1), stop_at=at(9))
     ).validate(SHOWN, now=NOW, mode=RevocationMode.HARD)
@@ -111,7 +111,7 @@ async def test_a_revoked_certificate_signs_nobody_in_whatever_the_mode_and_whate
     [(), (SUB.crl(),), (ROOT.crl(),)],
     ids=["nothing", "nothing about the CA", "nothing about the leaf"],
 )
-async def test_what_nobody_can_say_is_no_yes_and_in_alarm_a_yes_that_is_told_of(validating, made):
+async def test_an_unknown_status_raises_in_mode_hard_and_is_noted_in_mode_alarm(validating, made):
     with pytest.raises(CannotAsk) as raised:
         await validating(*made).validate(SHOWN, now=NOW, mode=RevocationMode.HARD)
     assert raised.value.reason is Reason.REVOCATION_UNAVAILABLE
@@ -119,12 +119,12 @@ async def test_what_nobody_can_say_is_no_yes_and_in_alarm_a_yes_that_is_told_of(
     assert (verdict.unchecked, len(verdict.status)) == ("nobody answers", len(made))
 
 
-async def test_authorities_are_not_asked_about_where_the_profile_says_so(validating):
+async def test_authorities_are_not_checked_if_the_profile_says_so(validating):
     validator = validating(SUB.crl(), checks_intermediates=False)
     assert isinstance(await validator.validate(SHOWN, now=NOW, mode=RevocationMode.HARD), Validated)
 
 
-async def test_nobody_is_asked_about_a_certificate_whose_path_does_not_hold():
+async def test_nobody_is_asked_about_a_certificate_without_a_valid_path():
     lists = Lists(SUB.crl(), ROOT.crl())
     validator = CertificateValidator(profile(), lists)
     for leaf in (Authority.root().authority().person(), SUB.person(end=at(-1))):
@@ -138,7 +138,7 @@ async def test_nobody_is_asked_about_a_certificate_whose_path_does_not_hold():
     validator.close()
 
 
-async def test_an_examination_tells_of_every_check(validating):
+async def test_an_examination_lists_every_check(validating):
     examination, verdict = await validating(SUB.crl(), ROOT.crl()).examine(
         SHOWN, now=NOW, mode=RevocationMode.HARD
     )
@@ -162,7 +162,7 @@ async def test_the_second_opinion_has_a_veto(validating):
     assert lines(examination)[-1].outcome is CheckOutcome.FAILED
 
 
-async def test_a_certificate_is_asked_about_again(validating):
+async def test_an_accepted_certificate_is_checked_again(validating):
     assert isinstance(await validating(SUB.crl(), ROOT.crl()).recheck(der(LEAF), now=NOW), Good)
     assert isinstance(
         await validating(SUB.crl(), checks_intermediates=False).recheck(der(LEAF), now=NOW), Good
@@ -175,7 +175,7 @@ async def test_a_certificate_is_asked_about_again(validating):
         await validating().recheck(der(Authority.root().authority().person()), now=NOW)
 
 
-async def test_an_authority_that_was_revoked_since_takes_its_certificates_with_it(validating):
+async def test_if_an_authority_is_revoked_its_certificates_are_revoked_too(validating):
     for made in ((SUB.crl(), ROOT.crl(SUB.certificate)), (ROOT.crl(SUB.certificate),)):
         assert isinstance(await validating(*made).recheck(der(LEAF), now=NOW), Revoked)
     assert isinstance(
@@ -183,7 +183,7 @@ async def test_an_authority_that_was_revoked_since_takes_its_certificates_with_i
     )  # by the anchor itself
 
 
-async def test_an_authority_that_only_the_browser_knew_is_asked_about_again_too():
+async def test_an_authority_that_only_the_browser_sent_is_checked_again_too():
     own = ROOT.authority("Another SubCA")
     leaf = own.person()
     for made, kind in (
@@ -214,7 +214,7 @@ async def test_a_failure_of_our_own_is_not_taken_for_an_outage():
     validator.close()
 
 
-async def test_work_that_does_not_end_is_given_up_and_others_go_on():
+async def test_work_that_does_not_end_is_abandoned_and_others_go_on():
     validator = CertificateValidator(profile(), Lists(SUB.crl(), ROOT.crl()), workers=2, seconds=0.2)
     ends = threading.Event()
     with pytest.raises(CannotAsk, match="longer"):
@@ -224,7 +224,7 @@ async def test_work_that_does_not_end_is_given_up_and_others_go_on():
     validator.close()
 
 
-async def test_where_every_thread_is_taken_nobody_waits_for_ever():
+async def test_nobody_waits_for_ever_for_a_free_thread():
     validator = CertificateValidator(profile(), Lists(), workers=1, seconds=0.2, patience=0.2)
     ends = threading.Event()
     for word in ("longer", "no thread"):
@@ -266,7 +266,7 @@ async def test_two_hundred_at_once_leave_the_loop_free():
     validator.close()
 
 
-async def test_a_list_that_names_a_delta_list_does_whatever_its_size(validating):
+async def test_a_list_that_refers_to_a_delta_list_is_accepted_whatever_its_size(validating):
     """RFC 5280 §5.2.6: delta lists are for those who want them."""
     at_hand = (
         x509.FreshestCRL(
@@ -285,7 +285,7 @@ async def test_a_list_that_names_a_delta_list_does_whatever_its_size(validating)
         )
 
 
-async def test_an_answer_that_names_the_certificate_by_any_usual_hash_does(validating):
+async def test_an_answer_that_names_the_certificate_by_any_usual_hash_is_accepted(validating):
     class Answers:
         async def status(self, subject, *, now, stapled=None):
             issuer = SUB if subject.certificate == LEAF else ROOT

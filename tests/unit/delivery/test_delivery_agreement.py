@@ -55,7 +55,7 @@ def test_a_signature_is_over_the_octets_that_are_sent(encoding, prefix):
     assert headers["X-Signature"] == prefix + expected
 
 
-def test_a_number_that_is_none_makes_no_request():
+def test_an_invalid_number_makes_no_request():
     with pytest.raises(Unsendable):
         agreement().request(Sms(recipient="040123456", text="x", reference="r"))
 
@@ -81,7 +81,7 @@ def test_a_number_that_is_none_makes_no_request():
         (599, Judgement.LATER),
     ],
 )
-def test_a_status_tells_whether_asking_again_helps(status, judgement):
+def test_the_status_decides_whether_another_try_may_help(status, judgement):
     assert judged(GatewayAnswer(status), Success()) is judgement
 
 
@@ -113,7 +113,7 @@ def test_a_gateway_must_say_that_it_has_the_message(pointer, values, body, is_ta
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[" * 100_000, b'{"id": '])
-def test_an_answer_that_is_no_json_says_nothing(body):
+def test_an_answer_that_is_not_json_has_no_values(body):
     assert judged(GatewayAnswer(200, body), Success(pointer="/id")) is Judgement.REFUSED
     assert message_id(GatewayAnswer(200, body), Success(id_pointer="/id")) == ""
 
@@ -135,7 +135,7 @@ def test_a_message_has_the_name_that_the_gateway_gives_it(found, name):
     assert message_id(said({"id": found}), Success(id_pointer="/id")) == name
 
 
-def test_a_gateway_that_is_not_asked_for_names_gives_none():
+def test_without_a_pointer_there_is_no_message_id():
     assert message_id(said({"id": "m"}), Success()) == ""
     assert [Success().needs_body, Success(pointer="/a").needs_body, Success(id_pointer="/a").needs_body] == [
         False,
@@ -177,7 +177,7 @@ def test_a_gateway_may_ask_to_be_left_alone_for_some_seconds(said_so, wait):
     assert GatewayAnswer(429, retry_after=said_so).wait == timedelta(seconds=wait)
 
 
-def test_nothing_printed_holds_a_message_a_number_or_a_secret():
+def test_no_repr_has_a_message_a_number_or_a_secret():
     shown = repr(
         (
             SMS,

@@ -26,7 +26,7 @@ def test_text_that_telephones_can_write_has_their_alphabet(text, octets):
 
 
 @pytest.mark.parametrize("text", ["č", "š in ž", "😀", "ç", "`", "\x1b"])
-def test_one_sign_that_telephones_lack_makes_the_whole_text_ucs2(text):
+def test_one_character_outside_of_the_alphabet_makes_the_whole_text_ucs2(text):
     found = encoded(text)
     assert (found.alphabet, found.octets) == ("ucs2", text.encode("utf-16-be"))
 
@@ -67,7 +67,7 @@ def test_parts_carry_the_header_by_which_telephones_join_them():
     assert joined((b"a", b"b"), 0x107) == (b"\x05\x00\x03\x07\x02\x01a", b"\x05\x00\x03\x07\x02\x02b")
 
 
-def test_a_part_alone_carries_none():
+def test_a_single_part_has_no_header():
     assert joined((b"a",), 7) == (b"a",)
 
 
@@ -107,5 +107,5 @@ def test_a_number_in_another_form_is_refused_and_not_repeated(recipient):
     assert "123456" not in str(refused.value)
 
 
-def test_what_is_printed_of_a_text_is_not_the_text():
+def test_the_repr_has_no_text():
     assert "123456" not in repr(encoded("Koda 123456"))

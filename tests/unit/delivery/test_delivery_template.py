@@ -45,12 +45,12 @@ def test_in_a_form_every_value_comes_back_as_it_was(values):
 
 
 @given(VALUES)
-def test_in_xml_no_value_leaves_its_place(values):
+def test_no_value_changes_the_structure_of_xml(values):
     found = ET.fromstring(Template(XML, "application/xml; charset=utf-8").filled(values))
     assert (found.tag, sorted(found.attrib), list(found)) == ("sms", ["from", "ref", "to"], [])
 
 
-def test_in_xml_what_cannot_be_written_is_seen_as_such():
+def test_invalid_xml_characters_are_replaced_visibly():
     found = ET.fromstring(
         Template(XML, "text/xml").filled(
             {"recipient": "r", "text": "a<b>&c\x00\ud800š\n", "sender": "\"'", "reference": "\"'"}
@@ -59,14 +59,14 @@ def test_in_xml_what_cannot_be_written_is_seen_as_such():
     assert (found.text, found.attrib["from"], found.attrib["ref"]) == ("a<b>&c\ufffd\ufffdš\n", "\"'", "\"'")
 
 
-def test_what_is_filled_in_is_not_looked_at_again():
+def test_values_are_not_searched_for_fields():
     made = Template("{text} {recipient}", "text/plain").filled(
         {"recipient": "+386", "text": "{recipient}", "sender": "", "reference": ""}
     )
     assert made == b"{recipient} +386"
 
 
-def test_octets_that_are_no_text_become_question_marks():
+def test_lone_surrogates_become_question_marks():
     values = {"recipient": "+386", "text": "a\ud800", "sender": "", "reference": ""}
     assert Template("{text} {recipient}", "text/plain").filled(values) == b"a? +386"
     assert (

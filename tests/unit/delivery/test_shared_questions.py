@@ -33,7 +33,7 @@ async def counterpart():
     return Counterpart()
 
 
-async def test_one_question_is_shared_and_whoever_finds_too_many_waiting_is_told_what_was_known(counterpart):
+async def test_one_question_is_shared_and_further_callers_get_the_last_known_answer(counterpart):
     shared = SharedQuestions(unknown="unknown", pause=HOUR)
     counterpart.may_answer.clear()
     asking = [asyncio.ensure_future(shared.ask("p", counterpart)) for _ in range(500)]
@@ -71,7 +71,7 @@ async def test_all_who_wait_hear_of_a_failure_and_the_next_one_asks_again(counte
     assert (await shared.ask("p", counterpart), counterpart.asked) == ("yes", 2)
 
 
-async def test_whoever_asks_and_goes_away_leaves_nobody_waiting(counterpart):
+async def test_a_cancelled_caller_leaves_nobody_waiting(counterpart):
     shared = SharedQuestions(unknown="unknown")
     counterpart.may_answer.clear()
     first = asyncio.ensure_future(shared.ask("p", counterpart))

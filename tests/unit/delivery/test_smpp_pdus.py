@@ -52,19 +52,19 @@ def test_a_bind_says_who_we_are_and_which_version_we_speak():
     "wrong",
     [("x" * 16, "p", ""), ("š", "p", ""), ("s", "p\0q", ""), ("s", "p", "x" * 13), ("s", "p" * 65, "")],
 )
-def test_what_does_not_fit_into_its_field_is_not_written(wrong):
+def test_a_text_that_does_not_fit_its_field_is_refused(wrong):
     with pytest.raises(ValueError, match="does not fit"):
         smpp_pdus.bind(*wrong)
 
 
-def test_a_head_says_how_much_follows():
+def test_a_header_states_the_size_of_the_body():
     head = smpp_pdus.written(Command.ENQUIRE_LINK, 3, b"abc")
     assert smpp_pdus.body_size(head[:16]) == 3
     assert smpp_pdus.read(head[:16], head[16:]) == Pdu(Command.ENQUIRE_LINK, 0, 3, b"abc")
 
 
 @pytest.mark.parametrize("length", [0, 15, 70_001, 0xFFFFFFFF])
-def test_a_length_that_cannot_be_is_refused(length):
+def test_an_impossible_length_is_refused(length):
     with pytest.raises(ValueError, match="a length that cannot be"):
         smpp_pdus.body_size(length.to_bytes(4, "big") + bytes(12))
 
@@ -134,12 +134,12 @@ def test_a_receipt_says_what_became_of_a_message(body, report):
         delivered(esm_class=4) + b"\x04\x27\0\1",
     ],
 )
-def test_a_receipt_that_is_cut_off_says_nothing(body):
+def test_an_incomplete_receipt_is_ignored(body):
     assert smpp_pdus.receipt(body) is None
 
 
 @given(st.binary(max_size=200))
-def test_whatever_comes_is_read_or_not_and_never_fails(body):
+def test_no_input_makes_it_fail(body):
     assert smpp_pdus.receipt(body) in {None, "delivered", "failed"}
 
 

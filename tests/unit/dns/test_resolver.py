@@ -60,13 +60,13 @@ async def test_addresses_of_both_kinds_are_found():
         ("acq.localhost", ("127.0.0.1", "::1")),
     ],
 )
-async def test_an_address_and_this_machine_are_known_without_a_question(host, found):
+async def test_ip_addresses_and_localhost_need_no_question(host, found):
     async with asking() as (names, server, _):
         assert await names.addresses(host) == found
         assert server.asked == []
 
 
-async def test_a_question_that_cannot_be_begun_is_not_answered_and_the_next_one_is_begun_anew():
+async def test_a_question_that_cannot_be_started_fails_and_the_next_one_starts_again():
     time = Time()
     names = Resolver(servers=["no address of a server"], time=time)
     for _ in range(2):
@@ -106,7 +106,7 @@ async def test_an_answer_is_kept_for_its_time_to_live_and_a_new_address_found_th
         assert len(server.asked) == 2
 
 
-async def test_a_silent_name_server_holds_up_no_other_name_and_no_caller_beyond_its_patience():
+async def test_a_silent_name_server_delays_no_other_name_and_no_caller_beyond_its_time_limit():
     async with asking(portal__example=["192.0.2.1"], slow__example=["192.0.2.2"]) as (names, server, _):
         server.silent.add("slow.example")
         for _ in range(20):
@@ -119,7 +119,7 @@ async def test_a_silent_name_server_holds_up_no_other_name_and_no_caller_beyond_
 
 
 @pytest.mark.parametrize("how", ["silent", "failing"])
-async def test_an_old_answer_does_while_the_name_server_fails(how):
+async def test_an_old_answer_is_used_while_the_name_server_fails(how):
     async with asking(portal__example=["192.0.2.1"], try_for=0.2) as (names, server, time):
         server.ttl = 0
         await names.addresses(PORTAL)
@@ -143,7 +143,7 @@ async def test_an_old_answer_does_while_the_name_server_fails(how):
         assert names.unanswered_names == {}
 
 
-async def test_an_answer_that_is_a_day_beyond_its_time_is_not_used():
+async def test_an_answer_is_not_used_a_day_after_its_time_to_live():
     async with asking(portal__example=["192.0.2.1"]) as (names, server, time):
         server.ttl = 0
         await names.addresses(PORTAL)
@@ -153,7 +153,7 @@ async def test_an_answer_that_is_a_day_beyond_its_time_is_not_used():
             await names.addresses(PORTAL)
 
 
-async def test_a_name_that_is_gone_is_not_answered_from_memory():
+async def test_a_name_that_no_longer_exists_is_forgotten():
     async with asking(portal__example=["192.0.2.1"]) as (names, server, time):
         server.ttl = 0
         await names.addresses(PORTAL)
@@ -164,7 +164,7 @@ async def test_a_name_that_is_gone_is_not_answered_from_memory():
                 await names.addresses(PORTAL)
 
 
-async def test_a_name_that_nobody_knows_is_asked_for_once_in_a_second():
+async def test_an_unknown_name_is_asked_for_once_in_a_second():
     async with asking() as (names, server, _):
         for _ in range(30):
             with pytest.raises(NameUnknown):
@@ -173,14 +173,14 @@ async def test_a_name_that_nobody_knows_is_asked_for_once_in_a_second():
 
 
 @pytest.mark.parametrize("host", ["", "a..b", "x" * 64 + ".example", "\udcff.example", "a b.example"])
-async def test_what_is_no_name_is_an_error_and_nothing_hangs(host):
+async def test_an_invalid_name_is_an_error_and_does_not_hang(host):
     async with asking() as (names, _, _):
         async with asyncio.timeout(5):
             with pytest.raises(OSError):
                 await names.addresses(host)
 
 
-async def test_whoever_waits_is_told_when_the_resolver_ends():
+async def test_callers_that_wait_get_an_error_when_the_resolver_closes():
     async with asking(portal__example=["192.0.2.1"]) as (names, server, _):
         server.silent.add(PORTAL)
         async with asyncio.TaskGroup() as callers:
@@ -197,7 +197,7 @@ async def refused(names):
     return raised.type
 
 
-async def test_a_dead_address_is_passed_over_and_goes_last_from_then_on():
+async def test_a_dead_address_is_skipped_and_goes_last_from_then_on():
     async with listening() as port, asking(portal__example=["127.0.0.2", "127.0.0.1"]) as (names, _, _):
         for _ in range(2):
             made = await names.connect(PORTAL, port)

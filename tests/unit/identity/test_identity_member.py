@@ -10,7 +10,7 @@ from tests.support.people_builders import ANA, ANAS_CERTIFICATE, CVETKA, DAVID, 
 from tests.support.session_builders import NOW
 
 
-def test_a_person_is_found_by_id_tax_number_certificate_and_account_and_by_no_name():
+def test_a_person_is_found_by_id_tax_number_certificate_and_account_but_not_by_name():
     assert ANA.with_account(account()).keys == {
         RegisterKey("id", "ana"),
         tax_number_key(TaxNumber("99990008")),
@@ -30,7 +30,7 @@ def test_a_person_is_found_by_id_tax_number_certificate_and_account_and_by_no_na
         (CertificateName(serial=1), []),
     ],
 )
-def test_an_issuer_or_a_serial_alone_names_no_certificate(certificate, kinds):
+def test_an_issuer_or_a_serial_number_alone_identifies_no_certificate(certificate, kinds):
     assert [key.kind for key in certificate.keys] == kinds
 
 
@@ -57,7 +57,7 @@ def test_a_person_has_one_account_at_a_provider():
     assert DAVID.account_at(REKONO) is None
 
 
-def test_a_certificate_that_is_named_more_fully_takes_the_place_of_its_short_name():
+def test_a_complete_certificate_entry_replaces_an_incomplete_one():
     short, other = CertificateName(fingerprint="a1" * 32), CertificateName(fingerprint="b2" * 32)
     assert replace(ANA, certificates=(short, other)).with_certificate(ANAS_CERTIFICATE).certificates == (
         other,
@@ -65,7 +65,7 @@ def test_a_certificate_that_is_named_more_fully_takes_the_place_of_its_short_nam
     )
 
 
-def test_blocking_remembers_since_when_and_why_and_unblocking_forgets_both():
+def test_blocking_stores_time_and_reason_and_unblocking_removes_both():
     blocked = ANA.blocked(NOW, "lost card")
     assert (blocked.is_blocked, blocked.blocked_at, blocked.block_reason) == (True, NOW, "lost card")
     assert blocked.unblocked() == ANA
@@ -77,7 +77,7 @@ def test_portals_know_a_member_by_the_id_of_the_register():
     assert (person.name, person.email, person.tax_number) == (ANA.name, ANA.email, ANA.tax_number)
 
 
-def test_nothing_personal_is_in_what_a_log_would_write():
+def test_the_repr_of_a_member_has_no_personal_data():
     shown = repr(ANA.with_account(account()).blocked(NOW, "because of Ana"))
     assert not any(
         text in shown for text in ("Novak", "99990008", "40123456", "example.si", "because", "rekono-ana")
@@ -94,7 +94,7 @@ def test_nothing_personal_is_in_what_a_log_would_write():
         ("lost", "lost"),
     ],
 )
-def test_of_long_numbers_three_digits_are_shown(text, shown):
+def test_only_three_digits_of_a_long_number_are_shown(text, shown):
     assert masked(text) == shown
 
 

@@ -28,7 +28,7 @@ def test_a_tax_number_is_accepted_exactly_when_it_can_have_been_issued(digits):
 
 @pytest.mark.parametrize("last", range(10))
 @pytest.mark.parametrize("first", ["1500006", "1500001"])
-def test_where_no_check_digit_exists_there_is_no_number_and_ten_is_written_as_nought(first, last):
+def test_a_remainder_of_zero_gives_no_number_and_a_check_digit_of_ten_is_written_as_zero(first, last):
     """The weighted sums of these two leave 0 and 1 when divided by 11."""
     if (first, last) == ("1500001", 0):
         assert tax_number("15000010") == "15000010"
@@ -39,7 +39,7 @@ def test_where_no_check_digit_exists_there_is_no_number_and_ten_is_written_as_no
 
 
 @pytest.mark.parametrize("written", ["99990008", "SI99990008", "si 9999 0008", " 9999-00-08 ", "SI-99990008"])
-def test_the_ways_of_writing_it_are_one_number(written):
+def test_all_spellings_of_a_tax_number_give_the_same_number(written):
     assert tax_number(written) == "99990008"
 
 
@@ -51,7 +51,7 @@ def test_a_lost_leading_digit_is_named():
 @pytest.mark.parametrize(
     "text", ["", "SI", "09990008", "999900088", "9999000a", "٩٩٩٩٠٠٠٨", "99990008\n1", "SISI99990008"]
 )
-def test_what_is_no_tax_number_is_refused(text):
+def test_a_text_that_is_not_a_tax_number_is_refused(text):
     with pytest.raises(InvalidTaxNumber, match="eight digits"):
         tax_number(text)
 
@@ -72,6 +72,6 @@ def test_a_wrong_check_digit_is_refused_without_repeating_the_number(text):
         (None, None, "90342.A"),
     ],
 )
-def test_people_recognise_themselves_by_what_is_known(name, email, known_as):
+def test_people_recognise_their_account_by_name_and_email_or_else_by_the_subject(name, email, known_as):
     person = Person(issuer=Issuer("https://idp/"), subject=Subject("90342.A"), name=name, email=email)
     assert person.known_as == known_as

@@ -31,22 +31,22 @@ def taken(before, *listed, replaces=False):
     return register.after_import(by_id(*before), listed, replaces=replaces, now=LATER)
 
 
-def test_a_list_adds_and_leaves_the_others_unless_it_replaces():
+def test_a_list_adds_people_and_keeps_the_others_unless_it_replaces_the_register():
     assert taken([CVETKA], LISTED) == by_id(CVETKA, replace(ANA, certificates=()))
     assert taken([CVETKA], LISTED, replaces=True) == by_id(replace(ANA, certificates=()))
 
 
-def test_what_a_list_does_not_say_stays_as_it_is():
+def test_fields_that_a_list_leaves_out_keep_their_value():
     before = linked(ANA, "rekono-ana").blocked(NOW, "lost card")
     assert taken([before], LISTED, replaces=True) == by_id(before)
 
 
 @pytest.mark.parametrize("listed", [(), (CertificateName(fingerprint="b2" * 32),)])
-def test_certificates_that_a_list_names_are_the_ones_that_count(listed):
+def test_certificates_of_a_list_replace_those_of_the_register(listed):
     assert taken([ANA], replace(LISTED, certificates=listed))[ANA.member_id].certificates == listed
 
 
-def test_a_list_blocks_and_unblocks_where_it_says_so():
+def test_a_list_blocks_and_unblocks_people_if_it_says_so():
     assert taken([ANA], replace(LISTED, is_blocked=True))[ANA.member_id].blocked_at == LATER
     assert taken([ANA.blocked(NOW, "x")], replace(LISTED, is_blocked=True))[ANA.member_id].blocked_at == NOW
     assert taken([ANA.blocked(NOW, "x")], replace(LISTED, is_blocked=False)) == by_id(ANA)
@@ -56,7 +56,7 @@ def test_a_list_blocks_and_unblocks_where_it_says_so():
 
 
 @pytest.mark.parametrize(("number", "stays"), [("99990008", True), ("99990032", False), (None, False)])
-def test_an_account_that_was_linked_by_a_tax_number_does_not_outlive_it(number, stays):
+def test_an_account_that_was_linked_by_a_tax_number_goes_when_the_number_changes(number, stays):
     listed = replace(LISTED, tax_number=None if number is None else TaxNumber(number))
     assert bool(taken([linked(ANA, "rekono-ana")], listed)[ANA.member_id].accounts) is stays
 
@@ -66,7 +66,7 @@ def test_an_account_that_an_operator_linked_stays_when_a_tax_number_comes():
     assert taken([without], LISTED)[ANA.member_id].accounts == (account(),)
 
 
-def test_a_key_that_two_people_have_is_told_of_the_later_one():
+def test_a_key_that_two_people_have_is_reported_for_the_later_one():
     other = replace(CVETKA, tax_number=ANA.tax_number, certificates=ANA.certificates)
     found = list(register.conflicts([ANA, other, DAVID]))
     assert [(each.later, each.earlier, each.key.kind) for each in found] == [
@@ -97,12 +97,12 @@ def test_a_key_that_two_people_have_is_told_of_the_later_one():
         (ANA.blocked(NOW, None), ANA, False),
     ],
 )
-def test_whoever_loses_a_way_in_or_a_portal_is_shut_out(before, after, loses):
+def test_somebody_who_loses_a_key_or_a_portal_is_signed_out(before, after, loses):
     assert register.has_lost(before, after) is loses
     assert (before in register.members_to_sign_out(by_id(before), by_id(after))) is loses
 
 
-def test_whoever_is_removed_or_arrives_blocked_is_shut_out():
+def test_somebody_who_is_removed_or_arrives_blocked_is_signed_out():
     blocked = CVETKA.blocked(NOW, None)
     assert list(register.members_to_sign_out(by_id(ANA), by_id(blocked, DAVID))) == [ANA, blocked]
     assert list(register.members_to_sign_out(by_id(blocked), by_id(blocked))) == []
@@ -120,9 +120,9 @@ def test_whoever_is_removed_or_arrives_blocked_is_shut_out():
         ((ANA.blocked(NOW, None),), False),
     ],
 )
-def test_whoever_is_gone_or_has_another_tax_number_leaves_what_they_have_enrolled(after, leaves):
+def test_somebody_who_is_gone_or_has_another_tax_number_loses_their_enrolments(after, leaves):
     assert register.leaves(ANA, by_id(*after)) is leaves
 
 
-def test_who_had_no_tax_number_may_get_one_and_keep_everything():
+def test_somebody_without_a_tax_number_may_get_one_and_keeps_their_enrolments():
     assert not register.leaves(replace(ANA, tax_number=None), by_id(ANA))

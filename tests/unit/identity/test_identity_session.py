@@ -53,7 +53,7 @@ def test_a_session_is_over_at_its_idle_or_absolute_end_whatever_the_clock_did(ac
     assert SESSION.is_over(last_active_at=START + active, now=START + now) is over
 
 
-def test_levels_compare_as_trust_does():
+def test_levels_are_ordered_by_trust():
     assert Level.LOW < Level.MEDIUM < Level.HIGH
 
 

@@ -24,7 +24,7 @@ def test_every_ticket_has_one_text(text):
     assert found is None or found.text == text
 
 
-def test_a_second_spelling_of_a_ticket_is_no_ticket():
+def test_a_second_spelling_of_a_ticket_is_refused():
     text = SessionTicket(bytes(16), bytes(32)).text
     assert ticket.parse(text) is not None
     assert ticket.parse(text[:-1] + "B") is None  # the same 32 bytes, with bits that base64 does not use
@@ -40,7 +40,7 @@ def test_a_second_spelling_of_a_ticket_is_no_ticket():
         "1." + "A" * 21 + "." + "A" * 44,
     ],
 )
-def test_anything_else_is_no_ticket(text):
+def test_any_other_text_is_refused_as_a_ticket(text):
     assert ticket.parse(text) is None
 
 

@@ -63,7 +63,7 @@ def form(hostile, endpoint):
         (TOKENS | {"refresh_token": 7}, Stands()),
     ],
 )
-async def test_new_tokens_are_a_yes(hostile, provider, answer, told):
+async def test_new_tokens_mean_that_the_account_exists(hostile, provider, answer, told):
     hostile.answer("token", answer)
     assert await provider.ask_about(REFRESH) == told
     sent = form(hostile, "token")
@@ -103,7 +103,7 @@ async def test_the_secret_travels_in_the_header_where_that_is_agreed(hostile, en
 @pytest.mark.parametrize(
     ("status", "error"), [(400, "invalid_grant"), (401, "invalid_token"), (400, "invalid_token")]
 )
-async def test_a_refused_refresh_token_is_a_no(hostile, provider, status, error):
+async def test_a_refused_refresh_token_means_that_the_account_is_withdrawn(hostile, provider, status, error):
     hostile.answer("token", {"error": error, "error_description": "Invalid refresh token: r1"}, status=status)
     assert await provider.ask_about(REFRESH) == Withdrawn(f"refresh token: {error}")
 
@@ -129,7 +129,7 @@ async def test_a_refused_refresh_token_is_a_no(hostile, provider, status, error)
         (400, b'{"error": "invalid_grant", "error": "x"}'),
     ],
 )
-async def test_everything_else_is_neither(hostile, provider, status, body):
+async def test_every_other_answer_raises(hostile, provider, status, body):
     hostile.answer("token", body, status=status)
     with pytest.raises(CannotAsk) as found:
         await provider.ask_about(REFRESH)
@@ -173,7 +173,7 @@ async def test_introspection_says_yes_or_no(hostile, provider, active, told):
         (500, {"active": False}),
     ],
 )
-async def test_what_introspection_says_otherwise_is_neither(hostile, provider, status, body):
+async def test_every_other_introspection_answer_raises(hostile, provider, status, body):
     hostile.answer("introspect", body, status=status)
     with pytest.raises(CannotAsk):
         await provider.ask_about(ACCESS)
@@ -184,7 +184,7 @@ async def test_what_introspection_says_otherwise_is_neither(hostile, provider, s
     [NOW - timedelta(seconds=1), NOW + timedelta(seconds=60), None],
     ids=["over", "about to be over", "unknown end"],
 )
-async def test_a_token_that_may_be_over_by_itself_is_not_asked_about(hostile, provider, ends_at):
+async def test_a_token_that_may_have_expired_is_not_introspected(hostile, provider, ends_at):
     hostile.answer("introspect", {"active": False})
     with pytest.raises(CannotAsk, match="access token is over"):
         await provider.ask_about(Grant(access_token="a1", ends_at=ends_at))
@@ -203,14 +203,14 @@ async def test_without_a_token_or_an_endpoint_nobody_is_asked(hostile, provider)
 @pytest.mark.parametrize(
     ("grant", "sent"), [(REFRESH, ("r1", "refresh_token")), (ACCESS, ("a1", "access_token"))]
 )
-async def test_the_provider_is_told_which_token_is_not_needed_any_more(hostile, provider, grant, sent):
+async def test_the_right_token_is_revoked(hostile, provider, grant, sent):
     hostile.always("revoke")
     await provider.end_grant(grant)
     told = form(hostile, "revoke")
     assert (told["token"], told["token_type_hint"]) == sent
 
 
-async def test_a_provider_that_refuses_to_revoke_is_seen(hostile, provider):
+async def test_a_refused_revocation_raises(hostile, provider):
     hostile.on("revoke", lambda _: _refusing())
     with pytest.raises(CannotAsk, match="revocation endpoint answered 403"):
         await provider.end_grant(REFRESH)
@@ -218,7 +218,7 @@ async def test_a_provider_that_refuses_to_revoke_is_seen(hostile, provider):
     assert hostile.hits["revoke"] == 1
 
 
-async def test_where_no_endpoint_takes_it_no_token_is_revoked(hostile, provider):
+async def test_without_an_endpoint_no_token_is_revoked(hostile, provider):
     del hostile.discovery["revocation_endpoint"]
     await provider.end_grant(REFRESH)
     assert set(hostile.hits) == {"openid-configuration"}

@@ -62,7 +62,7 @@ def headed(**changes) -> str:
     )
 
 
-def test_a_genuine_token_says_whose_sessions_are_meant():
+def test_a_genuine_logout_token_names_the_sessions():
     token = judged(claiming())
     assert (token.issuer, token.subject, token.provider_session, token.token_id) == (
         ISSUER,
@@ -74,7 +74,7 @@ def test_a_genuine_token_says_whose_sessions_are_meant():
     assert not any(name in repr(token) for name in ("90342", "s-1", "token-7"))
 
 
-def test_either_name_is_enough():
+def test_subject_or_session_id_is_enough():
     assert judged(claiming(sid=...)).provider_session is None
     assert judged(claiming(sub=...)).subject is None
 
@@ -166,7 +166,7 @@ def test_any_other_token_is_refused_with_the_check_that_failed(token, found):
         {"events": {EVENT: {"why": "tired"}}},
     ],
 )
-def test_the_borders_of_what_is_allowed_are_inside(changes):
+def test_the_limits_themselves_are_allowed(changes):
     assert judged(claiming(**changes)).token_id == "token-7"
 
 
@@ -178,7 +178,7 @@ def test_the_borders_of_what_is_allowed_are_inside(changes):
         ({"iat": SECONDS - 100, "exp": SECONDS + 100_000}, 260),
     ],
 )
-def test_a_token_is_refused_for_its_age_from_the_moment_on_that_is_told(changes, seconds):
+def test_a_token_is_refused_from_the_time_that_it_states(changes, seconds):
     token, over_at = claiming(**changes), NOW + timedelta(seconds=seconds)
     assert judged(token).good_until == over_at
     assert judged(token, now=over_at - timedelta(seconds=1)).token_id == "token-7"

@@ -61,9 +61,7 @@ def test_the_browser_goes_by_get_and_says_for_whom_and_where_it_comes_back_to():
         ("never", "post", MITREID, False),
     ],
 )
-def test_the_token_goes_into_an_address_only_if_nothing_in_it_is_about_the_person(
-    hint, method, claims, is_sent
-):
+def test_the_token_goes_into_a_url_only_if_it_has_no_personal_data(hint, method, claims, is_sent):
     fields = asked(token(claims), logout_hint=hint, logout_method=method).fields
     assert ("id_token_hint" in fields) is is_sent
     assert fields["client_id"] == "prehod"
@@ -80,14 +78,14 @@ def test_the_token_goes_into_an_address_only_if_nothing_in_it_is_about_the_perso
         "preferred_username",
     ],
 )
-def test_a_claim_that_is_not_of_the_protocol_is_about_the_person(name):
+def test_a_claim_beyond_the_protocol_counts_as_personal(name):
     assert not is_impersonal(token(MITREID | {name: "x"}))
 
 
 @pytest.mark.parametrize(
     "subject", ["ana@example.si", None, 99990008, "99990008", "SI99990008", "0101985505004", "Ana Novak"]
 )
-def test_a_subject_may_say_who_somebody_is(subject):
+def test_a_subject_may_be_personal(subject):
     assert not is_impersonal(token(MITREID | {"sub": subject}))
 
 
@@ -95,16 +93,16 @@ def test_a_subject_may_say_who_somebody_is(subject):
     "unreadable",
     ["", "a.b", "a.b.c.d.e", "e30.!!.e30", token([1]), token(MITREID).replace("eyJzdWI", "eyJzdWI1")],
 )
-def test_a_token_that_cannot_be_read_is_about_the_person(unreadable):
+def test_a_token_that_cannot_be_read_counts_as_personal(unreadable):
     assert not is_impersonal(unreadable)
 
 
-def test_a_token_that_is_too_long_for_an_address_stays_out_of_it():
+def test_a_token_that_is_too_long_for_a_url_stays_out_of_it():
     assert "id_token_hint" not in asked(token(MITREID | {"nonce": "n" * 3000})).fields
     assert "id_token_hint" in asked(token(MITREID | {"nonce": "n" * 3000}), logout_hint="always").fields
 
 
-def test_the_endpoints_own_query_stays_and_names_nothing_twice():
+def test_the_endpoints_own_query_stays_and_no_parameter_occurs_twice():
     found = asked(token(MITREID), endpoint=ENDPOINT + "?realm=bank&state=theirs&client%5Fid=theirs")
     query = parse_qsl(urlsplit(found.location).query)
     assert ("realm", "bank") in query
@@ -118,5 +116,5 @@ def test_the_endpoints_own_query_stays_and_names_nothing_twice():
     assert ("state", "bye") in query
 
 
-def test_nobody_is_sent_to_a_provider_to_which_the_settings_send_nobody():
+def test_nobody_is_sent_to_the_provider_if_the_settings_say_so():
     assert asked(token(MITREID), logout_method="none") is None

@@ -132,7 +132,7 @@ def test_any_other_token_is_refused_with_the_check_that_failed(token, found):
         {"sub": "Žiga Č"},
     ],
 )
-def test_the_borders_of_what_is_allowed_are_inside(changes):
+def test_the_limits_themselves_are_allowed(changes):
     assert judged(claiming(**changes)).issuer == ISSUER
 
 
@@ -146,7 +146,7 @@ def test_without_max_age_the_time_of_authentication_is_optional():
 @pytest.mark.parametrize(
     ("auth_time", "reason"), [(..., Reason.PROVIDER_ANSWER_INVALID), (SECONDS - 361, Reason.PROOF_TOO_OLD)]
 )
-def test_an_authentication_that_is_too_old_is_told_apart_from_a_token_that_is_wrong(auth_time, reason):
+def test_an_authentication_that_is_too_old_differs_from_an_invalid_token(auth_time, reason):
     with pytest.raises(AuthenticationTooOld) as old:
         judged(claiming(auth_time=auth_time))
     assert old.value.reason is reason  # a new sign-in helps against the second alone

@@ -117,44 +117,44 @@ def test_a_key_that_does_not_exclude_verifying_is_usable(members):
         {"n": number((1 << 8192) + 1)},
     ],
 )
-def test_a_key_that_is_not_certainly_a_strong_signature_key_is_none(members):
+def test_a_key_that_is_not_a_strong_signature_key_is_ignored(members):
     assert usable({**rsa_jwk(FIRST, kid="rsa1"), **members}).keys == ()
 
 
 @pytest.mark.parametrize("missing", ["kty", "n", "e"])
-def test_a_key_with_a_part_missing_is_none(missing):
+def test_an_incomplete_key_is_ignored(missing):
     jwk = rsa_jwk(FIRST)
     del jwk[missing]
 
     assert usable(jwk).keys == ()
 
 
-def test_a_point_off_the_curve_is_no_key():
+def test_a_point_off_the_curve_is_ignored():
     jwk = ec_jwk(ec.generate_private_key(ec.SECP256R1()))
 
     assert usable({**jwk, "y": number(7, 32)}, algorithm="ES256").keys == ()
 
 
-def test_keys_of_one_kid_are_none_of_them_but_useless_ones_do_not_count():
+def test_keys_that_share_a_kid_are_ignored_but_unusable_ones_do_not_count():
     assert usable(rsa_jwk(FIRST, kid="a"), rsa_jwk(SECOND, kid="a")).key_for("a") is None
     assert usable(rsa_jwk(FIRST, kid="a"), rsa_jwk(SECOND, kid="a", use="enc")).key_for("a") is not None
 
 
-def test_a_token_without_kid_means_the_only_key_there_is():
+def test_a_token_without_kid_means_the_only_key():
     assert usable(rsa_jwk(FIRST, kid="a")).key_for(None) is not None
     assert usable(rsa_jwk(FIRST)).key_for(None) is not None
     assert usable(rsa_jwk(FIRST), rsa_jwk(SECOND)).key_for(None) is None
     assert usable().key_for(None) is None
 
 
-def test_a_token_with_kid_means_no_nameless_key():
+def test_a_token_with_kid_never_means_a_key_without_one():
     assert usable(rsa_jwk(FIRST)).key_for("a") is None
 
 
 @pytest.mark.parametrize(
     "document", [{}, {"keys": {}}, {"keys": None}, {"keys": ["x"]}, {"keys": [rsa_jwk(FIRST), 5]}]
 )
-def test_what_is_no_set_of_keys_is_not_taken_for_an_empty_one(document):
+def test_a_document_that_is_not_a_key_set_is_refused(document):
     with pytest.raises(Unreadable):
         read(document, "RS256")
 

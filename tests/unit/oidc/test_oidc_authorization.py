@@ -101,7 +101,7 @@ def test_parameters_beyond_the_protocol_are_sent_and_displace_none_of_its_own():
     assert (parameters["state"], parameters["scope"]) == ("st&te", f"openid {TAX_NUMBER_SCOPE}")
 
 
-def test_neither_is_sent_unless_it_is_agreed():
+def test_prompt_and_max_age_are_sent_only_if_they_are_agreed():
     assert not {"prompt", "max_age"} & dict(parse_qsl(urlsplit(request()).query)).keys()
 
 
@@ -132,7 +132,7 @@ def test_the_endpoint_keeps_its_own_parameters_but_not_ours():
         ([("state", "č")], None),
     ],
 )
-def test_the_state_is_the_one_and_only_that_could_be_ours(parameters, state):
+def test_there_must_be_exactly_one_state_that_could_be_ours(parameters, state):
     assert state_of(parameters) == state
 
 
@@ -141,7 +141,7 @@ def read(*parameters, announced=False):
 
 
 @pytest.mark.parametrize("code", [CODE, "x", "x" * 4096, "x" * 8192, "a b~!\"'"])
-def test_a_code_of_any_shape_that_rfc_6749_allows_is_taken(code):
+def test_every_code_that_rfc_6749_allows_is_accepted(code):
     assert read(("code", code), ("state", "s")).code == code
 
 
@@ -203,7 +203,7 @@ def test_the_code_does_not_show():
         ([("error", "")], False, Reason.PROVIDER_REFUSED),
     ],
 )
-def test_any_other_response_is_refused_and_none_of_it_is_repeated(parameters, announced, reason):
+def test_any_other_response_is_refused_without_being_quoted(parameters, announced, reason):
     with pytest.raises(AuthorizationRefused) as refusal:
         read(*parameters, announced=announced)
 

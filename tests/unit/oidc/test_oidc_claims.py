@@ -95,7 +95,7 @@ def test_each_required_claim_is_missed_by_its_name(missing, blank):
 
 
 @pytest.mark.parametrize("blank", [None, "", " ", "\u200b", 5])
-def test_a_name_that_says_nothing_leaves_it_to_the_next_one(blank):
+def test_an_empty_claim_leaves_it_to_the_next_name(blank):
     names = replace(NAMES, name=("full_name", "name"))
     assert claimed({**ANA, "full_name": blank}, names=names).person.name == "Ana Novak"
 
@@ -156,13 +156,13 @@ def test_two_different_tax_numbers_are_refused(userinfo, id_token):
         ("a.b.c", {"a": "99990016", "taxnumber": "99990008"}),
     ],
 )
-def test_a_name_is_a_member_as_it_stands_or_leads_into_objects_by_its_dots(name, userinfo):
+def test_a_claim_name_is_a_whole_member_or_its_dots_lead_into_objects(name, userinfo):
     names = ClaimNames(tax_number=(name, "taxnumber"), level=())
 
     assert claimed(userinfo, names=names).person.tax_number == "99990008"
 
 
-def test_everything_can_have_another_name():
+def test_every_claim_can_have_another_name():
     names = ClaimNames(
         tax_number=("davcna",),
         level=("stopnja",),
@@ -199,14 +199,14 @@ def test_everything_can_have_another_name():
     assert claimed(ANA, names=names).missing == EVERYTHING
 
 
-def test_the_first_name_that_says_something_readable_counts():
+def test_the_first_name_with_a_readable_value_counts():
     names = ClaimNames(tax_number=(), level=(), name=("full", "name"))
 
     assert claimed({"full": "Ana\nNovak", "name": "Ana Novak"}, names=names).person.name == "Ana Novak"
     assert claimed({"full": 5, "name": "Ana Novak"}, names=names).person.name == "Ana Novak"
 
 
-def test_one_tax_number_stated_twice_is_one():
+def test_a_tax_number_that_is_stated_twice_counts_once():
     assert (
         claimed(
             {"taxnumber": "SI99990008", "davcna_stevilka": 99990008}, taxnumber="99990008"
@@ -279,7 +279,7 @@ def test_a_name_is_one_visible_line_of_bounded_length(userinfo, name):
         ("a" * 300 + "@example.si", True, False),
     ],
 )
-def test_an_email_address_is_passed_only_whole_plain_and_not_denied(email, verified, passed):
+def test_an_email_address_is_used_only_if_it_is_short_plain_and_not_denied(email, verified, passed):
     userinfo = {"email": email} | ({} if verified is ... else {"email_verified": verified})
 
     found = claimed(userinfo, required=("email",))
@@ -305,7 +305,7 @@ def test_an_email_address_is_passed_only_whole_plain_and_not_denied(email, verif
         ([], False),
     ],
 )
-def test_an_address_is_there_if_any_part_of_it_is(address, present):
+def test_an_address_is_present_if_any_part_of_it_is(address, present):
     assert ("address" not in claimed({"address": address}).missing) is present
 
 
@@ -372,7 +372,7 @@ PHONES = {
 
 
 @pytest.mark.parametrize("stated", PHONES, ids=ascii)
-def test_codes_may_be_sent_to_a_number_that_can_be_read_in_one_way_only(stated):
+def test_a_number_is_used_only_if_it_can_be_read_in_one_way(stated):
     found = claimed(ANA | {"phone_number": stated})
     assert found.person.phone == PHONES[stated]
     assert stated == "" or stated not in repr(found)
@@ -391,7 +391,7 @@ def test_codes_may_be_sent_to_a_number_that_can_be_read_in_one_way_only(stated):
         (1, False),
     ],
 )
-def test_no_code_goes_to_a_number_that_the_provider_has_not_verified(verified, phone):
+def test_an_unverified_number_is_not_used(verified, phone):
     userinfo = {name: value for name, value in ANA.items() if name != "phone_number_verified"}
     found = claimed(userinfo if verified is ... else userinfo | {"phone_number_verified": verified})
     assert (found.person.phone is not None) is phone
@@ -407,7 +407,7 @@ def kept(found, claim):
 
 @pytest.mark.parametrize("claim", VALUES)
 @pytest.mark.parametrize("denying", ["userinfo", "id_token"])
-def test_whoever_denies_that_it_is_verified_wins_over_the_other(claim, denying):
+def test_one_source_that_denies_verification_is_enough(claim, denying):
     yes, no = ({claim: VALUES[claim], f"{claim}_verified": said} for said in (True, False))
     userinfo, id_token = (no, yes) if denying == "userinfo" else (yes, no)
     assert kept(claimed(yes, required=(), **yes), claim) == VALUES[claim]
@@ -417,7 +417,7 @@ def test_whoever_denies_that_it_is_verified_wins_over_the_other(claim, denying):
 
 @pytest.mark.parametrize("claim", VALUES)
 @pytest.mark.parametrize("verified_when_absent", [True, False])
-def test_what_nobody_says_anything_about_is_for_the_settings_to_say(claim, verified_when_absent):
+def test_the_settings_decide_if_no_source_states_verification(claim, verified_when_absent):
     rule = VerifiedWhenAbsent(email=verified_when_absent, phone_number=verified_when_absent)
     assert kept(claimed({claim: VALUES[claim]}, required=(), verified_when_absent=rule), claim) == (
         VALUES[claim] if verified_when_absent else None
@@ -433,7 +433,7 @@ def test_what_nobody_says_anything_about_is_for_the_settings_to_say(claim, verif
     )
 
 
-def test_a_yes_speaks_of_the_value_beside_it_and_of_no_other():
+def test_a_source_vouches_for_its_own_value_only():
     strict = VerifiedWhenAbsent(email=False)
     theirs = {"email": "ana@example.si", "email_verified": True}
     assert (

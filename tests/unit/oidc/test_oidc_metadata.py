@@ -46,7 +46,7 @@ DOCUMENT = {"issuer": ISSUER} | {name: f"{ISSUER}{name}" for name in (*NEEDED, *
 
 @pytest.mark.parametrize("url", ["http://provider.example/x", "file:///etc/passwd", 7])
 @pytest.mark.parametrize("name", [*NEEDED, *DONE_WITHOUT])
-def test_nothing_is_sent_to_an_endpoint_in_the_clear_or_to_what_is_none(name, url):
+def test_an_endpoint_with_http_or_without_a_host_is_refused(name, url):
     document = DOCUMENT | {name: url}
     if name in NEEDED:
         with pytest.raises(Unreadable, match=f"{name} is no URL that may be used"):
@@ -55,7 +55,7 @@ def test_nothing_is_sent_to_an_endpoint_in_the_clear_or_to_what_is_none(name, ur
         assert getattr(read(document, ISSUER), name) is None
 
 
-async def test_a_document_in_a_refusal_is_none(hostile, known):
+async def test_a_document_with_an_error_status_is_refused(hostile, known):
     hostile.answer("openid-configuration", hostile.discovery, status=404)
     with pytest.raises(CannotAsk, match="404"):
         await known.current()
@@ -80,7 +80,7 @@ def hold(hostile: HostileProvider, endpoint: str) -> asyncio.Event:
     return arrived
 
 
-async def test_fifty_who_wait_are_one_request(hostile, known):
+async def test_fifty_callers_cause_one_request(hostile, known):
     arrived = hold(hostile, "openid-configuration")
     async with asyncio.TaskGroup() as group:
         waiters = [group.create_task(known.current()) for _ in range(50)]
@@ -91,7 +91,7 @@ async def test_fifty_who_wait_are_one_request(hostile, known):
     assert {waiter.result().token_endpoint for waiter in waiters} == {f"{hostile.issuer}token"}
 
 
-async def test_fifty_tokens_of_a_new_key_are_one_request(hostile, known):
+async def test_fifty_tokens_with_a_new_key_cause_one_request(hostile, known):
     await known.key("rsa1")
     hostile.jwks = [rsa_jwk(rsa_key("second"), kid="rsa2")]
 
@@ -101,7 +101,7 @@ async def test_fifty_tokens_of_a_new_key_are_one_request(hostile, known):
     assert all(key is not None for key in keys)
 
 
-async def test_who_gives_up_waiting_takes_nobody_along(hostile, known):
+async def test_a_cancelled_caller_cancels_no_other(hostile, known):
     arrived = hold(hostile, "openid-configuration")
     async with asyncio.TaskGroup() as group:
         impatient = group.create_task(known.current())
@@ -125,7 +125,7 @@ async def test_metadata_is_asked_for_again_after_an_hour(hostile, known, clock):
     assert (await known.current()).token_endpoint == f"{hostile.issuer}new-token"
 
 
-async def test_a_clock_that_goes_back_keeps_nothing_fresh_and_nothing_cool(hostile, known, clock):
+async def test_a_clock_that_goes_back_extends_neither_freshness_nor_cool_down(hostile, known, clock):
     await known.current()
     clock.advance(days=-1)
     await known.current()
@@ -153,7 +153,7 @@ async def test_what_was_known_stays_known_while_the_provider_fails(hostile, know
     assert known.metadata.failure is not None
 
 
-async def test_old_knowledge_does_for_all_others_while_one_asks(hostile, known, clock):
+async def test_while_one_caller_asks_the_others_use_the_old_value(hostile, known, clock):
     before = await known.current()
     clock.advance(hours=2)
     arrived = hold(hostile, "openid-configuration")
@@ -197,7 +197,7 @@ async def test_an_unknown_key_cannot_be_judged_while_the_keys_cannot_be_asked_fo
     assert hostile.hits["jwk"] == 1 + KEY_SEARCHES
 
 
-async def test_withdrawn_keys_are_not_used_after_the_next_look(hostile, known, clock):
+async def test_withdrawn_keys_are_not_used_after_the_next_fetch(hostile, known, clock):
     await known.key("rsa1")
     hostile.jwks = []
     clock.advance(hours=1)
@@ -205,7 +205,7 @@ async def test_withdrawn_keys_are_not_used_after_the_next_look(hostile, known, c
     assert await known.key("rsa1") is None
 
 
-async def test_refreshing_asks_ahead_of_need_and_never_raises(hostile, known, clock):
+async def test_refresh_fetches_in_advance_and_never_raises(hostile, known, clock):
     await known.refresh()
     await known.refresh()
     assert (hostile.hits["openid-configuration"], hostile.hits["jwk"]) == (2, 2)
@@ -233,7 +233,7 @@ async def test_only_true_announces_the_issuer_in_responses(hostile, known, annou
     assert not (await known.current()).announces_issuer
 
 
-async def test_the_issuer_loses_its_slash_only_where_the_document_lies(hostile, known):
+async def test_the_slash_of_the_issuer_is_removed_only_for_the_url_of_the_document(hostile, known):
     assert (await known.current()).jwks_uri == f"{hostile.issuer}jwk"
 
     assert hostile.paths == ["/op/.well-known/openid-configuration"]
@@ -247,7 +247,7 @@ async def test_documents_are_asked_for_uncompressed_and_without_cookies(hostile,
         assert "Cookie" not in headers
 
 
-async def test_tokens_of_strangers_make_us_look_for_their_key_once_a_minute(hostile, known, clock):
+async def test_unsolicited_tokens_cause_a_search_for_their_key_once_a_minute(hostile, known, clock):
     for _ in range(5):
         assert await known.key_for_unsolicited("forged") is None
     assert hostile.hits["jwk"] == 2  # one to have keys at all, one search
@@ -256,13 +256,13 @@ async def test_tokens_of_strangers_make_us_look_for_their_key_once_a_minute(host
     assert hostile.hits["jwk"] == 3
 
 
-async def test_tokens_of_strangers_do_not_use_up_the_search_of_sign_ins(hostile, known):
+async def test_unsolicited_tokens_do_not_use_up_the_searches_of_sign_ins(hostile, known):
     assert await known.key_for_unsolicited("forged") is None
     hostile.jwks = [rsa_jwk(rsa_key("second"), kid="rsa2")]
     assert (await known.key("rsa2")).key_id == "rsa2"
 
 
-async def test_a_key_that_a_stranger_makes_us_find_is_there_for_everybody(hostile, known):
+async def test_a_key_that_an_unsolicited_token_brought_is_there_for_everybody(hostile, known):
     assert (await known.key("rsa1")).key_id == "rsa1"
     hostile.jwks = [rsa_jwk(rsa_key("second"), kid="rsa2")]
     assert (await known.key_for_unsolicited("rsa2")).key_id == "rsa2"
@@ -270,7 +270,7 @@ async def test_a_key_that_a_stranger_makes_us_find_is_there_for_everybody(hostil
     assert hostile.hits["jwk"] == 2
 
 
-async def test_while_the_keys_cannot_be_had_nothing_is_said_about_a_strangers_token(hostile, known, clock):
+async def test_without_keys_an_unsolicited_token_is_not_judged(hostile, known, clock):
     assert (await known.key_for_unsolicited("rsa1")).key_id == "rsa1"
     hostile.always("jwk", status=503)
     for _ in range(2):
@@ -372,7 +372,7 @@ async def test_a_search_that_fails_is_tried_again(hostile, known, times):
 
 
 @pytest.mark.parametrize("times", [1, 2])
-async def test_keys_that_could_not_be_had_a_moment_ago_are_asked_for_again_before_a_code_is_spent(
+async def test_keys_are_asked_for_again_before_a_code_is_redeemed_even_after_a_recent_failure(
     hostile, known, times
 ):
     hostile.always("jwk", status=503)
@@ -382,7 +382,7 @@ async def test_keys_that_could_not_be_had_a_moment_ago_are_asked_for_again_befor
     assert (await known.key("rsa1")).key_id == "rsa1"
 
 
-async def test_fifty_who_wait_for_keys_that_cannot_be_had_are_three_requests(hostile, known):
+async def test_fifty_callers_that_wait_for_missing_keys_cause_three_requests(hostile, known):
     hostile.always("jwk", status=503)
     ends = await asyncio.gather(*(known.have_keys() for _ in range(50)), return_exceptions=True)
     assert {type(end) for end in ends} == {CannotAsk}

@@ -83,7 +83,7 @@ async def test_a_proof_is_asked_for_with_a_time_also_where_no_age_is_agreed(host
     assert ("max_age" in asked[False]) is (agreed is not None)
 
 
-async def test_a_sign_in_proves_a_subject_and_brings_what_is_told_of_it(hostile, provider):
+async def test_a_sign_in_proves_a_subject_and_returns_its_claims(hostile, provider):
     authenticated = await returned(provider)
 
     assert authenticated.claims.subject == SUBJECT
@@ -110,9 +110,7 @@ async def test_the_provider_may_change_its_key_under_the_same_name(hostile, prov
     assert (await returned(provider)).claims.subject == SUBJECT
 
 
-async def test_tokens_that_the_providers_key_has_not_signed_are_refused_as_that_however_many_come(
-    hostile, provider
-):
+async def test_tokens_with_a_wrong_signature_are_refused_as_such_however_many_come(hostile, provider):
     """Each makes the gateway look for a newer key, until it has looked often enough."""
     await returned(provider)
     hostile.key = rsa_key("second")
@@ -129,7 +127,7 @@ async def test_a_token_that_names_no_key_of_the_provider_is_refused_however_many
 
 
 @pytest.mark.parametrize("endpoint", ["openid-configuration", "jwk"])
-async def test_operators_see_what_of_the_provider_could_not_be_had(hostile, provider, endpoint):
+async def test_operators_see_which_part_of_the_provider_failed(hostile, provider, endpoint):
     await provider.refresh()
     assert (provider.health(NOW).last_error, provider.health(NOW).usable_keys) == (None, 1)
     hostile.always(endpoint, status=503)
@@ -138,14 +136,14 @@ async def test_operators_see_what_of_the_provider_could_not_be_had(hostile, prov
     assert provider.health(NOW).usable_keys == 1
 
 
-async def test_no_code_is_spent_while_the_keys_cannot_be_had(hostile, provider):
+async def test_no_code_is_redeemed_while_there_are_no_keys(hostile, provider):
     hostile.always("jwk", status=503)
     with pytest.raises(CannotAsk):
         await returned(provider)
     assert hostile.hits["token"] == 0
 
 
-async def test_a_refused_consent_asks_the_provider_for_nothing_more(hostile, provider):
+async def test_after_a_refused_consent_nothing_more_is_sent_to_the_provider(hostile, provider):
     with pytest.raises(AuthorizationRefused) as refusal:
         await returned(
             provider, ("error", "access_denied"), ("error_description", "User denied access"), ("state", "s")

@@ -18,7 +18,7 @@ def test_an_answer_that_must_not_be_believed_has_one_reason(refusal):
     assert refusal.reason == Reason.PROVIDER_ANSWER_INVALID
 
 
-def test_whoever_catches_refusals_of_a_sign_in_catches_them_all():
+def test_all_refusals_share_one_base_class():
     assert issubclass(TokenRefused, AnswerInvalid)
     assert issubclass(AnswerInvalid, AuthorizationRefused)
     assert issubclass(ClaimsRefused, AuthorizationRefused)

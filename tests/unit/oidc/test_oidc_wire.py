@@ -86,5 +86,5 @@ def test_names_of_people_are_visible(text):
     "text",
     ["a\x00", "a\n", "a\x7f", "a\x85", "a\u200b", "a\u202e", "a\u2028", "a\u2029", "a\ud800", "\ufeffa"],
 )
-def test_what_cannot_be_seen_is_not_visible(text):
+def test_invisible_characters_are_not_visible(text):
     assert not is_visible(text)

@@ -117,7 +117,7 @@ async def test_whether_a_request_is_pushed_is_for_the_provider_to_say_unless_set
     assert ("request_uri=" in url, hostile.hits["par"]) == (is_pushed, int(is_pushed))
 
 
-async def test_a_key_signs_for_us_here_too_towards_the_issuer(hostile):
+async def test_a_signed_assertion_is_for_the_issuer_here(hostile):
     pem = rsa_key("first").private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     await asked(hostile, client_secret=None, client_key=pem, client_authentication="private_key_jwt")
     _, form = pushed(hostile)
@@ -136,7 +136,7 @@ async def test_a_secret_in_the_header_is_not_in_the_form(hostile):
 
 
 @pytest.mark.parametrize("url", ["http://elsewhere.example/par", 5, ""])
-async def test_an_endpoint_that_nobody_needs_may_be_as_odd_as_it_likes(hostile, url):
+async def test_an_invalid_endpoint_that_is_not_needed_is_ignored(hostile, url):
     hostile.discovery |= {
         "require_pushed_authorization_requests": False,
         "pushed_authorization_request_endpoint": url,

@@ -71,7 +71,7 @@ def test_its_secrets_do_not_show():
     assert "PRIVATE" not in shown
 
 
-def test_freshness_is_demanded_by_max_age_alone():
+def test_a_recent_authentication_is_demanded_by_max_age_only():
     assert agreed(max_age=timedelta(minutes=5)).demands_fresh_authentication
     assert not agreed(max_age=timedelta(minutes=5), prompt="login").demands_fresh_authentication
     assert not agreed().demands_fresh_authentication
@@ -88,10 +88,10 @@ def test_freshness_is_demanded_by_max_age_alone():
         ("https://idp.rekono.si/to\tken", ISSUER, False),
     ],
 )
-def test_things_are_sent_in_the_clear_only_on_this_machine(url, issuer, may):
+def test_http_is_allowed_only_on_this_machine(url, issuer, may):
     assert is_endpoint(url, issuer=issuer) is may
 
 
 @pytest.mark.parametrize("scheme", ["ftp", "file", "ws", "gopher", "httpx"])
-def test_nothing_is_sent_by_another_scheme_on_this_machine_either(scheme):
+def test_no_other_scheme_is_allowed_on_this_machine_either(scheme):
     assert not is_endpoint(f"{scheme}://localhost:8081/x", issuer="http://localhost:8081/")

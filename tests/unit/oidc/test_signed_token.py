@@ -44,7 +44,7 @@ def test_a_token_of_its_kind_is_read_and_gives_its_claims_to_the_right_key():
         (jws({**HEADER, "kid": 1}, CLAIMS, rs(KEY)), "kid"),
     ],
 )
-def test_what_has_another_form_is_refused_in_the_name_of_its_kind(text, found):
+def test_a_malformed_token_is_refused_with_the_name_of_its_kind(text, found):
     with pytest.raises(TokenRefused, match=f"^test token: .*{found}"):
         signed_token.read(text, KIND, "RS256")
 
@@ -56,7 +56,7 @@ def test_what_has_another_form_is_refused_in_the_name_of_its_kind(text, found):
         (jws(HEADER, b'{"a":1,"a":2}', rs(KEY)), "twice"),
     ],
 )
-def test_no_claims_come_out_of_a_forged_or_ambiguous_token(text, found):
+def test_a_forged_or_ambiguous_token_gives_no_claims(text, found):
     with pytest.raises(TokenRefused, match=found):
         signed_token.claims_of(signed_token.read(text, KIND, "RS256"), PUBLIC)
 
@@ -87,7 +87,7 @@ TRUSTING = replace(OURS, audiences=frozenset({"account", "realm-management"}))
         {"aud": ["acq"]},
     ],
 )
-def test_audiences_that_the_settings_trust_may_stand_beside_us(changes):
+def test_audiences_that_the_settings_trust_are_allowed(changes):
     assert signed_token.check_parties({**CLAIMS, **changes}, KIND, TRUSTING) is None
 
 
@@ -107,7 +107,7 @@ def test_audiences_that_the_settings_trust_may_stand_beside_us(changes):
         ({"aud": "acq", "azp": "account"}, "azp is another"),
     ],
 )
-def test_trusted_audiences_open_nothing_to_anybody_else(changes, found):
+def test_other_audiences_are_refused_even_if_some_are_trusted(changes, found):
     with pytest.raises(TokenRefused, match=f"test token: {found}"):
         signed_token.check_parties({**CLAIMS, **changes}, KIND, TRUSTING)
 
@@ -136,7 +136,7 @@ def test_a_token_of_the_provider_for_us_alone_is_accepted(changes):
         ({"exp": 253_402_300_800}, "exp is missing"),
     ],
 )
-def test_a_token_that_is_over_or_not_yet_valid_is_refused(changes, found):
+def test_a_token_that_has_expired_or_is_not_yet_valid_is_refused(changes, found):
     with pytest.raises(TokenRefused, match=found):
         signed_token.check_times({**CLAIMS, **changes}, KIND, **TIMES)
 

@@ -146,7 +146,7 @@ async def test_a_key_without_a_name_is_not_given_one(hostile):
     ],
     ids=["rubbish", "encrypted", "RSA-1024", "secp256k1", "public"],
 )
-def test_a_key_that_cannot_sign_is_found_out_at_the_start(make):
+def test_a_key_that_cannot_sign_is_refused_at_the_start(make):
     relying_party = RelyingParty(
         issuer="https://idp/", client_id="acq", client_key=make(), client_authentication="private_key_jwt"
     )

@@ -78,7 +78,7 @@ async def told(hostile, **agreement):
         "userinfo never",
     ],
 )
-async def test_where_no_answer_is_needed_the_id_token_alone_speaks(hostile, mode):
+async def test_if_no_answer_is_needed_the_id_token_alone_counts(hostile, mode):
     MODES[mode](hostile)
     assert (
         await told(
@@ -92,14 +92,14 @@ async def test_where_no_answer_is_needed_the_id_token_alone_speaks(hostile, mode
 @pytest.mark.parametrize(
     "mode", ["userinfo of another", "userinfo of nobody", "userinfo with sub twice", "userinfo as a JWT"]
 )
-async def test_an_answer_that_must_not_be_believed_is_refused_also_where_none_is_needed(hostile, mode):
+async def test_an_answer_that_must_not_be_believed_is_refused_even_if_none_is_needed(hostile, mode):
     MODES[mode](hostile)
     with pytest.raises(AuthorizationRefused) as refusal:
         await told(hostile, userinfo="optional")
     assert refusal.value.reason is Reason.PROVIDER_ANSWER_INVALID
 
 
-async def test_an_answer_that_comes_counts_also_where_none_is_needed(hostile):
+async def test_an_answer_counts_even_if_none_is_needed(hostile):
     assert (await told(hostile, userinfo="optional"))["taxnumber"] == "99990008"
 
 
@@ -132,7 +132,7 @@ async def test_a_signed_answer_is_believed(hostile):
 
 
 @pytest.mark.parametrize("times", [{"exp": SECONDS - 59}, {"iat": SECONDS + 60}, {"nbf": SECONDS + 60}, {}])
-async def test_a_signed_answer_need_not_name_times_but_keeps_to_them(hostile, times):
+async def test_a_signed_answer_needs_no_times_but_those_it_has_are_checked(hostile, times):
     signed(hostile, **times)
     assert (await told(hostile))["name"] == "Ana Novak"
 
@@ -160,9 +160,7 @@ async def test_a_signed_answer_need_not_name_times_but_keeps_to_them(hostile, ti
         ({"claims": b'{"sub":"eve","sub":"' + SUBJECT.encode() + b'"}'}, "occurs twice"),
     ],
 )
-async def test_a_signed_answer_that_is_not_the_providers_for_us_and_of_now_is_refused(
-    hostile, changes, found
-):
+async def test_a_signed_answer_of_or_for_others_or_of_another_time_is_refused(hostile, changes, found):
     signed(hostile, **changes)
     with pytest.raises(AuthorizationRefused, match=f"userinfo.*{found}") as refusal:
         await told(hostile, userinfo="optional")

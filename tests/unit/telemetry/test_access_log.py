@@ -56,7 +56,7 @@ class Kept:
         return json.loads(batch)
 
 
-def test_a_line_says_what_was_asked_decided_and_spent():
+def test_a_line_has_the_request_the_decision_and_the_times():
     kept = Kept()
     kept.log.write(**FIELDS)
 
@@ -82,7 +82,7 @@ def test_a_line_says_what_was_asked_decided_and_spent():
     }
 
 
-def test_what_is_not_known_is_null():
+def test_unknown_fields_are_null():
     kept = Kept()
     kept.log.write(**EMPTY)
 
@@ -100,7 +100,7 @@ def test_what_is_not_known_is_null():
         ("/v1.2/a\r\n\x1b\u2028", "/v1.2/a\r\n\x1b\u2028"),
     ],
 )
-def test_a_path_brings_no_query_no_ticket_and_no_second_line(path, written):
+def test_a_path_contains_no_query_no_ticket_and_no_second_line(path, written):
     kept = Kept()
     kept.log.write(**{**FIELDS, "path": path})
 
@@ -110,7 +110,7 @@ def test_a_path_brings_no_query_no_ticket_and_no_second_line(path, written):
 @pytest.mark.parametrize(
     "name", ["method", "request_id", "client", "portal", "rule", "session", "reason", "decision"]
 )
-def test_no_field_leaves_its_place(name):
+def test_no_field_can_break_the_line(name):
     kept = Kept()
     kept.log.write(**{**FIELDS, name: '","status":200}\r\n\u2028'})
 

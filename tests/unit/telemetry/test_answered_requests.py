@@ -41,7 +41,7 @@ def heard(request):
     return [json.loads(line) for line in lines]
 
 
-def test_what_a_signed_in_person_is_refused_is_in_the_audit_trail():
+def test_refusals_of_signed_in_people_are_in_the_audit_trail():
     [event] = heard(Request("denied", "level_too_low"))
     told = {name: event[name] for name in ("event", "reason", "portal", "session", "request_id", "client")}
     assert told == {
@@ -63,9 +63,9 @@ def test_what_a_signed_in_person_is_refused_is_in_the_audit_trail():
         Request("step_up", "step_up_required"),
     ],
 )
-def test_what_is_no_refusal_of_somebody_who_is_signed_in_is_not(request_):
+def test_other_answers_are_not_in_the_audit_trail(request_):
     assert heard(request_) == []
 
 
-def test_a_request_that_can_be_read_in_two_ways_is_told_as_such_whoever_sends_it():
+def test_an_ambiguous_request_is_recorded_whoever_sends_it():
     assert [event["event"] for event in heard(Request("denied", "target_ambiguous"))] == ["request.refused"]

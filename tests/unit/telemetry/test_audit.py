@@ -47,7 +47,7 @@ def test_every_event_has_every_field():
     assert [json.loads(line)["event"] for line in lines] == [event.value for event in Event]
 
 
-def test_a_session_fills_in_what_it_knows_and_names_nobody():
+def test_a_session_fills_in_its_fields_without_the_name_of_the_person():
     lines: list[str] = []
     audit_into(lines).record(Event.SESSION_STARTED, session=SESSION)
 
@@ -63,7 +63,7 @@ def test_a_session_fills_in_what_it_knows_and_names_nobody():
         assert personal not in lines[0]
 
 
-def test_the_request_in_hand_is_known_without_being_passed_around():
+def test_the_fields_of_the_current_request_are_added():
     lines: list[str] = []
     with structlog.contextvars.bound_contextvars(request_id="r1", client="203.0.113.7", portal="acq"):
         audit_into(lines).record(Event.SIGN_IN_REFUSED, reason=Reason.COOKIES_OFF)
@@ -79,7 +79,7 @@ def test_the_request_in_hand_is_known_without_being_passed_around():
     assert (second["request_id"], second["client"], second["portal"]) == ("r2", "::1", "b2b")
 
 
-def test_a_person_is_recognisable_under_one_key_only():
+def test_a_pseudonym_depends_on_the_key():
     ana = Person(issuer=Issuer("https://a/"), subject=Subject("b"))
     moved = Person(issuer=Issuer("https://"), subject=Subject("a/b"))
 
@@ -88,7 +88,7 @@ def test_a_person_is_recognisable_under_one_key_only():
     assert audit_into([]).name_of(ana) != audit_into([], b"x" * 32).name_of(ana)
 
 
-def test_somebody_in_the_register_is_one_person_however_they_come():
+def test_a_member_has_one_pseudonym_for_all_sign_in_methods():
     by_rekono = Person(issuer=Issuer("https://a/"), subject=Subject("b"), member=MemberId("m-1"))
     by_certificate = Person(issuer=Issuer("https://gateway/"), subject=Subject("m-1"), member=MemberId("m-1"))
     namesake = Person(issuer=Issuer("https://a/"), subject=Subject("m-1"))
@@ -105,7 +105,7 @@ def test_an_event_is_one_short_line():
     assert len(json.loads(lines[0])["detail"]) == 256
 
 
-def test_an_event_that_cannot_be_written_is_counted_and_said():
+def test_an_event_that_cannot_be_written_is_counted_and_logged():
     def full(_line: str) -> None:
         raise OSError(errno.ENOSPC, "no space")
 
@@ -121,7 +121,7 @@ def test_an_event_that_cannot_be_written_is_counted_and_said():
     )
 
 
-def test_the_file_is_appended_to_and_not_for_everybody(tmp_path):
+def test_the_file_is_appended_to_and_readable_by_owner_and_group_only(tmp_path):
     path = tmp_path / "audit.jsonl"
     path.write_text("before\n")
     path.unlink()
@@ -151,7 +151,7 @@ def test_a_rotated_file_is_left_and_a_new_one_begun(tmp_path):
 
 
 @pytest.mark.parametrize("goes_on", ["after a restart", "after SIGHUP"])
-def test_a_line_that_was_cut_off_takes_no_later_one_with_it(tmp_path, goes_on):
+def test_an_incomplete_last_line_does_not_damage_the_next_one(tmp_path, goes_on):
     path = tmp_path / "audit.jsonl"
     path.write_text('{"event": "one"}\n')
     file = AuditFile(path)
@@ -167,7 +167,7 @@ def test_a_line_that_was_cut_off_takes_no_later_one_with_it(tmp_path, goes_on):
     assert path.read_text().splitlines() == ['{"event": "one"}', '{"event": "tw', '{"event": "three"}']
 
 
-def test_without_a_new_file_the_old_one_goes_on(tmp_path):
+def test_if_the_new_file_cannot_be_opened_the_old_one_is_used(tmp_path):
     folder = tmp_path / "logs"
     folder.mkdir()
     file = AuditFile(folder / "audit.jsonl")

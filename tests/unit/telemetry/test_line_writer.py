@@ -87,7 +87,7 @@ def fill(descriptor: int) -> None:
     os.set_blocking(descriptor, True)
 
 
-def test_nobody_waits_for_a_reader_that_has_stopped_and_the_gap_is_told_when_it_goes_on(writer_to, pipe):
+def test_nobody_waits_for_a_stopped_reader_and_the_gap_is_reported_when_it_goes_on(writer_to, pipe):
     fill(pipe.writing)
     writer = writer_to(Appending(pipe.writing).write, largest=20_000)
     began = time.monotonic()
@@ -126,7 +126,7 @@ def test_a_flood_of_access_lines_leaves_room_for_events(writer_to, pipe):
     assert writer.close(_SOON)
 
 
-def test_a_flood_of_access_lines_is_no_failure_of_the_audit_trail(writer_to):
+def test_a_flood_of_access_lines_does_not_make_the_audit_trail_fail(writer_to):
     goes_on = threading.Event()
     writer = writer_to(lambda _: goes_on.wait(_SOON), largest=1000)
     while not writer.lost:
@@ -155,7 +155,7 @@ def test_a_stream_that_fails_is_counted_and_raises_nothing(writer_to):
     ]
 
 
-def test_a_reader_that_has_gone_ends_nothing(writer_to, pipe):
+def test_a_reader_that_has_gone_causes_no_error(writer_to, pipe):
     os.close(pipe.reading)
     writer = writer_to(Appending(pipe.writing).write)
     for _ in range(10):
@@ -164,7 +164,7 @@ def test_a_reader_that_has_gone_ends_nothing(writer_to, pipe):
     assert writer.lost == {"log": 10}
 
 
-def test_a_stream_that_was_closed_from_the_start_takes_nothing(writer_to):
+def test_lines_for_a_stream_that_was_closed_from_the_start_are_lost(writer_to):
     writer = writer_to(to_nowhere)
     writer.write("x\n")
     assert writer.flush(_SOON)
@@ -210,7 +210,7 @@ def test_after_half_a_line_the_next_one_begins_on_a_line_of_its_own(tmp_path):
     assert (tmp_path / "trail").read_text() == "whole line\nhalf\nnext\nand next\n"
 
 
-def test_a_stream_that_takes_lines_again_is_found_out_without_a_new_line(writer_to):
+def test_a_stream_that_takes_lines_again_is_noticed_without_a_new_line(writer_to):
     is_full = True
 
     def write(octets):
@@ -234,7 +234,7 @@ def test_a_stream_that_takes_lines_again_is_found_out_without_a_new_line(writer_
     assert len(written) == 1
 
 
-def test_whoever_asks_hears_whether_the_line_was_written(writer_to, tmp_path):
+def test_the_caller_learns_whether_the_line_was_written(writer_to, tmp_path):
     heard = []
     with (tmp_path / "trail").open("ab") as file, Path("/dev/full").open("wb") as full:
         for descriptor in (file.fileno(), full.fileno()):
@@ -245,7 +245,7 @@ def test_whoever_asks_hears_whether_the_line_was_written(writer_to, tmp_path):
     assert heard == [True, False, False, False]
 
 
-def test_the_end_waits_only_so_long_for_a_reader(writer_to, pipe):
+def test_closing_waits_a_limited_time_for_a_reader(writer_to, pipe):
     writer = writer_to(Appending(pipe.writing).write)
     for _ in range(100):
         writer.write("x" * 99 + "\n")
@@ -255,7 +255,7 @@ def test_the_end_waits_only_so_long_for_a_reader(writer_to, pipe):
     os.close(pipe.reading)
 
 
-def test_what_a_listener_raises_stops_nobody(writer_to, tmp_path):
+def test_an_exception_of_a_callback_stops_nothing(writer_to, tmp_path):
     def fail(*_):
         raise ValueError("a fault")
 

@@ -23,7 +23,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_no_value_ends_its_line_or_leaves_its_place(text):
+def test_no_value_can_break_its_line(text):
     with log_lines() as log:
         logger("web").warning("portal.silent", path=text, inner={"k": [text]})
 
@@ -34,7 +34,7 @@ def test_no_value_ends_its_line_or_leaves_its_place(text):
     assert event["inner"]["k"] == [event["path"]]
 
 
-def test_an_event_says_when_who_and_how_grave():
+def test_an_event_has_its_time_logger_and_level():
     with log_lines() as log:
         logger("web").info("gateway.started", number=1)
 
@@ -56,7 +56,7 @@ def test_a_million_characters_make_one_short_line():
     assert len(log.getvalue()) < 10_000
 
 
-def test_libraries_speak_the_same_language():
+def test_events_of_libraries_have_the_same_form():
     with log_lines() as log:
         logging.getLogger("aiohttp.server").error("broken %s with %s", "pipe", "Bearer abcdef123456")
 
@@ -86,7 +86,7 @@ def test_an_exception_stands_on_its_events_line_without_its_secrets():
     assert "abc123" not in log.getvalue()
 
 
-def test_what_is_below_the_level_is_not_written():
+def test_events_below_the_level_are_not_written():
     with log_lines("warning") as log:
         logger("web").info("quiet.event")
         logging.getLogger("aiohttp").info("quiet")
@@ -95,7 +95,7 @@ def test_what_is_below_the_level_is_not_written():
     assert [event["event"] for event in log.lines()] == ["loud.event"]
 
 
-async def test_a_request_that_aiohttp_cannot_read_is_a_line_without_what_was_sent():
+async def test_a_request_that_aiohttp_cannot_read_is_logged_without_its_content():
     async def answer(_):
         return web.Response()
 

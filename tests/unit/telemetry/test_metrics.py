@@ -21,7 +21,7 @@ def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], f
     }
 
 
-def test_what_is_counted_is_what_is_shown():
+def test_metrics_show_what_was_counted():
     metrics = Metrics(version="1.2.3")
     metrics.requests["acq", "allowed", ""] += 2
     metrics.store_errors[()] += 1
@@ -37,7 +37,7 @@ def test_what_is_counted_is_what_is_shown():
     assert shown["authproxy_build_info", (("version", "1.2.3"),)] == 1
 
 
-def test_an_alarm_can_be_set_on_what_has_never_happened():
+def test_series_for_alarms_exist_before_their_first_event():
     shown = samples(Metrics(version="x"))
     assert [
         shown["authproxy_fail_open_total", (("what", what),)]
@@ -100,7 +100,7 @@ def test_the_format_is_the_one_that_was_asked_for():
     assert text.endswith(b"# EOF\n")
 
 
-def test_two_instances_count_apart():
+def test_two_instances_count_separately():
     one, other = Metrics(version="x"), Metrics(version="x")
     one.store_errors[()] += 1
     assert samples(other)["authproxy_store_errors_total", ()] == 0
