@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from authproxy.edge.rules.client_address import LOCAL_PEER, TrustedProxies, read_address
+from authproxy.edge.rules.client_address import LOCAL_PEER, TrustedProxies, peer_of, read_address
 
 TRUSTED = TrustedProxies.of(["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"])
 
@@ -106,3 +106,15 @@ def test_strangers_do_not_fill_the_memory():
     for number in range(5000):
         assert not trusted.trusts(f"172.16.{number // 256}.{number % 256}")
     assert len(trusted._known) == 4096
+
+
+@pytest.mark.parametrize(
+    ("name", "peer"),
+    [
+        (("192.0.2.1", 4711), "192.0.2.1"),
+        (("::ffff:192.0.2.1", 4711, 0, 0), "192.0.2.1"),
+        (("2001:db8::1", 4711, 0, 0), "2001:db8::1"),
+    ],
+)
+def test_a_peer_on_a_socket_for_both_families_has_its_own_address(name, peer):
+    assert peer_of(name) == peer

@@ -8,6 +8,7 @@ from authproxy.edge.rules import headers
 from authproxy.edge.rules.headers import (
     RequestFilter,
     folded,
+    is_endless,
     is_identity,
     returning,
     trailers,
@@ -187,3 +188,38 @@ def test_trailers_that_mean_more_than_a_checksum_are_none():
         b"X_Forwarded_For",
     ):
         assert trailers([(b"X-Checksum", b"1"), (name, b"2")]) is None
+
+
+@pytest.mark.parametrize(
+    ("content_type", "endless"),
+    [
+        (b"text/event-stream", True),
+        (b" Text/Event-Stream ; charset=utf-8", True),
+        (b"multipart/x-mixed-replace;boundary=x", True),
+        (b"text/event-streams", False),
+        (b"text/html", False),
+    ],
+)
+def test_event_streams_and_moving_pictures_have_no_end(content_type, endless):
+    assert is_endless(content_type) is endless
+    assert is_endless(content_type) is endless
+
+
+def test_the_memory_of_content_types_has_an_end():
+    for number in range(2000):
+        is_endless(b"x/%d" % number)
+    assert len(headers._endless_types) <= 1024
+
+
+def test_the_options_of_connection_are_no_names_of_fields():
+    fields = [(b"Connection", b"keep-alive"), (b"Keep-Alive", b"timeout=5"), (b"X-Stays", b"1")]
+    assert returning(b"HTTP/1.1 200 OK\r\n", fields, b"\r\n") == b"HTTP/1.1 200 OK\r\nX-Stays: 1\r\n\r\n"
+
+
+def test_a_portal_does_not_set_our_cookies():
+    fields = [
+        (b"Set-Cookie", b"__Host-authproxy=x"),
+        (b"Set-Cookie", b"=__Host-authproxy=x"),
+        (b"Set-Cookie", b"a=b"),
+    ]
+    assert returning(b"", fields, b"") == b"Set-Cookie: a=b\r\n"

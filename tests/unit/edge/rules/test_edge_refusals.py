@@ -239,3 +239,20 @@ def test_the_connection_is_said_where_it_is_not_understood(keeps_alive, is_http_
         written
         == b"HTTP/1.1 403 Forbidden\r\nDate: now\r\nX: y\r\nContent-Length: 4\r\n" + connection + b"\r\n"
     )
+
+
+def test_options_names_the_methods_that_may_be_used():
+    answer = refusals.options(frozenset({"POST", "GET"}))
+    assert (answer.status, answer.headers, answer.body) == (200, b"Allow: GET, POST\r\n", b"")
+
+
+def test_a_plain_refusal_that_is_ours_says_when_to_come_back():
+    assert b"\r\nRetry-After: " in refusals.plain(503, Reason.STORE_UNAVAILABLE, "r1").headers
+
+
+def test_a_script_is_told_the_level_that_a_proof_must_reach():
+    demand = replace(WEAK.route.requirement, level=Level.HIGH)
+    required = replace(WEAK, route=replace(WEAK.route, requirement=demand))
+    answer = refusals.answer(required, target=target(), head=head(), request_id="r")
+    assert isinstance(answer, OwnAnswer)
+    assert json.loads(answer.body)["level_needed"] == int(Level.HIGH)

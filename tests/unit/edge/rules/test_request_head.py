@@ -140,3 +140,16 @@ def test_whatever_is_accepted_has_one_framing(fields):
         return
     assert not (head.is_chunked and head.content_length is not None)
     assert [name for name, _ in fields].count(b"Host") == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "authenticates"),
+    [(b"NTLM TlRM", True), (b"Negotiate YII", True), (b"Basic YTpi", False), (b"Bearer ntlmx", False)],
+)
+@pytest.mark.parametrize("name", [b"Authorization", b"Proxy-Authorization"])
+def test_ntlm_and_negotiate_authenticate_the_connection(name, value, authenticates):
+    assert read((name, value)).authenticates_connection is authenticates
+
+
+def test_one_field_that_authenticates_the_connection_is_enough():
+    assert read((b"Authorization", b"NTLM x"), (b"Proxy-Authorization", b"Basic x")).authenticates_connection

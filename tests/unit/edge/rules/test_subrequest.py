@@ -154,3 +154,10 @@ def test_a_refusal_of_the_subrequest_itself_is_403():
 
 def test_every_dialect_has_a_place_of_its_own():
     assert DIALECTS["/.authproxy/auth/nginx"] is NGINX
+
+
+def test_a_preflight_is_let_pass_with_nothing_about_anybody():
+    answer = subrequest.passed("r1")
+    assert (answer.status, answer.body) == (200, b"")
+    assert b"X-Auth" not in answer.headers
+    assert answer.headers.endswith(b"X-Request-Id: r1\r\n")
