@@ -254,11 +254,11 @@ class RevocationSources:
     async def _recent_answer(self, subject: IssuedCertificate, now: datetime) -> Good | Revoked | None:
         """An answer, of this instance or another, that is too recent to ask again."""
         if (known := self._answers.get(_identity(subject))) is None:
-            known = await self._shared(subject, now)
+            known = await self._shared_answer(subject, now)
         is_young = known is not None and timedelta(0) <= now - known.asked_at < self._rules.ocsp_fresh_for
         return self._last_answer(subject, now) if is_young else None
 
-    async def _shared(self, subject: IssuedCertificate, now: datetime) -> _KeptAnswer | None:
+    async def _shared_answer(self, subject: IssuedCertificate, now: datetime) -> _KeptAnswer | None:
         with suppress(CannotAsk, UnusableEvidence):
             octets = await self._store.get(_key(subject))
             if octets is not None:

@@ -115,7 +115,7 @@ class LineWriter:
             )
             if is_taken:
                 self._waiting_bytes += size
-                self._begin()
+                self._start_thread()
         if is_taken:
             self._queue.put((text, stream, settled))
         else:
@@ -132,7 +132,7 @@ class LineWriter:
         with self._lock:
             if self._is_closed:
                 return
-            self._begin()
+            self._start_thread()
         self._queue.put(act)
 
     def retry(self) -> None:
@@ -162,7 +162,7 @@ class LineWriter:
         thread.join(within)
         return not thread.is_alive()
 
-    def _begin(self) -> None:
+    def _start_thread(self) -> None:
         if self._thread is None:
             # A daemon thread, so that the process can end while the thread is stuck in a system call.
             self._thread = threading.Thread(target=self._run, name="lines", daemon=True)

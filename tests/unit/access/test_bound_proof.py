@@ -38,7 +38,7 @@ PROOF = AuthenticationEvent(
         {"fields": (("Referer", "https://a/"), ("Origin", "x"))},
         {"body": b"amount=2"},
         {"body": b""},
-        # The same octets, shared out otherwise among the parts.
+        # The same bytes, divided otherwise into parts.
         {"target": "/pay?x=", "content_type": "1application/x-www-form-urlencoded"},
     ],
 )

@@ -1,4 +1,4 @@
-"""On which places, beside its own, a request of WebDAV acts (RFC 4918)."""
+"""The further targets on which a WebDAV request acts (RFC 4918)."""
 
 from __future__ import annotations
 

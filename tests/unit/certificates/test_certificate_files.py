@@ -1,4 +1,4 @@
-"""What a file is that somebody takes for a certificate."""
+"""Recognising files that operators take for certificates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What certificates say, however oddly they say it."""
+"""Reading the contents of ordinary and odd certificates."""
 
 from __future__ import annotations
 

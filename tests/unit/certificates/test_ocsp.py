@@ -140,7 +140,7 @@ def test_of_two_parts_about_one_certificate_the_more_serious_counts(order):
 
 
 def _joined(first, *others):
-    """One answer with the parts of all."""
+    """One answer that has the parts of all these answers."""
     parts = [asn1.OCSPResponse.load(octets).response_data["responses"][0] for octets in (first, *others)]
     return _signed_anew(first, SUB.key, lambda told: told.__setitem__("responses", parts))
 

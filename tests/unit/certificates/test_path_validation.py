@@ -1,4 +1,4 @@
-"""Paths: what holds, and everything that must not."""
+"""Paths: which are valid, and which must be refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Certificates in the headers of terminators: each form read once, and nothing that could be read twice."""
+"""Certificates in the headers of TLS terminators: each form is read, and ambiguous headers are refused."""
 
 from __future__ import annotations
 

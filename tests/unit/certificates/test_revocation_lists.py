@@ -1,5 +1,4 @@
-"""Keeping revocation lists at hand: one that does something to its reader does not keep the others from being
-asked for."""
+"""Keeping revocation lists: one that breaks its reader does not stop the others."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def test_a_path_that_the_library_fails_on_is_refused_by_name():
 
 def test_a_path_that_openssl_cannot_read_is_refused_by_name():
     stated = asn1.Certificate.load(der(SUB.person(name("Zigb"))))
-    # Text that is declared as UTF-8 and is none.
+    # Bytes that are declared as UTF-8 and are not.
     signed = stated["tbs_certificate"].dump().replace(b"Zigb", b"\xff\xfe\xfdb")
     stated["tbs_certificate"] = asn1.TbsCertificate.load(signed)
     stated["signature_value"] = SUB.key.sign(signed, ec.ECDSA(hashes.SHA256()))

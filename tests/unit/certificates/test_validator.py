@@ -30,8 +30,8 @@ SHOWN = Presented(leaf=der(LEAF))
 
 
 class Lists:
-    """What authorities say, from lists that this test has signed; nobody is asked about those of whom there
-    is none."""
+    """Revocation statuses from lists that this test has signed. A certificate without a list cannot be asked
+    about."""
 
     def __init__(self, *lists, issuers=(ROOT, SUB)):
         self._lists = [

@@ -1,4 +1,4 @@
-"""Questions that many ask at once: how many of them reach the counterpart, and that nobody gets an old
+"""Questions that many callers ask at once: how many of them reach the service, and that nobody gets an old
 answer."""
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The data units against those that smpp34 writes and reads (Rust, by others), and against what must not be
-read at all."""
+"""The data units, compared with what smpp34 (by others, in Rust) writes and reads, and against malformed
+input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the provider's answers say about an account: a yes, a no, or neither."""
+"""Whether the provider's answers mean that an account exists, that it does not, or neither."""
 
 from __future__ import annotations
 

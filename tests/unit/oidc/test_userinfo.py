@@ -1,5 +1,5 @@
-"""What the userinfo endpoint may say, and what does where it says nothing: by JSON, by a signed JWT, or not
-at all."""
+"""What the userinfo endpoint may answer, as JSON or as a signed JWT, and what counts if it does not
+answer."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def told(hostile, **agreement):
         ).userinfo
 
 
-# An endpoint that need not answer, or is not asked.
+# An endpoint that may fail, or is not asked.
 
 
 @pytest.mark.parametrize(

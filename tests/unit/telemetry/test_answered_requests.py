@@ -1,4 +1,4 @@
-"""What the audit trail hears of requests that have been answered."""
+"""Which answered requests appear in the audit trail."""
 
 import json
 from dataclasses import dataclass

@@ -32,7 +32,7 @@ class Pipe:
         self.room = fcntl.fcntl(self.writing, fcntl.F_SETPIPE_SZ, 4096)
 
     def everything(self):
-        """What comes until the other end is closed."""
+        """Everything until the other end is closed."""
         found = b""
         while some := os.read(self.reading, 65536):
             found += some

@@ -75,7 +75,9 @@ def test_an_address_that_does_not_fit_loses_its_query_and_then_itself(address, c
 )
 def test_whether_an_address_will_come_back_whole_is_known_before_the_sign_in(address):
     begun = replace(STEP_UP, return_to=address, step_up_of=None, route="", held=None)
-    assert SEALS.return_to_fits(address) == (SEALS.attempt_in(SEALS.attempt_sealed(begun)).return_to == address)
+    assert SEALS.return_to_fits(address) == (
+        SEALS.attempt_in(SEALS.attempt_sealed(begun)).return_to == address
+    )
 
 
 def test_a_sealed_attempt_is_a_state_that_is_found_in_the_response():
