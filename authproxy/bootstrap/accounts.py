@@ -58,7 +58,7 @@ def account_checks(
         provider=provider,
         grants=stores.grants,
         sessions=stores.sessions,
-        every=recheck_every,
+        recheck_every=recheck_every,
         random_text=secrets.token_urlsafe,
     )
     return AccountChecks(watch=watch, audit=audit)

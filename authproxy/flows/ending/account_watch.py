@@ -35,15 +35,15 @@ class AccountWatch:
         provider: OpenIdProvider,
         grants: GrantStore,
         sessions: SessionStore,
-        every: timedelta,
+        recheck_every: timedelta,
         random_text: Callable[[int], str],
     ) -> None:
-        """An account is asked about once in `every` at most. That must be longer than a question to the
+        """An account is asked about once in `recheck_every` at most. That must be longer than a question to the
         provider may take."""
         self._provider = provider
         self._grants = grants
         self._sessions = sessions
-        self._every = every
+        self._recheck_every = recheck_every
         self._random_text = random_text
         self.unknown = 0
         self.failure: str | None = None
@@ -60,7 +60,7 @@ class AccountWatch:
             return None
         secret = self._random_text(32)
         await self._grants.keep(
-            secret, grant, due_at=now + self._every, lives_for=idle_for + _LIVES_BEYOND, now=now
+            secret, grant, due_at=now + self._recheck_every, lives_for=idle_for + _LIVES_BEYOND, now=now
         )
         return secret
 
@@ -71,7 +71,9 @@ class AccountWatch:
             return None
         try:
             lives_for = session.idle_for + _LIVES_BEYOND
-            turn = await self._grants.turn(session.grant, every=self._every, lives_for=lives_for, now=now)
+            turn = await self._grants.turn(
+                session.grant, every=self._recheck_every, lives_for=lives_for, now=now
+            )
             return None if turn is None else await self._ask(session, session.grant, turn)
         except CannotAsk as failure:
             self._note(str(failure))

@@ -64,7 +64,7 @@ class House:
             provider=self.provider,
             grants=self.grants,
             sessions=self.sessions,
-            every=EVERY,
+            recheck_every=EVERY,
             random_text=lambda size: "s" * size,
         )
 
