@@ -1,4 +1,4 @@
-"""What every method of a step-up promises to the flow, whoever makes and judges the proof."""
+"""What every step-up method promises to the flow."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Outbox:
 
 
 class Subjects:
-    """A method, Ana and Bor who have what it takes, and Cene who has nothing."""
+    """A method, Ana and Bor who have it, and Cene who has no method."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -153,7 +153,7 @@ class Subjects:
         )
 
     def right(self, challenge: Challenge) -> str:
-        """What Ana answers; her phone speaks for itself."""
+        """What Ana types; her phone answers by itself."""
         match self.name:
             case "sms":
                 return self.outbox.sent[-1].text
@@ -211,7 +211,7 @@ async def test_the_right_answer_of_one_person_is_none_of_another(subjects):
     of_bor = await subjects.challenged(subjects.bor, "of-bor")
     if subjects.name == "push":
         subjects.service.answers["of-bor"] = subjects.service.answers["of-ana"]
-    # Two codes of six digits are the same once in a million runs.
+    # Two codes of six digits are equal once in a million runs.
     assert await subjects.method.verify(of_bor, subjects.bor, answer, now=NOW) is not Verdict.RIGHT
 
 
@@ -234,8 +234,8 @@ async def test_what_can_be_spent_is_spent_by_the_first_right_answer(subjects):
     answer = subjects.right(challenge)
     await subjects.method.verify(challenge, subjects.ana, answer, now=NOW)
     second = await subjects.method.verify(challenge, subjects.ana, answer, now=NOW)
-    # A message and a notification belong to their challenge, which is resolved once; everything else must be
-    # worth nothing by itself.
+    # A message and a notification belong to their challenge, which is resolved once. Codes of other methods
+    # must be used up by themselves.
     assert second is (Verdict.RIGHT if subjects.name in {"sms", "push"} else Verdict.WRONG)
 
 

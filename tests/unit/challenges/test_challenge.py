@@ -1,4 +1,4 @@
-"""A challenge as it stands, and whose an enrolment is."""
+"""The states of a challenge, and who owns an enrolment."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -33,24 +33,24 @@ def test_a_pending_challenge_ends_by_itself_at_its_end_and_not_before():
 
 
 @pytest.mark.parametrize("state", [State.APPROVED, State.REFUSED, State.EXHAUSTED, State.EXPIRED])
-def test_what_has_been_answered_stays_so_after_its_end(state):
+def test_an_answered_challenge_keeps_its_state_after_its_end(state):
     standing = Standing(challenge=CHALLENGE, state=state, tries_left=0)
     assert standing.state_at(CHALLENGE.expires_at + timedelta(days=1)) is state
 
 
-def test_what_answers_a_challenge_shows_in_no_log():
+def test_no_log_shows_what_answers_a_challenge():
     assert not {"hash-of-code", "47", "held-name"} & set(
         repr(CHALLENGE).replace("'", " ").replace(",", " ").split()
     )
 
 
-def test_an_enrolment_is_the_persons_of_the_register_however_they_signed_in():
+def test_an_enrolment_belongs_to_the_person_in_the_register_however_they_signed_in():
     by_rekono = Person(issuer=Issuer("https://idp/"), subject=Subject("a1"), member=MemberId("ana"))
     by_certificate = Person(issuer=Issuer("https://gateway"), subject=Subject("ana"), member=MemberId("ana"))
     assert owner_of(by_rekono) == owner_of(by_certificate) == ("member", "ana")
 
 
-def test_an_enrolment_of_somebody_else_is_the_accounts_at_that_provider():
+def test_an_enrolment_of_somebody_outside_the_register_belongs_to_the_account():
     one, other = (
         Person(issuer=Issuer(issuer), subject=Subject("a1")) for issuer in ("https://idp/", "https://other/")
     )
@@ -64,5 +64,5 @@ def test_an_account_cannot_be_named_like_a_person_of_the_register():
     )
 
 
-def test_too_often_says_until_when():
+def test_an_answer_of_too_often_says_until_when():
     assert TooOften(NOW).until == NOW

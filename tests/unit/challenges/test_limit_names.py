@@ -28,7 +28,7 @@ def test_people_have_names_of_their_own_however_they_are_known():
         ("", "address:"),
     ],
 )
-def test_an_address_is_named_by_what_one_household_has(address, name):
+def test_an_address_is_counted_by_the_network_of_one_household(address, name):
     assert address_name(address) == name
 
 

@@ -1,4 +1,4 @@
-"""What a person hears of changes: by which ways, how often, and in how many messages."""
+"""How people are told of changes: by which messages, how often, and in how many."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def test_the_first_change_is_told_at_once_and_twenty_six_more_make_one_mes
     assert len(house.sms.sent) == 2
 
 
-async def test_what_has_become_due_goes_by_itself_while_the_gateway_runs(house):
+async def test_notes_that_have_become_due_are_sent_while_the_gateway_runs(house):
     await house.changes()
     await house.changes("removed")
     house.mail.has_taken.clear()
@@ -160,7 +160,9 @@ async def test_a_letter_says_what_has_changed_and_when_in_the_person_s_language(
         (ANA, False, False, 0, 0, "notice.without_sender"),
     ],
 )
-async def test_every_way_that_there_is_is_used(person, has_sms, has_mail, by_sms, by_mail, warns):
+async def test_a_change_is_told_by_text_message_and_by_letter_if_both_are_possible(
+    person, has_sms, has_mail, by_sms, by_mail, warns
+):
     house = House(has_sms=has_sms, has_mail=has_mail)
     with structlog.testing.capture_logs() as logs:
         await house.changes(person=person)
@@ -169,9 +171,7 @@ async def test_every_way_that_there_is_is_used(person, has_sms, has_mail, by_sms
 
 
 @pytest.mark.parametrize("down", ["sms", "mail"])
-async def test_what_one_way_has_not_taken_is_tried_again_by_that_way_alone_also_by_another_instance(
-    house, down
-):
+async def test_a_message_that_was_not_taken_is_sent_again_alone_also_by_another_instance(house, down):
     away, other = (house.sms, house.mail) if down == "sms" else (house.mail, house.sms)
     away.is_down = True
     with structlog.testing.capture_logs() as logs:
@@ -184,7 +184,7 @@ async def test_what_one_way_has_not_taken_is_tried_again_by_that_way_alone_also_
     assert (len(house.sms.sent), len(house.mail.sent)) == (1, 1)
 
 
-async def test_what_cannot_be_sent_for_an_hour_is_lost_and_logged(house):
+async def test_a_message_that_cannot_be_sent_for_an_hour_is_lost_and_logged(house):
     house.sms.is_down = True
     await house.changes()
     with structlog.testing.capture_logs() as logs:
@@ -195,7 +195,7 @@ async def test_what_cannot_be_sent_for_an_hour_is_lost_and_logged(house):
     assert "40123456" not in json.dumps(logs, default=str)
 
 
-async def test_where_the_number_cannot_be_asked_the_letter_goes_all_the_same(house):
+async def test_a_letter_is_sent_also_if_the_telephone_number_cannot_be_asked(house):
     class Away:
         async def number_of(self, person):
             raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
@@ -223,7 +223,7 @@ async def test_a_store_that_is_away_loses_the_notice_and_nothing_else(house):
     assert [(line["event"], line["error"]) for line in logs] == [("notice.lost", "away")]
 
 
-async def test_notes_of_other_versions_are_read_as_far_as_they_are_known(house):
+async def test_unknown_members_in_notes_of_other_versions_are_ignored(house):
     note = Note(change="enrolled", method="totp", at=NOW, portal_id="acq", locale="sl", phone="+38640123456")
     newer = json.loads(note.octets()) | {"change": "key_added", "more": 1}
     assert Note.read(note.octets()) == note

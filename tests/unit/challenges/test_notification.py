@@ -1,5 +1,5 @@
-"""What phones sign, to the byte: the example in the README is what the gateway computes, and no two questions
-have one text."""
+"""The exact bytes that phones sign: the gateway computes the example in the README, and no two questions have
+the same text."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def blocks(language):
 
 @pytest.fixture
 def example():
-    """What the README shows: the notification, the answer, the signed text, and the phone's enrolment."""
+    """The example of the README: notification, answer, signed text, and the phone's enrolment."""
     documents = [json.loads(block) for block in blocks("json")]
     texts = blocks("text")
     return {
@@ -63,7 +63,7 @@ def test_the_example_in_the_readme_is_what_is_sent_and_signed(example):
     )
 
 
-def test_what_is_shown_of_a_form_is_among_what_is_signed_and_no_two_forms_have_one_text():
+def test_the_shown_fields_of_a_form_are_signed_and_no_two_forms_give_the_same_text():
     push = Notification(
         push_id="p",
         device_id="d",
@@ -119,7 +119,7 @@ def test_times_are_utc_and_whole_seconds():
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\rb", "\0", "\x7f", "\x85", "\x1b[1m"])
-def test_a_value_that_is_more_than_a_line_is_not_signed(value):
+def test_a_value_of_more_than_one_line_is_not_signed(value):
     with pytest.raises(ValueError, match="control character"):
         lines("head", name=value)
 
@@ -128,7 +128,7 @@ def test_a_value_that_is_more_than_a_line_is_not_signed(value):
     st.lists(st.text(max_size=8), min_size=3, max_size=3),
     st.lists(st.text(max_size=8), min_size=3, max_size=3),
 )
-def test_no_two_lists_of_values_are_one_text(one, other):
+def test_no_two_lists_of_values_give_the_same_text(one, other):
     def text(values):
         try:
             return lines("head", **dict(zip(("a", "b", "c"), values, strict=True)))
@@ -139,7 +139,7 @@ def test_no_two_lists_of_values_are_one_text(one, other):
 
 
 @given(st.text(max_size=400))
-def test_what_is_shown_is_printable_and_can_always_be_signed(text):
+def test_a_text_on_one_line_is_printable_and_can_always_be_signed(text):
     assert on_one_line(text).isprintable()
     assert len(on_one_line(text)) <= 200
     assert lines("head", name=on_one_line(text)).count("\n") == 2
@@ -157,7 +157,7 @@ def test_a_signature_holds_for_its_own_text_and_key():
     "signature",
     ["", "A", "=", "AA==", "A" * 85 + "B", "A" * 85, "+" * 86, "A" * 40 + "\n" + "A" * 46, "č", "\ud800"],
 )
-def test_what_is_no_signature_does_not_hold(signature):
+def test_a_text_that_is_not_a_signature_does_not_hold(signature):
     assert not is_signed(b"", signature, PhoneKey().pem)
 
 
@@ -165,7 +165,7 @@ def test_a_signature_in_another_spelling_does_not_hold():
     phone = PhoneKey()
     signature = phone.sign("text")
     last = signature[-1]
-    # The last sign has four bits that stand for nothing.
+    # Four bits of the last character are unused.
     for other in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".replace(last, ""):
         assert not is_signed(b"text", signature[:-1] + other, phone.pem)
 

@@ -1,4 +1,4 @@
-"""Short codes: how they are made, typed and kept."""
+"""Short codes: how they are made, typed and hashed."""
 
 import secrets
 from collections import Counter
@@ -25,7 +25,7 @@ def test_every_digit_is_as_likely_as_any_other():
     assert sum((counted[digit] - expected) ** 2 / expected for digit in "0123456789") < 40
 
 
-def test_a_recovery_code_has_49_bits_in_signs_that_nobody_confuses():
+def test_a_recovery_code_has_49_bits_in_characters_that_nobody_confuses():
     codes = {one_time_code.recovery_code(secrets.randbelow) for _ in range(2_000)}
     assert len(codes) == 2_000
     assert not set("".join(codes)) & set("01ilo")
@@ -56,17 +56,17 @@ def test_nothing_that_can_be_typed_is_an_error(typed):
     assert HASHES.matches("c", typed, HASHES.of("c", typed))
 
 
-def test_the_same_code_of_another_challenge_is_kept_differently():
+def test_the_same_code_has_another_hash_in_another_challenge():
     assert HASHES.of("a", "123456") != HASHES.of("b", "123456")
 
 
-def test_what_is_kept_does_not_hold_the_code_and_cannot_be_made_without_the_key():
+def test_the_stored_hash_does_not_contain_the_code_and_cannot_be_made_without_the_key():
     kept = HASHES.of("c", "123456")
     assert "123456" not in kept
     assert not CodeHashes((b"3" * 32,)).matches("c", "123456", kept)
 
 
-def test_instances_with_their_keys_in_another_order_know_each_others_codes():
+def test_instances_with_their_keys_in_another_order_accept_each_others_codes():
     turned = CodeHashes((b"2" * 32, b"1" * 32))
     assert turned.matches("c", "123456", HASHES.of("c", "123456"))
     assert HASHES.of("c", "123456") in turned.under_each_key("c", "123456")

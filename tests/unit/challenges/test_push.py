@@ -1,5 +1,4 @@
-"""Notifications to a phone: what a lying service, a foreign phone and an impatient person can do, which is
-nothing."""
+"""Notifications to a phone: a lying service, a stranger's phone and an impatient person achieve nothing."""
 
 from __future__ import annotations
 
@@ -55,7 +54,7 @@ def asked_of(person, level=Level.LOW):
 
 
 class House:
-    """The method among real stores, Ana's phone, and a service."""
+    """The method with stores in memory, Ana's phone, and a service."""
 
     def __init__(self):
         self.service, self.phone = CarryingService(), PhoneKey()
@@ -73,7 +72,7 @@ class House:
         assert await self.enrolments.add(owner_of(person), phone.enrolment(name, enrolled_at=at))
 
     async def ask(self, name="c1", *, person=ANA, at=NOW, **changed):
-        """The challenge as the flow makes and keeps it."""
+        """The challenge as the flow makes and stores it."""
         issue = await self.method.issue(replace(asked_of(person), **changed), ChallengeId(name), now=at)
         challenge = Challenge(
             challenge_id=ChallengeId(name),
@@ -117,12 +116,12 @@ async def test_a_phone_is_offered_by_its_name_to_whoever_has_one(house):
     assert await house.method.offer(BOR) is None
 
 
-async def test_nobody_is_offered_to_wait_for_a_service_that_is_away(house):
+async def test_no_phone_is_offered_while_the_service_is_down(house):
     house.service.is_away = True
     assert await house.method.offer(ANA) is None
 
 
-async def test_of_several_phones_the_newest_is_asked_that_is_trusted_enough(house):
+async def test_the_newest_phone_that_is_trusted_enough_is_asked(house):
     for name, level, age in (("old", Level.HIGH, 30), ("new", Level.MEDIUM, 10)):
         enrolled = house.phone.enrolment(name, enrolled_at=NOW - timedelta(days=age))
         assert await house.enrolments.add(owner_of(BOR), replace(enrolled, level=level))
@@ -142,7 +141,7 @@ async def test_of_several_phones_the_newest_is_asked_that_is_trusted_enough(hous
         )
 
 
-async def test_the_phone_is_shown_what_is_asked_and_a_number_among_three(house):
+async def test_the_phone_shows_the_question_and_three_numbers(house):
     challenge = await house.ask()
     shown = house.shown
     assert (shown.push_id, shown.device_id, shown.portal, shown.place, shown.browser, shown.address) == (
@@ -166,7 +165,7 @@ async def test_the_phone_is_shown_what_is_asked_and_a_number_among_three(house):
     )
 
 
-async def test_the_phone_is_shown_what_the_form_says_and_signs_it(house):
+async def test_the_phone_shows_the_values_of_the_form_and_signs_them(house):
     amount = (("amount", "120,50"), ("payee", "Bor\nNovak"))
     challenge = await house.ask(shown=amount)
     assert house.shown.shows == (("amount", "120,50"), ("payee", "Bor Novak"))
@@ -189,7 +188,7 @@ async def test_the_numbers_are_three_different_ones_of_two_digits_and_any_may_be
     assert places == {0, 1, 2}
 
 
-async def test_what_the_phone_approves_is_right_and_until_then_it_waits(house):
+async def test_an_approval_is_right_and_before_it_the_challenge_waits(house):
     challenge = await house.ask()
     assert await house.method.verify(challenge, ANA, "whatever", now=NOW) is Verdict.WAITING
     assert (
@@ -198,7 +197,7 @@ async def test_what_the_phone_approves_is_right_and_until_then_it_waits(house):
     )
 
 
-async def test_what_the_phone_refuses_is_refused(house):
+async def test_a_refusal_on_the_phone_is_a_refusal(house):
     challenge = await house.ask()
     assert await house.judged(challenge, house.phone.answer(house.shown, "refuse")) is Verdict.REFUSED
 
@@ -209,7 +208,7 @@ async def test_another_number_than_the_browser_shows_is_wrong(house):
         assert await house.judged(challenge, house.phone.answer(house.shown, number=number)) is Verdict.WRONG
 
 
-async def test_the_service_cannot_put_the_right_number_in_the_place_of_the_chosen_one(house):
+async def test_the_service_cannot_replace_the_chosen_number_by_the_right_one(house):
     challenge = await house.ask()
     chosen = house.phone.answer(house.shown, number="7")
     assert await house.judged(challenge, replace(chosen, number=challenge.number)) is Verdict.WRONG
@@ -237,7 +236,7 @@ async def test_a_forged_signature_is_wrong(house, signature):
     )
 
 
-async def test_an_action_that_there_is_not_is_wrong(house):
+async def test_an_unknown_action_is_wrong(house):
     challenge = await house.ask()
     assert await house.judged(challenge, house.phone.answer(house.shown, "maybe")) is Verdict.WRONG
 
@@ -258,12 +257,12 @@ async def test_an_action_that_there_is_not_is_wrong(house):
     ],
     ids=lambda altered: next(iter(altered)),
 )
-async def test_a_phone_that_was_shown_anything_else_has_approved_something_else(house, altered):
+async def test_an_approval_of_a_question_that_was_altered_is_wrong(house, altered):
     challenge = await house.ask()
     assert await house.judged(challenge, house.phone.answer(house.shown, seen=altered)) is Verdict.WRONG
 
 
-async def test_the_answer_to_one_notification_is_none_to_the_next(house):
+async def test_an_answer_to_one_notification_is_wrong_for_the_next(house):
     await house.ask("c1")
     answer = house.phone.answer(house.shown)
     for turn in range(2, 40):  # until the number is the same by chance
@@ -276,7 +275,7 @@ async def test_the_answer_to_one_notification_is_none_to_the_next(house):
         )
 
 
-async def test_another_phone_cannot_answer_be_it_the_same_person_s_or_a_stranger_s(house):
+async def test_no_other_phone_of_the_person_or_of_a_stranger_can_answer(house):
     second = PhoneKey()
     await house.enrol(second, "Novi telefon", at=NOW + timedelta(days=1))
     challenge = await house.ask()
@@ -291,7 +290,7 @@ async def test_another_person_s_phone_cannot_answer(house):
     assert await house.judged(challenge, house.phone.answer(house.shown), person=BOR) is Verdict.WRONG
 
 
-async def test_a_phone_that_is_taken_away_meanwhile_approves_nothing(house):
+async def test_a_phone_that_was_removed_meanwhile_approves_nothing(house):
     challenge = await house.ask()
     assert await house.enrolments.remove(owner_of(ANA), "enrolment-Anin telefon")
     assert await house.judged(challenge, house.phone.answer(house.shown)) is Verdict.WRONG
@@ -305,12 +304,12 @@ async def test_a_late_answer_is_wrong_however_well_signed(house):
     )
 
 
-async def test_what_the_service_has_lost_is_over_and_counts_as_no_wrong_answer(house):
+async def test_a_notification_that_the_service_has_lost_is_over_and_no_wrong_answer(house):
     challenge = await house.ask()
     assert await house.judged(challenge, Unanswered.GONE) is Verdict.REFUSED
 
 
-async def test_a_new_notification_puts_the_one_before_aside_here_and_at_the_service(house):
+async def test_a_new_notification_ends_the_earlier_one_here_and_at_the_service(house):
     first = await house.ask("c1")
     second = await house.ask("c2", at=NOW + timedelta(seconds=5))
     assert house.service.withdrawn == ["c1"]
@@ -321,14 +320,14 @@ async def test_a_new_notification_puts_the_one_before_aside_here_and_at_the_serv
     )
 
 
-async def test_what_is_over_already_is_not_withdrawn_again(house):
+async def test_a_notification_that_is_over_is_not_withdrawn_again(house):
     first = await house.ask("c1")
     await house.challenges.resolve(first.challenge_id, State.APPROVED, now=NOW)
     await house.ask("c2")
     assert house.service.withdrawn == []
 
 
-async def test_people_do_not_put_each_other_s_notifications_aside(house):
+async def test_people_do_not_end_each_other_s_notifications(house):
     await house.enrol(PhoneKey(), "Borov telefon", person=BOR)
     await house.ask("c1")
     await house.ask("c2", person=BOR)
@@ -355,7 +354,7 @@ async def test_a_service_that_wants_a_pause_gets_it(house):
     assert refused.value.until == NOW + timedelta(seconds=40)
 
 
-async def test_a_phone_that_the_service_does_not_know_leaves_the_person_to_other_methods(house):
+async def test_a_phone_that_the_service_does_not_know_is_reported_as_an_outage_of_the_sender(house):
     house.service.sends = Sent.UNKNOWN_DEVICE
     with pytest.raises(CannotAsk) as failure:
         await house.ask()
@@ -378,7 +377,7 @@ async def test_a_service_that_is_down_is_no_answer(house):
         await house.ask("c2")
 
 
-async def test_withdrawing_ends_it_at_the_service_and_does_not_fail_with_it(house):
+async def test_withdrawing_ends_the_notification_at_the_service_and_does_not_fail_if_that_is_down(house):
     challenge = await house.ask()
     await house.method.withdraw(challenge)
     assert house.service.withdrawn == ["c1"]
@@ -387,7 +386,7 @@ async def test_withdrawing_ends_it_at_the_service_and_does_not_fail_with_it(hous
     assert house.service.withdrawn == ["c1"]
 
 
-async def test_what_a_phone_cannot_show_is_made_so_that_it_can_and_signed_like_that(house):
+async def test_texts_are_changed_so_that_a_phone_can_show_them_and_signed_like_that(house):
     challenge = await house.ask(
         path="/a\nnumber: 42\u202e" + "b" * 500, browser="Fire\tfox", portal_name=" Plačila \r\n"
     )
@@ -399,7 +398,7 @@ async def test_what_a_phone_cannot_show_is_made_so_that_it_can_and_signed_like_t
     assert await house.judged(challenge, house.phone.answer(house.shown)) is Verdict.RIGHT
 
 
-async def test_neither_number_nor_place_shows_where_it_is_printed(house):
+async def test_no_repr_shows_the_number_or_the_path(house):
     challenge = await house.ask()
     for printed in (repr(house.shown), repr(house.phone.answer(house.shown)), repr(challenge)):
         assert f"'{challenge.number}'" not in printed
@@ -438,7 +437,7 @@ def office():
     return Office(b"k" * 32)
 
 
-async def test_an_activation_code_is_half_the_service_s_and_half_ours_which_the_service_never_sees(office):
+async def test_half_of_an_activation_code_is_ours_and_the_service_never_sees_it(office):
     enrolment_id, code = await office.begins()
     assert [len(group) for group in code.split("-")] == [4, 4, 4, 4]
     assert len(secret_in(code)) == 10
@@ -469,7 +468,7 @@ async def test_two_enrolments_have_nothing_in_common(office):
     assert len(codes) == 50
 
 
-async def test_the_service_cannot_put_a_key_of_its_own_in(office):
+async def test_the_service_cannot_enrol_a_key_of_its_own(office):
     enrolment_id, code = await office.begins()
     theirs = PhoneKey()
     for guess in ("", "AAAAAAAAAA", SERVICE_PART + "AAAA", code):
@@ -491,7 +490,7 @@ async def test_the_service_cannot_put_a_key_of_its_own_in(office):
     assert await office.finishes(enrolment_id, honest)
 
 
-async def test_a_proof_for_another_enrolment_or_relying_party_is_none(office):
+async def test_a_proof_for_another_enrolment_or_relying_party_is_not_accepted(office):
     first, second = await office.begins(), await office.begins()
     with pytest.raises(EnrolmentFailed):
         await office.finishes(
@@ -503,7 +502,7 @@ async def test_a_proof_for_another_enrolment_or_relying_party_is_none(office):
         )
 
 
-async def test_a_key_on_another_curve_is_not_taken(office):
+async def test_a_key_on_another_curve_is_not_accepted(office):
     enrolment_id, code = await office.begins()
     with pytest.raises(EnrolmentFailed):
         await office.finishes(
@@ -511,13 +510,13 @@ async def test_a_key_on_another_curve_is_not_taken(office):
         )
 
 
-async def test_what_the_service_does_not_know_any_more_has_failed(office):
+async def test_an_enrolment_that_the_service_does_not_know_any_more_has_failed(office):
     enrolment_id, _ = await office.begins()
     with pytest.raises(EnrolmentFailed):
         await office.finishes(enrolment_id, Unanswered.GONE)
 
 
-async def test_an_instance_that_has_the_key_as_its_second_one_judges_the_proof_as_well(office):
+async def test_an_instance_that_has_the_key_as_its_second_one_accepts_the_proof(office):
     enrolment_id, code = await office.begins()
     comer = office.phone.comes(enrolment_id, secret_in(code), relying_party=NAME)
     assert await Office(b"n" * 32, b"k" * 32).finishes(enrolment_id, comer)

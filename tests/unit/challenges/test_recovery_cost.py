@@ -1,4 +1,4 @@
-"""How slowly recovery codes are hashed, and that sheets which an earlier version has made go on working."""
+"""How slowly recovery codes are hashed, and that sheets of earlier versions still work."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def made_by(n, r, p):
     )
 
 
-async def test_new_sheets_are_hashed_as_slowly_as_owasp_has_it():
+async def test_new_sheets_are_hashed_as_slowly_as_owasp_recommends():
     assert (COST.n, COST.r, COST.p) in OF_OWASP
     assert await hashes_of(OWNER, CODES[:1]) == made_by(COST.n, COST.r, COST.p)[:1]
 
 
-async def test_a_sheet_of_the_version_before_is_good_and_each_code_once():
+async def test_each_code_of_an_earlier_version_s_sheet_works_once():
     codes = Codes()
     codes.sheet = made_by(2**14, 8, 1)
     method = RecoveryMethod(enrolments=codes, lives_for=timedelta(minutes=5), cost=QUICK)

@@ -1,4 +1,4 @@
-"""A code by text message proves something for the number that it went to, and for no other."""
+"""A code by text message counts only as long as the person has the number that it was sent to."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def method_of(vouched, outbox):
     )
 
 
-async def test_whoever_has_no_number_any_more_is_sent_nothing():
+async def test_nothing_is_sent_to_a_person_who_has_no_number_any_more():
     vouched, outbox = Vouched(), Outbox()
     vouched.number = None
     assert await method_of(vouched, outbox).offer(ANA) is None

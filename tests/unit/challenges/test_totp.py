@@ -41,7 +41,7 @@ def test_a_code_is_good_in_its_step_and_one_around_it(late_by, is_good):
 
 
 @pytest.mark.parametrize("typed", ["", "28708", "2870822", "abcdef", "\ud800"])
-def test_what_is_no_code_matches_nothing(typed):
+def test_a_text_that_is_not_a_code_matches_nothing(typed):
     assert matching_step(SECRET, typed, datetime.fromtimestamp(59, UTC)) is None
 
 
@@ -49,7 +49,7 @@ def test_a_code_with_a_space_in_it_is_read():
     assert matching_step(SECRET, "287 082", datetime.fromtimestamp(59, UTC)) == 1
 
 
-def test_the_secret_of_an_enrolment_is_what_applications_take():
+def test_the_uri_of_an_enrolment_has_the_form_that_applications_read():
     assert base64.b32decode(SECRET) == b"12345678901234567890"
     parsed = pyotp.parse_uri(
         uri_of(SECRET, account="ana.novak@example.si", issuer="Bankart Varni Spletni Prehod")
@@ -64,7 +64,7 @@ def test_the_secret_of_an_enrolment_is_what_applications_take():
 @pytest.mark.parametrize(
     ("labels", "named"), [(("OnePass", ""), "OnePass"), (("", ""), ""), (("Doma", "Služba"), "Doma, Služba")]
 )
-async def test_applications_are_called_what_their_person_calls_them(labels, named):
+async def test_applications_have_the_names_that_their_person_gave_them(labels, named):
     person, enrolments = session_for(new_ticket()).person, MemoryEnrolments()
     for number, label in enumerate(labels):
         assert await enrolments.add(

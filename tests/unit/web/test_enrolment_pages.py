@@ -1,4 +1,4 @@
-"""Adding and taking away what people prove themselves with, on the page about their session."""
+"""Adding and removing step-up methods on the session page."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def events(house) -> list[tuple[str, str | None]]:
 
 
 def path_of(code: segno.QRCode) -> str:
-    """The dark modules of a code as lines, by the string of their signs instead of by runs."""
+    """The dark modules of a QR code as lines, computed from strings instead of runs."""
     rows = ["".join("#" if dark else "." for dark in row) for row in code.matrix_iter(border=4)]
     lines = [
         re.sub(r"\.+", lambda gap: f"m{len(gap[0])} 0", re.sub("#+", lambda run: f"h{len(run[0])}", row))

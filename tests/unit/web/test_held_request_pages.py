@@ -1,5 +1,4 @@
-"""What is about to be sent is shown as it is, and as nothing else; sending and discarding are one button
-each."""
+"""A held request is shown exactly as it would be sent. Sending and discarding are one button each."""
 
 from __future__ import annotations
 

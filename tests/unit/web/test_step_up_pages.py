@@ -1,5 +1,5 @@
-"""A fresh proof, page by page: what is asked of the use cases, what the person reads, what the browser gets,
-what the audit hears."""
+"""The pages of a step-up: what they ask of the flow, what the person reads, what the browser gets, and what
+the audit trail records."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def page(house, path: str, *, headers=PAGE, cookies: str | None = COOKIE) 
 async def sent(
     house, body: str, *, headers=FORM, cookies: str | None = COOKIE
 ) -> tuple[int, str, str, dict[str, str]]:
-    """Status, where it leads, the text, and the answer's other headers."""
+    """Status, location, text, and the answer's other headers."""
     async with house.asked(
         "POST", "/.authproxy/step-up", headers=headers, cookies=cookies, body=body
     ) as answer:

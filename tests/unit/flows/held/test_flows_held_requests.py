@@ -58,7 +58,7 @@ async def test_a_form_comes_back_byte_for_byte_and_once(house):
 
 
 class AskedOverTheNetwork(MemorySharedOctets):
-    """Others come in between a look and the taking."""
+    """Others take the form between its reading and its taking."""
 
     async def get(self, key):
         octets = await super().get(key)
@@ -66,7 +66,7 @@ class AskedOverTheNetwork(MemorySharedOctets):
         return octets
 
 
-async def test_of_many_who_take_a_form_at_one_moment_one_gets_it(house):
+async def test_if_many_take_a_form_at_one_moment_one_gets_it(house):
     house.kept = AskedOverTheNetwork(clock=lambda: house.now)
     held = house.anew()
     name = await held.keep(house.ana, FORM, now=NOW)
@@ -76,7 +76,7 @@ async def test_of_many_who_take_a_form_at_one_moment_one_gets_it(house):
     assert taken == [FORM, None, None, None, None, False]
 
 
-async def test_of_two_forms_each_comes_back_under_its_own_name(house):
+async def test_each_of_two_forms_comes_back_under_its_own_name(house):
     other = replace(FORM, body=b"amount=7")
     names = [await house.held.keep(house.ana, form, now=NOW) for form in (FORM, other)]
     assert [await house.held.take(name, house.ana, "/payments?new") for name in names] == [FORM, other]
@@ -105,20 +105,20 @@ async def test_another_person_or_portal_finds_nothing_and_takes_nothing(house, s
     assert await house.held.take(name, house.ana, "/payments?new") == FORM
 
 
-async def test_a_form_goes_to_the_address_that_it_was_sent_to_only(house):
+async def test_a_form_goes_only_to_the_address_that_it_was_sent_to(house):
     name = await house.held.keep(house.ana, FORM, now=NOW)
     for target in ("/payments", "/payments?new=", "/", ""):
         assert await house.held.take(name, house.ana, target) is None
     assert await house.held.take(name, house.ana, "/payments?new") == FORM
 
 
-async def test_a_form_is_kept_for_as_long_as_an_attempt_lives(house):
+async def test_a_form_is_held_as_long_as_an_attempt_lives(house):
     name = await house.held.keep(house.ana, FORM, now=NOW)
     house.now = NOW + timedelta(minutes=30)
     assert await house.held.take(name, house.ana, "/payments?new") is None
 
 
-async def test_what_is_shown_is_what_would_be_sent_and_stays(house):
+async def test_the_preview_is_what_would_be_sent_and_the_form_stays(house):
     name = await house.held.keep(house.ana, replace(FORM, body=b"amount=12%2C50&to=%3Cscript%3E"), now=NOW)
     for _ in range(2):
         shown = await house.held.preview(name, house.ana)
@@ -136,13 +136,13 @@ async def test_what_is_shown_is_what_would_be_sent_and_stays(house):
     assert "12,50" not in repr(shown)
 
 
-async def test_a_form_that_could_not_be_sent_goes_back_to_its_place(house):
+async def test_a_form_that_could_not_be_sent_is_held_again(house):
     name = await house.held.keep(house.ana, FORM, now=NOW)
     await house.held.give_back(name, house.ana, await house.held.take(name, house.ana, "/payments?new"))
     assert await house.held.take(name, house.ana, "/payments?new") == FORM
 
 
-async def test_a_form_that_nobody_wants_is_forgotten(house):
+async def test_a_discarded_form_is_gone(house):
     name = await house.held.keep(house.ana, FORM, now=NOW)
     assert await house.held.discard(name, house.ana)
     assert not await house.held.discard(name, house.ana)
@@ -172,12 +172,12 @@ async def test_only_listed_types_up_to_a_size_are_taken(house, content_type, siz
     assert house.held.takes(content_type, size) is takes
 
 
-async def test_a_size_of_nothing_takes_not_even_an_empty_form(house):
+async def test_with_a_size_of_0_not_even_an_empty_form_is_held(house):
     assert not house.anew(size=0).takes("text/plain", 0)
 
 
 @pytest.mark.parametrize("name", ["", "x", "../" * 20, "a" * 42 + "\n"])
-async def test_what_is_no_name_is_not_asked_for(house, name):
+async def test_the_store_is_not_asked_for_a_text_that_is_not_a_name(house, name):
     octets = await house.kept.get(f"held request {await house.held.keep(house.ana, FORM, now=NOW)}")
     await house.kept.put(f"held request {name}", octets, timedelta(minutes=1))
     assert await house.held.preview(name, house.ana) is None
@@ -187,7 +187,7 @@ async def test_what_is_no_name_is_not_asked_for(house, name):
 @pytest.mark.parametrize(
     "octets", [b"", b"\n", b"not json\nbody", b'{"owner": 1}\n', b'{"owner": [], "portal": "acq"}\n', b"[]\n"]
 )
-async def test_what_another_version_has_written_is_not_there(house, octets):
+async def test_a_record_in_the_format_of_another_version_is_treated_as_absent(house, octets):
     name = secrets.token_urlsafe(32)
     await house.kept.put(f"held request {name}", octets, timedelta(minutes=1))
     assert await house.held.preview(name, house.ana) is None

@@ -69,14 +69,14 @@ def test_a_plain_form_is_shown_line_by_line():
         ),
     ],
 )
-def test_where_there_is_more_than_is_shown_that_is_said(content_type, body):
+def test_a_preview_that_is_cut_says_so(content_type, body):
     shown = contents(content_type, body)
     assert not shown.is_whole
     assert len(shown.fields) <= 200
     assert all(len(text) <= 2000 for pair in (*shown.fields, shown.files) for text in pair)
 
 
-def test_as_many_and_as_long_as_can_be_shown_are_whole():
+def test_a_form_within_the_limits_is_whole():
     body = b"&".join(b"%d=" % number for number in range(199)) + b"&a=" + b"x" * 2000
     assert contents(URLENCODED, body).is_whole
     assert contents("multipart/form-data; boundary=y", b"").is_whole
@@ -91,11 +91,11 @@ def test_no_body_is_too_strange_to_be_shown(content_type, body):
     assert all(isinstance(text, str) for pair in (*shown.fields, shown.files) for text in pair)
 
 
-def test_a_form_stands_in_no_log():
+def test_no_log_contains_a_form():
     assert "12" not in repr(contents(URLENCODED, b"amount=12"))
 
 
-def test_a_media_type_is_told_without_its_parameters():
+def test_a_media_type_has_no_parameters():
     assert media_type(" Text/HTML ; charset=utf-8") == "text/html"
 
 
@@ -132,5 +132,5 @@ FILE = (
         ("text/plain", b"amount=12", False),
     ],
 )
-def test_only_what_browsers_write_is_read_alike_by_every_program(content_type, body, plain):
+def test_only_forms_as_browsers_write_them_are_plain(content_type, body, plain):
     assert is_plain(content_type, body) is plain

@@ -1,5 +1,5 @@
-"""What a person sees of a request that they confirm by itself: no value that some portal would find is
-missing."""
+"""What a person sees of a request that needs a proof of its own: every value that some portal would find in
+it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FIELD = b'Content-Disposition: form-data; name="amount"\r\n\r\n1'
 
 
 class OneHeldRequest:
-    """The one form that waits."""
+    """The flow of held requests, with one form."""
 
     def __init__(self, form):
         self.form = form
@@ -66,7 +66,7 @@ async def bound(
 
 
 async def seen(*place, **more):
-    """What stands beside `amount`; None where nobody may confirm."""
+    """The value shown for `amount`. None if the request cannot be confirmed."""
     request = await bound(*place, **more)
     return None if request.shown is None else dict(request.shown)["amount"]
 
@@ -80,10 +80,11 @@ def multipart(*parts, end=b"--\r\n"):
     [
         ("/pay", b"amount=1", "1"),
         ("/pay", b"amount=1&amounts=9&note=amount", "1"),
-        # Servlets, PHP's $_REQUEST and others look into the query of a form, too.
+        # Servlets, PHP's $_REQUEST and others read the query of a form too.
         ("/pay?amount=9000", b"amount=1", "9000 | 1"),
         ("/pay?x=1", b"amount=1", "1"),
-        # ASP folds case, PHP drops blanks and what follows NUL, several make lists of names with brackets.
+        # ASP ignores case, PHP drops blanks and everything after NUL, and several programs read brackets as
+        # lists.
         ("/pay", b"amount=1&Amount=9000", "1 | 9000"),
         ("/pay", b"amount=1&+amount=9000", "1 | 9000"),
         ("/pay", b"amount=1&amount%00x=9000", "1 | 9000"),
@@ -92,10 +93,10 @@ def multipart(*parts, end=b"--\r\n"):
         ("/pay", b"amount=1&%EF%BD%81mount=9000", "1 | 9000"),
         ("/pay", b"amount=1&amount=2&amount=3", "1 | 2 | 3"),
         ("/pay", b"amount=1&amount=2&amount=3&amount=4", None),
-        # What nobody can see is no part of what is confirmed, and separates.
+        # Invisible characters are not shown; they separate words.
         ("/pay", "amount=1\u200b2\u00ad3\x07\n4\u20285".encode(), None),
         ("/pay", b"amount=1%E2%80%8B2%C2%AD3%0A4%E2%80%A85", "1 2 3 4 5"),
-        # Older programs part fields at semicolons.
+        # Older programs split fields at semicolons.
         ("/pay", b"amount=1&x=1;amount=9000", None),
         ("/pay?x=1;amount=9000", b"amount=1", None),
         ("/pay", b"amount=1&_charset_=utf-16", None),
@@ -109,12 +110,12 @@ async def test_every_value_that_a_portal_could_take_for_the_field_is_shown(targe
     ("target", "shown"),
     [("/pay?amount=7,00", "7,00"), ("/pay?AMOUNT=9&amount=7", "9 | 7"), ("/pay?a=1;amount=9&amount=7", None)],
 )
-async def test_of_a_get_every_value_in_its_query_is_shown(target, shown):
+async def test_every_value_in_the_query_of_a_get_is_shown(target, shown):
     assert await seen(target, is_form=False) == shown
 
 
 @pytest.mark.parametrize("charset", ["ibm037", "utf-7", "utf-16", "utf-8; charset=ibm037"])
-async def test_a_form_in_letters_that_only_some_programs_read_is_confirmed_by_nobody(charset):
+async def test_a_form_in_a_charset_that_only_some_programs_read_cannot_be_confirmed(charset):
     ebcdic = b"amount=1&" + "amount".encode("cp037") + b"=9000"
     assert await seen(content_type=f"{URLENCODED}; charset={charset}", body=ebcdic) is None
     assert (
@@ -151,11 +152,11 @@ async def test_a_form_in_letters_that_only_some_programs_read_is_confirmed_by_no
         ("text/plain", b"amount=1"),
     ],
 )
-async def test_a_form_that_no_browser_has_written_is_confirmed_by_nobody(content_type, body):
+async def test_a_form_that_no_browser_writes_cannot_be_confirmed(content_type, body):
     assert await seen(content_type=content_type, body=body) is None
 
 
-async def test_forms_with_files_are_confirmed_as_browsers_write_them():
+async def test_a_form_with_files_can_be_confirmed_if_a_browser_writes_it_so():
     file = (
         b'Content-Disposition: form-data; name="list"; filename="a.csv"\r\nContent-Type: '
         b"text/csv\r\n\r\n1;2\r\n\r\n3"
@@ -172,13 +173,13 @@ async def test_a_field_that_is_not_there_is_shown_as_missing_and_a_long_value_as
     assert await seen(body=b"amount=" + b"1" * 101) == "1" * 99 + "…"
 
 
-async def test_a_form_of_which_not_every_field_can_be_read_is_confirmed_by_nobody():
+async def test_a_form_that_cannot_be_read_as_a_whole_cannot_be_confirmed():
     fields = [b"amount=1", *(b"f%d=x" % number for number in range(199))]
     assert await seen(body=b"&".join(fields)) == "1"
     assert await seen(body=b"&".join([*fields, b"last=x"])) is None
 
 
-async def test_where_nothing_is_to_be_shown_any_form_can_be_confirmed():
+async def test_any_form_can_be_confirmed_if_nothing_has_to_be_shown():
     request = await bound("/delete", MULTIPART, b"not as a browser writes it", named=PLAIN)
     assert (request.route, request.shown) == (PLAIN, ())
 
@@ -197,14 +198,14 @@ async def test_the_route_of_a_form_is_its_own_and_a_get_is_bound_only_where_its_
     assert (await bound("/pay", is_form=False, named=PLAIN)).route is ROUTE
 
 
-async def test_the_route_of_a_form_is_that_of_a_post_and_of_a_place_that_of_a_get():
+async def test_the_route_of_a_form_is_that_of_a_post_and_of_a_path_that_of_a_get():
     posted = Route(name="posted", path="/pay", methods=("POST",), requirement=ROUTE.requirement)
     portal = replace(PORTAL, routes=(posted, PLAIN, REST))
     assert (await bound("/pay", body=b"amount=1", portal=portal)).route is posted
     assert await bound("/pay", is_form=False, portal=portal) is None
 
 
-async def test_of_several_fields_none_may_have_more_values_than_can_be_shown():
+async def test_no_field_may_have_more_values_than_can_be_shown():
     both = Route(
         name="both",
         path="/pay",
@@ -218,12 +219,12 @@ async def test_of_several_fields_none_may_have_more_values_than_can_be_shown():
     ).shown is None
 
 
-async def test_a_form_that_is_gone_is_missed_only_where_it_was_to_be_confirmed():
+async def test_a_held_request_that_is_gone_matters_only_if_it_needed_a_proof_of_its_own():
     assert isinstance(await bound(is_held=False), HeldRequestGone)
     assert await bound(is_held=False, named=REST) is None
 
 
-async def test_a_place_that_no_route_covers_is_not_bound():
+async def test_a_path_that_no_route_covers_is_not_bound():
     nothing = replace(PORTAL, routes=(ROUTE,))
     visit = Visit(
         portal_id="acq",

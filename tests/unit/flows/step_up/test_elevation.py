@@ -40,7 +40,7 @@ async def signed_in(sessions):
     return ticket, session
 
 
-async def test_a_proof_that_cannot_be_written_down_does_not_count_and_signs_nobody_out(sessions, signed_in):
+async def test_a_proof_that_cannot_be_recorded_does_not_count_and_signs_nobody_out(sessions, signed_in):
     async def forgetful(session, event):
         assert (session.events[-1], session.session_id != signed_in[1].session_id) == (event, True)
         raise CannotAsk(Reason.AUDIT_UNAVAILABLE, "no room")
@@ -53,7 +53,7 @@ async def test_a_proof_that_cannot_be_written_down_does_not_count_and_signs_nobo
 
 
 class Register:
-    """Blocks everybody, or those whom it names."""
+    """Blocks everybody, or only the named person."""
 
     def __init__(self, *named):
         self.named = named
@@ -70,7 +70,7 @@ async def test_a_blocked_person_who_still_has_a_session_gains_no_proof_and_loses
     assert await sessions.load(ticket, now=LATER) is None
 
 
-async def test_a_register_that_blocks_somebody_else_is_in_nobodys_way(sessions, signed_in):
+async def test_a_block_of_somebody_else_changes_nothing(sessions, signed_in):
     ticket, session = signed_in
     elevations = Elevations(
         sessions=sessions, random_bytes=secrets.token_bytes, membership=Register("somebody else")
@@ -98,7 +98,7 @@ async def test_a_proof_for_a_change_of_methods_is_no_step_up_and_puts_none_aside
     assert with_proof(stronger.events, proof()) == (*session.events, for_a_change, proof())
 
 
-async def test_nothing_else_about_the_session_moves(elevations, signed_in):
+async def test_nothing_else_about_the_session_changes(elevations, signed_in):
     ticket, session = signed_in
     _, stronger = await elevations.add(ticket.text, session, proof(level=Level.HIGH), now=LATER)
     assert replace(stronger, session_id=session.session_id, events=session.events) == session
@@ -115,7 +115,7 @@ async def test_its_people_find_the_session_as_they_know_it(elevations, sessions,
     )
 
 
-async def test_what_has_ended_gains_nothing_and_does_not_come_back(elevations, sessions, signed_in):
+async def test_a_session_that_has_ended_gains_nothing_and_does_not_come_back(elevations, sessions, signed_in):
     ticket, session = signed_in
     await sessions.revoke(session.session_id)
     assert await elevations.add(ticket.text, session, proof(), now=LATER) is None
@@ -149,12 +149,12 @@ def test_a_session_keeps_its_sign_in_and_the_newest_proof_by_each_method_and_sou
     assert events == (sign_in, code, other, yet_again)
 
 
-def test_an_older_proof_never_takes_the_place_of_a_newer_one():
+def test_an_older_proof_never_replaces_a_newer_one():
     sign_in, newer = proof("rekono", NOW, ISSUER), proof("totp", LATER)
     assert with_proof((sign_in, newer), proof("totp", NOW)) == (sign_in, newer)
 
 
-def test_a_hundred_proofs_leave_the_evidence_as_small_as_two():
+def test_a_session_with_a_hundred_proofs_keeps_as_few_as_one_with_two():
     events = (proof("rekono", NOW, ISSUER),)
     for second in range(100):
         events = with_proof(events, proof("sms", NOW + timedelta(seconds=second)))

@@ -1,5 +1,5 @@
-"""Adding and removing methods, on the stores of one process: what proof comes first, what counts when, and
-who is told."""
+"""Adding and removing methods, on stores in memory: which proof comes first, when a method counts, and who is
+told."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 class Told:
-    """Messages about changes, as they went out."""
+    """The messages about changes that were sent."""
 
     def __init__(self):
         self.changes = []
@@ -59,7 +59,7 @@ class Told:
 
 
 class Phones:
-    """A service with one phone, which comes when the test lets it."""
+    """A service with one phone, which is activated when the test says so."""
 
     def __init__(self):
         self.has_come = False
@@ -100,8 +100,8 @@ SIGN_IN = AuthenticationEvent(
 
 
 class House:
-    """Somebody who has just signed in at Rekono, and has then proved who they are once more where ways to
-    confirm are changed."""
+    """A person who has just signed in at Rekono, and has then given a proof on the page where methods are
+    changed."""
 
     def __init__(self, *, proof="rekono", proved_at=NOW, asked_for=":any"):
         self.now = NOW
@@ -140,7 +140,7 @@ class House:
         return self
 
     async def proves(self, method, *, level=Level.MEDIUM, asked_for=None):
-        """One more proof, at this moment."""
+        """Adds a proof at this moment."""
         event = replace(
             SIGN_IN, method=method, at=self.now, source="gateway", level=level, asked_for=asked_for
         )
@@ -148,7 +148,7 @@ class House:
         await self.open()
 
     async def has(self, method, **changes):
-        """What was enrolled long ago."""
+        """Adds a method that was enrolled long ago."""
         enrolment = Enrolment(
             enrolment_id=f"old {method}",
             method=method,
@@ -231,7 +231,7 @@ async def test_an_application_counts_from_its_first_code_on(house):
     assert (listed.phone, listed.possible) == ("••• 456", ("totp", "push", "recovery"))
 
 
-async def test_whoever_has_no_number_finds_none_on_the_list(house):
+async def test_the_list_of_a_person_without_a_number_shows_none(house):
     house.session = replace(house.session, person=replace(house.session.person, phone=None))
     await house.open()
     assert (await house.enrolling().listed(house.visit())).phone is None
@@ -247,7 +247,7 @@ async def test_the_code_of_the_enrolment_is_used_up_by_it(house):
     assert verdict.name == "WRONG"
 
 
-async def test_a_wrong_first_code_enrols_nothing_and_may_be_put_right(house):
+async def test_a_wrong_first_code_enrols_nothing_and_another_may_be_typed(house):
     begun = await house.begins("totp")
     wrong = await house.finishes(begun, "000000" if house.code(begun) != "000000" else "111111")
     assert isinstance(wrong, NotEnrolled)
@@ -274,7 +274,7 @@ async def test_without_a_fresh_proof_nothing_is_added(method):
     assert not isinstance(await house.begins(method), ProofNeeded)
 
 
-async def test_a_fresh_proof_by_the_same_method_adds_none_of_it_where_there_is_another(house):
+async def test_a_method_does_not_vouch_for_a_second_of_its_kind_if_the_person_has_another(house):
     await house.has("totp")
     await house.proves("totp")
     assert isinstance(await house.begins("totp"), TotpBegun)
@@ -301,7 +301,7 @@ async def test_the_first_method_takes_a_proof_that_was_asked_for_where_methods_a
 
 @pytest.mark.parametrize("method", ["rekono", "sms"])
 @pytest.mark.parametrize("own", ["totp", "push", "recovery"])
-async def test_whoever_has_a_factor_adds_and_removes_none_by_signing_in_again_or_by_their_number(
+async def test_people_with_a_factor_cannot_change_methods_by_signing_in_again_or_by_their_number(
     house, own, method
 ):
     await house.has(own)
@@ -330,9 +330,7 @@ async def test_the_certificate_that_the_register_links_is_a_factor_of_ones_own(h
     [(), (Member(member_id=MemberId("ana"), name="Ana"),)],
     ids=["not in the register", "without a certificate"],
 )
-async def test_whoever_the_register_links_no_certificate_to_adds_a_first_method_by_signing_in_again(
-    house, listed
-):
+async def test_people_without_a_linked_certificate_add_a_first_method_by_signing_in_again(house, listed):
     await house.people.take_over(listed, revision=(await house.people.every()).revision, departures=())
     house.session = replace(house.session, person=replace(house.session.person, member=MemberId("ana")))
     await house.open()
@@ -348,7 +346,7 @@ async def test_a_proof_that_was_given_for_one_request_changes_no_methods(house):
     assert isinstance(await house.enrolling().remove(house.visit(), "old totp"), ProofNeeded)
 
 
-async def test_what_this_gateway_does_not_have_protects_nothing(house):
+async def test_a_method_that_this_gateway_does_not_have_is_asked_of_nobody(house):
     await house.has("push")
     without = MethodChanges(
         enrolments=house.store,
@@ -366,7 +364,7 @@ async def test_recovery_codes_that_are_used_up_are_no_factor(house):
     assert isinstance(await house.begins("totp"), TotpBegun)
 
 
-async def test_what_is_added_carries_the_level_of_the_session_and_of_the_proof_before_it(house):
+async def test_an_added_method_has_the_lower_level_of_session_and_proof(house):
     begun = await house.begins("totp")
     assert (await house.finishes(begun, house.code(begun))).enrolment.level is Level.MEDIUM
     await house.proves("totp", level=Level.LOW)
@@ -392,7 +390,7 @@ async def test_a_sheet_of_recovery_codes_carries_the_level_at_which_it_was_made(
     assert sheet.level is Level.MEDIUM
 
 
-async def test_ten_methods_hide_no_recovery_codes(house):
+async def test_recovery_codes_are_listed_beside_ten_methods(house):
     for number in range(10):
         await house.has("totp", enrolment_id=str(number))
     await house.proves("totp")
@@ -413,7 +411,7 @@ async def test_of_six_who_ask_for_recovery_codes_at_once_one_sees_a_sheet_and_it
     assert (await method.verify(challenge_of(), house.session.person, made.codes[9], now=NOW)).name == "RIGHT"
 
 
-async def test_what_was_begun_in_another_session_is_not_finished_in_this_one(house):
+async def test_an_enrolment_that_was_begun_in_another_session_cannot_be_finished_in_this_one(house):
     begun = await house.begins("totp")
     other = SessionTicket(secrets.token_bytes(16), secrets.token_bytes(32))
     await house.sessions.create(
@@ -423,7 +421,7 @@ async def test_what_was_begun_in_another_session_is_not_finished_in_this_one(hou
     assert done.reason is Reason.CHALLENGE_OVER
 
 
-async def test_what_was_begun_is_over_after_ten_minutes(house):
+async def test_an_unfinished_enrolment_is_over_after_ten_minutes(house):
     begun = await house.begins("totp")
     house.now += timedelta(minutes=10)
     assert (await house.finishes(begun, house.code(begun))).reason is Reason.CHALLENGE_OVER
@@ -449,13 +447,13 @@ async def test_a_phone_that_comes_after_its_code_has_ended_is_not_enrolled(house
     assert await house.store.of(house.owner) == ()
 
 
-async def test_what_lies_in_the_store_in_another_shape_is_over(house):
+async def test_an_unfinished_enrolment_in_another_format_is_over(house):
     await house.kept.put("enrolment:n", json.dumps({"owner": ["x"]}).encode(), timedelta(minutes=1))
     done = await house.enrolling().finish(house.visit(), "n", "123456")
     assert done.reason is Reason.CHALLENGE_OVER
 
 
-async def test_a_phone_is_waited_for_and_counts_once_it_has_come(house):
+async def test_a_phone_is_awaited_and_counts_once_it_has_been_activated(house):
     begun = await house.begins("push", label="")
     waiting = await house.finishes(begun)
     assert isinstance(waiting, PhoneAwaited)
@@ -504,7 +502,7 @@ async def test_the_push_service_hears_of_no_method_but_phones(house):
     assert house.phones.forgotten == []
 
 
-async def test_a_new_sheet_of_recovery_codes_takes_the_place_of_the_old_one(house):
+async def test_a_new_sheet_of_recovery_codes_replaces_the_old_one(house):
     first = await house.begins("recovery")
     await house.proves("recovery")
     second = await house.begins("recovery")
@@ -521,7 +519,7 @@ async def test_a_new_sheet_of_recovery_codes_takes_the_place_of_the_old_one(hous
     assert house.told.changes == [("enrolled", "recovery")] * 2
 
 
-async def test_removing_takes_a_fresh_proof_and_is_told(house):
+async def test_removing_needs_a_fresh_proof_and_is_told_to_the_person(house):
     begun = await house.begins("push")
     house.phones.has_come = True
     enrolment = (await house.finishes(begun)).enrolment
@@ -561,7 +559,7 @@ async def test_after_ten_methods_there_is_no_room_for_another(house):
     assert isinstance(await house.finishes(begun, house.code(begun)), NotEnrolled)
 
 
-async def test_a_name_for_a_phone_is_one_line_that_a_list_can_show(house):
+async def test_the_label_of_a_phone_is_one_line_that_a_list_can_show(house):
     begun = await house.begins("totp", label="  Anin\n\u202etelefon \x00" + "x" * 100)
     done = await house.finishes(begun, house.code(begun))
     assert done.enrolment.label.startswith("Anin telefon x")
@@ -585,15 +583,15 @@ async def test_secrets_show_in_no_log(house):
     assert codes.codes[0] not in repr(codes)
 
 
-async def test_a_script_that_makes_sheets_without_end_is_stopped(house):
+async def test_a_script_that_makes_sheets_again_and_again_is_stopped(house):
     for _ in range(30):
         assert isinstance(await house.begins("totp"), TotpBegun)
     refused = await house.begins("recovery")
     assert (refused.reason, await house.store.recovery_left(house.owner)) == (Reason.STEP_UP_TOO_OFTEN, 0)
 
 
-async def test_a_script_that_begins_without_end_is_stopped_and_leaves_bounded_room(house):
-    """Whatever was begun is kept for ten minutes, finished or not."""
+async def test_a_script_that_begins_again_and_again_is_stopped_and_fills_no_store(house):
+    """An unfinished enrolment stays in the store for ten minutes, finished or not."""
     outcomes = [await house.begins("totp") for _ in range(40)]
     assert [isinstance(outcome, TotpBegun) for outcome in outcomes] == [True] * 30 + [False] * 10
     assert (outcomes[-1].reason, outcomes[-1].until) == (Reason.STEP_UP_TOO_OFTEN, NOW + timedelta(hours=1))

@@ -1,5 +1,5 @@
-"""A fresh proof, from the demand of a route to the stronger session, on the stores of one process: what is
-offered, asked and judged."""
+"""A step-up from the demand of a route to the session with a proof, on stores in memory: what is offered, how
+a challenge is issued, and what an answer does."""
 
 import asyncio
 import secrets
@@ -111,7 +111,7 @@ class Outbox:
 
 
 class Phone:
-    """A phone that says what the test has it say."""
+    """A phone that answers what the test sets."""
 
     name = "push"
 
@@ -150,7 +150,7 @@ class AtProvider:
 
 
 class House:
-    """Somebody who signed in with a certificate, at level 20, and has everything."""
+    """A person who signed in with a certificate, at level 20, and has every method."""
 
     def __init__(self, *, level=Level.MEDIUM, method="acnlb", events=None, portal="acq"):
         self.now = NOW
@@ -197,7 +197,7 @@ class House:
         return self
 
     async def adds(self, name, secret, level=Level.HIGH):
-        """An application for codes, made by somebody who was trusted so far."""
+        """Adds an application for codes that was enrolled at this level."""
         enrolment = Enrolment(
             enrolment_id=name,
             method="totp",
@@ -295,7 +295,7 @@ def reason(outcome):
 # What is offered.
 
 
-async def test_what_route_level_and_person_have_in_common_is_offered(house):
+async def test_the_methods_that_route_level_and_person_allow_are_offered(house):
     demand = await house.step_ups().demand(house.visit())
     assert [offer.method for offer in demand.offers] == ["push", "totp", "sms", "recovery"]
     assert demand.route.name == "acq/pay"
@@ -312,7 +312,7 @@ async def test_at_level_30_no_text_messages_and_at_level_10_no_notifications():
     assert of_low.withheld == ("push",)
 
 
-async def test_what_the_level_of_trust_does_not_allow_is_not_among_what_is_missing(house):
+async def test_a_method_that_the_level_of_trust_does_not_allow_is_not_called_missing(house):
     ways = {"certificate": ByCertificate(None, house.people, knows_tax_numbers=True, level=Level.HIGH)}
     medium = await house.step_ups(elsewhere=ways).demand(house.visit())
     assert (medium.lacking, medium.withheld) == (("rekono",), ())
@@ -320,18 +320,18 @@ async def test_what_the_level_of_trust_does_not_allow_is_not_among_what_is_missi
     assert (await high.step_ups(elsewhere=ways).demand(high.visit())).lacking == ("rekono", "certificate")
 
 
-async def test_the_number_is_told_by_its_last_digits_only(house):
+async def test_only_the_last_digits_of_the_number_are_shown(house):
     demand = await house.step_ups().demand(house.visit())
     assert next(offer.destination for offer in demand.offers if offer.method == "sms") == "••• 456"
 
 
-async def test_a_method_that_the_route_does_not_take_cannot_be_begun(house):
+async def test_a_method_that_the_route_does_not_accept_cannot_be_begun(house):
     outcome = await house.step_ups().begin(house.visit("/paper"), "sms")
     assert reason(outcome) is Reason.STEP_UP_IMPOSSIBLE
     assert house.outbox.sent == []
 
 
-async def test_whoever_came_from_the_provider_goes_there_again():
+async def test_people_who_signed_in_at_the_provider_can_sign_in_there_again():
     house = await House(method="rekono").open()
     outcome = await house.step_ups().begin(house.visit(), "rekono")
     assert isinstance(outcome, SentAway)
@@ -341,7 +341,7 @@ async def test_whoever_came_from_the_provider_goes_there_again():
 # What a proof is worth.
 
 
-async def test_what_was_added_at_a_lower_level_is_not_asked_where_a_higher_one_is_demanded(house):
+async def test_a_method_that_was_added_at_a_lower_level_is_not_offered_where_a_higher_one_is_demanded(house):
     await house.enrolments.remove(house.owner, "e1")
     await house.adds("low", house.secret, Level.LOW)
     demand = await house.step_ups().demand(house.visit("/trusted"))
@@ -350,7 +350,7 @@ async def test_what_was_added_at_a_lower_level_is_not_asked_where_a_higher_one_i
     assert reason(await house.step_ups().begin(house.visit("/trusted"), "totp")) is Reason.STEP_UP_IMPOSSIBLE
 
 
-async def test_a_proof_is_worth_what_its_enrolment_is_wherever_it_was_asked_for(house):
+async def test_a_proof_is_worth_as_much_as_its_enrolment_wherever_it_was_asked_for(house):
     await house.enrolments.remove(house.owner, "e1")
     await house.adds("low", house.secret, Level.LOW)
     stronger = await house.answers(await house.asked("totp"), house.totp())
@@ -359,7 +359,7 @@ async def test_a_proof_is_worth_what_its_enrolment_is_wherever_it_was_asked_for(
     assert not (await house.step_ups().demand(house.visit("/trusted", ticket=stronger.ticket_text))).is_met
 
 
-async def test_of_two_applications_only_the_one_of_the_level_answers_for_a_place_that_demands_it(house):
+async def test_only_the_application_of_the_demanded_level_can_answer(house):
     other = secret_of(b"o" * 20)
     await house.adds("low", other, Level.LOW)
     challenge = await house.asked("totp", place="/trusted")
@@ -369,7 +369,7 @@ async def test_of_two_applications_only_the_one_of_the_level_answers_for_a_place
 
 
 @pytest.mark.parametrize("name", ["e1", "mid"])
-async def test_of_two_applications_that_are_trusted_enough_either_answers_and_the_proof_is_worth_the_lower(
+async def test_either_of_two_trusted_applications_answers_and_the_proof_is_worth_the_lower_level(
     name,
 ):
     house = await House(level=Level.HIGH).open()
@@ -398,7 +398,7 @@ async def test_recovery_codes_that_were_changed_for_lower_ones_meanwhile_prove_n
     assert reason(await house.answers(challenge, sheet[0])) is Reason.CODE_WRONG
 
 
-async def test_a_certificate_is_not_offered_where_it_is_not_trusted_so_far():
+async def test_a_certificate_is_not_offered_where_its_level_is_too_low():
     high = await House(level=Level.HIGH).open()
     ways = {"certificate": ByCertificate(None, high.people, knows_tax_numbers=True, level=Level.MEDIUM)}
     high.session = replace(
@@ -468,7 +468,7 @@ async def test_two_tabs_and_a_second_click_send_one_message(house):
     assert len(house.outbox.sent) == 1
 
 
-async def test_another_place_gets_a_challenge_of_its_own_but_not_another_message_at_once(house):
+async def test_another_path_gets_a_challenge_of_its_own_but_not_another_message_at_once(house):
     await house.asked()
     outcome = await house.step_ups().begin(house.visit("/pay?id=8"), "sms")
     assert reason(outcome) is Reason.STEP_UP_TOO_OFTEN
@@ -497,7 +497,7 @@ async def test_a_sender_that_is_down_leaves_no_challenge_and_says_so(house):
     assert await house.challenges.current(house.session.session_id, now=house.now) == ()
 
 
-async def test_after_a_new_message_the_code_before_is_worth_nothing(house):
+async def test_after_a_new_message_the_earlier_code_does_not_work(house):
     first = await house.asked()
     old_code = house.outbox.code
     house.now += timedelta(seconds=61)
@@ -511,7 +511,7 @@ async def test_after_a_new_message_the_code_before_is_worth_nothing(house):
     assert isinstance(await house.answers(second, house.outbox.code), SteppedUp)
 
 
-async def test_a_message_that_is_refused_leaves_the_one_before_good(house):
+async def test_if_a_new_message_is_refused_the_earlier_code_still_works(house):
     first = await house.asked()
     outcome = await house.step_ups().again(house.visit("/"), first.challenge_id)
     assert (reason(outcome), outcome.standing.challenge) == (Reason.STEP_UP_TOO_OFTEN, first)
@@ -570,7 +570,7 @@ async def test_every_wrong_answer_is_told_in_the_same_way(house, typed):
     assert (await house.sessions.load(house.ticket, now=house.now)).session == house.session
 
 
-async def test_a_wrong_answer_leads_back_to_the_place_of_its_challenge_wherever_it_was_sent_from(house):
+async def test_a_wrong_answer_leads_back_to_where_its_challenge_belongs_wherever_it_was_sent_from(house):
     challenge = await house.asked(held="h" * 43)
     outcome = await house.answers(challenge, "wrong", place="/elsewhere", held="x" * 43)
     assert (outcome.return_to, outcome.held, outcome.method) == ("/pay?id=7", "h" * 43, "sms")
@@ -635,7 +635,7 @@ async def block(house):
         await house.answers(challenge, "wrong")
 
 
-async def test_whoever_is_blocked_still_proves_themselves_by_what_nobody_can_guess(house):
+async def test_people_whose_codes_are_blocked_can_still_use_methods_that_nobody_can_guess(house):
     await block(house)
     demand = await house.step_ups().demand(house.visit())
     assert ([offer.method for offer in demand.offers], demand.blocked_until) == (
@@ -646,13 +646,13 @@ async def test_whoever_is_blocked_still_proves_themselves_by_what_nobody_can_gue
     assert isinstance(await house.answers(await house.asked("push"), ""), SteppedUp)
 
 
-async def test_whoever_signed_in_at_the_provider_still_goes_there_when_codes_are_blocked():
+async def test_people_whose_codes_are_blocked_can_still_sign_in_again_at_the_provider():
     house = await House(method="rekono").open()
     await block(house)
     assert isinstance(await house.step_ups().begin(house.visit(), "rekono"), SentAway)
 
 
-async def test_a_block_that_closes_nothing_here_is_not_spoken_of(house):
+async def test_a_block_is_not_mentioned_where_it_closes_no_method(house):
     await block(house)
     await house.enrolments.put_recovery(house.owner, ())
     demand = await house.step_ups().demand(house.visit("/paper"))
@@ -682,7 +682,7 @@ async def test_nothing_is_sent_again_while_codes_are_blocked(house):
     assert len(house.outbox.sent) == 1
 
 
-async def test_whoever_is_blocked_is_not_judged_even_in_a_challenge_that_waits_elsewhere(house):
+async def test_no_answer_is_judged_during_a_block_even_to_an_older_challenge(house):
     waiting = await house.asked("totp", place="/pay?id=8")
     await block(house)
     outcome = await house.answers(waiting, house.totp())
@@ -704,7 +704,7 @@ async def test_another_notification_is_sent_while_codes_are_blocked(house):
     assert again.standing.challenge.method == "push"
 
 
-async def test_a_right_answer_forgets_the_wrong_ones_before_it(house):
+async def test_a_right_answer_forgives_the_wrong_ones_before_it(house):
     challenge = await house.asked()
     for _ in range(4):
         await house.answers(challenge, "wrong")
@@ -717,7 +717,7 @@ async def test_a_right_answer_forgets_the_wrong_ones_before_it(house):
 
 
 class AskedOverTheNetwork(MemoryLimits):
-    """Others come in between a look at the challenge and the counting of the answer."""
+    """Others answer between the reading of the challenge and the counting of this answer."""
 
     async def try_answer(self, names, *, now):
         await asyncio.sleep(0)
@@ -736,7 +736,7 @@ async def test_of_twenty_right_answers_at_one_moment_one_wins_and_nobody_is_bloc
 
 
 class Overtaken(Phone):
-    """Another instance ends the challenge while this one asks what the phone has said."""
+    """Another instance ends the challenge while this one asks what the phone has answered."""
 
     def __init__(self, house):
         super().__init__()
@@ -755,14 +755,14 @@ async def test_a_right_answer_to_a_challenge_that_another_instance_has_just_ende
 
 
 class Forgetful(MemoryChallenges):
-    """Other challenges of the session have taken the place of this one since it was looked at."""
+    """Newer challenges of the session have displaced this one since it was read."""
 
     async def count_try(self, challenge_id, *, now):
         self._standings.discard(challenge_id)
         return await super().count_try(challenge_id, now=now)
 
 
-async def test_an_answer_to_a_challenge_that_has_just_gone_is_late(house):
+async def test_an_answer_to_a_challenge_that_has_just_gone_is_too_late(house):
     house.challenges = Forgetful()
     assert reason(await house.answers(await house.asked(), house.outbox.code)) is Reason.CHALLENGE_OVER
 
@@ -783,7 +783,7 @@ async def test_a_right_answer_does_not_open_a_session_that_has_just_ended(house)
     assert await house.sessions.load(house.ticket, now=house.now) is None
 
 
-async def test_a_code_of_one_session_is_none_in_another_of_the_same_person(house):
+async def test_a_code_of_one_session_does_not_work_in_another_of_the_same_person(house):
     challenge = await house.asked()
     other = SessionTicket(secrets.token_bytes(16), secrets.token_bytes(32))
     await house.sessions.create(
@@ -795,7 +795,7 @@ async def test_a_code_of_one_session_is_none_in_another_of_the_same_person(house
     assert isinstance(await house.answers(challenge, house.outbox.code), SteppedUp)
 
 
-async def test_a_code_of_one_place_is_none_at_another(house):
+async def test_a_code_for_one_path_does_not_work_for_another(house):
     challenge = await house.asked("totp")
     other = await house.asked("totp", place="/pay?id=8")
     assert challenge.challenge_id != other.challenge_id
@@ -826,7 +826,7 @@ async def test_the_page_of_a_challenge_that_is_over_says_so(house):
         assert (reason(outcome), outcome.state) == (Reason.CHALLENGE_OVER, State.EXPIRED)
 
 
-async def test_whoever_begins_a_proof_is_not_idle(house):
+async def test_beginning_a_proof_is_activity(house):
     house.now += timedelta(minutes=14)
     await house.asked("totp")
     house.now += timedelta(minutes=4)
@@ -834,13 +834,13 @@ async def test_whoever_begins_a_proof_is_not_idle(house):
     assert isinstance(await house.answers(challenge, house.totp()), SteppedUp)
 
 
-async def test_a_challenge_that_never_was_is_over(house):
+async def test_a_challenge_that_never_existed_is_over(house):
     assert reason(await house.step_ups().answer(house.visit(), "made-up", "123456")) is Reason.CHALLENGE_OVER
     assert reason(await house.step_ups().standing(house.visit(), "made-up")) is Reason.CHALLENGE_OVER
     assert reason(await house.step_ups().again(house.visit(), "made-up")) is Reason.CHALLENGE_OVER
 
 
-async def test_a_code_by_time_is_good_once_also_in_another_challenge(house):
+async def test_a_code_by_time_works_once_also_in_another_challenge(house):
     code = house.totp()
     stronger = await house.answers(await house.asked("totp"), code)
     house.ticket = SessionTicket(*_parts(stronger.ticket_text))
@@ -850,7 +850,7 @@ async def test_a_code_by_time_is_good_once_also_in_another_challenge(house):
     assert isinstance(await house.answers(challenge, house.totp(30)), SteppedUp)
 
 
-async def test_a_recovery_code_is_good_once(house):
+async def test_a_recovery_code_works_once(house):
     stronger = await house.answers(await house.asked("recovery"), house.sheet[0])
     house.ticket = SessionTicket(*_parts(stronger.ticket_text))
     challenge = await house.asked("recovery", place="/pay?id=8")
@@ -858,7 +858,7 @@ async def test_a_recovery_code_is_good_once(house):
     assert isinstance(await house.answers(challenge, house.sheet[1].upper()), SteppedUp)
 
 
-async def test_whoever_s_recovery_code_was_used_is_told_and_of_no_other_proof(house):
+async def test_people_are_told_of_a_used_recovery_code_and_of_no_other_proof(house):
     stronger = await house.answers(await house.asked("totp"), house.totp())
     house.ticket = SessionTicket(*_parts(stronger.ticket_text))
     challenge = await house.asked("recovery", place="/pay?id=8")
@@ -870,7 +870,7 @@ async def test_whoever_s_recovery_code_was_used_is_told_and_of_no_other_proof(ho
     ]
 
 
-async def test_a_number_that_was_changed_meanwhile_takes_no_code_of_the_old_one():
+async def test_after_a_change_of_the_number_a_code_to_the_old_one_does_not_work():
     house = await House().open()
     person = Person(issuer=Issuer("x"), subject=Subject("y"), member=MemberId("ana"))
     await _enter(house, "+38641999888")
@@ -901,7 +901,7 @@ async def test_the_phone_is_told_the_path_without_its_query_and_of_the_browser(h
     )
 
 
-async def test_a_phone_that_has_not_answered_is_waited_for_and_costs_no_try(house):
+async def test_waiting_for_a_phone_costs_no_try(house):
     challenge = await house.asked("push")
     assert (challenge.number, challenge.enrolment_id, challenge.destination) == ("47", "p1", "Anin telefon")
     for _ in range(20):
@@ -914,7 +914,7 @@ async def test_a_phone_that_has_not_answered_is_waited_for_and_costs_no_try(hous
 
 
 @pytest.mark.parametrize("method", ["sms", "totp", "recovery"])
-async def test_what_the_phone_says_is_no_answer_to_a_challenge_of_another_method(house, method):
+async def test_an_answer_of_the_phone_does_not_answer_a_challenge_of_another_method(house, method):
     challenge = await house.asked(method)
     house.phone.says = Verdict.RIGHT
     assert not (await house.step_ups().standing(house.visit(), challenge.challenge_id)).is_answered
@@ -940,8 +940,8 @@ async def test_a_phone_that_says_no_ends_the_challenge_for_good(house, says):
 
 
 async def test_wrong_numbers_on_a_phone_block_nothing(house):
-    """They were chosen on the person's own phone: whoever asks it time and again must not shut its person
-    out."""
+    """They were chosen on the person's own phone. Somebody who sends it notifications again and again must
+    not lock its person out."""
     house.phone.says = Verdict.WRONG
     for number in range(6):
         await house.answers(await house.asked("push", place=f"/pay?id={number}"), "")
@@ -949,14 +949,14 @@ async def test_wrong_numbers_on_a_phone_block_nothing(house):
     assert isinstance(await house.step_ups().begin(house.visit(), "totp"), Pending)
 
 
-async def test_while_nobody_can_say_what_the_phone_has_answered_it_is_waited_for(house):
+async def test_while_the_service_is_down_the_page_waits_for_the_phone(house):
     challenge = await house.asked("push")
     house.phone.says = CannotAsk(Reason.SENDER_UNAVAILABLE, "away")
     assert isinstance(await house.answers(challenge, ""), Pending)
     assert not (await house.step_ups().standing(house.visit(), challenge.challenge_id)).is_answered
 
 
-async def test_where_the_store_cannot_be_asked_nobody_is_told_to_wait_or_that_a_sender_is_away(house):
+async def test_an_outage_of_the_store_is_not_told_as_waiting_or_as_an_outage_of_the_sender(house):
     challenge = await house.asked("push")
     house.phone.says = CannotAsk(Reason.STORE_UNAVAILABLE, "no answer")
     house.outbox.is_down = "store"
@@ -970,14 +970,14 @@ async def test_where_the_store_cannot_be_asked_nobody_is_told_to_wait_or_that_a_
         assert failure.value.reason is Reason.STORE_UNAVAILABLE
 
 
-async def test_a_new_notification_takes_the_place_of_the_one_before(house):
+async def test_a_new_notification_replaces_the_earlier_one(house):
     first = await house.asked("push")
     again = await house.step_ups().again(house.visit(), first.challenge_id)
     assert again.standing.challenge.challenge_id != first.challenge_id
     assert house.phone.withdrawn == [first.challenge_id]
 
 
-async def test_from_an_address_where_many_have_answered_wrongly_no_code_is_taken_and_elsewhere_it_is(house):
+async def test_too_many_wrong_codes_from_an_address_block_that_address_only(house):
     challenge = await house.asked()
     for number in range(30):
         await house.limits.try_answer([f"person:{number}", address_name("192.0.2.1")], now=house.now)
@@ -985,7 +985,7 @@ async def test_from_an_address_where_many_have_answered_wrongly_no_code_is_taken
     assert isinstance(await house.answers(challenge, house.outbox.code, address="198.51.100.1"), SteppedUp)
 
 
-async def test_wrong_answers_from_a_proxy_that_names_nobody_are_the_person_s_alone(house):
+async def test_wrong_answers_from_a_proxy_that_names_no_client_count_for_the_person_alone(house):
     nameless = {"address": "local", "is_counted_by_address": False}
     for number in range(8):  # of eight people behind it, each of whom is blocked by themselves
         other = await House().open()
@@ -1013,7 +1013,7 @@ async def keeps(house, body=b"amount=120&note=x", target="/alone"):
 
 
 async def proves(house, **where):
-    """With a code by time. From then on the house holds the new ticket."""
+    """Proves by a code by time. From then on the house has the new ticket."""
     house.now += timedelta(seconds=30)
     stronger = await house.answers(await house.asked("totp", **where), house.totp())
     assert isinstance(stronger, SteppedUp)
@@ -1025,7 +1025,7 @@ async def is_met(house, **where):
     return (await house.step_ups().demand(house.visit(**where))).is_met
 
 
-async def test_a_proof_for_one_request_serves_neither_another_nor_the_session(house):
+async def test_a_proof_for_one_request_is_no_proof_for_another_or_for_the_session(house):
     form, same, place = await keeps(house), await keeps(house), {"place": "/alone?amount=7"}
     assert [await is_met(house, **where) for where in (form, same, place)] == [False] * 3
     await proves(house, **form)
@@ -1040,7 +1040,7 @@ async def test_a_proof_for_one_request_serves_neither_another_nor_the_session(ho
     ]
 
 
-async def test_a_proof_of_the_session_serves_no_request_that_needs_one_of_its_own(house):
+async def test_a_proof_for_the_session_is_none_for_a_request_that_needs_its_own(house):
     form = await keeps(house)
     await proves(house)
     assert [
@@ -1050,7 +1050,7 @@ async def test_a_proof_of_the_session_serves_no_request_that_needs_one_of_its_ow
     ] == [True, False, False]
 
 
-async def test_a_proof_that_its_request_has_used_serves_it_no_more(house):
+async def test_a_proof_that_its_request_has_used_does_not_count_again(house):
     form = await keeps(house)
     await proves(house, **form)
     [proof] = [event.bound_to for event in house.session.events if event.bound_to]
@@ -1060,7 +1060,7 @@ async def test_a_proof_that_its_request_has_used_serves_it_no_more(house):
     assert await is_met(house, **form)
 
 
-async def test_what_is_confirmed_is_told_in_the_message_and_again_in_the_next_one(house):
+async def test_a_message_says_what_is_confirmed_and_so_does_the_next_one(house):
     form = await keeps(house)
     first = await house.asked("sms", **form)
     assert house.said["shown"] == first.shown == (("amount", "120"),)
@@ -1074,7 +1074,7 @@ async def test_what_is_confirmed_is_told_in_the_message_and_again_in_the_next_on
     assert await is_met(house, **form)
 
 
-async def test_for_a_request_that_cannot_be_read_nothing_is_asked(house):
+async def test_no_proof_is_asked_for_a_request_that_cannot_be_read(house):
     form = await keeps(house, b"amount=1;amount=9000")
     demand = await house.step_ups().demand(house.visit(**form))
     assert (demand.is_readable, demand.is_met, demand.shown) == (False, False, ())
@@ -1082,7 +1082,7 @@ async def test_for_a_request_that_cannot_be_read_nothing_is_asked(house):
     assert (reason(outcome), house.outbox.sent) == (Reason.REQUEST_CANNOT_BE_BOUND, [])
 
 
-async def test_for_a_form_that_is_gone_no_proof_is_asked(house):
+async def test_no_proof_is_asked_for_a_held_request_that_is_gone(house):
     demand = await house.step_ups().demand(house.visit("/alone", held="g" * 43))
     assert (demand.offers, demand.binding, demand.is_met) == ((), None, True)
     assert (
@@ -1113,7 +1113,7 @@ async def test_a_proof_for_a_change_of_methods_is_for_no_form_whatever_its_addre
     assert [await is_met(house, **form), await is_met(house, **form, route=REMOVING)] == [False, True]
 
 
-async def test_a_place_that_demands_no_proof_has_it(house):
+async def test_the_demand_of_a_path_that_needs_no_proof_is_met(house):
     assert await is_met(house, place="/free")
 
 
@@ -1130,8 +1130,8 @@ async def test_a_proof_for_enrolling_is_fresh_and_by_another_method(house):
     assert (await house.step_ups().demand(house.visit())).change is None
 
 
-async def test_whoever_changes_their_methods_proves_any_of_their_own_at_every_level():
-    """Otherwise nobody could take out a factor that their level of trust has ceased to allow."""
+async def test_people_who_change_their_methods_can_use_each_of_their_own_at_every_level():
+    """Otherwise nobody could remove a factor that their level of trust no longer allows."""
     house = await House(level=Level.LOW).open()
     certificate = {
         "certificate": ByCertificate(None, house.people, knows_tax_numbers=True, level=Level.MEDIUM)
@@ -1152,8 +1152,8 @@ async def test_whoever_changes_their_methods_proves_any_of_their_own_at_every_le
     assert (await step_ups.demand(house.visit())).offers == ()
 
 
-async def test_a_proof_for_a_change_of_methods_meets_the_demand_of_no_place(house):
-    """There more methods are accepted than the level of trust allows elsewhere."""
+async def test_a_proof_for_a_change_of_methods_meets_the_demand_of_no_route(house):
+    """For a change of methods, more methods are accepted than the level of trust allows on routes."""
     session_page = {"place": "/.authproxy/session", "route": REMOVING}
     stronger = await house.answers(await house.asked("totp", **session_page), house.totp())
     assert (await house.step_ups().demand(house.visit(ticket=stronger.ticket_text, **session_page))).is_met
@@ -1161,7 +1161,7 @@ async def test_a_proof_for_a_change_of_methods_meets_the_demand_of_no_place(hous
 
 
 @pytest.mark.parametrize("named", ["acq/pay", "b2b", "made up", ":nothing", ""])
-async def test_a_route_that_is_named_wrongly_demands_what_the_place_does(house, named):
+async def test_the_named_route_demands_the_proof_or_else_the_one_that_covers_the_path(house, named):
     demand = await house.step_ups().demand(house.visit("/paper", route=named))
     assert demand.route.name == ("acq/pay" if named == "acq/pay" else "acq/paper")
 
