@@ -3,10 +3,11 @@ phones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from authproxy.bootstrap import mail, text_messages
 from authproxy.bootstrap.background import Background
@@ -18,7 +19,7 @@ from authproxy.dns.resolver import Resolver
 from authproxy.settings.onepass import OnePassSettings
 from authproxy.settings.step_up import StepUpSettings
 from authproxy.telemetry.metrics import Metrics
-from authproxy.web.management import Check
+from authproxy.web.management import Check, Checks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,22 +30,17 @@ class Delivery:
     onepass: OnePassService | None = None
     mail: SmtpSender | None = None
 
-    async def check_mail(self) -> Check:
-        return Check(status="ok", detail="none") if self.mail is None else await mail.check(self.mail)
-
-    async def check_sms(self) -> Check:
-        return Check(status="ok", detail="none") if self.sms is None else await text_messages.check(self.sms)
-
-    async def check_onepass(self) -> Check:
-        if self.onepass is None:
-            return Check(status="ok", detail="none")
-        health = self.onepass.health
-        if not health.failures:
-            return Check(status="ok", detail=f"{health.asked} questions")
-        return Check(
-            status="failed" if health.is_away else "warning",
-            detail=f"{health.last_failure} ({health.failures} in a row)",
-        )
+    @property
+    def checks(self) -> Checks:
+        """A readiness check for each one that there is."""
+        checks: dict[str, Callable[[], Awaitable[Check]]] = {}
+        if self.sms is not None:
+            checks["sms"] = partial(text_messages.check, self.sms)
+        if self.mail is not None:
+            checks["mail"] = partial(mail.check, self.mail)
+        if self.onepass is not None:
+            checks["onepass"] = partial(_check_onepass, self.onepass)
+        return checks
 
     def count(self, metrics: Metrics) -> None:
         if self.sms is not None:
@@ -90,4 +86,14 @@ async def _onepass(
         api_key=settings.api_key.get_secret_value(),
         timeout=settings.timeout,
         clock=clock,
+    )
+
+
+async def _check_onepass(service: OnePassService) -> Check:
+    health = service.health
+    if not health.failures:
+        return Check(status="ok", detail=f"{health.asked} questions")
+    return Check(
+        status="failed" if health.is_away else "warning",
+        detail=f"{health.last_failure} ({health.failures} in a row)",
     )

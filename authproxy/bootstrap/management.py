@@ -66,7 +66,6 @@ def _checks(components: Components, listener: Listener, own_certificates: OwnCer
         detail = "; ".join(f"{name}: {failure}" for name, failure in sorted(failures.items()))
         return Check(status="warning" if failures else "ok", detail=detail[:500] or "all answered")
 
-    delivery = components.delivery
     return {
         "store": components.stores.check,
         "provider": check_provider,
@@ -78,9 +77,7 @@ def _checks(components: Components, listener: Listener, own_certificates: OwnCer
         "audit": components.outputs.check_audit,
         **components.background.checks,
         **({"own_certificates": own_certificates.check} if own_certificates.are_there else {}),
-        **({} if delivery.sms is None else {"sms": delivery.check_sms}),
-        **({} if delivery.mail is None else {"mail": delivery.check_mail}),
-        **({} if delivery.onepass is None else {"onepass": delivery.check_onepass}),
+        **components.delivery.checks,
         **({} if components.certificates is None else {"revocation": components.certificates.check}),
         **({} if components.accounts is None else {"accounts": components.accounts.check}),
     }

@@ -35,8 +35,8 @@ class _OwnCertificate:
 
 
 class OwnCertificates:
-    """It must be made before the listeners read their files, so that it notices every change after that.
-    Raises OSError or ValueError."""
+    """The certificates of our listeners. Make it before the listeners read their files, so that it notices
+    every change after that. Raises OSError or ValueError."""
 
     def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
         self._clock = clock

@@ -38,8 +38,8 @@ class AccountWatch:
         recheck_every: timedelta,
         random_text: Callable[[int], str],
     ) -> None:
-        """An account is asked about once in `recheck_every` at most. That must be longer than a question to the
-        provider may take."""
+        """An account is asked about once in `recheck_every` at most. That must be longer than a question to
+        the provider may take."""
         self._provider = provider
         self._grants = grants
         self._sessions = sessions
