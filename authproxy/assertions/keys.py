@@ -13,7 +13,7 @@ import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -160,27 +160,19 @@ def rotate(files: KeyFiles, algorithm: SigningAlgorithm) -> SigningKeyRing:
 
 
 def _signing_key(private: PrivateKey) -> SigningKey | None:
+    """The key with its algorithm and public half; None for a curve or a size that is not used."""
     jwk: dict[str, str]
     algorithm: SigningAlgorithm
     if isinstance(private, ec.EllipticCurvePrivateKey):
         if not isinstance(private.curve, ec.SECP256R1):
             return None
-        algorithm, jwk = (
-            "ES256",
-            cast("dict[str, str]", ECAlgorithm.to_jwk(private.public_key(), as_dict=True)),
-        )
+        algorithm, jwk = "ES256", ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
     elif isinstance(private, ed25519.Ed25519PrivateKey):
-        algorithm, jwk = (
-            "EdDSA",
-            cast("dict[str, str]", OKPAlgorithm.to_jwk(private.public_key(), as_dict=True)),
-        )
+        algorithm, jwk = "EdDSA", OKPAlgorithm.to_jwk(private.public_key(), as_dict=True)
     else:
         if private.key_size < _RSA_BITS:
             return None
-        algorithm, jwk = (
-            "RS256",
-            cast("dict[str, str]", RSAAlgorithm.to_jwk(private.public_key(), as_dict=True)),
-        )
+        algorithm, jwk = "RS256", RSAAlgorithm.to_jwk(private.public_key(), as_dict=True)
     essential = {name: jwk[name] for name in _MEMBERS[jwk["kty"]]}
     key_id = _thumbprint(essential)
     return SigningKey(

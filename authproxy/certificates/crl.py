@@ -33,7 +33,7 @@ _KNOWN = frozenset(
         ExtensionOID.DELTA_CRL_INDICATOR,
     }
 )
-_TRUE = b"\x01\x01\xff"
+CRITICAL = b"\x01\x01\xff"
 """The DER encoding of `critical TRUE` in an extension."""
 _KNOWN_OF_ENTRIES = frozenset({CRLEntryExtensionOID.CRL_REASON, CRLEntryExtensionOID.INVALIDITY_DATE})
 
@@ -212,7 +212,7 @@ def _entries(parsed: x509.CertificateRevocationList, der: bytes) -> dict[int, x5
     """The entries by serial number. Their extensions are read only when somebody asks about that certificate,
     unless one may be critical. Every critical extension has a mark in DER, and the marks of the list's own
     extensions are known, so more marks mean critical extensions of entries."""
-    if der.count(_TRUE) > sum(extension.critical for extension in parsed.extensions):
+    if der.count(CRITICAL) > sum(extension.critical for extension in parsed.extensions):
         for entry in parsed:
             _check_extensions(entry)
     found: dict[int, x509.RevokedCertificate] = {}

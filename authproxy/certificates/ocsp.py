@@ -16,7 +16,7 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from authproxy.certificates import profiles
-from authproxy.certificates.crl import CLOCK_SKEW, check_usage
+from authproxy.certificates.crl import CLOCK_SKEW, CRITICAL, check_usage
 from authproxy.certificates.status import Good, IssuedCertificate, Revoked, StatusSource, UnusableEvidence
 
 NONCE_OCTETS = 32
@@ -32,8 +32,6 @@ _KNOWN = frozenset(
         ExtensionOID.OCSP_NO_CHECK,
     }
 )
-_TRUE = b"\x01\x01\xff"
-"""The DER encoding of `critical TRUE` in an extension."""
 _ENCLOSED_AT_MOST = 5
 """How many enclosed certificates are examined. Each costs a signature check, and an answer could contain
 hundreds."""
@@ -159,7 +157,7 @@ def _check_nonce(answer: ocsp.OCSPResponse, question: OcspQuestion, terms: OcspT
 
 def _check_extensions(octets: bytes) -> None:
     """RFC 6960 §4.4: an answer with an unknown critical extension must not be used."""
-    if _TRUE not in octets:
+    if CRITICAL not in octets:
         return
     response = asn1.OCSPResponse.load(octets).response_data
     stated = [

@@ -28,25 +28,25 @@ class Template:
         if absent:
             raise ValueError(f"has no place for `{{{absent[0]}}}`")
         self._text = text
-        self._written = _writing(media_type)
-        if self._written is _in_json:
+        self._escaped = _escaping(media_type)
+        if self._escaped is _in_json:
             _check_json(self.filled(dict.fromkeys(FIELDS, "\"'\\\n")))
 
     def filled(self, values: Mapping[str, str]) -> bytes:
         """The body in UTF-8, with a value for each of `FIELDS`. Values are not searched for fields again."""
-        return _FIELD.sub(lambda place: self._written(values[place[1]]), self._text).encode(errors="replace")
+        return _FIELD.sub(lambda match: self._escaped(values[match[1]]), self._text).encode(errors="replace")
 
 
 def is_writable(media_type: str) -> bool:
     """Whether values can be escaped for such a body."""
     try:
-        _writing(media_type)
+        _escaping(media_type)
     except ValueError:
         return False
     return True
 
 
-def _writing(media_type: str) -> Callable[[str], str]:
+def _escaping(media_type: str) -> Callable[[str], str]:
     essence = media_type.partition(";")[0].strip().lower()
     if essence == "application/json" or essence.endswith("+json"):
         return _in_json
