@@ -1,5 +1,5 @@
-// Comfort that nothing depends on. On a page of a signed-in person, the portal's or ours: says in time that the session is about to end,
-// and prolongs it if the person wishes. On a page of ours whose only next step is one form: sends it.
+// Nothing depends on this script. On pages for people who are signed in, the portal's or ours, it warns that the session is about to end,
+// and extends it on request. On a page of ours whose only next step is one form, it sends that form.
 "use strict";
 (() => {
   const form = document.querySelector(".version:not([hidden]) form[data-continue]");
@@ -34,19 +34,19 @@
     dialog.setAttribute("role", "alertdialog");
     dialog.setAttribute("aria-labelledby", "title");
     dialog.setAttribute("aria-describedby", "heard");
-    // The seconds that are seen go by too fast to be read out: what is heard changes only now and then.
+    // The visible seconds change too fast to be read out. The text for screen readers changes only now and then.
     seen.setAttribute("aria-hidden", "true");
     heard.setAttribute("role", "status");
     const host = make("div");
     const root = host.attachShadow({ mode: "open" });
-    // A sheet that a script has made needs no leave of the portal's policy for styles.
+    // A style sheet that is made by a script is not subject to the portal's `style-src`.
     root.adoptedStyleSheets = [style];
     root.append(dialog);
     document.body.append(host);
     return { dialog, title, seen, heard, extend, signIn };
   }
 
-  // Opens once for each thing there is to say: whoever closes it is not asked again.
+  // Opens once for each message. A person who closes it is not asked again.
   function tell(what, title, text) {
     box ??= built();
     box.title.textContent = title;
@@ -70,7 +70,7 @@
     return answer.json();
   }
 
-  // A gateway that does not answer has ended nothing: it is asked again, and nothing is said.
+  // If the gateway does not answer, no session has ended. The script asks again and says nothing.
   const look = () => ask("session", "GET").then(learn, () => later(look, 30));
   const prolong = () => ask("session/extend", "POST").then(learn, () => later(look, 5));
 
@@ -97,7 +97,7 @@
   function count(ticks, what) {
     const left = Math.max(0, Math.round((ends - Date.now()) / 1000));
     box.seen.textContent = sentence(left, what);
-    // Meanwhile another tab may have prolonged the session, or ended it.
+    // Meanwhile another tab may have extended the session, or ended it.
     later(left === 0 || ticks % 20 === 0 ? look : () => count(ticks + 1, what), 1);
   }
 
