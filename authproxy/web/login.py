@@ -98,7 +98,7 @@ class LoginPages:
             here="login",
             keep={"rt": return_to, "cut": "yes"} if is_cut else {"rt": return_to},
             rt=return_to,
-            place=shown(return_to),
+            shown_path=shown(return_to),
             is_cut=is_cut,
             ways=[way for way in portal.sign_in if way in self._ways],
             after=_what_ended(request, ticket),

@@ -60,7 +60,7 @@ class PortalPresentation:
     accepts_encoded_percent: bool = False
 
     def return_to(self, text: str | None) -> str:
-        """The place on the portal that `text` names (`return_to.safe`)."""
+        """The return-to that `text` names at this portal, or `/` (`return_to.safe`)."""
         return return_to.safe(
             text,
             origin=self.origin,
