@@ -129,7 +129,7 @@ _NOTHING_MORE = Particulars()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class AnsweredRefusal:
     """The refusal that a request was answered with."""
 
     reason: Reason
@@ -138,7 +138,7 @@ class Told:
     about: Particulars
 
 
-TOLD = web.RequestKey("told", Told)
+ANSWERED_REFUSAL = web.RequestKey("answered_refusal", AnsweredRefusal)
 
 
 class Refused(Exception):  # noqa: N818
@@ -177,7 +177,9 @@ class Refusals:
         name, usual_status = PAGES[reason]
         context = request[CONTEXT]
         status = usual_status if status is None else status
-        request[TOLD] = Told(reason=reason, status=status, return_to=return_to, about=about)
+        request[ANSWERED_REFUSAL] = AnsweredRefusal(
+            reason=reason, status=status, return_to=return_to, about=about
+        )
         if context.is_page_load:
             template = f"refusals/{name}.html"
             answer = self._pages.answer(

@@ -23,7 +23,7 @@ from authproxy.access.decision import Reason
 from authproxy.web import cookies
 from authproxy.web.forms import cookie_fields
 from authproxy.web.pages import PREFIX, see
-from authproxy.web.refusals import TOLD, Particulars, Refusals, Told
+from authproxy.web.refusals import ANSWERED_REFUSAL, AnsweredRefusal, Particulars, Refusals
 from authproxy.web.request_keys import CONTEXT
 
 PATH: Final = "login/refused"
@@ -45,7 +45,7 @@ class _SealedRefusal:
     """What the page says, for which request, and in which browser: the one with this flow cookie, or any if
     the refused browser sent none."""
 
-    shown: Told
+    shown: AnsweredRefusal
     request_id: str
     portal_id: str
     browser: str
@@ -66,7 +66,7 @@ class RefusedSignIns:
         @web.middleware
         async def leaving(request: web.Request, handler: Handler) -> web.StreamResponse:
             answer = await handler(request)
-            refusal = request.get(TOLD)
+            refusal = request.get(ANSWERED_REFUSAL)
             context = request[CONTEXT]
             is_return = request.method == hdrs.METH_GET and request.path.startswith(_CALLBACKS)
             if refusal is None or not is_return or not context.is_page_load or not context.portal.origin:
@@ -147,7 +147,7 @@ def _read(octets: bytes, return_to: str) -> _SealedRefusal | None:
             about[name] = tuple(about.get(name, ()))
         if "step_up" in about:
             about["step_up"] = {"rt": return_to, **about["step_up"]}
-        shown = Told(
+        shown = AnsweredRefusal(
             reason=Reason(fields["reason"]),
             status=int(fields["status"]),
             return_to=return_to,
