@@ -198,7 +198,7 @@ class PeopleStore(Protocol):
         """Whether the register was there once and is not any more."""
         ...
 
-    async def change(self, was: StoredMember, now: Member, *, departs: bool) -> bool:
+    async def change(self, found: StoredMember, replacement: Member, *, departs: bool) -> bool:
         """False if somebody else has changed this person in between. `departs`: their sessions must end."""
         ...
 

@@ -34,21 +34,24 @@ class MemoryPeople:
     async def is_lost(self) -> bool:
         return False
 
-    async def change(self, was: StoredMember, now: Member, *, departs: bool) -> bool:
-        if was.member.member_id != now.member_id:
+    async def change(self, found: StoredMember, replacement: Member, *, departs: bool) -> bool:
+        if found.member.member_id != replacement.member_id:
             raise ValueError("a person's id does not change")
         others = {
             key
             for member in self._members.values()
-            if member.member_id != now.member_id
+            if member.member_id != replacement.member_id
             for key in member.keys
         }
-        if self._members.get(now.member_id) != was.member or others & now.keys:
+        if self._members.get(replacement.member_id) != found.member or others & replacement.keys:
             return False
         self._replace(
-            [*(member for member in self._members.values() if member.member_id != now.member_id), now]
+            [
+                *(member for member in self._members.values() if member.member_id != replacement.member_id),
+                replacement,
+            ]
         )
-        self._depart([was.member] * departs)
+        self._depart([found.member] * departs)
         return True
 
     async def take_over(

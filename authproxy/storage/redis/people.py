@@ -24,17 +24,17 @@ from authproxy.storage.records import members as member_records
 from authproxy.storage.records import values
 from authproxy.storage.records.sealing import KeyRing, Purpose
 from authproxy.storage.redis import keys as keyspace
-from authproxy.storage.redis import people_scripts as register_scripts
+from authproxy.storage.redis import people_scripts
 from authproxy.storage.redis.answer_shapes import Command
 from authproxy.storage.redis.connection import RedisConnection, pages
 from authproxy.storage.redis.heartbeat import Heartbeat
 
-_DEPARTURES: Final = 100
+_DEPARTURES_AT_ONCE: Final = 100
 _STAGED_FOR: Final = timedelta(minutes=5)
 """If an import dies, what it has prepared expires after this time."""
 _READINGS: Final = 5
 _DEPARTURE_NAME: Final = "departure"
-_LIVE: Final = (
+_REGISTER: Final = (
     keyspace.REGISTER,
     keyspace.REGISTER_NAMES,
     keyspace.REGISTER_PEOPLE,
@@ -83,7 +83,9 @@ class RedisPeople:
         """The people who have these keys, and which of the keys are blocked accounts, by one question to the
         store."""
         names = [name for key_id in self._keys.key_ids for name in self._keys.register_names(wanted, key_id)]
-        state, found = await self._state(("EVAL", register_scripts.FIND, _COUNTED, *_LIVE[:_COUNTED], *names))
+        state, found = await self._state(
+            ("EVAL", people_scripts.FIND, _COUNTED, *_REGISTER[:_COUNTED], *names)
+        )
         people = tuple(
             None if entry is None or entry[0] is None else self._opened_for(key, entry[0], entry[1])
             for key, entry in zip(wanted, self._under(state.key, found, len(wanted)), strict=True)
@@ -98,7 +100,7 @@ class RedisPeople:
     async def every(self) -> RegisterSnapshot:
         """The whole register at one moment."""
         for _ in range(_READINGS):
-            state = await self._look()
+            state = await self._complete_state()
             names = await self._connection.ask("HKEYS", keyspace.REGISTER_PEOPLE)
             sealed: list[bytes | None] = []
             for page in pages(names):
@@ -115,37 +117,37 @@ class RedisPeople:
     async def revision(self) -> int:
         """The register's revision, or 0 if there never was a register. Raises CannotAsk if it or a part of it
         is lost."""
-        return (await self._look()).revision
+        return (await self._complete_state()).revision
 
     async def is_lost(self) -> bool:
         """Whether there was a register, and the whole or a part of it is lost."""
         try:
-            await self._look()
+            await self._complete_state()
         except RegisterLost:
             return True
         return False
 
-    async def change(self, was: StoredMember, now: Member, *, departs: bool) -> bool:
-        """Replaces a person that was found by `now`. False if the person has changed meanwhile, or somebody
-        else has one of the new keys. With `departs`, the person is among the departures as they were
-        before."""
-        before = was.member
-        if before.member_id != now.member_id:
+    async def change(self, found: StoredMember, replacement: Member, *, departs: bool) -> bool:
+        """Puts `replacement` in the place of a person that was found. False if the person has changed
+        meanwhile, or somebody else has one of the new keys. With `departs`, the person is among the
+        departures as they were before."""
+        before = found.member
+        if before.member_id != replacement.member_id:
             raise ValueError("a person's id does not change")
-        key_id = self._known((await self._look()).key)
-        (name,) = self._keys.register_names([RegisterKey("id", now.member_id)], key_id)
-        gone = self._keys.register_names(before.keys - now.keys, key_id)
-        added = self._keys.register_names(now.keys - before.keys, key_id)
+        key_id = self._known((await self._complete_state()).key)
+        (name,) = self._keys.register_names([RegisterKey("id", replacement.member_id)], key_id)
+        gone = self._keys.register_names(before.keys - replacement.keys, key_id)
+        added = self._keys.register_names(replacement.keys - before.keys, key_id)
         departure = self._departure(before) if departs else b""
         changed = await self._connection.ask(
             "EVAL",
-            register_scripts.CHANGE,
-            len(_LIVE),
-            *_LIVE,
+            people_scripts.CHANGE,
+            len(_REGISTER),
+            *_REGISTER,
             key_id,
             name,
-            was.version,
-            self._sealed(now, name),
+            found.version,
+            self._sealed(replacement, name),
             departure,
             len(gone),
             *gone,
@@ -160,14 +162,16 @@ class RedisPeople:
         key too. False, and nothing is changed, if the register is not at `revision` any more. `departures`
         are people as they were before whose sessions must end; what those who leave (`identity.register`)
         have enrolled must be removed. Raises ValueError if two people have the same key."""
-        await self._look()  # a register that is lost must not be overwritten by a nightly import
-        return await self._taken_over(members, await self._blocked_accounts(), str(revision), departures)
+        await self._complete_state()  # a register that is lost must not be overwritten by a nightly import
+        return await self._replace_register(
+            members, await self._blocked_accounts(), str(revision), departures
+        )
 
     async def begin_anew(self, members: Sequence[Member]) -> int:
         """Makes this the whole register, after the one before was lost or became incomplete. Blocked accounts
         that are still there stay. Returns how many there are."""
         blocked = await self._blocked_accounts()
-        await self._taken_over(members, blocked, "", ())
+        await self._replace_register(members, blocked, "", ())
         return len(blocked)
 
     async def block_account(self, blocked: BlockedAccount, *, revision: int) -> bool:
@@ -183,7 +187,7 @@ class RedisPeople:
     async def departures(self) -> tuple[Departure, ...]:
         """Some of the people whose sessions must end because of a change; empty when all of them are
         settled."""
-        found = await self._connection.ask("SRANDMEMBER", keyspace.REGISTER_DEPARTURES, _DEPARTURES)
+        found = await self._connection.ask("SRANDMEMBER", keyspace.REGISTER_DEPARTURES, _DEPARTURES_AT_ONCE)
         return tuple(map(self._departing, found))
 
     async def settle(self, departures: Sequence[Departure]) -> None:
@@ -197,8 +201,8 @@ class RedisPeople:
         found = await self._connection.ask("HMGET", keyspace.REGISTER, "key", "accounts_key")
         return all(self._known(key_id) == self._keys.key_ids[0] for key_id in found if key_id is not None)
 
-    async def _look(self) -> _State:
-        return (await self._state(("EVAL", register_scripts.LOOK, _COUNTED, *_LIVE[:_COUNTED])))[0]
+    async def _complete_state(self) -> _State:
+        return (await self._state(("EVAL", people_scripts.LOOK, _COUNTED, *_REGISTER[:_COUNTED])))[0]
 
     async def _state(self, question: Command) -> tuple[_State, list[Any]]:
         """What the register says of itself, and the rest of the answer. The newest revision that was seen is
@@ -206,7 +210,7 @@ class RedisPeople:
         answer, seen = await self._connection.each([question, ("GET", keyspace.REGISTER_SEEN)])
         if isinstance(answer, CannotAsk):
             raise answer
-        if answer[0] == register_scripts.NOT_WHOLE:
+        if answer[0] == people_scripts.NOT_WHOLE:
             raise _lost("a part of the register of people is lost")
         _, revision, key, accounts_key = answer[:4]
         if revision is None:
@@ -230,7 +234,7 @@ class RedisPeople:
         at = self._keys.key_ids.index(key_id) * count
         return found[at : at + count]
 
-    async def _taken_over(
+    async def _replace_register(
         self,
         members: Sequence[Member],
         blocked: Sequence[BlockedAccount],
@@ -249,7 +253,7 @@ class RedisPeople:
         accounts = [self._sealed_account(account, key_id) for account in blocked]
         after = {member.member_id: member for member in members}
         departing = [self._departure(member, is_leaving=leaves(member, after)) for member in departures]
-        staged = [keyspace.staged(live, self._keys.random_bytes(12).hex()) for live in _LIVE[1:]]
+        staged = [keyspace.staged(live, self._keys.random_bytes(12).hex()) for live in _REGISTER[1:]]
         await self._stage("HSET", staged[0], list(names.items()))
         await self._stage("HSET", staged[1], list(people.items()))
         await self._stage("HSET", staged[2], accounts)
@@ -258,16 +262,16 @@ class RedisPeople:
         newest = 0 if revision else await self._seen()
         outcome = await self._connection.ask(
             "EVAL",
-            register_scripts.TAKE_OVER,
-            len(_LIVE) + len(staged),
-            *_LIVE,
+            people_scripts.TAKE_OVER,
+            len(_REGISTER) + len(staged),
+            *_REGISTER,
             *staged,
             revision,
             key_id,
             newest,
             *sizes,
         )
-        if outcome == register_scripts.GONE_MEANWHILE:
+        if outcome == people_scripts.GONE_MEANWHILE:
             raise CannotAsk(
                 Reason.STORE_UNAVAILABLE, "what was made ready for the register has gone from the store"
             )
@@ -281,7 +285,7 @@ class RedisPeople:
     async def _set_account(
         self, account: Account, blocked: BlockedAccount | None, departure: bytes, revision: int
     ) -> bool:
-        state = await self._look()
+        state = await self._complete_state()
         first = self._keys.key_ids[0]
         key_id = state.accounts_key or first
         name, sealed = self._account_name(account, key_id), b""
@@ -289,9 +293,9 @@ class RedisPeople:
             name, sealed = self._sealed_account(blocked, key_id)
         changed = await self._connection.ask(
             "EVAL",
-            register_scripts.SET_ACCOUNT,
-            len(_LIVE),
-            *_LIVE,
+            people_scripts.SET_ACCOUNT,
+            len(_REGISTER),
+            *_REGISTER,
             revision,
             first,
             key_id,
@@ -350,7 +354,7 @@ class RedisPeople:
 
     @staticmethod
     def _done(outcome: int) -> bool:
-        if outcome == register_scripts.NOT_WHOLE:
+        if outcome == people_scripts.NOT_WHOLE:
             raise _lost("a part of the register of people is lost")
         return bool(outcome)
 
