@@ -41,7 +41,7 @@ def host_certificate(folder: Path, *, now: datetime) -> None:
         x509.DNSName("localhost"),
         x509.IPAddress(ip_address("127.0.0.1")),
     ]
-    made = (
+    certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -56,7 +56,7 @@ def host_certificate(folder: Path, *, now: datetime) -> None:
     )
     key_file.unlink(missing_ok=True)
     private_files.create(key_file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    file.write_bytes(made.public_bytes(Encoding.PEM))
+    file.write_bytes(certificate.public_bytes(Encoding.PEM))
 
 
 def enrolled(accounts: Iterable[Account], authority: Path) -> list[ListedPerson]:

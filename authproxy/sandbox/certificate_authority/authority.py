@@ -115,13 +115,13 @@ class Authority:
         """The answer to an OCSP request; with the fault `how` (of `faults`), if any."""
         if how == "try_later":
             return unsuccessful(OCSPResponseStatus.TRY_LATER)
-        told = answer(question, self._responders, self._behaviour(how))
+        response = answer(question, self._responders, self._behaviour(how))
         if (
             how == "wrong_signature"
-            and (read := load_der_ocsp_response(told)).response_status is OCSPResponseStatus.SUCCESSFUL
+            and (read := load_der_ocsp_response(response)).response_status is OCSPResponseStatus.SUCCESSFUL
         ):
-            return _spoilt(told, read.signature)
-        return told
+            return _spoilt(response, read.signature)
+        return response
 
     def crl(
         self, of: Of, partition: int | None, how: str | None, *, kind: Kind = "complete"
@@ -139,10 +139,10 @@ class Authority:
         issue = Issue(
             number=self._next_number(), this_update=since, next_update=until, kind=kind, scope=scope
         )
-        made = revocation_list(self.authority(of), self._listed(of, partition), issue)
+        crl = revocation_list(self.authority(of), self._listed(of, partition), issue)
         if how == "wrong_signature":
-            return x509.load_der_x509_crl(_spoilt(made.public_bytes(Encoding.DER), made.signature))
-        return made
+            return x509.load_der_x509_crl(_spoilt(crl.public_bytes(Encoding.DER), crl.signature))
+        return crl
 
     def _behaviour(self, how: str | None) -> Behaviour:
         since, until = self._window(_ANSWER_LIVES, how)

@@ -62,17 +62,17 @@ def certified_keys(
     description, private = folder / "made.json", folder / "private"
     if _is_reusable(description, base_url, now):
         return _stored(private)
-    made = _new(
+    new_keys = _new(
         base_url,
         now,
         random_bytes,
         _keys_of(_stored(private)) if _is_reusable(description, None, now) else {},
     )
-    _store(made, folder)
+    _store(new_keys, folder)
     description.write_text(
         json.dumps({"base_url": base_url, "at": now.isoformat(), "orders": _orders()}), encoding="utf-8"
     )
-    return made
+    return new_keys
 
 
 def pem(certified_key: CertifiedKey) -> bytes:

@@ -60,9 +60,9 @@ class StatusServices:
         failed = await on_the_way(how, request, media_type)
         if failed is not None:
             return failed
-        made = self._authority.crl(of, partition, how, kind=kind)
+        crl = self._authority.crl(of, partition, how, kind=kind)
         return web.Response(
-            body=made.public_bytes(Encoding.PEM if form == "pem" else Encoding.DER), content_type=media_type
+            body=crl.public_bytes(Encoding.PEM if form == "pem" else Encoding.DER), content_type=media_type
         )
 
     async def _ocsp(self, request: web.Request, question: bytes) -> web.StreamResponse:

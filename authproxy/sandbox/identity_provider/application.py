@@ -64,8 +64,8 @@ def application(  # noqa: PLR0913  (what is needed is handed over, not looked up
     `certificates` people can confirm a sign-in by certificate; `certificate_application` must then be served
     at `certificates.url`. Raises StateBroken or OSError for a state file that cannot be read.
     """
-    made = web.Application(client_max_size=64 * 1024)
-    provider = made[PROVIDER] = Provider(
+    app = web.Application(client_max_size=64 * 1024)
+    provider = app[PROVIDER] = Provider(
         issuer=issuer,
         clients=clients,
         accounts=accounts,
@@ -79,43 +79,43 @@ def application(  # noqa: PLR0913  (what is needed is handed over, not looked up
         phone_url=phone_url,
         certificates=certificates,
     )
-    made.cleanup_ctx.append(_outgoing)
-    made.on_startup.append(_remember_beginning)
-    made.middlewares.append(_remember)
-    _route_openid(made.router, provider.base)
-    made.router.add_get("/", _front)
-    made.router.add_get(f"{provider.base}/about", _front)
-    made.router.add_get(SIGN_IN_PAGE, login.window)
-    made.router.add_post(SIGN_IN_PAGE, login.password)
-    made.router.add_post(f"{FRONT_END}/chooselogin/options.htm", login.options)
-    made.router.add_post(push.STATE_PAGE, push.state)
-    made.router.add_get(certificate.SHOWN_PAGE, login.certificate_shown)
-    registration.route(made.router)
-    password_reset.route(made.router)
-    dashboard.route(made.router, provider.base)
-    dashboard_data.route(made.router, provider.base)
-    onepass.route(made.router)
-    relying_parties.route(made.router)
-    linked_phones.route(made.router)
-    made.router.add_get("/api/", _interface)
-    made.router.add_post("/api/quirks", _switch_on)
-    made.router.add_delete("/api/quirks", _clear)
-    made.router.add_post("/api/accounts", _switch_account)
-    provider.pages.install(made, style="/style.css")
-    return made
+    app.cleanup_ctx.append(_outgoing)
+    app.on_startup.append(_remember_beginning)
+    app.middlewares.append(_remember)
+    _route_openid(app.router, provider.base)
+    app.router.add_get("/", _front)
+    app.router.add_get(f"{provider.base}/about", _front)
+    app.router.add_get(SIGN_IN_PAGE, login.window)
+    app.router.add_post(SIGN_IN_PAGE, login.password)
+    app.router.add_post(f"{FRONT_END}/chooselogin/options.htm", login.options)
+    app.router.add_post(push.STATE_PAGE, push.state)
+    app.router.add_get(certificate.SHOWN_PAGE, login.certificate_shown)
+    registration.route(app.router)
+    password_reset.route(app.router)
+    dashboard.route(app.router, provider.base)
+    dashboard_data.route(app.router, provider.base)
+    onepass.route(app.router)
+    relying_parties.route(app.router)
+    linked_phones.route(app.router)
+    app.router.add_get("/api/", _interface)
+    app.router.add_post("/api/quirks", _switch_on)
+    app.router.add_delete("/api/quirks", _clear)
+    app.router.add_post("/api/accounts", _switch_account)
+    provider.pages.install(app, style="/style.css")
+    return app
 
 
 def certificate_application(provider: web.Application) -> web.Application:
     """The application to which browsers show a certificate. It must be served over TLS that asks for a
     certificate and accepts any, and that puts it into the transport's extra information
     `certificate.CERTIFICATES`."""
-    made = web.Application(client_max_size=1024)
-    made[PROVIDER] = provider[PROVIDER]
-    made.cleanup_ctx.append(_outgoing)
-    made.router.add_get("/", certificate.to_front)
-    made.router.add_get(certificate.SHOW_PAGE, certificate.show)
-    made[PROVIDER].pages.install(made, style="/style.css")
-    return made
+    app = web.Application(client_max_size=1024)
+    app[PROVIDER] = provider[PROVIDER]
+    app.cleanup_ctx.append(_outgoing)
+    app.router.add_get("/", certificate.to_front)
+    app.router.add_get(certificate.SHOW_PAGE, certificate.show)
+    app[PROVIDER].pages.install(app, style="/style.css")
+    return app
 
 
 def _route_openid(router: web.UrlDispatcher, base: str) -> None:

@@ -235,9 +235,9 @@ class Provider:
         """The stored form of a password or a PUK code."""
         return await asyncio.to_thread(secret_hash.hashed, secret, self.random_bytes(16))
 
-    async def fits(self, secret: str, kept: str | None) -> bool:
+    async def fits(self, secret: str, stored: str | None) -> bool:
         """Whether the secret fits the stored form. Without one (None) the refusal takes as long."""
-        return await asyncio.to_thread(secret_hash.fits, secret, kept)
+        return await asyncio.to_thread(secret_hash.fits, secret, stored)
 
     def new_uuid(self) -> str:
         return str(uuid.UUID(bytes=self.random_bytes(16), version=4))

@@ -27,12 +27,12 @@ def hashed(secret: str, salt: bytes) -> str:
     )
 
 
-def fits(secret: str, kept: str | None) -> bool:
-    """Whether `secret` was hashed to `kept`. For None it is False after the same work, so that the time does
-    not reveal who has an account."""
-    _, cost, block, parallel, salt, digest = (kept or _NOTHING).split("$")
-    made = _digest(secret, base64.b64decode(salt), int(cost), int(block), int(parallel))
-    return hmac.compare_digest(made, base64.b64decode(digest)) and kept is not None
+def fits(secret: str, stored: str | None) -> bool:
+    """Whether `secret` was hashed to `stored`. For None it is False after the same work, so that the time
+    does not reveal who has an account."""
+    _, cost, block, parallel, salt, digest = (stored or _NOTHING).split("$")
+    computed = _digest(secret, base64.b64decode(salt), int(cost), int(block), int(parallel))
+    return hmac.compare_digest(computed, base64.b64decode(digest)) and stored is not None
 
 
 def _digest(secret: str, salt: bytes, cost: int, block: int, parallel: int) -> bytes:

@@ -46,23 +46,23 @@ def application(
     """A new, empty outbox. `smtp` is a bound socket for its mail server; without it there is no mail server.
     `sms` are the credentials for `/sms/send`."""
     outbox = _Outbox(clock, random_bytes, sms, smtp)
-    made = web.Application(client_max_size=64 * 1024)
-    made.router.add_get("/", outbox.page)
-    made.router.add_get("/messages/{id}", outbox.one)
-    made.router.add_post("/clear", outbox.cleared)
-    made.router.add_get("/api/", outbox.interface)
-    made.router.add_get("/api/messages", outbox.listed)
-    made.router.add_delete("/api/messages", outbox.forgotten)
-    made.router.add_post("/api/sms", outbox.sms)
-    made.router.add_post("/api/mail", outbox.mail)
-    made.router.add_get("/api/break", outbox.broken)
-    made.router.add_post("/api/break", outbox.breaks)
-    made.router.add_delete("/api/break", outbox.mended)
-    outbox.gateway.route(made.router)
-    outbox.pages.install(made, style="/style.css")
+    app = web.Application(client_max_size=64 * 1024)
+    app.router.add_get("/", outbox.page)
+    app.router.add_get("/messages/{id}", outbox.message)
+    app.router.add_post("/clear", outbox.cleared)
+    app.router.add_get("/api/", outbox.interface)
+    app.router.add_get("/api/messages", outbox.listed)
+    app.router.add_delete("/api/messages", outbox.forgotten)
+    app.router.add_post("/api/sms", outbox.sms)
+    app.router.add_post("/api/mail", outbox.mail)
+    app.router.add_get("/api/break", outbox.broken)
+    app.router.add_post("/api/break", outbox.breaks)
+    app.router.add_delete("/api/break", outbox.mended)
+    outbox.gateway.route(app.router)
+    outbox.pages.install(app, style="/style.css")
     if smtp is not None:
-        made.cleanup_ctx.append(outbox.mail_server(smtp))
-    return made
+        app.cleanup_ctx.append(outbox.mail_server(smtp))
+    return app
 
 
 class _Outbox:
@@ -118,7 +118,7 @@ class _Outbox:
             smtp_port=self._smtp_port,
         )
 
-    async def one(self, request: web.Request) -> web.Response:
+    async def message(self, request: web.Request) -> web.Response:
         message = self._messages.find(request.match_info["id"])
         if message is None:
             raise web.HTTPNotFound
@@ -158,7 +158,7 @@ class _Outbox:
         return web.json_response({"id": message.id}, status=202)
 
     async def broken(self, _: web.Request) -> web.Response:
-        return web.json_response([each.as_json() for each in self._faults])
+        return web.json_response([fault.as_json() for fault in self._faults])
 
     async def breaks(self, request: web.Request) -> web.Response:
         try:

@@ -34,8 +34,8 @@ class Message:
     @property
     def code(self) -> str | None:
         """The one-time code in the text: the first six digits that stand alone."""
-        found = _CODE.search(self.text)
-        return found[0] if found else None
+        match = _CODE.search(self.text)
+        return match[0] if match else None
 
     def as_json(self) -> dict[str, Any]:
         members: dict[str, Any] = {

@@ -72,7 +72,7 @@ async def open_post_office(office: PostOffice, listener: socket.socket) -> Async
     visitors: weakref.WeakSet[SMTP] = weakref.WeakSet()
 
     def visitor() -> SMTP:
-        made = SMTP(
+        connection = SMTP(
             office,
             data_size_limit=LARGEST_LETTER,
             enable_SMTPUTF8=True,
@@ -81,8 +81,8 @@ async def open_post_office(office: PostOffice, listener: socket.socket) -> Async
             loop=loop,
             timeout=_SECONDS_OF_SILENCE,
         )
-        visitors.add(made)
-        return made
+        visitors.add(connection)
+        return connection
 
     server = await loop.create_server(visitor, sock=listener)
     try:

@@ -49,21 +49,21 @@ def application(
     pages = Pages("authproxy.sandbox.phone", connect=True, script="/script.js")
     registration_url = f"{provider_url.rstrip('/')}/IdP-RM-Front/register/start.htm?from=phone"
     settings = Settings(phone, pages, registration_url)
-    made = web.Application(client_max_size=64 * 1024)
-    made[PHONE] = phone
+    app = web.Application(client_max_size=64 * 1024)
+    app[PHONE] = phone
     for part in (
         Screens(phone, pages, registration_url),
         LinkScreens(phone, pages),
         settings,
         Interface(phone),
     ):
-        part.route(made.router)
-    pages.install(made, style="/style.css")
-    made.middlewares.append(settings.guard)
+        part.route(app.router)
+    pages.install(app, style="/style.css")
+    app.middlewares.append(settings.guard)
 
     async def reached(_: web.Application) -> AsyncIterator[None]:
         async with ClientSession() as onepass.session:
             yield
 
-    made.cleanup_ctx.append(reached)
-    return made
+    app.cleanup_ctx.append(reached)
+    return app

@@ -98,13 +98,13 @@ class LinkScreens:
     async def _waiting(self, link: Link, push_id: str) -> tuple[LinkPush | None, str]:
         """The notification; if it does not wait, None and the word for the page."""
         try:
-            found = next(
+            waiting = next(
                 (push for push in await self._phone.relying_parties.pushes(link) if push.push_id == push_id),
                 None,
             )
         except (UnreachableError, NotInstalledError):
             return None, "unreachable"
-        return found, "over"
+        return waiting, "over"
 
     def _push_page(self, request: web.Request, link: Link, push: LinkPush, *, problem: str) -> web.Response:
         return self._shown(

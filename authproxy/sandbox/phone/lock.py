@@ -72,8 +72,8 @@ class Lock:
 
     async def change(self, pin: str) -> None:
         """Sets a new PIN; every browser must enter it."""
-        made = await asyncio.to_thread(pins.hashed, pin, self._random_bytes(16))
-        self._memory.save(replace(self._memory.state, pin=made, wrong_pins=0, wait_until=None))
+        hashed_pin = await asyncio.to_thread(pins.hashed, pin, self._random_bytes(16))
+        self._memory.save(replace(self._memory.state, pin=hashed_pin, wrong_pins=0, wait_until=None))
         self._unlocked.clear()
 
     def unlock(self) -> str:

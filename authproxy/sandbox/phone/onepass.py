@@ -99,7 +99,7 @@ class OnePass:
 
     async def pushes(self, account: Installation) -> tuple[Push, ...]:
         async with self.asked("GET", f"{_place(account)}/pushes", token=account.device_token) as (_, body):
-            return tuple(_push(**one) for one in body)
+            return tuple(_push(**members) for members in body)
 
     async def answer(self, account: Installation, push_id: str, *, action: str, number: str) -> int:
         """The status: 204 accepted, 400 wrong number, 404 not for this account, 409 over."""

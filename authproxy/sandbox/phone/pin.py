@@ -24,8 +24,8 @@ def hashed(pin: str, salt: bytes) -> str:
     return f"{salt.hex()}:{_digest(pin, salt).hex()}"
 
 
-def fits(pin: str, kept: str) -> bool:
-    salt, _, digest = kept.partition(":")
+def fits(pin: str, stored: str) -> bool:
+    salt, _, digest = stored.partition(":")
     return hmac.compare_digest(_digest(pin, bytes.fromhex(salt)), bytes.fromhex(digest))
 
 

@@ -127,7 +127,7 @@ class RelyingParties:
         async with self._onepass.asked(
             "GET", f"/phones/{link.device_id}/pushes", token=link.device_token
         ) as (_, body):
-            return tuple(_push(**one) for one in body)
+            return tuple(_push(**members) for members in body)
 
     async def answer(self, link: Link, push: LinkPush, *, action: str, number: str) -> int:
         """Signs and sends the answer. The status: 204 accepted, 400 wrong number, 404 unknown, 409 over."""
@@ -166,7 +166,7 @@ def _push(  # (the link says which phone this is)
     shows: list[dict[str, str]] | None = None,
     **texts: Any,
 ) -> LinkPush:
-    pairs = tuple((one["name"], one["value"]) for one in shows or ())
+    pairs = tuple((pair["name"], pair["value"]) for pair in shows or ())
     push = LinkPush(choices=tuple(choices), shows=pairs, **texts)
     if push.at.tzinfo is None or not all(
         text.isprintable() for text in (*texts.values(), *(text for pair in pairs for text in pair))

@@ -158,12 +158,12 @@ class Screens:
     async def _waiting(self, account: Installation, push_id: str) -> tuple[Push | None, str]:
         """The notification; if it does not wait, None and the word for the page."""
         try:
-            found = next(
+            waiting = next(
                 (push for push in await self._phone.onepass.pushes(account) if push.id == push_id), None
             )
         except (UnreachableError, NotInstalledError):
             return None, "unreachable"
-        return found, "over"
+        return waiting, "over"
 
     def _push_page(
         self, request: web.Request, account: Installation, push: Push, *, problem: str

@@ -43,8 +43,8 @@ def application(
     random_bytes: Callable[[int], bytes] = secrets.token_bytes,
 ) -> web.Application:
     """A portal that accepts assertions from `issuer` for its own name, signed by a key of `jwks_url`."""
-    made = web.Application(client_max_size=1024 * 1024)
-    shown = _Portal(portal)
+    app = web.Application(client_max_size=1024 * 1024)
+    portal_pages = _Portal(portal)
 
     async def keys(application: web.Application) -> AsyncIterator[None]:
         async with ClientSession() as session:
@@ -53,19 +53,19 @@ def application(
             )
             yield
 
-    made.cleanup_ctx.append(keys)
-    shown.pages.install(made, style="/slog.css")
-    made.middlewares.append(shown.guard)
+    app.cleanup_ctx.append(keys)
+    portal_pages.pages.install(app, style="/slog.css")
+    app.middlewares.append(portal_pages.guard)
     if portal.own_sign_in is not None:
         own_sign_in = OwnSignInPages(
-            portal, portal.own_sign_in, shown.page, clock=clock, random_bytes=random_bytes
+            portal, portal.own_sign_in, portal_pages.page, clock=clock, random_bytes=random_bytes
         )
-        made.middlewares.append(own_sign_in.guard)
-        own_sign_in.route(made.router)
-    shown.route(made.router)
-    Trial(portal, shown.page).route(made.router)
-    streams.route(made.router)
-    return made
+        app.middlewares.append(own_sign_in.guard)
+        own_sign_in.route(app.router)
+    portal_pages.route(app.router)
+    Trial(portal, portal_pages.page).route(app.router)
+    streams.route(app.router)
+    return app
 
 
 class _Portal:
@@ -134,11 +134,11 @@ class _Portal:
 
     def _row_of(self, table: Table) -> Handler:
         async def row(request: web.Request) -> web.Response:
-            found = table.find(request.match_info["key"])
-            if found is None:
+            row_found = table.find(request.match_info["key"])
+            if row_found is None:
                 raise web.HTTPNotFound
             about = [form for form in self._portal.forms if form.about == table.path]
-            return self.page(request, "row.html", table=table, row=found, about=about)
+            return self.page(request, "row.html", table=table, row=row_found, about=about)
 
         return row
 
@@ -182,7 +182,7 @@ class _Portal:
         return receipt
 
     def page(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
-        kept = urlencode([(name, value) for name, value in request.query.items() if name != "lang"])
+        other_query = urlencode([(name, value) for name, value in request.query.items() if name != "lang"])
         return self.pages.render(
             request,
             template,
@@ -191,7 +191,7 @@ class _Portal:
             who=request.get(CLAIMS),
             user=request.get(USER),
             here=request.path,
-            kept=kept,
+            kept=other_query,
             **values,
         )
 

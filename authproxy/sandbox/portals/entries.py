@@ -45,12 +45,14 @@ class Entries:
 
 def faults(form: Form, entered: Mapping[str, str], portal: Description) -> dict[str, Fault]:
     """The faults by field, in the order of the form."""
-    found = {field.name: _fault(field, entered.get(field.name, "").strip()) for field in form.fields}
+    faults_by_field = {
+        field.name: _fault(field, entered.get(field.name, "").strip()) for field in form.fields
+    }
     if form.about is not None:
         row = form.fields[0].name
-        if found[row] is None and portal.table(form.about).find(entered[row].strip()) is None:
-            found[row] = "unknown_row"
-    return {name: fault for name, fault in found.items() if fault is not None}
+        if faults_by_field[row] is None and portal.table(form.about).find(entered[row].strip()) is None:
+            faults_by_field[row] = "unknown_row"
+    return {name: fault for name, fault in faults_by_field.items() if fault is not None}
 
 
 def _fault(field: Field, value: str) -> Fault | None:

@@ -33,13 +33,13 @@ class Pin(NamedTuple):
 
 
 def numbers(portal: Description) -> list[Number]:
-    found = []
+    figures = []
     for figure in portal.figures:
         table = portal.table(figure.path)
         rows = filtered(table, figure.query)
         text = _amount(table, figure.of, len(rows) if figure.of is None else total(table, rows, figure.of))
-        found.append(Number(figure.label, text, figure.path, dict(figure.query)))
-    return found
+        figures.append(Number(figure.label, text, figure.path, dict(figure.query)))
+    return figures
 
 
 def bars(portal: Description) -> list[Bar]:

@@ -11,7 +11,7 @@ import hmac
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -21,6 +21,8 @@ from authproxy.sandbox.portals.assertion import CLAIMS
 from authproxy.sandbox.portals.description import Description, OwnSignIn
 from authproxy.sandbox.web_pages.http_basic import credentials
 
+Page = Callable[..., web.Response]
+"""Renders a template of the portal: request, template, and its values by name."""
 COOKIE = "JSESSIONID"
 USER = web.RequestKey("USER", str)
 """The portal's own user, after this sign-in."""
@@ -30,12 +32,6 @@ _MOST_SESSIONS = 1000
 _OPEN_BEFORE_SIGN_IN = frozenset(
     {"/prijava", "/slog.css", "/favicon.ico", "/api/", "/api/received", "/api/jaz"}
 )
-
-
-class Page(Protocol):
-    def __call__(
-        self, request: web.Request, template: str, *, status: int = 200, **values: object
-    ) -> web.Response: ...
 
 
 class _Session(NamedTuple):

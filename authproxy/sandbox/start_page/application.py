@@ -62,10 +62,10 @@ def application(
             store=store,
         )
 
-    made = web.Application()
-    made.router.add_get("/", page)
-    pages.install(made, style="/style.css")
-    return made
+    app = web.Application()
+    app.router.add_get("/", page)
+    pages.install(app, style="/style.css")
+    return app
 
 
 async def _answers(url: str) -> bool:

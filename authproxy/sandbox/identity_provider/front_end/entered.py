@@ -176,10 +176,10 @@ def birthdate(typed: str, *, today: date) -> str:
     text = " ".join(typed.split())
     if not text:
         raise Unusable("missing")
-    if found := _SLOVENE_DATE.fullmatch(text):
-        day, month, year = (int(part) for part in found.groups())
-    elif found := _ISO_DATE.fullmatch(text):
-        year, month, day = (int(part) for part in found.groups())
+    if date_parts := _SLOVENE_DATE.fullmatch(text):
+        day, month, year = (int(part) for part in date_parts.groups())
+    elif date_parts := _ISO_DATE.fullmatch(text):
+        year, month, day = (int(part) for part in date_parts.groups())
     else:
         raise Unusable("date")
     try:

@@ -24,8 +24,10 @@ class Devices:
 
     def __init__(self, installed: Iterable[Installation] = ()) -> None:
         self._by_email: dict[str, Device] = {}
-        for one in installed:
-            self.add(email=one.email, device_id=one.device_id, token=one.device_token)
+        for installation in installed:
+            self.add(
+                email=installation.email, device_id=installation.device_id, token=installation.device_token
+            )
 
     def of(self, email: str) -> Device | None:
         return self._by_email.get(email)
@@ -33,8 +35,8 @@ class Devices:
     def authenticated(self, device_id: str, token: str) -> Device | None:
         """The phone with this identifier, if the token is right."""
         given = _hash(token)
-        found = next((device for device in self._by_email.values() if device.id == device_id), None)
-        return found if found is not None and hmac.compare_digest(found.token_hash, given) else None
+        device = next((other for other in self._by_email.values() if other.id == device_id), None)
+        return device if device is not None and hmac.compare_digest(device.token_hash, given) else None
 
     def add(self, *, email: str, device_id: str, token: str) -> bool:
         """Adds a phone. True if it replaces another one."""

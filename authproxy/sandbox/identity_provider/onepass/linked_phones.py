@@ -35,20 +35,24 @@ async def waiting(request: web.Request) -> web.Response:
     provider, who = request.app[PROVIDER], request.remote or ""
     if provider.wrong_links.seconds_to_wait(who):
         return web.json_response({"error": "wait"}, status=429)
-    found = provider.links.waiting(text(await json_object(request), "code"))
-    if found is None:
+    enrolment = provider.links.waiting(text(await json_object(request), "code"))
+    if enrolment is None:
         provider.wrong_links.count(who)
         return web.json_response({"error": "unknown"}, status=404)
     return web.json_response(
-        {"enrolment_id": found.enrolment_id, "relying_party": found.relying_party, "account": found.account}
+        {
+            "enrolment_id": enrolment.enrolment_id,
+            "relying_party": enrolment.relying_party,
+            "account": enrolment.account,
+        }
     )
 
 
 async def enrol(request: web.Request) -> web.Response:
     """201 with the phone's token. The relying party judges the proof."""
     provider, body = request.app[PROVIDER], await json_object(request)
-    found = provider.links.waiting(text(body, "code"))
-    if found is None:
+    enrolment = provider.links.waiting(text(body, "code"))
+    if enrolment is None:
         return web.json_response({"error": "unknown"}, status=404)
     device_id, token = text(body, "device_id"), provider.random_bytes(32).hex()
     phone = ArrivedPhone(
@@ -59,7 +63,7 @@ async def enrol(request: web.Request) -> web.Response:
     )
     if not _DEVICE_ID.fullmatch(device_id) or not provider.linked_phones.add(device_id, token):
         raise web.HTTPBadRequest
-    found.phone = phone
+    enrolment.phone = phone
     provider.changed()
     return web.json_response({"device_token": token}, status=201)
 

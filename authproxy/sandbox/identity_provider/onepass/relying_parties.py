@@ -48,24 +48,24 @@ def _guarded(handler: _Handler) -> _Handler:
 
 async def enrol(request: web.Request) -> web.Response:
     body = await json_object(request)
-    begun = request.app[PROVIDER].links.begin(
+    new_enrolment = request.app[PROVIDER].links.begin(
         text(body, "enrolment_id"),
         relying_party=text(body, "relying_party"),
         account=text(body, "account_hint"),
         expires_at=_moment(body, "expires_at"),
     )
-    if begun is None:
+    if new_enrolment is None:
         return web.json_response({"error": "taken"}, status=409)
-    return web.json_response({"activation_code": begun.code}, status=201)
+    return web.json_response({"activation_code": new_enrolment.code}, status=201)
 
 
 async def enrolment(request: web.Request) -> web.Response:
-    found = request.app[PROVIDER].links.find(request.match_info["enrolment"])
-    if found is None:
+    enrolment = request.app[PROVIDER].links.find(request.match_info["enrolment"])
+    if enrolment is None:
         return _unknown()
-    if found.phone is None:
+    if enrolment.phone is None:
         return web.json_response({"state": "pending"})
-    phone = found.phone
+    phone = enrolment.phone
     return web.json_response(
         {
             "state": "enrolled",
@@ -80,24 +80,24 @@ async def enrolment(request: web.Request) -> web.Response:
 async def push(request: web.Request) -> web.Response:
     """202; 404 for an unknown phone; 429 if the phone was asked too often."""
     provider, body = request.app[PROVIDER], await json_object(request)
-    carried = _relayed(body)
-    if carried.device_id not in provider.linked_phones:
+    push = _relayed(body)
+    if push.device_id not in provider.linked_phones:
         return _unknown()
-    seconds = provider.relay.seconds_to_wait(carried.device_id)
+    seconds = provider.relay.seconds_to_wait(push.device_id)
     if seconds:
         return web.json_response({"error": "wait"}, status=429, headers={"Retry-After": str(seconds)})
-    if not provider.relay.send(carried):
+    if not provider.relay.send(push):
         return web.json_response({"error": "taken"}, status=409)
     return web.json_response({}, status=202)
 
 
 async def state(request: web.Request) -> web.Response:
-    carried = request.app[PROVIDER].relay.find(request.match_info["push"])
-    if carried is None:
+    push = request.app[PROVIDER].relay.find(request.match_info["push"])
+    if push is None:
         return web.json_response({"state": "gone"})
-    if carried.answer is None:
+    if push.answer is None:
         return web.json_response({"state": "pending"})
-    answer = carried.answer
+    answer = push.answer
     return web.json_response(
         {
             "state": "answered",
@@ -161,9 +161,9 @@ def _relayed(body: dict[str, Any]) -> RelayedPush:
 
 
 def _pairs(shows: Any) -> list[dict[str, str]]:
-    if not isinstance(shows, list) or not all(isinstance(one, dict) for one in shows):
+    if not isinstance(shows, list) or not all(isinstance(pair, dict) for pair in shows):
         raise web.HTTPBadRequest
-    return [{"name": text(one, "name"), "value": text(one, "value")} for one in shows]
+    return [{"name": text(pair, "name"), "value": text(pair, "value")} for pair in shows]
 
 
 def _moment(body: dict[str, Any], member: str) -> datetime:

@@ -32,4 +32,6 @@ class Consents:
 
     def restore(self, saved: Any) -> None:
         """Raises TypeError or LookupError for data that `snapshot` did not write."""
-        self._scopes = {(one["email"], one["client_id"]): frozenset(one["scopes"]) for one in saved}
+        self._scopes = {
+            (consent["email"], consent["client_id"]): frozenset(consent["scopes"]) for consent in saved
+        }
