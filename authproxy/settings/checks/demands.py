@@ -130,8 +130,8 @@ def _step_up(
         return
     if sections.sessions and demand.max_age > sections.sessions.absolute:
         problem = (
-            "is longer than `sessions.absolute`: no session lives to see a proof so old, and leaving it out "
-            "says the same"
+            "is longer than `sessions.absolute`, so it has no effect: a session ends before a proof in it is "
+            "so old"
         )
         yield Remark(path=(*path, "max_age"), problem=problem, severity="warning")
 
@@ -146,7 +146,7 @@ def _methods(
     wanted = set(demand.methods or ())
     read = ", ".join(demand.methods or ())
     if wanted == {"recovery"}:
-        problem = "is recovery codes alone: whoever has used up theirs could prove nothing any more"
+        problem = "is recovery codes alone: somebody who has used up their codes could prove nothing"
         yield Remark(path=path, problem=problem, read=read, valid="at least one other method")
     elif wanted and not wanted & _set_up(sections):
         problem = (

@@ -268,8 +268,8 @@ def _rekono(rekono: ProviderSettings) -> Iterator[Remark]:
         )
     if rekono.prompt and rekono.max_age is not None:
         problem = (
-            "makes Rekono ignore `rekono.max_age` and leave out when the person has authenticated, without "
-            "which a sign-in is no fresh proof: set one of the two, the other to `null`"
+            "makes Rekono ignore `rekono.max_age` and leave out `auth_time`, without which a sign-in is no "
+            "fresh proof: set one of the two and the other to `null`"
         )
         yield Remark(path=("rekono", "prompt"), problem=problem, read=rekono.prompt, severity="warning")
     if rekono.recheck_every is not None and "offline_access" not in rekono.scopes:

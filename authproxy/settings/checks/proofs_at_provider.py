@@ -27,8 +27,7 @@ def remarks(sections: Sections) -> Iterator[Remark]:
     path: KeyPath = ("rekono", "step_up_by")
     if rekono.step_up_by is None and not is_rekonos_own(rekono.issuer):
         problem = (
-            "is missing: the issuer is not Rekono's own, and only of Rekono it is known that every sign-in "
-            "is confirmed there"
+            "is missing: the issuer is not Rekono's own, and only Rekono is known to confirm every sign-in"
         )
         yield Remark(path=path, problem=problem, valid=_THE_VALUES)
     elif isinstance(rekono.step_up_by, dict) and not any(rekono.step_up_by.values()):
@@ -36,8 +35,8 @@ def remarks(sections: Sections) -> Iterator[Remark]:
         yield Remark(path=path, problem=problem, valid=_THE_VALUES)
     elif is_never(sections) and _nobody_can_begin(sections):
         problem = (
-            "leaves nobody a first proof: without `step_up.sms` and `acnlb` a person who has added no method "
-            "yet can prove nothing, and adding one needs a proof"
+            "leaves nobody a first proof: adding a method needs a proof, and without `step_up.sms` and "
+            "`acnlb` a person without a method has none"
         )
         yield Remark(path=path, problem=problem, read="never", severity="warning")
     if not is_never(sections) and rekono.max_age is None:
@@ -55,7 +54,7 @@ def _untimed(sections: Sections) -> Iterator[Remark]:
     for path, demand in _demands(sections):
         if demand.required and demand.max_age is not None and "rekono" in (demand.methods or STEP_UP_METHODS):
             problem = (
-                "is met by no sign-in that was not asked for as a proof: `rekono.max_age` is unset, so the "
+                "is only met by sign-ins that are requested as a proof: `rekono.max_age` is unset, so the "
                 "provider need not state when the person has authenticated"
             )
             read, valid = shown(f"{demand.max_age.total_seconds():g}s"), "set `rekono.max_age`, such as `5m`"

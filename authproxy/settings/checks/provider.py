@@ -101,8 +101,8 @@ def _passable(
     if values and demand.required and set(demand.methods or ()) == {"rekono"}:
         return
     problem = (
-        "calls claims essential, which is looked at when somebody signs in or proves themselves for this "
-        "route. Whoever has signed in for another page comes in without it"
+        "calls claims essential. They are checked when somebody signs in or steps up for this route, so "
+        "somebody who has signed in for another page comes in without them"
     )
     valid = "values of an essential `acr` in `id_token`, and `step_up: {methods: [rekono]}`"
     yield Remark(path=(*path, "claims"), problem=problem, valid=valid, severity="warning")

@@ -27,8 +27,8 @@ def _management(sections: Sections) -> Iterator[Remark]:
     if isinstance(address, TcpAddress) and not is_local(address.host):
         literal = ip_address(address.host)
         problem = (
-            "is open to every network that reaches this machine: it shows what is away, and how often and "
-            "why people are refused"
+            "is open to every network that reaches this machine: it shows which services are away, and how "
+            "often and why people are refused"
         )
         valid = "`127.0.0.1:8090`, `unix:/path`, or an address that only supervisors reach"
         if literal.is_unspecified or literal.is_global:
@@ -99,9 +99,8 @@ def _old_sign_ins(sections: Sections) -> Iterator[Remark]:
     rekono = sections.rekono
     if rekono is not None and rekono.max_age is None and rekono.prompt != "login":
         problem = (
-            "is unset: where a browser is still signed in at the provider, nobody is asked for anything, and "
-            "the provider need not state when the person has authenticated, without which a sign-in is no "
-            "fresh proof"
+            "is unset: a browser that is still signed in at the provider is asked for nothing. The provider "
+            "also need not state `auth_time`, without which a sign-in is no fresh proof"
         )
         yield Remark(
             path=("rekono", "max_age"), problem=problem, valid="`5m`, or `prompt: login`", severity="warning"

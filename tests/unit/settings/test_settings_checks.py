@@ -269,7 +269,7 @@ WARNINGS = [
             acq("step_up", {"max_age": "10m"}),
         ),
         "portals.acq.step_up.max_age",
-        "is met by no sign-in that was not asked for as a proof",
+        "is only met by sign-ins that are requested as a proof",
     ),
     (
         many(
