@@ -72,7 +72,7 @@ CODE_FLOW = {
     "oidcc-client-test-userinfo-invalid-sub": (MODE, "userinfo of another"),
     "oidcc-client-test-userinfo-bearer-header": (
         "unit/oidc/test_oidc_provider.py",
-        "test_a_sign_in_proves_a_subject_and_brings_what_is_told_of_it",
+        "test_a_sign_in_proves_a_subject_and_returns_its_claims",
     ),
     "oidcc-client-test-aggregated-claims": (
         HERE,
@@ -149,7 +149,10 @@ LOGOUT = {
     ),
 }
 REFRESH = {
-    "oidcc-client-test-refresh-token": ("unit/oidc/test_account.py", "test_new_tokens_are_a_yes"),
+    "oidcc-client-test-refresh-token": (
+        "unit/oidc/test_account.py",
+        "test_new_tokens_mean_that_the_account_exists",
+    ),
 }
 LEFT_OUT = {
     "oidcc-client-test-userinfo-bearer-body": "an alternative to the header; the token is sent in the header",
