@@ -60,7 +60,6 @@ class Transfer:
     sent."""
 
     __slots__ = (
-        "_chunks",
         "_client",
         "_connection",
         "_continue_timer",
@@ -75,6 +74,7 @@ class Transfer:
         "_pool",
         "_ready",
         "_request_is_complete",
+        "_sends_chunks",
         "_ticket",
         "_trailers",
         "_waiting_pieces",
@@ -108,7 +108,7 @@ class Transfer:
         self._request_is_complete = not head.has_body
         self._trailers = b""
         self._keeps_alive = False
-        self._chunks = False
+        self._sends_chunks = False
         self._continue_timer: asyncio.TimerHandle | None = None
         self._ready: list[bytes] = []
         """Bytes for the client that arrived in this turn of the loop."""
@@ -135,14 +135,10 @@ class Transfer:
         try:
             connection = await self._pool.connect()
         except UpstreamUnreachable as unreachable:
+            is_timeout = unreachable.is_timeout
             if not self._is_over:
-                self._fail(
-                    *(
-                        (504, Reason.PORTAL_TIMEOUT)
-                        if unreachable.is_timeout
-                        else (502, Reason.PORTAL_UNREACHABLE)
-                    )
-                )
+                reason = Reason.PORTAL_TIMEOUT if is_timeout else Reason.PORTAL_UNREACHABLE
+                self._fail(504 if is_timeout else 502, reason)
             return
         if self._is_over:
             self._pool.give_back(connection, self._gate.time())
@@ -270,13 +266,7 @@ class Transfer:
         self._stop_continue_timer()
         self.status = plain.status
         stays = self._owner.may_stay
-        keeping = (
-            b""
-            if stays and not self._head.is_http_1_0
-            else b"Connection: keep-alive\r\n"
-            if stays
-            else b"Connection: close\r\n"
-        )
+        connection_line = headers.connection_line(keeps_alive=stays, is_http_1_0=self._head.is_http_1_0)
         added = self._pool.via.line
         if not plain.has_date:
             added += self._gate.date_line()
@@ -285,7 +275,7 @@ class Transfer:
             plain.lines,
             added,
             plain.length,
-            keeping,
+            connection_line,
             body,
         )
         self.sent += len(wire)
@@ -338,11 +328,8 @@ class Transfer:
         elif self._head.is_http_1_0:
             framing, stays = b"", False
         else:
-            framing, self._chunks = b"Transfer-Encoding: chunked\r\n", True
-        if not stays:
-            framing += b"Connection: close\r\n"
-        elif self._head.is_http_1_0:
-            framing += b"Connection: keep-alive\r\n"
+            framing, self._sends_chunks = b"Transfer-Encoding: chunked\r\n", True
+        framing += headers.connection_line(keeps_alive=stays, is_http_1_0=self._head.is_http_1_0)
         if not head.has_date:
             framing += self._gate.date_line()
         framing += self._pool.via.line_of_1_0 if head.is_http_1_0 else self._pool.via.line
@@ -374,14 +361,14 @@ class Transfer:
 
     def answer_body(self, piece: bytes) -> None:
         self._deadline = self._gate.time() + self._gate.limits.body_timeout
-        self._write(b"%x\r\n%s\r\n" % (len(piece), piece) if self._chunks else piece)
+        self._write(b"%x\r\n%s\r\n" % (len(piece), piece) if self._sends_chunks else piece)
 
     def answer_ended(self, trailers: Fields) -> None:
         connection, self._connection = self._connection, None
         self._is_over = True
         if connection is not None:
             self._give_back(connection)
-        if self._chunks:
+        if self._sends_chunks:
             self._write(b"0\r\n%s\r\n" % (headers.trailers(trailers) or b""))
         self.answer_paused()
         self._owner.transferred(keeps_alive=self._keeps_alive)

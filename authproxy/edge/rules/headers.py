@@ -229,6 +229,14 @@ def _returns(name: bytes) -> int:
     return passes
 
 
+def connection_line(*, keeps_alive: bool, is_http_1_0: bool) -> bytes:
+    """RFC 9112 §9.3: HTTP/1.1 keeps a connection unless the answer says `close`; HTTP/1.0 closes it unless
+    the answer says `keep-alive`."""
+    if not keeps_alive:
+        return b"Connection: close\r\n"
+    return b"Connection: keep-alive\r\n" if is_http_1_0 else b""
+
+
 def trailers(fields: Fields) -> bytes | None:
     """Trailer fields as lines; None if one of them must not be sent after a body."""
     if any(folded(name) in _NOT_IN_TRAILERS or is_identity(name) for name, _ in fields):

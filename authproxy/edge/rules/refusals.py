@@ -23,6 +23,7 @@ from authproxy.access.decision import (
 )
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget
+from authproxy.edge.rules.headers import connection_line
 from authproxy.edge.rules.request_head import RequestHead
 from authproxy.identity.assurance import Level
 
@@ -216,18 +217,11 @@ def plain(
 
 def head_bytes(answer: OwnAnswer, *, date: bytes, keeps_alive: bool, is_http_1_0: bool) -> bytes:
     """Status line, headers and framing of a complete answer. `date` is a finished line."""
-    connection = (
-        b""
-        if keeps_alive and not is_http_1_0
-        else b"Connection: keep-alive\r\n"
-        if keeps_alive
-        else b"Connection: close\r\n"
-    )
     return b"HTTP/1.1 %d %s\r\n%s%sContent-Length: %d\r\n%s\r\n" % (
         answer.status,
         _PHRASES[answer.status],
         date,
         answer.headers,
         len(answer.body),
-        connection,
+        connection_line(keeps_alive=keeps_alive, is_http_1_0=is_http_1_0),
     )
