@@ -170,12 +170,12 @@ async def subjects(request):
     return await Subjects(request.param).prepared()
 
 
-async def test_it_is_offered_to_whoever_has_it_and_to_nobody_else(subjects):
+async def test_a_method_is_offered_to_people_who_have_it_and_to_nobody_else(subjects):
     assert (await subjects.method.offer(subjects.ana)).method == subjects.name
     assert await subjects.method.offer(subjects.cene) is None
 
 
-async def test_what_is_shown_of_the_destination_is_no_number_that_can_be_called(subjects):
+async def test_the_shown_destination_is_not_a_number_that_can_be_called(subjects):
     offer = await subjects.method.offer(subjects.ana)
     assert "40123456" not in offer.destination
     assert "40123456" not in (await subjects.issue(subjects.ana)).destination
@@ -193,7 +193,7 @@ async def test_the_right_answer_is_right(subjects):
     )
 
 
-async def test_what_is_kept_of_a_challenge_does_not_answer_it(subjects):
+async def test_the_stored_challenge_does_not_contain_its_answer(subjects):
     challenge = await subjects.challenged(subjects.ana)
     assert (subjects.right(challenge) or "no code") not in challenge.answer
     for kept in (
@@ -205,7 +205,7 @@ async def test_what_is_kept_of_a_challenge_does_not_answer_it(subjects):
         assert await subjects.method.verify(challenge, subjects.bor, kept, now=NOW) is not Verdict.RIGHT
 
 
-async def test_the_right_answer_of_one_person_is_none_of_another(subjects):
+async def test_the_right_answer_of_one_person_is_wrong_for_another(subjects):
     of_ana = await subjects.challenged(subjects.ana, "of-ana")
     answer = subjects.right(of_ana)
     of_bor = await subjects.challenged(subjects.bor, "of-bor")
@@ -229,7 +229,7 @@ async def test_nothing_that_is_typed_is_an_error_and_nothing_made_up_is_right(su
     }
 
 
-async def test_what_can_be_spent_is_spent_by_the_first_right_answer(subjects):
+async def test_a_code_that_works_once_is_used_up_by_the_first_right_answer(subjects):
     challenge = await subjects.challenged(subjects.ana)
     answer = subjects.right(challenge)
     await subjects.method.verify(challenge, subjects.ana, answer, now=NOW)
@@ -239,7 +239,7 @@ async def test_what_can_be_spent_is_spent_by_the_first_right_answer(subjects):
     assert second is (Verdict.RIGHT if subjects.name in {"sms", "push"} else Verdict.WRONG)
 
 
-async def test_what_the_person_has_no_more_proves_nothing(subjects):
+async def test_a_method_that_the_person_no_longer_has_proves_nothing(subjects):
     challenge = await subjects.challenged(subjects.ana)
     answer = subjects.right(challenge)
     assert await subjects.method.verify(challenge, subjects.cene, answer, now=NOW) is not Verdict.RIGHT
@@ -253,7 +253,7 @@ async def test_withdrawing_never_fails(subjects):
 
 
 @pytest.mark.parametrize("name", ["sms", "push"])
-async def test_what_is_sent_is_limited(name):
+async def test_messages_are_limited(name):
     subjects = await Subjects(name).prepared()
     with pytest.raises(TooOften) as told:
         for number in range(20):
@@ -263,7 +263,7 @@ async def test_what_is_sent_is_limited(name):
     await subjects.issue(subjects.bor, "another person")
 
 
-async def test_a_message_that_cannot_be_sent_is_said_so():
+async def test_a_message_that_cannot_be_sent_is_reported():
     subjects = await Subjects("sms").prepared()
     subjects.outbox.is_down = True
     with pytest.raises(CannotAsk) as told:

@@ -93,7 +93,7 @@ async def test_an_approval_whose_rotation_was_lost_is_worth_nothing_to_anybody(h
     assert (again.status, stepped_up(again), await place_status(house, ana)) == (403, False, 401)
 
 
-async def test_a_phone_that_has_approved_is_heard_once_the_store_is_back(house, proxy):
+async def test_the_approval_of_a_phone_counts_once_the_store_is_back(house, proxy):
     ana = await house.signed_in()
     page = await begun(ana, house.acq + PLACE, "push")
     await house.answers_push()
@@ -118,7 +118,7 @@ async def test_a_store_that_is_away_costs_nobody_a_try(house, proxy):
     assert (await landed(ana, await answered(ana, page, house.app_code()))).url == house.acq + PLACE
 
 
-async def test_a_form_that_cannot_be_kept_because_the_store_is_away_is_not_said_to_be_kept(house, proxy):
+async def test_a_form_that_cannot_be_held_because_the_store_is_down_is_not_said_to_be_held(house, proxy):
     ana = await house.signed_in()
     assert await place_status(house, ana, "/api/jaz") == 200
     await proxy.refuse()
@@ -131,7 +131,7 @@ async def test_a_form_that_cannot_be_kept_because_the_store_is_away_is_not_said_
     assert "&held=" in kept.location
 
 
-async def test_a_gateway_for_messages_that_hangs_holds_up_only_who_waits_for_it_and_not_for_long(house):
+async def test_a_gateway_for_messages_that_hangs_delays_only_people_who_wait_for_it_and_not_for_long(house):
     ana, david = await house.signed_in(), await house.signed_in(DAVID)
     await house.breaks_sms("slow", seconds=60)
     page = await asked(ana, house.acq + PLACE)

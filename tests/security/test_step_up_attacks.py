@@ -209,7 +209,7 @@ async def test_one_address_that_tries_many_people_is_blocked_and_they_are_not(tw
     assert stepped_up(right)
 
 
-async def test_an_address_that_whoever_asks_makes_up_makes_no_new_address_of_theirs(store):
+async def test_an_invented_address_in_a_header_does_not_count_as_another_address(store):
     store.command("FLUSHALL")
     trusts_nobody = {"AUTHPROXY__SERVER__TRUSTED_PROXIES": "[]"}
     blocks = {"blocks": {"after": 5, "after_from_address": 6}}
@@ -229,7 +229,7 @@ async def test_an_address_that_whoever_asks_makes_up_makes_no_new_address_of_the
 
 
 @pytest.mark.parametrize("settings", [{"blocks": {"after": 2, "lasts": "5m", "at_most": "20m"}}])
-async def test_a_block_grows_ends_by_itself_and_is_never_for_ever(two):
+async def test_a_block_grows_and_ends_by_itself_and_none_is_permanent(two):
     house, waited = two.house, []
     ana = await house.signed_in()
     for _ in range(4):
@@ -264,7 +264,7 @@ def told(answer):
 
 
 @pytest.mark.parametrize("is_script", [False, True])
-async def test_a_challenge_that_is_used_over_somebody_elses_or_made_up_gets_one_answer(two, is_script):
+async def test_a_challenge_that_is_used_over_somebody_elses_or_invented_gets_the_same_answer(two, is_script):
     house = two.house
     ana, cvetka, again = await house.signed_in(), await house.signed_in(CVETKA), await house.signed_in()
     over = challenge_of(await begun(ana, house.acq + PLACE, "sms"))
@@ -295,7 +295,7 @@ async def test_a_challenge_that_is_used_over_somebody_elses_or_made_up_gets_one_
     assert stepped_up(await sent(again, two.url, {"c": other_session, "code": house.app_code()}))
 
 
-async def test_whatever_is_wrong_with_an_answer_it_is_told_in_one_way(two):
+async def test_every_wrong_answer_gets_the_same_text(two):
     house = two.house
     ana = await house.signed_in()
     spent = house.app_code()
@@ -395,7 +395,7 @@ async def test_the_phone_and_many_looks_at_one_moment_bring_one_proof(two):
     assert await two.place_opens(ana) == [200, 200]
 
 
-async def test_after_another_message_the_earlier_code_is_worth_nothing_at_the_other_instance_either(two):
+async def test_after_another_message_the_earlier_code_does_not_work_at_the_other_instance_either(two):
     house = two.house
     ana = await house.signed_in()
     first_id = challenge_of(await begun(ana, house.acq + PLACE, "sms"))
@@ -410,7 +410,7 @@ async def test_after_another_message_the_earlier_code_is_worth_nothing_at_the_ot
     assert stepped_up(await sent(ana, two.url, {"c": second_id, "code": second}, port=two.other))
 
 
-async def test_messages_asked_for_at_two_instances_at_one_moment_are_one(two):
+async def test_two_instances_that_are_asked_at_one_moment_send_one_message(two):
     ana = await two.house.signed_in()
     people = [ana, await two.house.signed_in(), await two.house.signed_in()]
     asking = {"method": "sms", "rt": PLACE, "for": ROUTE}
@@ -468,7 +468,7 @@ async def test_a_code_answers_nothing_but_its_own_challenge_in_its_own_session(t
     assert stepped_up(await sent(ana, two.url, {"c": mine, "code": code}, port=two.other))
 
 
-async def test_a_challenge_of_one_portal_is_none_at_another(two):
+async def test_a_challenge_of_one_portal_does_not_work_at_another(two):
     house = two.house
     ana = await house.signed_in()
     await ana.signs_in(house.b2b + "/")
@@ -501,7 +501,7 @@ async def test_a_proof_in_one_session_helps_no_other_of_the_same_person(two):
         assert f"{STEP_UP}?" in refused.location
 
 
-async def test_the_ticket_of_before_opens_nothing_at_any_instance_and_a_planted_one_is_never_taken_over(two):
+async def test_the_old_ticket_opens_nothing_at_any_instance_and_a_planted_one_is_never_used(two):
     house = two.house
     browser = Browser()
     browser.cookies.put(house.acq, TICKET, "A" * 86)
@@ -545,7 +545,7 @@ async def test_ten_proofs_raise_no_level_and_move_no_end(two):
     assert [proof["method"] for proof in after["step_up"]] == ["rekono", "totp"]
 
 
-async def test_a_weaker_proof_that_is_fresh_does_not_do_where_another_is_demanded(two):
+async def test_a_fresh_proof_by_a_weaker_method_is_not_enough_where_another_is_demanded(two):
     house = two.house
     ana = await house.signed_in()
     # The address says which route demands it: whoever changes that proves something that the place does not
@@ -561,7 +561,7 @@ async def test_a_weaker_proof_that_is_fresh_does_not_do_where_another_is_demande
     assert offered(await asked(ana, f"{house.acq}/piskotek")) == {"push"}
 
 
-async def test_methods_that_a_route_does_not_take_cannot_be_begun_for_it(two):
+async def test_methods_that_a_route_does_not_accept_cannot_be_begun_for_it(two):
     ana = await two.house.signed_in()
     for method in (
         "sms",
@@ -604,7 +604,7 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("name", ["rt", "for", "held", "c", "said", "lost", "calm"])
-async def test_whatever_stands_in_an_address_leads_nowhere_else_and_is_never_markup(two, name):
+async def test_no_address_leads_elsewhere_or_becomes_markup(two, name):
     ana = await two.house.signed_in()
     elsewhere = {
         link for link in (await asked(ana, two.house.acq + PLACE)).links if not link.startswith(two.house.acq)
@@ -646,7 +646,7 @@ async def sent_raw(person, url, body):
     return await person.browser.request("POST", url, headers=headers, body=body.encode("ascii"))
 
 
-async def test_a_field_that_is_there_twice_makes_a_form_unreadable_and_counts_no_try(two):
+async def test_a_form_with_a_field_twice_is_unreadable_and_costs_no_try(two):
     ana = await two.house.signed_in()
     challenge_id = challenge_of(await begun(ana, two.house.acq + PLACE, "totp"))
     code = two.house.app_code()
@@ -771,7 +771,7 @@ async def test_a_form_of_another_site_asks_answers_and_sends_nothing(two, store,
 
 
 @pytest.mark.parametrize("minutes", [2, -2])
-async def test_clocks_that_are_two_minutes_apart_let_in_whom_they_should_and_nobody_else(store, minutes):
+async def test_instances_whose_clocks_are_two_minutes_apart_judge_alike(store, minutes):
     store.command("FLUSHALL")
     ahead = timedelta(minutes=minutes)
     async with contextlib.AsyncExitStack() as resources:

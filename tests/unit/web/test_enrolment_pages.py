@@ -60,12 +60,12 @@ async def test_the_page_lists_every_method_and_a_button_of_its_own_name_for_each
     assert 'aria-labelledby="remove-1 method-1"' in text
 
 
-async def test_the_page_says_by_what_and_when_the_person_has_proved_themselves(house):
+async def test_the_page_says_when_and_by_which_methods_the_person_gave_proofs(house):
     text = await session_page(house)
     assert re.search(r"<dt>Identity proven</dt>\s*<dd>Rekono account <small>\s*<time", text)
 
 
-async def test_whoever_has_added_nothing_reads_that(house):
+async def test_the_page_says_so_if_no_method_was_added(house):
     assert "You have not added any yet." in await session_page(house)
 
 
@@ -115,7 +115,7 @@ async def test_a_wrong_first_code_shows_the_key_once_more(house):
     assert events(house) == [("challenge.refused", "totp")]
 
 
-async def test_a_phone_is_added_when_it_has_come(house):
+async def test_a_phone_is_added_when_it_has_been_activated(house):
     _status, _location, text = await sent(house, "", "method=push&label=x")
     assert "AB12-CD34" in text
     assert "has not been added yet" not in text
@@ -154,7 +154,7 @@ async def test_adding_asks_for_a_proof_by_another_method_and_comes_back(house, m
         ("/finish", Reason.STEP_UP_TOO_OFTEN, "method-too-many", "Remove one first"),
     ],
 )
-async def test_what_could_not_be_added_is_said_on_the_page(house, path, reason, said, words):
+async def test_the_page_says_why_a_method_could_not_be_added(house, path, reason, said, words):
     house.enrolling.refusal = reason
     status, location, _text = await sent(house, path, "method=voice&name=x")
 
@@ -164,7 +164,7 @@ async def test_what_could_not_be_added_is_said_on_the_page(house, path, reason, 
     assert (await sent(house, path, "method=voice&name=x", headers=script))[0] in {403, 429}
 
 
-async def test_a_method_goes_after_a_question(house):
+async def test_a_method_is_removed_after_a_confirmation(house):
     house.enrolling.enrols("push", "Anin <telefon>")
     async with house.asked(
         "GET", "/.authproxy/session/methods/remove?id=push-1&lang=en", cookies=COOKIE
@@ -187,7 +187,7 @@ async def test_a_removal_asks_for_a_proof(house):
     assert len(house.enrolling.enrolments) == 1
 
 
-async def test_what_is_gone_already_is_said_to_be_gone(house):
+async def test_a_method_that_is_gone_already_is_said_to_be_gone(house):
     async with house.asked("GET", "/.authproxy/session/methods/remove?id=gone", cookies=COOKIE) as answer:
         assert (answer.status, answer.headers["Location"]) == (303, f"{SESSION_PAGE}?said=method-gone")
     assert (await sent(house, "/remove", "id=gone"))[1] == f"{SESSION_PAGE}?said=method-gone"

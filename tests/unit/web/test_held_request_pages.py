@@ -34,7 +34,7 @@ async def test_the_form_is_shown_and_its_button_sends_it_to_the_portal(house):
     )
 
 
-async def test_names_and_values_are_text_whatever_they_hold(house):
+async def test_names_and_values_are_never_markup(house):
     text = await shown(house, a_form(target='/pay?"><script>', files=('"><img src=x onerror=alert(1)>.pdf',)))
 
     assert "&lt;b&gt;to&lt;/b&gt;" in text
@@ -46,7 +46,7 @@ async def test_names_and_values_are_text_whatever_they_hold(house):
 @pytest.mark.parametrize(
     "name", ["password", "Geslo", "user.pwd", "csrfmiddlewaretoken", "PIN", "client_secret"]
 )
-async def test_what_looks_like_a_secret_is_not_repeated(house, name):
+async def test_a_value_that_looks_like_a_secret_is_not_shown(house, name):
     text = await shown(house, a_form(fields=((name, "Skrivnost1"), ("shipping", "doma"))))
 
     assert "Skrivnost1" not in text
@@ -77,7 +77,7 @@ async def test_a_clerk_reads_nothing_about_bytes_and_methods(house):
 
 
 @pytest.mark.parametrize("query", ["", f"?held={'x' * 43}", "?held=short"])
-async def test_what_is_gone_is_said_to_be_gone(house, query):
+async def test_a_held_request_that_is_gone_is_said_to_be_gone(house, query):
     house.held.kept[HELD] = a_form()
     async with house.asked("GET", f"/.authproxy/step-up/send{query}", cookies=COOKIE) as answer:
         assert answer.status == 410
@@ -99,7 +99,7 @@ async def test_nobody_without_a_session_sees_what_was_sent(house):
     assert HELD in house.held.kept
 
 
-async def test_what_is_discarded_is_forgotten_and_leads_back(house):
+async def test_a_discarded_request_is_deleted_and_the_browser_goes_back(house):
     house.held.kept[HELD] = a_form()
     for _ in range(2):
         async with house.asked(

@@ -59,7 +59,7 @@ async def test_other_sessions_are_counted_in_slovene(house, count, words):
         assert f"Imate še {words}." in await answer.text()
 
 
-async def test_the_last_minute_is_counted_in_seconds_and_what_cannot_be_extended_offers_nothing(house):
+async def test_the_last_minute_is_counted_in_seconds_and_a_session_at_its_end_offers_no_extension(house):
     nobody = replace(SESSION.person, name=None, email=None, tax_number=None)
     house.flows.open_sessions[TICKET] = replace(
         SESSION, expires_at=NOW + timedelta(seconds=30), person=nobody
@@ -96,7 +96,7 @@ async def test_a_script_gets_the_same_as_an_object(house):
         }
 
 
-async def test_whoever_is_not_signed_in_is_led_to_the_chooser(house):
+async def test_people_who_are_not_signed_in_go_to_the_chooser(house):
     async with house.asked("GET", "/.authproxy/session?lang=en") as answer:
         assert (answer.status, answer.headers["Location"]) == (
             303,
@@ -236,7 +236,7 @@ async def test_short_sessions_are_warned_of_at_half_time(house):
 
 
 @pytest.mark.parametrize("said", ["ended", "others-ended", "<b>", ""])
-async def test_what_an_address_says_is_never_repeated(house, said):
+async def test_no_text_of_an_address_is_repeated_on_the_page(house, said):
     async with house.asked("GET", f"/.authproxy/session?said={said}", cookies=TICKET_COOKIE) as answer:
         text = await answer.text()
 
@@ -244,7 +244,7 @@ async def test_what_an_address_says_is_never_repeated(house, said):
         assert "<b>" not in text.replace("<b>Merchant portal</b>", "").replace("<b>Need help?</b>", "")
 
 
-async def test_one_button_is_the_main_one_and_what_ends_something_is_a_link_of_its_colour(house):
+async def test_one_button_is_the_main_one_and_actions_that_end_something_are_links_of_their_colour(house):
     for method in ("totp", "push", "recovery"):
         house.enrolling.enrols(method)
     async with house.asked("GET", "/.authproxy/session", cookies=TICKET_COOKIE) as answer:

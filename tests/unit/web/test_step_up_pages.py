@@ -55,7 +55,7 @@ def events(house) -> list[tuple[str, str | None, str | None]]:
 # Choosing.
 
 
-async def test_the_choice_names_the_place_and_every_way_with_where_it_goes(house):
+async def test_the_choice_names_the_path_and_every_method_with_its_destination(house):
     status, text = await page(house, f"step-up?{PLACE}")
 
     assert status == 200
@@ -84,7 +84,7 @@ async def test_looking_at_the_choice_sends_nothing_and_records_nothing(house):
     assert house.audit_lines == []
 
 
-async def test_one_way_alone_still_waits_for_a_click(house):
+async def test_a_single_method_still_waits_for_a_click(house):
     house.step_ups.offers = house.step_ups.offers[3:4]
     status, text = await page(house, f"step-up?{PLACE}", headers=SLOVENE)
 
@@ -124,7 +124,7 @@ async def test_no_proof_leads_to_another_host_or_to_a_trap(house, place):
         assert answer.headers["Location"] == f"{ORIGIN}/"
 
 
-async def test_the_page_about_the_session_is_a_place_to_come_back_to(house):
+async def test_the_browser_may_return_to_the_session_page(house):
     _status, text = await page(house, "step-up?rt=/.authproxy/session&for=:totp")
 
     assert "Anyone who could change your ways to confirm could act in your name." in text
@@ -143,7 +143,7 @@ async def test_the_page_about_the_session_is_a_place_to_come_back_to(house):
         (f"held={HELD}", None, HELD),
     ],
 )
-async def test_what_can_be_no_name_is_none(house, query, route, held):
+async def test_a_text_that_cannot_be_a_name_is_ignored(house, query, route, held):
     await page(house, f"step-up?{query}")
     assert [(visit.route, visit.held) for visit in house.step_ups.visits] == [(route, held)]
 
@@ -155,7 +155,7 @@ async def test_what_can_be_no_name_is_none(house, query, route, held):
         (f"{PLACE}&held={HELD}", "you can check them once more"),
     ],
 )
-async def test_what_was_sent_before_is_not_passed_over_in_silence(house, query, words):
+async def test_the_page_says_what_became_of_the_form(house, query, words):
     _status, text = await page(house, f"step-up?{query}")
     assert words in text
     assert "lang=sl" in text
@@ -165,7 +165,7 @@ async def test_what_was_sent_before_is_not_passed_over_in_silence(house, query, 
     )
 
 
-async def test_an_application_that_was_given_no_name_is_called_nothing(house):
+async def test_an_application_without_a_name_is_shown_without_one(house):
     house.step_ups.offers = (Offer(method="totp"),)
     _status, text = await page(house, f"step-up?{PLACE}")
     assert "The application that you have added shows the code.</p>" in text
@@ -181,7 +181,7 @@ async def test_an_application_that_was_given_no_name_is_called_nothing(house):
         ("acnlb", "<b>Push notification</b>."),
     ],
 )
-async def test_what_the_level_of_trust_does_not_allow_is_named_unless_somebody_signed_in_by_it(
+async def test_a_method_that_the_level_does_not_allow_is_named_unless_the_person_signed_in_by_it(
     house, signed_in_with, words
 ):
     house.step_ups.session = replace(house.step_ups.session, method=signed_in_with)
@@ -190,7 +190,7 @@ async def test_what_the_level_of_trust_does_not_allow_is_named_unless_somebody_s
     assert f"Not available at your level of trust: {words}</p>" in re.sub(r"\s*\n", "", text)
 
 
-async def test_whoever_has_none_of_the_ways_reads_how_to_get_one(house):
+async def test_people_without_a_method_read_how_to_get_one(house):
     house.step_ups.offers, house.step_ups.lacking, house.step_ups.withheld = (
         (),
         ("totp", "sms", "certificate"),
@@ -231,7 +231,7 @@ async def test_a_block_says_how_long_it_lasts(house, wait, words):
         assert "step_up_blocked" in text
 
 
-async def test_whoever_is_blocked_reads_what_still_works_and_chooses_it_there(house):
+async def test_people_whose_codes_are_blocked_can_choose_what_still_works(house):
     house.step_ups.blocked_until, house.step_ups.offers = (
         NOW + timedelta(minutes=15),
         (Offer(method="rekono"), Offer(method="push", destination="Pixel")),
@@ -250,7 +250,7 @@ async def test_whoever_is_blocked_reads_what_still_works_and_chooses_it_there(ho
     assert (await begun(house, "push")).startswith("step-up?c=")
 
 
-async def test_whoever_is_blocked_and_has_nothing_else_is_offered_nothing(house):
+async def test_people_whose_codes_are_blocked_and_who_have_nothing_else_are_offered_nothing(house):
     house.step_ups.blocked_until, house.step_ups.offers = NOW + timedelta(minutes=15), ()
     async with house.asked("GET", f"/.authproxy/step-up?{PLACE}", headers=PAGE, cookies=COOKIE) as answer:
         text = await answer.text()
@@ -283,7 +283,7 @@ async def test_a_second_click_for_which_nothing_was_sent_is_no_second_event(hous
 
 
 @pytest.mark.parametrize("method", ["rekono", "certificate"])
-async def test_what_is_proved_elsewhere_leads_there_with_the_browser_bound(house, method):
+async def test_a_method_elsewhere_leads_there_and_sets_the_flow_cookie(house, method):
     status, location, _text, headers = await sent(house, f"method={method}&{PLACE}")
 
     flow = headers["Set-Cookie"].partition("__Host-authproxy-flow=")[2].partition(";")[0]
@@ -291,7 +291,7 @@ async def test_what_is_proved_elsewhere_leads_there_with_the_browser_bound(house
     assert events(house) == [("challenge.issued", method, None)]
 
 
-async def test_a_browser_that_is_bound_already_is_not_bound_anew(house):
+async def test_a_browser_with_a_flow_cookie_keeps_it(house):
     _status, location, _text, headers = await sent(
         house, f"method=rekono&{PLACE}", cookies=f"{COOKIE}; __Host-authproxy-flow={'f' * 43}"
     )
@@ -300,7 +300,7 @@ async def test_a_browser_that_is_bound_already_is_not_bound_anew(house):
 
 
 @pytest.mark.parametrize("body", [f"method=voice&{PLACE}", PLACE, f"method=&{PLACE}"])
-async def test_a_way_that_is_not_offered_sends_nothing(house, body):
+async def test_a_method_that_is_not_offered_sends_nothing(house, body):
     status, _location, text, _headers = await sent(house, body)
 
     assert (status, house.step_ups.messages) == (403, 0)
@@ -326,7 +326,7 @@ async def test_no_other_page_asks_for_a_proof_or_answers(house, headers):
     assert (house.step_ups.messages, house.step_ups.typed) == (1, [])
 
 
-async def test_a_sender_that_is_away_leads_to_another_way_and_is_logged(house):
+async def test_a_sender_that_is_down_leads_to_another_method_and_is_logged(house):
     house.step_ups.begin_fails = NotProved(
         reason=Reason.SENDER_UNAVAILABLE, return_to="/pay", method="sms", detail="no gateway answers"
     )
@@ -357,7 +357,7 @@ async def test_a_store_that_is_away_ends_nothing(house):
         ("recovery", "Each code on your list works once."),
     ],
 )
-async def test_the_page_of_a_code_says_where_it_is_and_until_when_it_is_good(house, method, words):
+async def test_the_page_of_a_code_says_where_it_was_sent_and_until_when_it_works(house, method, words):
     status, text = await page(house, await begun(house, method))
 
     assert status == 200
@@ -380,7 +380,7 @@ async def test_the_right_code_leads_back_with_a_new_ticket(house):
     assert house.metrics.step_ups["sms", "approved"] == 1
 
 
-async def test_the_right_code_leads_to_what_waits_to_be_sent(house):
+async def test_the_right_code_leads_to_the_held_request(house):
     await begun(house, "sms", place=f"{PLACE}&held={HELD}")
     _status, location, _text, headers = await sent(house, f"c=challenge-0&code={CODE}&{PLACE}&held={HELD}")
 
@@ -468,7 +468,7 @@ async def test_the_wrong_code_that_closes_codes_says_until_when_and_offers_what_
 
 
 @pytest.mark.parametrize("body", ["method=totp", "c=challenge-0&again=yes"])
-async def test_whoever_asks_for_a_code_while_codes_are_blocked_is_offered_what_works(house, body):
+async def test_asking_for_a_code_while_codes_are_blocked_shows_what_works(house, body):
     await begun(house, "sms")
     blocked = NotProved(
         reason=Reason.STEP_UP_BLOCKED, return_to="/pay?a=1", until=NOW + timedelta(minutes=15)
@@ -505,7 +505,7 @@ async def test_a_block_is_a_page_with_its_end_and_an_event_of_its_own(house):
 
 
 @pytest.mark.parametrize("said", ["nonsense", "%3Cscript%3E", "step_up_blocked", ""])
-async def test_an_address_makes_the_page_say_nothing_else(house, said):
+async def test_an_address_cannot_make_the_page_say_anything_else(house, said):
     location = await begun(house, "sms")
     _status, text = await page(house, f"{location}&said={said}")
     assert 'class="error"' not in text
@@ -522,7 +522,7 @@ async def test_a_script_is_told_what_was_wrong_by_status_and_reason(house):
     assert (status, json.loads(text)["reason"]) == (401, "no_session")
 
 
-async def test_whoever_was_signed_out_meanwhile_comes_back_to_the_place(house):
+async def test_people_who_were_signed_out_meanwhile_sign_in_and_come_back(house):
     await begun(house, "sms")
     status, location, _text, _headers = await sent(
         house, f"c=challenge-0&code={CODE}&{PLACE}", cookies=f"__Host-authproxy={NEW_TICKET}"
@@ -573,7 +573,7 @@ async def test_another_message_is_asked_for_on_the_page_of_the_code(house):
         (Reason.SENDER_UNAVAILABLE, "Messages cannot be sent at the moment."),
     ],
 )
-async def test_a_message_that_is_not_sent_leaves_the_last_code_good(house, reason, words):
+async def test_if_no_new_message_is_sent_the_last_code_still_works(house, reason, words):
     await begun(house, "sms")
     house.step_ups.again_fails = NotProved(
         reason=reason, return_to="/pay", method="sms", until=NOW + timedelta(seconds=30)
@@ -597,7 +597,7 @@ async def test_the_waiting_page_shows_the_number_and_loads_itself_anew_without_a
     assert "calm=yes" in text
 
 
-async def test_the_loading_can_be_stopped(house):
+async def test_the_reloading_can_be_stopped(house):
     _status, text = await page(house, f"{await begun(house, 'push')}&calm=yes")
     assert "refresh" not in text
     assert "calm=yes" in text.partition('hreflang="en"')[0]
@@ -606,7 +606,7 @@ async def test_the_loading_can_be_stopped(house):
 @pytest.mark.parametrize(
     ("phone", "state"), [("waits", "pending"), ("approved", "answered"), ("refused", "answered")]
 )
-async def test_the_script_hears_whether_to_go_on_and_nothing_else(house, phone, state):
+async def test_the_script_learns_whether_to_go_on_and_nothing_else(house, phone, state):
     await begun(house, "push")
     house.step_ups.phone = phone
     async with house.asked(
