@@ -212,7 +212,7 @@ class Exchange:
             self._pass_preflight(site, target)
             return True
         try:
-            others = joint_decision.also_judged(site, target, head)
+            others = joint_decision.further_targets(site, target, head)
         except TargetRefused as refused:
             if refused.reason is Reason.FOREIGN_ORIGIN:
                 self._decided(Denied(reason=refused.reason, portal=portal))
@@ -224,7 +224,7 @@ class Exchange:
         return bool(others)
 
     async def _decide_all_later(self, site: Site, target: RequestTarget, others: list[RequestTarget]) -> None:
-        decision = await joint_decision.decision(self._gate, site.portal, target, others, self._ticket)
+        decision = await joint_decision.decide(self._gate, site.portal, target, others, self._ticket)
         if not self._is_over:
             self._decided(decision)
 
@@ -403,7 +403,7 @@ class Exchange:
                 self._answer(subrequest.passed(self._record.request_id))
                 return
             try:
-                others = joint_decision.also_judged(site, original, self.head)
+                others = joint_decision.further_targets(site, original, self.head)
             except TargetRefused as refused:
                 self._answer_original(Denied(reason=refused.reason, portal=portal), original, dialect)
                 return
@@ -417,7 +417,7 @@ class Exchange:
         self, site: Site, original: RequestTarget, dialect: Dialect, others: list[RequestTarget]
     ) -> None:
         if others:
-            decision = await joint_decision.decision(self._gate, site.portal, original, others, self._ticket)
+            decision = await joint_decision.decide(self._gate, site.portal, original, others, self._ticket)
         else:
             decision = await self._gate.access.decide(site.portal, original, self._ticket, self._gate.clock())
         if not self._is_over:

@@ -12,7 +12,7 @@ from authproxy.edge.rules.request_head import RequestHead
 from authproxy.edge.site import Gate, Site
 
 
-def also_judged(site: Site, target: RequestTarget, head: RequestHead) -> list[RequestTarget]:
+def further_targets(site: Site, target: RequestTarget, head: RequestHead) -> list[RequestTarget]:
     """The targets that must be allowed beside the request's own. Raises TargetRefused.
 
     Also rewrites `Destination` in the head to the target that was judged, with the portal's own scheme and
@@ -37,7 +37,7 @@ def also_judged(site: Site, target: RequestTarget, head: RequestHead) -> list[Re
     return judged
 
 
-async def decision(
+async def decide(
     gate: Gate, portal: Portal, target: RequestTarget, others: list[RequestTarget], ticket: str | None
 ) -> Decision:
     """The decision on the target if all others are allowed; otherwise the decision on the first that is

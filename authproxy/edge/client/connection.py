@@ -34,7 +34,13 @@ _TOO_EARLY: Final = HeadRefused(400, Reason.REQUEST_UNREADABLE, "bytes after an 
 _TOO_MANY: Final = HeadRefused(
     503, Reason.TOO_MANY_CONNECTIONS, "more connections from one address than it may have"
 )
-_RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)
+_LINGER_FOR_NO_TIME: Final = struct.pack("ii", 1, 0)
+
+
+def reset_at_close(raw: socket.socket) -> None:
+    """Makes the closing of a TCP socket a reset (socket(7), SO_LINGER)."""
+    with contextlib.suppress(OSError):  # the other side may have closed it
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_FOR_NO_TIME)
 
 
 class ConnectionRegister(Protocol):
@@ -419,8 +425,7 @@ class ClientConnection(asyncio.Protocol):
         self._is_closing = True
         raw = self._transport.get_extra_info("socket")
         if raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
-            with contextlib.suppress(OSError):  # it may have been closed by the other side
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+            reset_at_close(raw)
         self._transport.abort()
 
     # What the listener asks.

@@ -8,15 +8,13 @@ would not be counted until then.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import socket
 import ssl
-import struct
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from authproxy.edge.client.connection import ClientConnection, ConnectionRegister
+from authproxy.edge.client.connection import ClientConnection, ConnectionRegister, reset_at_close
 from authproxy.edge.rules.client_address import peer_of
 
 _AT_ONCE: Final = 128
@@ -24,7 +22,6 @@ _AT_ONCE: Final = 128
 _PAUSE: Final = 1.0
 """Seconds without accepting while the process has no descriptor to spare."""
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 class TlsAcceptor:
@@ -101,8 +98,7 @@ class TlsAcceptor:
         connection = self._register.handshake_begins(accepted.fileno(), peer)
         if connection is None:
             # With a reset, a refused connection takes no memory in the kernel either.
-            with contextlib.suppress(OSError):
-                accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+            reset_at_close(accepted)
             accepted.close()
             return
         handshake = self._spawn(self._shake(accepted, connection))
