@@ -12,9 +12,9 @@ from authproxy.identity.session import Session, StoredSession
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """A browser on our pages: at which portal, what it holds, and where on the portal it wants to go. For a
-    step-up also which route demanded the proof, because the route of a POST is not that of a GET. Whoever
-    changes the route in the address proves something that the portal does not ask for."""
+    """A browser on our pages: at which portal, with which cookies, and where on the portal it wants to go.
+    For a step-up, `route` names the route that demands the proof, because a POST may have another route than
+    a GET. A person who changes it in the address only proves something that the portal does not ask for."""
 
     portal_id: str
     ticket_text: str | None = field(repr=False)

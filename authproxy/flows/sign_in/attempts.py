@@ -27,10 +27,10 @@ from authproxy.identity.ticket import IDENTIFIER_SIZE, SECRET_SIZE, SessionTicke
 
 _CALLBACK: Final = "/.authproxy/callback/"
 _GO_ON_SIGNED_IN: Final = frozenset({Reason.ATTEMPT_USED, Reason.ATTEMPT_TOO_OLD, Reason.ATTEMPT_UNKNOWN})
-"""Why a sign-in was refused that a browser with a session need not be told of."""
+"""Refusals of a sign-in that are not shown to a browser that has a session: it just goes on."""
 _GO_ON_PROVED: Final = frozenset({Reason.ATTEMPT_USED})
-"""The same for an attempt that was to bring a proof. If it is too old, the page would ask for the proof
-again, so the person is told."""
+"""The same for attempts that were to bring a proof. One that is too old is shown, because the page behind it
+would ask for the proof again, without a reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,8 +220,8 @@ class SignIns:
                 )
             except CannotAsk as failed:
                 failure = failed
-        # Up to here nothing says that the attempt is this browser's: where its person wanted to go is told
-        # to nobody else.
+        # Nothing has shown yet that the attempt is this browser's. Another browser must not learn where the
+        # attempt's person wanted to go, so these refusals lead to `/`.
         if attempt.portal != visit.portal_id or attempt.method != method:
             return SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
         if visit.browser is None:

@@ -294,7 +294,7 @@ def not_admitted(member: Member, demand: SignInDemand) -> NotAdmitted | None:
 
 
 def _incomplete(member: Member, demand: SignInDemand) -> NotAdmitted | None:
-    """Refuses a person of whom the register lacks what the portal requires. Date of birth and address are
+    """Refuses a person if the register lacks data that the portal requires. Date of birth and address are
     required of accounts at the provider only."""
     missing = [
         claim
