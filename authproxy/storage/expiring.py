@@ -1,4 +1,4 @@
-"""PURE: a dictionary whose values have an end, for the stores in memory: their time to live."""
+"""PURE: a dictionary whose values have a time to live, for the stores in memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Value = TypeVar("_Value")
 
 
 class Expiring(Generic[_Key, _Value]):
-    """A value whose end has come is not there any more. `put` removes such values, at most once a minute, so
+    """`get` does not find a value whose time is over. `put` removes such values, at most once a minute, so
     that memory does not grow."""
 
     def __init__(self) -> None:
@@ -29,12 +29,12 @@ class Expiring(Generic[_Key, _Value]):
         return value if now < until else None
 
     def peek(self, key: _Key) -> _Value | None:
-        """The value, for a caller who has no clock: also one whose end has come, until it is removed."""
+        """The value, even if its time is over and it was not removed yet. For callers that have no clock."""
         entry = self._entries.get(key)
         return None if entry is None else entry[0]
 
     def all(self) -> list[_Value]:
-        """As `peek`, of every key."""
+        """What `peek` finds, for every key."""
         return [value for value, _ in self._entries.values()]
 
     def discard(self, key: _Key) -> None:
@@ -45,11 +45,11 @@ class Expiring(Generic[_Key, _Value]):
         return key in self._entries
 
     def __len__(self) -> int:
-        """How many values take room, also those whose end has come."""
+        """How many values take room, also those whose time is over."""
         return len(self._entries)
 
     def sweep(self, now: datetime) -> None:
-        """Removes values whose end has come, if it was not done within the last minute."""
+        """Removes values whose time is over, unless that was done within the last minute."""
         if now - self._swept_at >= _SWEPT_EVERY:
             self._swept_at = now
             self._entries = {key: entry for key, entry in self._entries.items() if now < entry[1]}

@@ -38,10 +38,10 @@ class Purpose(Enum):
     """What a record is for. Each purpose has a key of its own, so that no record opens as one of another
     kind.
 
-    The value is the label of that key (`info` of HKDF, RFC 5869 section 3.2). It must never change: records
-    that were sealed before would not open any more. A record is also bound to a name, which is authenticated
-    with it (the associated data of GCM). It does not open under another name, so a record that somebody has
-    moved within the store is not believed there.
+    The value, after the word `authproxy`, is the label of that key (`info` of HKDF, RFC 5869 section 3.2). It
+    must never change: records that were sealed before would not open any more. A record is also bound to a
+    name, which is authenticated with it (the associated data of GCM). It does not open under another name, so
+    a record that somebody has moved within the store is not believed there.
     """
 
     SESSION = "session record"
@@ -79,7 +79,7 @@ class KeyRing:
     __slots__ = ("_by_id", "_keys", "_register_keys", "random_bytes")
 
     def __init__(self, keys: tuple[bytes, ...], *, random_bytes: Callable[[int], bytes]) -> None:
-        """`random_bytes` makes nonces, and ids of what the stores create."""
+        """`random_bytes` makes nonces, and ids of records that the stores create."""
         if not keys or any(len(key) != _KEY_SIZE for key in keys):
             raise ValueError("a key ring needs keys of 32 bytes, at least one")
         self.random_bytes = random_bytes

@@ -1,4 +1,4 @@
-"""Scripts that note activity of a session, and judge how long it has been idle, where its record is.
+"""Scripts that note activity of a session and judge how long it has been idle.
 
 They judge as `Outages.forgiven` does. The outages come after the other arguments, as pairs of moments that do
 not overlap.

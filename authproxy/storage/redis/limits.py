@@ -2,8 +2,8 @@
 for all instances together.
 
 Answers are counted before they are judged: of fifty answers at once no more are judged than if they came one
-after another. A block ends by itself, and each block is twice as long as the one before. A right answer or an
-operator resets everything.
+after another. A block ends by itself, and each block is twice as long as the one before. A right answer
+resets the count of its person, and so does `authproxy people unblock`.
 """
 
 from __future__ import annotations

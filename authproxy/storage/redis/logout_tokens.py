@@ -1,4 +1,4 @@
-"""Logout tokens that were received, in Redis: a token with the same `jti` must not be accepted twice (OpenID
+"""Logout tokens that were received, in Redis: a token with the same `jti` is not accepted twice (OpenID
 Connect Back-Channel Logout 1.0 section 2.6, step 8)."""
 
 from __future__ import annotations

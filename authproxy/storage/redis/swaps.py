@@ -1,5 +1,5 @@
-"""Two scripts that write or remove a value and answer the one before, so that of many callers at once one
-gets it."""
+"""Two scripts that write or remove a value and answer the value before. If many callers run one at once,
+exactly one of them gets that value."""
 
 from __future__ import annotations
 
