@@ -151,11 +151,7 @@ class Exchange:
         elif (self.head.content_length or 0) > _LARGEST_OWN_BODY:
             self.refuse_rest(413, Reason.BODY_TOO_LARGE)
         elif self._client.is_trusted and not self._counts_for_address():
-            self._refuse(
-                Unavailable(
-                    reason=Reason.TOO_MANY_CONNECTIONS, portal=site.portal if site is not None else None
-                )
-            )
+            self._refuse_for_lack_of_room(site)
         elif self.head.has_body:
             self._is_for_pages = True
             self._collect(self._ask_pages)
@@ -235,7 +231,7 @@ class Exchange:
         self._record.decided_at = self._gate.time()
         self._record.outcome = Preflight(portal=site.portal)
         if self._client.is_trusted and not self._counts_for_address():
-            self._refuse(Unavailable(reason=Reason.TOO_MANY_CONNECTIONS, portal=site.portal))
+            self._refuse_for_lack_of_room(site)
         else:
             self._forward(site, target, b"", self.head)
 
@@ -254,7 +250,7 @@ class Exchange:
             if self._has_room(decision.session):
                 self._forward(site, target, decision.identity_headers, self.head)
             else:
-                self._refuse(Unavailable(reason=Reason.TOO_MANY_CONNECTIONS, portal=site.portal))
+                self._refuse_for_lack_of_room(site)
         elif isinstance(decision, StepUpRequired):
             self._proof_is_missing(decision)
         else:
@@ -299,6 +295,10 @@ class Exchange:
             self._answer(answer)
         else:
             self._show_page(answer)
+
+    def _refuse_for_lack_of_room(self, site: Site | None, *, kept_as: str | None = None) -> None:
+        portal = site.portal if site is not None else None
+        self._refuse(Unavailable(reason=Reason.TOO_MANY_CONNECTIONS, portal=portal), kept_as)
 
     # Forms that wait for a fresh proof.
 
@@ -350,7 +350,7 @@ class Exchange:
         elif self._is_over or not self._has_room(outcome.allowed.session):
             await outcome.give_back()
             if not self._is_over:
-                self._refuse(Unavailable(reason=Reason.TOO_MANY_CONNECTIONS, portal=site.portal), name)
+                self._refuse_for_lack_of_room(site, kept_as=name)
         else:
             self._record.outcome = outcome.allowed
             self._pieces = [outcome.form.body] if outcome.form.body else []
