@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from authproxy.sandbox.certificate_authority.authority import Authority, Entry, Of
 from authproxy.sandbox.certificate_authority.downloads import FILES, PASSWORD, PEM_TYPE
-from authproxy.sandbox.certificate_authority.faults import WAYS, Faults, NotAFault, Service, fault
+from authproxy.sandbox.certificate_authority.faults import WAYS, Service, StatusFaults, status_fault
 from authproxy.sandbox.certificate_authority.revocations import REASONS, USUAL_REASON
 from authproxy.sandbox.certificate_authority.status_services import StatusServices
+from authproxy.sandbox.faults import NotAFault
 from authproxy.sandbox.web_pages.pages import Pages, is_of_another_site, json_object
 
 _INTERFACE = {
@@ -79,7 +80,7 @@ def application(
 class _Service:
     def __init__(self, authority: Authority) -> None:
         self.authority = authority
-        self.faults = Faults()
+        self.faults = StatusFaults()
         self.pages = Pages("authproxy.sandbox.certificate_authority")
 
     # For browsers
@@ -105,7 +106,7 @@ class _Service:
 
     async def break_by_form(self, request: web.Request) -> web.Response:
         try:
-            self.faults.add(fault(await _form(request)))
+            self.faults.add(status_fault(await _form(request)))
         except NotAFault:
             raise web.HTTPBadRequest from None
         return self._done("broken", known=True)
@@ -170,7 +171,7 @@ class _Service:
 
     async def breaks(self, request: web.Request) -> web.Response:
         try:
-            self.faults.add(fault(await json_object(request)))
+            self.faults.add(status_fault(await json_object(request)))
         except NotAFault as wrong:
             return _wrong(str(wrong))
         return await self.broken(request)

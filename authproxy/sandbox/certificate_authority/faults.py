@@ -1,14 +1,13 @@
-"""Faults of the authority's services that somebody has switched on: ways in which responders and lists fail
-or lie."""
+"""The ways in which OCSP responders and revocation lists fail or lie."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Literal, cast, get_args
 
 from aiohttp import web
+
+from authproxy.sandbox.faults import ActiveFaults, Fault, NotAFault, seconds_in
 
 Service = Literal["ocsp", "crl"]
 _TRANSPORT = ("down", "slow", "redirect", "huge", "garbage")
@@ -26,79 +25,30 @@ WAYS: Mapping[Service, tuple[str, ...]] = {
     ),
     "crl": (*_TRANSPORT, "stale", "wrong_signature", "wrong_partition", "delta", "indirect"),
 }
-USUAL_WAIT, _LONGEST_WAIT = 30.0, 600.0
 _FOLLOWED = "followed"
 _CHUNK, _CHUNKS = 64 * 1024, 1024
 # The beginning of a DER sequence of 64 MiB, as a list or an answer of that size would have.
 _HUGE_BEGINS = bytes.fromhex("308403fffffa")
 
 
-class NotAFault(ValueError):  # noqa: N818
-    """The request names no such fault. The text names the wrong member."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    service: Service
-    how: str
-    seconds: float
-    """How long a slow answer takes."""
-
-    def as_json(self) -> dict[str, Any]:
-        return {"service": self.service, "how": self.how, "seconds": self.seconds}
-
-
-class Faults:
-    """At most one fault for each service."""
-
-    def __init__(self) -> None:
-        self._of: dict[Service, Fault] = {}
-        self._changed = asyncio.Event()
-
-    def add(self, fault: Fault) -> None:
-        self._over()
-        self._of[fault.service] = fault
-
-    def mend(self, service: Service | None = None) -> None:
-        """Ends the fault of one service, or all faults. Slow answers that still wait are sent at once."""
-        for each in (service,) if service is not None else get_args(Service):
-            self._of.pop(each, None)
-        self._over()
-
-    def __iter__(self) -> Iterator[Fault]:
-        return iter(self._of.values())
-
+class StatusFaults(ActiveFaults[Fault]):
     async def met(self, service: Service, request: web.Request) -> str | None:
-        """The fault for this request, if any. For a slow answer this returns only after the wait. A request
-        that has followed the redirect meets no further one."""
-        fault = self._of.get(service)
-        if fault is None or (fault.how == "redirect" and _FOLLOWED in request.query):
-            return None
-        if fault.how == "slow":
-            changed = self._changed
-            try:
-                async with asyncio.timeout(fault.seconds):
-                    await changed.wait()
-            except TimeoutError:
-                pass
-        return fault.how
-
-    def _over(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        """How the service fails for this request, if it does; a slow answer has waited when this returns. A
+        request that has followed the redirect meets no further one."""
+        return await self.happening(
+            service, lambda fault: fault.how != "redirect" or _FOLLOWED not in request.query
+        )
 
 
-def fault(body: Mapping[str, Any]) -> Fault:
+def status_fault(body: Mapping[str, Any]) -> Fault:
     """The fault that a JSON body or a form asks for. Raises NotAFault."""
-    named, how, seconds = body.get("service"), body.get("how"), body.get("seconds", USUAL_WAIT)
+    named, how = body.get("service"), body.get("how")
     if named not in get_args(Service):
         raise NotAFault("service")
     service = cast("Service", named)
     if how not in WAYS[service]:
         raise NotAFault("how")
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _LONGEST_WAIT:
-        raise NotAFault("seconds")
-    return Fault(service=service, how=cast("str", how), seconds=float(seconds))
+    return Fault(service=service, how=cast("str", how), seconds=seconds_in(body))
 
 
 async def on_the_way(how: str | None, request: web.Request, content_type: str) -> web.StreamResponse | None:

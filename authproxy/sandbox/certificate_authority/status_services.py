@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from authproxy.sandbox.certificate_authority.authority import PARTITIONS, Authority, Of
 from authproxy.sandbox.certificate_authority.crl import Kind
 from authproxy.sandbox.certificate_authority.downloads import PEM_TYPE
-from authproxy.sandbox.certificate_authority.faults import Faults, on_the_way
+from authproxy.sandbox.certificate_authority.faults import StatusFaults, on_the_way
 
 _CRL_TYPE, _OCSP_TYPE = "application/pkix-crl", "application/ocsp-response"
 
@@ -20,7 +20,7 @@ _CRL_TYPE, _OCSP_TYPE = "application/pkix-crl", "application/ocsp-response"
 class StatusServices:
     """Answers correctly, or with the fault that is switched on."""
 
-    def __init__(self, authority: Authority, faults: Faults) -> None:
+    def __init__(self, authority: Authority, faults: StatusFaults) -> None:
         self._authority = authority
         self._faults = faults
 

@@ -11,7 +11,8 @@ from typing import Literal
 
 from aiohttp import web
 
-from authproxy.sandbox.outbox.faults import Faults, NotAFault, fault
+from authproxy.sandbox.faults import NotAFault
+from authproxy.sandbox.outbox.faults import DeliveryFaults, delivery_fault
 from authproxy.sandbox.outbox.letter import Letter
 from authproxy.sandbox.outbox.messages import Message, Messages, NotAMessage, read, recipient_asked_for
 from authproxy.sandbox.outbox.post_office import PostOffice, open_post_office
@@ -78,7 +79,7 @@ class _Outbox:
         self._sms = sms
         self._smtp_port = smtp.getsockname()[1] if smtp is not None else None
         self._messages = Messages()
-        self._faults = Faults()
+        self._faults = DeliveryFaults()
         self.gateway = SmsGateway(self._messages, self._faults, sms, clock=clock, random_bytes=random_bytes)
         self.pages = Pages(
             "authproxy.sandbox.outbox", connect=True, script="/script.js", json_below=("/api/", "/sms/")
@@ -162,7 +163,7 @@ class _Outbox:
 
     async def breaks(self, request: web.Request) -> web.Response:
         try:
-            self._faults.add(fault(await json_object(request)))
+            self._faults.add(delivery_fault(await json_object(request)))
         except NotAFault as wrong:
             return web.json_response({"error": "invalid", "member": str(wrong)}, status=400)
         return await self.broken(request)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from aiohttp import web
 
-from authproxy.sandbox.outbox.faults import Faults
+from authproxy.sandbox.outbox.faults import DeliveryFaults
 from authproxy.sandbox.outbox.messages import CAPACITY, Message, Messages, is_telephone
 from authproxy.sandbox.outbox.segments import segments
 from authproxy.sandbox.web_pages.http_basic import credentials
@@ -55,7 +55,7 @@ class SmsGateway:
     def __init__(
         self,
         messages: Messages,
-        faults: Faults,
+        faults: DeliveryFaults,
         credentials: Credentials,
         *,
         clock: Callable[[], datetime],

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from authproxy.sandbox.outbox.faults import Faults, NotAFault, fault
+from authproxy.sandbox.faults import NotAFault
+from authproxy.sandbox.outbox.faults import DeliveryFaults, delivery_fault
 
 
 @pytest.mark.parametrize(
@@ -23,12 +24,12 @@ from authproxy.sandbox.outbox.faults import Faults, NotAFault, fault
 )
 def test_what_cannot_be_broken_is_named(body, member):
     with pytest.raises(NotAFault, match=f"^{member}$"):
-        fault(body)
+        delivery_fault(body)
 
 
 async def test_a_fault_meets_its_service_and_its_recipient_only():
-    faults = Faults()
-    faults.add(fault({"service": "mail", "how": "reject", "to": "Ana@example.si"}))
+    faults = DeliveryFaults()
+    faults.add(delivery_fault({"service": "mail", "how": "reject", "to": "Ana@example.si"}))
     assert await faults.met("mail", "ana@example.si") == "reject"
     assert await faults.met("mail", "bor@example.si") is None
     assert await faults.met("sms", "+38640123456") is None
@@ -38,10 +39,10 @@ async def test_a_fault_meets_its_service_and_its_recipient_only():
 
 
 async def test_a_slow_answer_waits_for_its_time_or_until_all_is_mended():
-    faults = Faults()
-    faults.add(fault({"service": "sms", "how": "slow", "seconds": 0}))
+    faults = DeliveryFaults()
+    faults.add(delivery_fault({"service": "sms", "how": "slow", "seconds": 0}))
     assert await faults.met("sms", "+38640123456") == "slow"
-    faults.add(fault({"service": "sms", "how": "slow", "seconds": 600}))
+    faults.add(delivery_fault({"service": "sms", "how": "slow", "seconds": 600}))
     async with asyncio.timeout(5), asyncio.TaskGroup() as waiting:
         answer = waiting.create_task(faults.met("sms", "+38640123456"))
         await asyncio.sleep(0)  # until it waits
@@ -51,11 +52,11 @@ async def test_a_slow_answer_waits_for_its_time_or_until_all_is_mended():
 
 
 async def test_another_fault_ends_the_waiting_for_the_one_before():
-    faults = Faults()
-    faults.add(fault({"service": "sms", "how": "slow", "seconds": 600}))
+    faults = DeliveryFaults()
+    faults.add(delivery_fault({"service": "sms", "how": "slow", "seconds": 600}))
     async with asyncio.timeout(5), asyncio.TaskGroup() as waiting:
         answer = waiting.create_task(faults.met("sms", "+38640123456"))
         await asyncio.sleep(0)
-        faults.add(fault({"service": "sms", "how": "error"}))
+        faults.add(delivery_fault({"service": "sms", "how": "error"}))
     assert answer.result() == "slow"
     assert await faults.met("sms", "+38640123456") == "error"
