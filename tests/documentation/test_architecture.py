@@ -1,5 +1,5 @@
-"""ARCHITECTURE.md names what is there, its import line is the one that is checked, and whatever somebody adds
-has all of the places that its list names."""
+"""ARCHITECTURE.md names only existing paths, its import line is the checked contract, and every added method,
+store, refusal or dialect has all the places on its list."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_import_line_is_the_contract(document):
     assert " → ".join(layers) in text(document)
 
 
-# Where to add: for each kind of thing, a function that says which of its places are missing for a name.
+# "Where to add": for each kind of thing, a function that returns the places that a name still lacks.
 
 
 def missing(places):

@@ -1,4 +1,4 @@
-"""What the image is built from, without building it: `make image` does that."""
+"""The files that the image is built from. `make image` builds it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def instructions():
 
 
 def copied():
-    """What the Dockerfile copies from the checkout."""
+    """The paths that the Dockerfile copies from the checkout."""
     words = [shlex.split(rest) for name, rest in instructions() if name == "COPY"]
     return [source for parts in words if not parts[0].startswith("--from=") for source in parts[:-1]]
 
 
 def is_sent(path, patterns):
-    """Whether an engine sends this file along: the last pattern that matches it or a folder above it
+    """Whether the build context contains this file: the last pattern that matches it, or a folder above it,
     decides."""
     sent = True
     for pattern in patterns:
@@ -84,8 +84,7 @@ def test_bases_can_be_named_from_outside():
     given = dict(rest.split("=", 1) for name, rest in instructions() if name == "ARG")
     assert len(bases) == 2
     assert all(base.strip("${}") in given for base in bases)
-    # Compiled modules and the environment fit one version of Python. A tag alone can be moved to something
-    # else.
+    # Compiled modules and the environment fit one version of Python, and a tag alone can be moved.
     named = [
         re.fullmatch(r"python:(\d+\.\d+)[a-z0-9.-]*@sha256:[0-9a-f]{64}", given[base.strip("${}")])
         for base in bases
@@ -112,7 +111,7 @@ def test_the_compiler_reads_the_types_of_the_libraries_that_the_gateway_runs_wit
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """The plain wheel, unpacked. That with compiled modules holds the same files and these."""
+    """The plain wheel, unpacked. The compiled wheel has the same files and the compiled modules."""
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run(
         [Path(sys.executable).with_name("hatchling"), "build", "--target", "wheel", "--directory", folder],
@@ -129,7 +128,7 @@ def wheel(tmp_path_factory):
 def test_the_wheel_holds_the_gateway_and_nothing_of_the_sandbox(wheel):
     names = {str(path.relative_to(wheel)) for path in wheel.rglob("*") if path.is_file()}
     assert {"authproxy/cli/__init__.py", "authproxy/web/locales/sl.po", "authproxy/py.typed"} <= names
-    # The command alone: it says that the sandbox is part of the source checkout.
+    # An installed gateway has only the command, which says that the sandbox is part of the source checkout.
     assert [name for name in names if "sandbox" in name.lower()] == ["authproxy/cli/sandbox.py"]
     assert [name for name in names if b"Sandbox-2026!" in (wheel / name).read_bytes()] == []
 

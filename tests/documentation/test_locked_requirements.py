@@ -30,7 +30,7 @@ LOCKS = ["runtime", "sandbox", "dev", "build", "foreign"]
 
 
 def asked_for(lock):
-    """What the project itself wants from a lock."""
+    """The project's own requirements for a lock."""
     if lock == "foreign":
         wanted_there = (
             (ROOT / "tests" / "support" / "foreign_django" / "requirements.in")
@@ -59,12 +59,12 @@ def lines(lock):
 
 
 def locked(lock):
-    """Each line of a lock, without the hashes."""
+    """The lines of a lock, without the hashes."""
     return [Requirement(re.sub(r"\s*--hash=\S+", "", line)) for line in lines(lock)]
 
 
 def holds(requirement, python, extras=()):
-    """Whether a requirement counts on this Python, for a package that was asked for with these extras."""
+    """Whether a requirement applies on this Python, for a package with these extras."""
     here = {
         **default_environment(),
         "python_version": ".".join(python.split(".")[:2]),
@@ -76,7 +76,7 @@ def holds(requirement, python, extras=()):
 
 
 def installed(lock):
-    """The metadata of what is installed where this lock is, by name."""
+    """The metadata of the packages that are installed from this lock, by name."""
     if lock != "foreign":
         return importlib.metadata.metadata
     if not (folder := Path(sys.prefix) / "foreign").is_dir():
@@ -89,8 +89,7 @@ def installed(lock):
 
 
 def missing(asked, lines_of_lock, python, metadata=importlib.metadata.metadata):
-    """What the project or a package of the lock requires, and the lock does not hold in a version that
-    fits."""
+    """The requirements of the project and of locked packages that the lock does not satisfy."""
     versions = {
         canonicalize_name(each.name): str(each.specifier).removeprefix("==")
         for each in lines_of_lock
@@ -182,7 +181,7 @@ def test_packages_of_node_are_locked_by_hashes_and_without_addresses_of_a_server
     assert [name for name in required if f"node_modules/{name}" not in packages] == []
 
 
-# Documents, the Dockerfile and scripts as operators and CI follow them; a command may go on over several
+# The documents, the Dockerfile and the scripts that operators and CI follow. A command may span several
 # lines.
 FOLLOWED = [
     "*.md",

@@ -1,4 +1,4 @@
-"""The snippets for nginx and the edge know the same names of headers that no client may send to a portal."""
+"""nginx's files and the edge remove the same headers of clients."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ SKIPPED_FOLDERS = {
 
 
 def tracked_files():
-    """What git tracks or would: an export without .git is walked instead."""
+    """The files that git tracks or would track. In an export without .git, all files."""
     listing = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -114,7 +114,7 @@ def test_the_settings_of_the_readme_are_settings():
 
 
 def test_every_check_of_readiness_is_in_the_documents():
-    """Permanent tasks are checks under the names with which they are kept."""
+    """Every permanent task is a check with the task's name."""
     sources = "".join(path.read_text() for path in (ROOT / "authproxy/bootstrap").glob("*.py"))
     names = (
         set(re.findall(r'\bkeep\(\s*f?"(\w+)', sources))
@@ -128,8 +128,7 @@ def test_every_check_of_readiness_is_in_the_documents():
     assert [name for name in sorted(names) if f"`{name}" not in told] == []
 
 
-# What only makes sense on the machine of whoever wrote a file, what installers must be told by their own
-# configuration, and secrets.
+# Paths of one machine, registries (installers get these from their own configuration), and secrets.
 FORBIDDEN = re.compile(
     r"p[y]pi\.org|pythonh[o]sted\.org|npm[j]s\.(?:org|com)|registry\.yarnpkg|/root/|/home/[a-z]+/|-----BEGIN [A-Z ]*PRIVATE KEY-----\n[A-Za-z0-9+/]"
     r"|(?<![\w.])/tmp/|/work/"

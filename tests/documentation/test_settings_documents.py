@@ -27,7 +27,7 @@ EXAMPLES = sorted(CONFIG.glob("*.yaml"))
 
 @pytest.fixture
 def environ(tmp_path):
-    """Stands in for the secrets that a real machine has in the places which the examples name."""
+    """Replaces the secrets that the example files name on a real machine."""
     (tmp_path / "session-keys").write_text(base64.b64encode(os.urandom(32)).decode())
     (tmp_path / "audit-key").write_text(base64.b64encode(os.urandom(32)).decode())
     (tmp_path / "secret").write_text("a-secret-of-good-length\n")
@@ -48,7 +48,7 @@ def environ(tmp_path):
 
 
 def with_authority(file, environ, folder):
-    """The file of all keys also names certificates, gateways for text messages and a service for phones."""
+    """Adds what only the file of all keys names: certificates, SMS gateways and the service for phones."""
     if file.name != "authproxy.example.yaml":
         return environ
     root = Authority.root(key=ec_key())

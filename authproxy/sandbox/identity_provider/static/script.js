@@ -1,4 +1,4 @@
-// Comfort for the page that waits for a phone: it asks whether the wait is over, and then sends the form that the person could send.
+// For the page that waits for a phone: asks whether the wait is over, and then sends the form that the person could send.
 "use strict";
 
 const form = document.querySelector("form[data-state]");
@@ -12,7 +12,7 @@ const ask = async () => {
       return;
     }
   } catch {
-    // The connection may come back; the button is there all the time.
+    // The connection may come back. The button stays available.
   }
   setTimeout(ask, 2000);
 };

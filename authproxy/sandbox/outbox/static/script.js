@@ -1,4 +1,4 @@
-// Comfort: new messages appear by themselves, and a button copies a code. Without it the page has its link and the code is text.
+// Shows new messages by itself, and adds a button that copies a code. Without this script the page has a link, and the code is text.
 "use strict";
 
 const EVERY_MS = 2000;
@@ -29,7 +29,7 @@ async function refresh(list) {
   const before = identifiers(list);
   const after = identifiers(fresh);
   if (before.join() === after.join()) return;
-  // Whoever is about to copy a code must not lose their place.
+  // Do not disturb somebody who is about to copy a code.
   if (list.contains(document.activeElement) || String(document.getSelection()) !== "") return;
   list.replaceChildren(...fresh.childNodes);
   addButtons(list);

@@ -1,9 +1,9 @@
-// Comfort: codes and notifications stay current without a reload. Everything works without it.
+// Keeps codes and notifications current without a reload. Everything works without this script.
 "use strict";
 
 const CHECK_EVERY = 3000;
 
-// Takes what a page shows now into this one. A page without that part is that of a locked phone.
+// Replaces a part of this page by the current one. If the fetched page lacks it, the phone is locked.
 const refresh = async (part) => {
   const answer = await fetch(part.dataset.refresh, { headers: { "X-Asked-By": "script" } });
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -12,7 +12,7 @@ const refresh = async (part) => {
   if (!now) {
     location.reload();
   } else if (child.id) {
-    // A live region is kept and filled anew, and only where something changed: readers announce it.
+    // A live region stays and gets new content, only if something changed, because screen readers announce it.
     if (child.innerHTML.trim() !== now.innerHTML.trim()) child.innerHTML = now.innerHTML;
   } else {
     part.innerHTML = now.outerHTML;
@@ -22,7 +22,7 @@ const refresh = async (part) => {
 const countdown = (part) => {
   const shown = part.querySelector("[role=timer] span");
   const bar = part.querySelector("rect");
-  bar.replaceChildren(); // its own animation, which does not begin again in a part that was put in later
+  bar.replaceChildren(); // stops its animation, which would not restart in a part that was inserted later
   const ends = Date.now() + 1000 * Number(part.firstElementChild.dataset.left);
   const tick = setInterval(async () => {
     const left = Math.max(0, ends - Date.now()) / 1000;
@@ -47,5 +47,5 @@ for (const part of document.querySelectorAll("[data-refresh]")) {
   }
 }
 
-// Where something was wrong, that is what comes first.
+// Moves the focus to the error, if there is one.
 document.getElementById("problem")?.focus();
