@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from authproxy.cli.terminal import (
+    check_portal,
     config_option,
     fail,
     json_option,
@@ -48,10 +49,7 @@ def list_sessions(
     """List the open sessions and whose they are, without anything that would open one. Tax numbers are
     masked."""
     settings = settings_of(config)
-    if portal is not None and portal not in settings.portals:
-        raise click.UsageError(
-            f"there is no portal {portal}; there are: {', '.join(sorted(settings.portals))}"
-        )
+    check_portal(settings, portal)
     from authproxy import bootstrap
 
     with store_asked():

@@ -74,6 +74,14 @@ def settings_of(config: Path) -> Settings:
     return reading.settings
 
 
+def check_portal(settings: Settings, portal: str | None) -> None:
+    """Ends the command if it names a portal that the settings do not have."""
+    if portal is not None and portal not in settings.portals:
+        raise click.UsageError(
+            f"there is no portal {portal}; there are: {', '.join(sorted(settings.portals))}"
+        )
+
+
 def print_findings(findings: Iterable[Finding]) -> None:
     for finding in findings:
         click.echo(str(finding), err=True)

@@ -24,6 +24,7 @@ from authproxy.cli.people.register import (
 from authproxy.cli.terminal import (
     FINDINGS,
     UNREADABLE,
+    check_portal,
     config_option,
     fail,
     json_option,
@@ -134,10 +135,7 @@ def list_people(portal: str | None, config: Path, *, blocked_accounts: bool, as_
     if blocked_accounts:
         _list_blocked_accounts(settings, as_json=as_json)
         return
-    if portal is not None and portal not in settings.portals:
-        raise click.UsageError(
-            f"there is no portal {portal}; there are: {', '.join(sorted(settings.portals))}"
-        )
+    check_portal(settings, portal)
     snapshot = on_register(settings, lambda register: register.people.every())
     members = [member for member in snapshot.members if portal is None or member.may_enter(portal)]
     rows = [_row(member) for member in sorted(members, key=lambda member: member.member_id)]

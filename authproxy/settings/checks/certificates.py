@@ -15,6 +15,7 @@ from authproxy.access.target import TargetRefused, canonical_host
 from authproxy.certificates.addresses import SourceAddresses
 from authproxy.certificates.profiles import ACNLB_ROOT, ACNLB_SUB, issued
 from authproxy.settings.certificates import AcnlbSettings, RevocationSettings
+from authproxy.settings.checks import urls
 from authproxy.settings.checks.gateway import trusted_peer
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.secret_files import octets_of
@@ -155,21 +156,8 @@ def _addresses(revocation: RevocationSettings) -> Iterator[Remark]:
     named += [((*path, "moved", begins), text) for begins, text in revocation.moved.items()]
     if revocation.ocsp_url is not None:
         named.append(((*path, "ocsp_url"), revocation.ocsp_url))
-    for at_key, text in named:
-        url = url_of(text)
-        if (
-            url is None
-            or url.scheme not in {"http", "https"}
-            or not url.hostname
-            or url.username
-            or url.fragment
-        ):
-            yield Remark(
-                path=at_key,
-                problem="is no address that can be asked",
-                read=shown(text),
-                valid="`http://…` or `https://…`",
-            )
+    for key_path, text in named:
+        yield from urls.asked(key_path, text, valid="`http://…` or `https://…`")
 
 
 def _nobody_to_ask(

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 
 from authproxy.delivery.template import Template, is_writable
+from authproxy.settings.checks import urls
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.sms import HttpSmsSettings, SmppSettings, SmsGatewaySettings, SmsSettings
 from authproxy.settings.validation import Sections
-from authproxy.settings.values import url_of
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 _SET_BY_US = frozenset(
@@ -58,7 +58,7 @@ def _gateway(path: KeyPath, gateway: SmsGatewaySettings) -> Iterator[Remark]:
 
 
 def _http(path: KeyPath, http: HttpSmsSettings) -> Iterator[Remark]:
-    yield from _url((*path, "url"), http.url)
+    yield from urls.asked((*path, "url"), http.url, valid="`https://…`")
     yield from _body(path, http)
     yield from _authentication(path, http)
     for key, name in _header_names(http):
@@ -75,14 +75,6 @@ def _http(path: KeyPath, http: HttpSmsSettings) -> Iterator[Remark]:
         problem = "have no effect without `pointer`"
         yield Remark(path=(*path, "success", "values"), problem=problem, severity="warning")
     yield from _reports(path, http)
-
-
-def _url(path: KeyPath, text: str) -> Iterator[Remark]:
-    url = url_of(text)
-    if url is None or url.scheme not in {"http", "https"} or not url.hostname or url.username or url.fragment:
-        yield Remark(
-            path=path, problem="is no address that can be asked", read=shown(text), valid="`https://…`"
-        )
 
 
 def _body(path: KeyPath, http: HttpSmsSettings) -> Iterator[Remark]:
@@ -139,7 +131,8 @@ def _own_certificate(path: KeyPath, http: HttpSmsSettings) -> Iterator[Remark]:
 def _reports(path: KeyPath, http: HttpSmsSettings) -> Iterator[Remark]:
     if http.reports is None:
         return
-    yield from _url((*path, "reports", "url"), http.reports.url.replace("{message_id}", "1"))
+    reports_url = http.reports.url.replace("{message_id}", "1")
+    yield from urls.asked((*path, "reports", "url"), reports_url, valid="`https://…`")
     if "{message_id}" not in http.reports.url:
         yield Remark(
             path=(*path, "reports", "url"),

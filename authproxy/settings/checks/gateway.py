@@ -11,6 +11,7 @@ from ipaddress import ip_network
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl
 
+from authproxy.settings.checks import urls
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.schema import (
     AssertionSettings,
@@ -280,13 +281,7 @@ def _rekono(rekono: ProviderSettings) -> Iterator[Remark]:
         valid = "`offline_access` among `rekono.scopes`"
         yield Remark(path=("rekono", "recheck_every"), problem=problem, valid=valid, severity="warning")
     for name in ("dashboard_url", "register_url", "help_url"):
-        text = getattr(rekono, name)
-        url = url_of(text) if text else None
-        # `javascript:` and the like would run on our pages.
-        if text and (url is None or url.scheme not in {"http", "https"} or not url.hostname):
-            yield Remark(
-                path=("rekono", name), problem="is no link to a page", read=shown(text), valid="`https://…`"
-            )
+        yield from urls.linked(("rekono", name), getattr(rekono, name))
 
 
 def _telemetry(telemetry: TelemetrySettings) -> Iterator[Remark]:

@@ -11,7 +11,7 @@ from authproxy.access import methods, target
 from authproxy.access.header_names import PRESETS
 from authproxy.access.own_paths import is_own_path
 from authproxy.access.routes import Requirement, Route
-from authproxy.settings.checks import demands
+from authproxy.settings.checks import demands, urls
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.schema import PortalSettings, RouteSettings, ServerSettings
 from authproxy.settings.validation import Sections
@@ -52,7 +52,7 @@ def remarks(sections: Sections) -> Iterator[Remark]:
     for name, portal in sections.portals.items():
         path = ("portals", name)
         yield from _url(path, portal, hosts, name)
-        yield from _link((*path, "help_url"), portal.help_url)
+        yield from urls.linked((*path, "help_url"), portal.help_url)
         yield from _reachable(path, portal, sections.server)
         yield from _upstream(path, portal, sections.server)
         yield from demands.remarks(path, portal, sections)
@@ -89,13 +89,6 @@ def _url(path: KeyPath, portal: PortalSettings, hosts: dict[str, str], name: str
             path=(*path, "url"), problem=f"has the same host as portal {hosts[host]}", read=shown(portal.url)
         )
     hosts.setdefault(host, name)
-
-
-def _link(path: KeyPath, text: str | None) -> Iterator[Remark]:
-    url = url_of(text) if text else None
-    # `javascript:` and the like would run on our pages.
-    if text and (url is None or url.scheme not in {"http", "https"} or not url.hostname):
-        yield Remark(path=path, problem="is no link to a page", read=shown(text), valid="`https://…`")
 
 
 def _reachable(path: KeyPath, portal: PortalSettings, server: ServerSettings | None) -> Iterator[Remark]:
