@@ -20,7 +20,7 @@ from authproxy.bootstrap.log_outputs import LogOutputs
 from authproxy.bootstrap.management import TIME_LIMITS, serve_management
 from authproxy.bootstrap.own_certificates import OwnCertificates
 from authproxy.bootstrap.pages import serve_pages
-from authproxy.bootstrap.server import addresses, server_tls
+from authproxy.bootstrap.server import edge_addresses, server_tls
 from authproxy.bootstrap.step_up import make_held_requests
 from authproxy.challenges.recovery import COST, Cost
 from authproxy.edge.client.listener import Listener
@@ -99,7 +99,7 @@ async def _open(components: Components) -> Gateway:
         components.background.keep("certificate_files", own_certificates.keep_looking)
     management = await serve_management(components, listener, gate, own_certificates)
     # The edge comes last: a client that connects finds everything behind it ready.
-    opened = await listener.open(components.bound[at] for at in addresses(components.settings.server))
+    opened = await listener.open(components.bound[at] for at in edge_addresses(components.settings.server))
     # The block of `running` may fail before the gateway drains. A socket that is closed without its server
     # stays registered in the event loop by its number, and the next socket of that number would hear nothing.
     components.resources.callback(listener.cut)

@@ -17,16 +17,17 @@ from authproxy.edge.site import EdgeLimits
 from authproxy.settings.certificates import AcnlbSettings
 from authproxy.settings.schema import HstsSettings, ServerSettings, Settings
 from authproxy.settings.value_types import TlsSettings
+from authproxy.settings.values import SocketPath, listen_address
 from authproxy.web.rates import Rates
 
 
 def all_addresses(settings: Settings) -> tuple[ListenAddress, ...]:
     """Every address on which the gateway listens."""
     acnlb = () if settings.acnlb is None else (certificate_address(settings.server, settings.acnlb),)
-    return (*addresses(settings.server), management_address(settings.server), *acnlb)
+    return (*edge_addresses(settings.server), management_address(settings.server), *acnlb)
 
 
-def addresses(server: ServerSettings) -> tuple[ListenAddress, ...]:
+def edge_addresses(server: ServerSettings) -> tuple[ListenAddress, ...]:
     """Where browsers and front proxies connect."""
     return tuple(_address(server, "server.listen", text) for text in server.listen)
 
@@ -41,15 +42,15 @@ def certificate_address(server: ServerSettings, acnlb: AcnlbSettings) -> ListenA
 
 
 def _address(server: ServerSettings, key: str, text: str) -> ListenAddress:
-    if text.startswith("unix:"):
+    address = listen_address(text)
+    if isinstance(address, SocketPath):
         return ListenAddress(
             key=key,
-            unix_path=Path(text.removeprefix("unix:")),
+            unix_path=Path(address.path),
             unix_socket_mode=int(server.unix_socket_mode, 8),
             unix_socket_group=server.unix_socket_group,
         )
-    host, _, port = text.rpartition(":")
-    return ListenAddress(key=key, host=host.strip("[]"), port=int(port))
+    return ListenAddress(key=key, host=address.host, port=address.port)
 
 
 def server_tls(server: ServerSettings, now: datetime) -> ssl.SSLContext | None:
