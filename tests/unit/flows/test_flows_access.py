@@ -73,7 +73,7 @@ class Signer:
 
 
 class Sessions(MemorySessions):
-    """The in-process store, with a count of what it is asked and a plug to pull."""
+    """The store in memory; it counts the questions and can be made unavailable."""
 
     def __init__(self, near_cache):
         self.outages = Outages(forgives=timedelta(minutes=10))
@@ -200,8 +200,8 @@ async def test_after_the_clock_was_set_back_activity_is_noted_at_once_and_then_e
 
 
 async def test_activity_is_noted_no_more_often_after_the_clock_was_set_back_where_nothing_may_be_remembered():
-    """While no invalidations are heard every request asks the store, and finds activity that lies in the
-    future each time."""
+    """While no invalidations arrive, every request asks the store, and finds activity in the future each
+    time."""
     house = House(keeps_for=timedelta())
     session = await house.signed_in()
     pause, back = session.idle_for / 10, NOW - timedelta(hours=1)
@@ -356,7 +356,7 @@ async def test_a_session_of_another_portal_is_none_here(house):
 
 
 async def test_being_allowed_one_method_of_a_path_allows_no_other(house):
-    """The two rules for /orders have one name: what is remembered for GET must not answer for POST."""
+    """The two routes for /orders have one name. What is remembered for GET must not answer for POST."""
     await house.signed_in()
     assert isinstance(await house.later("/orders"), Allowed)
     assert house.now("/orders", method="POST").reason is Reason.LEVEL_TOO_LOW
@@ -500,9 +500,8 @@ async def test_only_ones_own_other_sessions_can_be_seen_and_ended(house):
     assert await house.access.end_other(own, other.session_id, now=NOW)
     assert await house.access.end_other(own, third.session_id, now=NOW)
     assert await house.access.others(own, now=NOW) == ()
-    assert not await house.access.end_other(
-        own, stranger.session_id, now=NOW
-    )  # also where there is no other of one's own
+    # Also when the person has no other session.
+    assert not await house.access.end_other(own, stranger.session_id, now=NOW)
 
 
 async def test_a_session_whose_ticket_nobody_has_been_given_is_ended(house):
@@ -540,7 +539,7 @@ def bound(name, at=NOW, **changes):
 
 
 async def admitted(house, *events, binding="request", at=NOW, portal=ACQ, path="/each"):
-    """What becomes of a request for which these proofs have been given."""
+    """The decision on a request for which these proofs were given."""
     if not await house.sessions.load(house.ticket, now=NOW):
         await house.signed_in(events=events)
     required = await house.later(path, at, portal=portal)

@@ -25,7 +25,7 @@ SILENCE = CannotAsk(Reason.PROVIDER_UNAVAILABLE, "token endpoint gave no answer 
 
 
 class Provider:
-    """Answers what it is told to, and notes what it was asked with."""
+    """Gives the answer that the test wants, and notes the grants with which it was asked."""
 
     def __init__(self):
         self.says = Stands()

@@ -1,5 +1,5 @@
-"""Looking after the certificates on which sessions rest: one that cannot be looked at does not keep the
-others from it."""
+"""The watch over certificates on which sessions rest: one that cannot be asked about does not keep the others
+from being asked about."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Certificates:
 
 
 class Validator:
-    """What it says of a leaf is the test's; an exception is raised."""
+    """Answers what the test wants for each leaf, or raises it if it is an exception."""
 
     def __init__(self, **said: object) -> None:
         self._said = {fingerprint.encode(): outcome for fingerprint, outcome in said.items()}

@@ -16,11 +16,11 @@ from tests.support.session_builders import ISSUER, NOW, SUBJECT, new_ticket, ses
 
 DAVID = Subject("david")
 AGAIN_AFTER = timedelta(seconds=5)
-"""What a provider is told that hears 503."""
+"""When the provider tries again after a 503."""
 
 
 class Provider:
-    """Takes any text for a genuine token that names what the test says."""
+    """Accepts any text as a genuine token with the names that the test wants."""
 
     def __init__(self, **names):
         self._names = {"subject": SUBJECT, "provider_session": "s-1"} | names

@@ -176,9 +176,8 @@ async def test_each_certificate_of_a_person_leads_to_them(house):
             certificate.fingerprint, (certificate.issuer, certificate.serial)
         )
         assert found.member_id == "ana"
-    assert (
-        await house.membership.by_certificate(another.fingerprint, NAME) is None
-    )  # one serial, and the fingerprint of the other
+    # The serial of the one certificate, and the fingerprint of the other.
+    assert await house.membership.by_certificate(another.fingerprint, NAME) is None
 
 
 async def test_a_certificate_that_leads_to_two_people_is_nobodys(house):

@@ -218,9 +218,8 @@ async def test_a_certificate_and_an_account_are_linked_by_the_operator(house):
         account("first"),
     )
     assert await house.is_in(ticket)
-    assert (await house.people.link_certificate("cvetka", certificate)).member.certificates == (
-        certificate,
-    )  # a second time changes nothing
+    # A second time changes nothing.
+    assert (await house.people.link_certificate("cvetka", certificate)).member.certificates == (certificate,)
     assert (await house.people.link_account("cvetka", account("second"))).sessions_ended == 1
 
 
@@ -283,7 +282,7 @@ async def test_resealing_leaves_no_departure_under_an_older_key(house):
 
 
 class Overtaken(MemoryPeople):
-    """Somebody else is always faster, or is so the first time."""
+    """Another operator changes the register first, so many times."""
 
     def __init__(self, times):
         super().__init__()

@@ -128,12 +128,11 @@ def test_a_fresh_proof_is_possible_where_some_sign_in_can_be_one(rule, is_possib
     assert rule.is_possible is is_possible
 
 
-# Refusals, in the order in which they are looked for.
+# Refusals, in the order in which they are checked.
 
 
 async def test_refusals_come_in_the_order_of_what_may_be_known(house):
-    """Foreign portal before cookie before browser before age before use: an earlier answer hides what a later
-    one would tell."""
+    """Portal, cookie, browser, age, use: an earlier refusal hides what a later one would reveal."""
     state = await house.begin()
     await house.complete(state)
     assert await house.complete(state) == SignInRefused(Reason.ATTEMPT_USED, "/izpis?a=1")
@@ -146,14 +145,15 @@ async def test_refusals_come_in_the_order_of_what_may_be_known(house):
     assert await house.complete(state, browser=None, portal_id="b2b") == SignInRefused(
         Reason.ATTEMPT_UNKNOWN, "/"
     )
-    assert len(house.provider.asked) == 1 + 1  # one begun, one redeemed: no refusal has asked anybody
+    # One sign-in was begun and one redeemed; no refusal has asked the provider.
+    assert len(house.provider.asked) == 1 + 1
 
 
 @pytest.mark.parametrize("found", [{}, {"portal_id": "b2b"}])
 async def test_what_has_no_flow_cookie_spends_no_attempt_of_the_right_browser_and_redeems_nothing(
     house, found
 ):
-    """A mail scanner, a preview, another program of the same person follows the address first."""
+    """A mail scanner, a preview, or another program of the same person follows the address first."""
     state = await house.begin()
     for _ in range(3):
         assert isinstance(await house.complete(state, browser=None, **found), SignInRefused)
@@ -165,8 +165,8 @@ async def test_what_has_no_flow_cookie_spends_no_attempt_of_the_right_browser_an
 async def test_an_address_with_a_code_that_was_opened_in_a_wrong_place_is_worth_nothing_in_the_right_one(
     house, change
 ):
-    """Somebody begins, lets another person sign in at the provider, and learns of the address where that
-    person has landed."""
+    """An attacker begins, makes another person sign in at the provider, and learns the address to which that
+    person came back."""
     state = await house.begin()
     assert isinstance(await house.complete(state, **change), SignInRefused)
     assert await house.complete(state) == SignInRefused(Reason.ATTEMPT_USED, "/izpis?a=1")
@@ -278,9 +278,8 @@ async def test_a_store_that_cannot_be_asked_for_the_attempt_is_an_outage_that_ke
     state = await house.begin()
     house.attempts.cannot_take = True
     assert await house.complete(state) == SignInRefused(Reason.STORE_UNAVAILABLE, "/izpis?a=1", detail="away")
-    assert (
-        len(house.provider.asked) == 1
-    )  # begun: the code was not redeemed, and the attempt is as good as before
+    # Only the beginning has asked the provider: the code was not redeemed, and the attempt is unused.
+    assert len(house.provider.asked) == 1
     house.attempts.cannot_take = False
     assert isinstance(await house.complete(state), SignedIn)
 

@@ -35,7 +35,7 @@ def id_token(auth_time):
 
 @pytest.fixture
 async def house():
-    """Ana has signed in, and four minutes later a place asks for a fresh proof."""
+    """Ana has signed in, and four minutes later a route demands a fresh proof."""
     opened = LoginHouse()
     opened.before = await opened.complete(await opened.begin())
     opened.time = opened.provider.auth_time = NOW + timedelta(minutes=4)
@@ -163,7 +163,7 @@ async def test_the_sign_in_that_opened_the_session_is_not_the_proof_that_is_aske
 async def test_an_authentication_in_the_second_in_which_it_was_asked_for_is_taken_for_a_new_one(
     house, before, reason
 ):
-    """The provider's times are whole seconds: of the same second nobody can tell the order."""
+    """The provider's times are whole seconds, so nobody can tell the order within one second."""
     house.provider.auth_time = house.time - timedelta(seconds=before)
     house.before = replace(
         house.before, session=replace(house.before.session, id_token=id_token(house.provider.auth_time))
@@ -185,7 +185,7 @@ async def test_an_earlier_token_that_states_no_time_is_no_reason_to_refuse(house
     assert isinstance(await steps_up(house), SteppedUp)
 
 
-# Whoever comes back.
+# Who comes back.
 
 
 async def test_another_account_proves_nothing_and_the_session_stays(house):
@@ -241,12 +241,12 @@ async def test_whoever_came_with_a_certificate_proves_themselves_by_the_account_
     outcome = await returns(house, await house.begin_step_up(session), ticket=ticket.text)
     assert getattr(outcome, "reason", None) is reason
     if reason is None:
-        # The session goes on to rest on its certificate, and signing out ends the one at the provider too.
+        # The session still rests on its certificate, and signing out ends the provider's session too.
         assert (outcome.session.provider_session, outcome.session.id_token) == ("a1" * 32, "the.id.token")
         assert outcome.session.method == "acnlb"
 
 
-# When it was.
+# When they authenticated.
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ async def test_a_time_ahead_of_our_clock_makes_no_proof_fresher_than_now(house):
     assert (await steps_up(house)).session.events[-1].at == house.time
 
 
-# How far the account is trusted now.
+# Which level the account has now.
 
 
 @pytest.mark.parametrize(

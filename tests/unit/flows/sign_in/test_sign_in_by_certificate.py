@@ -189,9 +189,8 @@ async def test_a_session_says_what_proved_it_and_ends_with_its_certificate(house
         (LEAF.fingerprint,),
     )
     assert (outcome.return_to, session.provider_session) == ("/izpis", LEAF.fingerprint)
-    house.time += timedelta(
-        hours=2, minutes=58
-    )  # for as long as the session may last, it can be asked whether its certificate holds
+    # For as long as the session may last, its certificate can be asked about.
+    house.time += timedelta(hours=2, minutes=58)
     assert await house.certificates.watched(LEAF.fingerprint) == (b"DER", b"SUB")
 
 
@@ -373,10 +372,8 @@ async def test_a_session_replaces_the_one_that_the_browser_had(house):
 async def test_what_is_no_way_back_is_an_unknown_attempt(house):
     outcome = await house.login.complete(visit_of(BROWSER), None, request_id="r-1")
     assert outcome == SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
-    sealed = house.seals.attempt_sealed((await house.begun()).attempt)
-    assert await house.signs_in(way_back=sealed) == SignInRefused(
-        Reason.ATTEMPT_UNKNOWN, "/"
-    )  # it was never shown
+    never_shown = house.seals.attempt_sealed((await house.begun()).attempt)
+    assert await house.signs_in(way_back=never_shown) == SignInRefused(Reason.ATTEMPT_UNKNOWN, "/")
 
 
 async def test_somebody_signed_in_who_shows_their_certificate_keeps_their_session_and_gains_a_proof(house):
