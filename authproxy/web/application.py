@@ -146,14 +146,14 @@ def application(services: Services) -> web.Application:
     built.router.add_routes(
         [
             web.get(PREFIX + "login", login.choose),
-            web.post(PREFIX + "login", limiting.every("sign_ins", login.begin)),
+            web.post(PREFIX + "login", limiting.limit_all("sign_ins", login.begin)),
             # No HEAD: it would use up the state and the code that the GET after it needs.
             web.get(
-                PREFIX + "callback/rekono", limiting.every("callbacks", login.complete), allow_head=False
+                PREFIX + "callback/rekono", limiting.limit_all("callbacks", login.complete), allow_head=False
             ),
             web.get(
                 PREFIX + "callback/acnlb",
-                limiting.every("callbacks", login.complete_certificate),
+                limiting.limit_all("callbacks", login.complete_certificate),
                 allow_head=False,
             ),
             web.get(PREFIX + "session", navigations.or_scripts(session.show)),
@@ -162,7 +162,8 @@ def application(services: Services) -> web.Application:
             web.get(PREFIX + "logout", logout.ask),
             web.post(PREFIX + "logout", logout.end),
             web.post(
-                PREFIX + "backchannel-logout", limiting.refused("logout_tokens", provider_logout.receive)
+                PREFIX + "backchannel-logout",
+                limiting.limit_refused("logout_tokens", provider_logout.receive),
             ),
             web.get(PREFIX + "jwks.json", _published(services.jwks)),
             web.get(PREFIX + "static/{name}", assets.answer),
@@ -205,12 +206,14 @@ def _step_up_routes(
     only, without_worker = navigations.only, navigations.without_worker
     return [
         web.get(PREFIX + "step-up", only(step_up.show)),
-        web.post(PREFIX + "step-up", limiting.every("codes", step_up.act)),
+        web.post(PREFIX + "step-up", limiting.limit_all("codes", step_up.act)),
         web.get(PREFIX + "step-up/status", step_up.status),
         web.get(PREFIX + "step-up/send", only(held_requests.confirm)),
         web.post(PREFIX + "step-up/discard", only(held_requests.discard)),
-        web.post(PREFIX + "session/methods", limiting.every("codes", without_worker(methods.begin))),
-        web.post(PREFIX + "session/methods/finish", limiting.every("codes", without_worker(methods.finish))),
+        web.post(PREFIX + "session/methods", limiting.limit_all("codes", without_worker(methods.begin))),
+        web.post(
+            PREFIX + "session/methods/finish", limiting.limit_all("codes", without_worker(methods.finish))
+        ),
         web.get(PREFIX + "session/methods/remove", without_worker(methods.ask_removal)),
         web.post(PREFIX + "session/methods/remove", without_worker(methods.remove)),
     ]

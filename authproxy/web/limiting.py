@@ -27,7 +27,7 @@ class Limiting:
         self._metrics = metrics
         self._clock = clock
 
-    def every(self, kind: Kind, handler: Handler) -> Handler:
+    def limit_all(self, kind: Kind, handler: Handler) -> Handler:
         """The handler, with a limit on all requests."""
 
         async def limited(request: web.Request) -> web.StreamResponse:
@@ -39,7 +39,7 @@ class Limiting:
 
         return limited
 
-    def refused(self, kind: Kind, handler: Handler) -> Handler:
+    def limit_refused(self, kind: Kind, handler: Handler) -> Handler:
         """The handler, with a limit on the requests that it refuses. Others are not counted."""
 
         async def limited(request: web.Request) -> web.StreamResponse:

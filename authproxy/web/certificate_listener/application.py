@@ -76,7 +76,7 @@ def certificate_application(services: CertificateServices) -> web.Application:
     built.router.add_routes(
         [
             # No HEAD: it would examine the certificate for nothing.
-            web.get("/", limiting.every("callbacks", page.show), allow_head=False),
+            web.get("/", limiting.limit_all("callbacks", page.show), allow_head=False),
             web.get(PREFIX + "static/{name}", assets.answer),
         ]
     )
