@@ -12,13 +12,13 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MAKE = """#!/bin/sh
-for word; do case $word in setup|lint|types|imports|compiled|test|test-compiled) step=$word;; esac; done
+for word; do case $word in setup|lint|types|imports|compiled|coverage|test|test-compiled) step=$word;; esac; done
 echo "$*" >>"$CALLS"
 case $step in
     lint) echo 'All checks passed!';;
     types) echo 'Success: no issues found in 3 source files';;
     imports) echo 'Contracts: 9 kept, 0 broken.';;
-    test*) echo "==== 12 passed in 3.4s ====";;
+    test*|coverage) echo "==== 12 passed in 3.4s ====";;
 esac
 [ "$step" != "$FAILS" ]
 """
@@ -65,6 +65,7 @@ def test_every_step_is_run_and_counted(checkout):
         "types",
         "imports",
         "compiled",
+        "coverage",
         "test",
         "test-compiled",
     }
@@ -73,6 +74,7 @@ def test_every_step_is_run_and_counted(checkout):
     assert "3 source files" in told["types"]
     assert "9 kept" in told["imports"]
     assert "1 modules" in told["compile"]
+    assert "12 passed" in told["coverage"]
     assert "12 passed" in told["test"]
     assert "12 passed" in told["compiled"]
 
@@ -80,11 +82,13 @@ def test_every_step_is_run_and_counted(checkout):
 def test_the_slowest_tests_are_named(checkout):
     _, _, calls = run(checkout)
     assert [
-        call for call in calls if "OPTIONS=--durations=10" in call and call.split()[1].startswith("test")
+        call for call in calls if "OPTIONS=--durations=20" in call and call.split()[1].startswith("test")
     ] == calls[-2:]
 
 
-@pytest.mark.parametrize("step", ["setup", "lint", "types", "imports", "compiled", "test", "test-compiled"])
+@pytest.mark.parametrize(
+    "step", ["setup", "lint", "types", "imports", "compiled", "coverage", "test", "test-compiled"]
+)
 def test_whatever_fails_fails_all_of_it(checkout, step):
     code, said, _ = run(checkout, FAILS=step)
     assert code == 1

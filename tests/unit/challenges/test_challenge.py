@@ -1,5 +1,6 @@
 """The states of a challenge, and who owns an enrolment."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -66,3 +67,8 @@ def test_an_account_cannot_be_named_like_a_person_of_the_register():
 
 def test_an_answer_of_too_often_says_until_when():
     assert TooOften(NOW).until == NOW
+
+
+def test_what_has_a_number_to_compare_is_answered_on_the_phone():
+    assert CHALLENGE.is_answered_on_phone
+    assert not replace(CHALLENGE, number=None).is_answered_on_phone

@@ -7,7 +7,7 @@ import pytest
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.attempt import Attempt
 from authproxy.identity.person import Issuer, Person, Subject
-from authproxy.identity.session import Session, SessionId
+from authproxy.identity.session import Session, SessionId, StoredSession
 
 START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 
@@ -67,3 +67,8 @@ def test_an_attempt_does_not_show_its_secrets():
         secret in shown
         for secret in ("browser-x", "secret-x", "held-x", attempt.nonce, attempt.code_verifier)
     )
+
+
+def test_idleness_ends_a_session_later_by_what_is_forgiven():
+    stored = StoredSession(session=SESSION, last_active_at=START, forgiven=timedelta(minutes=2))
+    assert stored.idle_end == START + timedelta(minutes=17)

@@ -13,7 +13,7 @@ from support.hostile_provider import ACCESS_TOKEN, NONCE, at_hash, b64, jws, rs,
 
 from authproxy.access.decision import Reason
 from authproxy.oidc import key_set
-from authproxy.oidc.id_token import Expectation, VerifiedClaims, read, verified
+from authproxy.oidc.id_token import Expectation, VerifiedClaims, auth_time_in, read, verified
 from authproxy.oidc.refused import AuthenticationTooOld, TokenRefused
 from authproxy.oidc.relying_party import RelyingParty
 
@@ -205,3 +205,17 @@ def test_claims_of_a_token_are_not_read_before_its_signature_holds():
 
     with pytest.raises(TokenRefused, match="the signature is wrong"):
         judged(f"{token.signing_input.decode()}.{b64(token.signature)}")
+
+
+@pytest.mark.parametrize(
+    ("token", "at"),
+    [
+        (claiming(), NOW - timedelta(seconds=20)),
+        (claiming(auth_time=...), None),
+        (claiming(auth_time="then"), None),
+        ("a.b", None),
+        ("", None),
+    ],
+)
+def test_when_somebody_authenticated_is_read_from_a_token_of_before(token, at):
+    assert auth_time_in(token) == at

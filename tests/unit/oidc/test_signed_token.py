@@ -162,3 +162,22 @@ def test_the_leeway_is_inside_and_fractions_are_dropped():
 )
 def test_an_identifier_is_short_and_can_be_seen(value, is_one):
     assert signed_token.is_identifier(value) is is_one
+
+
+@pytest.mark.parametrize("claims", [{}, {"exp": SECONDS - 9}, {"iat": SECONDS + 10, "nbf": SECONDS}])
+def test_what_says_nothing_of_its_time_or_is_of_now_is_valid(claims):
+    signed_token.check_validity(claims, KIND, **TIMES)
+
+
+@pytest.mark.parametrize(
+    ("claims", "found"),
+    [
+        ({"exp": SECONDS - 10}, "expired 10 s ago"),
+        ({"iat": SECONDS + 11}, "valid only in 11 s"),
+        ({"nbf": SECONDS + 11}, "valid only in 11 s"),
+        ({"exp": "soon"}, "exp is missing or no time"),
+    ],
+)
+def test_what_says_that_it_is_not_of_now_is_refused(claims, found):
+    with pytest.raises(TokenRefused, match=found):
+        signed_token.check_validity(claims, KIND, **TIMES)

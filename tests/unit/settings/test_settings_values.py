@@ -227,7 +227,7 @@ def test_what_is_no_name_server_is_refused(text, problem):
         ("http://localhost:8180/openid-connect-server-webapp/", True),
         ("http://localhost:8180/", False),
         ("https://idp.example.si/openid-connect-server-webapp/", False),
-        ("nowhere", False),
+        ("http://localhost:port/openid-connect-server-webapp", False),
     ],
 )
 def test_rekono_is_known_by_its_issuer(issuer, is_own):

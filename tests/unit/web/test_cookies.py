@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from authproxy.web.cookies import FLOW, TICKET, flow_in, removing, setting, ticket_in
+from authproxy.web.cookies import FLOW, LEFT, TICKET, flow_in, left_in, removing, setting, ticket_in
+from authproxy.web.signed_out import SignedOut
 from tests.support.pages_house import FLOW as FLOW_VALUE
 from tests.support.pages_house import OTHER_TICKET
 from tests.support.pages_house import TICKET as TICKET_VALUE
@@ -104,3 +105,10 @@ def test_every_cookie_is_bound_to_the_host_and_hidden_from_scripts(line):
 
 def test_removing_a_cookie_empties_it_at_once():
     assert removing(TICKET).startswith(f"{TICKET}=; Max-Age=0;")
+
+
+def test_what_a_sign_out_has_left_is_read_if_it_is_that():
+    left = SignedOut(everywhere=True, at_provider="asked", shown_certificate=False)
+    assert left_in([f"a=1; {LEFT}={left.text}"]) == left
+    assert left_in([f"{LEFT}=else"]) is None
+    assert left_in([OURS]) is None

@@ -102,3 +102,8 @@ def test_a_portal_without_a_name_in_the_language_shows_another():
 )
 def test_a_telephone_number_is_a_link_without_what_is_there_for_the_eye(telephone, url):
     assert replace(ACQ, telephone=telephone).telephone_url == url
+
+
+def test_a_way_back_leads_to_the_portal_only():
+    assert ACQ.return_to("/orders?a=1") == "/orders?a=1"
+    assert ACQ.return_to("https://evil.example/") == ACQ.return_to(None) == "/"

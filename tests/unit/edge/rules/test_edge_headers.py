@@ -227,3 +227,8 @@ def test_a_portal_does_not_set_our_cookies():
         (b"Set-Cookie", b"a=b"),
     ]
     assert returning(b"", fields, b"") == b"Set-Cookie: a=b\r\n"
+
+
+def test_usual_options_of_a_connection_name_no_field_that_goes():
+    fields = [(b"Connection", b"keep-alive"), (b"Connection", b"close"), (b"X-Hop", b"z")]
+    assert returning(b"", fields, b"") == b"X-Hop: z\r\n"

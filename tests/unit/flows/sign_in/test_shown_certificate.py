@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from authproxy.certificates.leaf import Leaf
+from authproxy.certificates.verdict import Validated
 from authproxy.flows.sign_in import shown_certificate
 from authproxy.flows.sign_in.shown_certificate import ShownCertificate
 from authproxy.identity.person import TaxNumber
@@ -43,3 +45,23 @@ def test_another_shape_is_nothing(octets):
 
 def test_numbers_are_not_shown():
     assert "99990008" not in repr(SHOWN)
+
+
+def test_it_is_what_was_validated_without_the_anchor():
+    leaf = Leaf(
+        fingerprint=SHOWN.fingerprint,
+        issuer=SHOWN.issuer,
+        serial_number=SHOWN.serial,
+        not_before=NOW,
+        not_after=SHOWN.not_after,
+        policies=(),
+        common_name="Ana",
+        given_name=None,
+        surname=None,
+        organization=None,
+        email=None,
+        tax_number=SHOWN.tax_number,
+    )
+    validated = Validated(leaf=leaf, path=(SHOWN.leaf, b"SUB", b"ROOT"), status=())
+    shown = shown_certificate.of(validated, shown_at=NOW)
+    assert replace(shown, tax_number=SHOWN.tax_number) == SHOWN

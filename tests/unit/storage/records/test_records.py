@@ -291,3 +291,15 @@ def test_a_summary_of_before_people_had_names_in_it_is_understood():
     octets = json.dumps(fields).encode()
     summary = records.live_summary_in(octets, session_id=SESSION.session_id, last_active_at=NOW, now=NOW)
     assert summary.person is None
+
+
+def test_what_the_audit_trail_says_of_a_session_that_ends_by_time_comes_back():
+    details = records.open_session_in(records.open_session_octets(SESSION, "p-1"))
+    assert details == records.OpenSessionDetails(
+        portal="acq", method="rekono", person_name="p-1", expires_at=SESSION.expires_at
+    )
+
+
+@pytest.mark.parametrize("octets", UNREADABLE)
+def test_what_is_no_open_session_is_none(octets):
+    assert records.open_session_in(octets) is None
