@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from authproxy.identity.assurance import STEP_UP_METHODS, Level, SignInMethod, StepUpMethod
-from authproxy.settings.checks.proofs_at_provider import is_never
+from authproxy.settings.checks.proofs_at_provider import provider_never_counts
 from authproxy.settings.findings import KeyPath, Remark
 from authproxy.settings.schema import PortalSettings, RouteSettings, StepUpDemandSettings
 from authproxy.settings.validation import Sections
@@ -185,7 +185,7 @@ def _set_up(sections: Sections) -> set[StepUpMethod]:
         missing.add("certificate")
     if sections.step_up is not None and sections.step_up.sms is None:
         missing.add("sms")
-    if is_never(sections):
+    if provider_never_counts(sections):
         missing.add("rekono")
     return set(STEP_UP_METHODS) - missing
 
@@ -193,7 +193,7 @@ def _set_up(sections: Sections) -> set[StepUpMethod]:
 def _allowed(sections: Sections, levels: list[Level]) -> set[StepUpMethod]:
     if sections.step_up is None:
         return set(STEP_UP_METHODS)
-    allowed: set[StepUpMethod] = set() if is_never(sections) else {"rekono"}
+    allowed: set[StepUpMethod] = set() if provider_never_counts(sections) else {"rekono"}
     return allowed.union(
         *(methods for name, methods in sections.step_up.levels.items() if int(name) in levels)
     )

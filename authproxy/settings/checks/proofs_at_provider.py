@@ -15,7 +15,7 @@ from authproxy.settings.values import is_rekonos_own
 _THE_VALUES = "`always`, `never`, or the words that count, such as `{amr: [mfa, otp], acr: [high]}`"
 
 
-def is_never(sections: Sections) -> bool:
+def provider_never_counts(sections: Sections) -> bool:
     """Whether a sign-in at the provider never counts as a fresh proof."""
     return sections.rekono is not None and sections.rekono.step_up_by == "never"
 
@@ -33,13 +33,13 @@ def remarks(sections: Sections) -> Iterator[Remark]:
     elif isinstance(rekono.step_up_by, dict) and not any(rekono.step_up_by.values()):
         problem = "names no word that counts, so that no sign-in would be a fresh proof"
         yield Remark(path=path, problem=problem, valid=_THE_VALUES)
-    elif is_never(sections) and _nobody_can_begin(sections):
+    elif provider_never_counts(sections) and _nobody_can_begin(sections):
         problem = (
             "leaves nobody a first proof: adding a method needs a proof, and without `step_up.sms` and "
             "`acnlb` a person without a method has none"
         )
         yield Remark(path=path, problem=problem, read="never", severity="warning")
-    if not is_never(sections) and rekono.max_age is None:
+    if not provider_never_counts(sections) and rekono.max_age is None:
         yield from _untimed(sections)
 
 
