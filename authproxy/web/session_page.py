@@ -9,17 +9,16 @@ from datetime import datetime, timedelta
 
 from aiohttp import web
 
-from authproxy.access.decision import Reason
 from authproxy.flows.access import Access
 from authproxy.flows.step_up.enrolling import Enrolling
 from authproxy.identity.session import SessionId, StoredSession
 from authproxy.telemetry.audit import Audit, Event
-from authproxy.web import cookies
+from authproxy.web import cookies, return_to
 from authproxy.web.forms import cookie_fields, submitted
 from authproxy.web.pages import Pages, see
-from authproxy.web.refusals import Refused
 from authproxy.web.request_context import PortalPresentation
 from authproxy.web.request_keys import CONTEXT
+from authproxy.web.step_up_answers import sign_in_first
 from authproxy.web.visits import visit_of
 
 _WARNED_BEFORE = timedelta(minutes=2)
@@ -52,7 +51,7 @@ class SessionPages:
         now = self._clock()
         current = await self._current(request, now)
         if current is None:
-            return _sign_in_first(request)
+            return sign_in_first(request, return_to.HOME)
         if not request[CONTEXT].is_page_load:
             return _described(current, now)
         return self._pages.answer(
@@ -80,7 +79,7 @@ class SessionPages:
             portal_id=request[CONTEXT].portal.portal_id, ticket_text=ticket.value, now=now
         )
         if current is None:
-            return _sign_in_first(request)
+            return sign_in_first(request, return_to.HOME)
         return (
             see(request, "session", {"said": "extended"})
             if request[CONTEXT].is_page_load
@@ -94,7 +93,7 @@ class SessionPages:
         now = self._clock()
         current = await self._current(request, now)
         if current is None:
-            return _sign_in_first(request)
+            return sign_in_first(request, return_to.HOME)
         ends_all = fields.get("which") == "others"
         if ends_all:
             ended = [summary.session_id for summary in await self._sessions.others(current.session, now=now)]
@@ -112,12 +111,6 @@ class SessionPages:
         return await self._sessions.current(
             portal_id=request[CONTEXT].portal.portal_id, ticket_text=ticket.value, now=now
         )
-
-
-def _sign_in_first(request: web.Request) -> web.Response:
-    if not request[CONTEXT].is_page_load:
-        raise Refused(Reason.NO_SESSION)
-    return see(request, "login")
 
 
 def _end(current: StoredSession) -> datetime:
