@@ -33,7 +33,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class ProviderAccount:
     """One account at the provider. A new account has only an e-mail address and a telephone; None means not
     entered yet.
 
@@ -65,22 +65,22 @@ class Accounts:
     """Accounts by e-mail address, in any case. A tax number belongs to one account; several accounts may
     share a telephone."""
 
-    def __init__(self, accounts: Iterable[Account]) -> None:
-        self._by_email: dict[str, Account] = {}
+    def __init__(self, accounts: Iterable[ProviderAccount]) -> None:
+        self._by_email: dict[str, ProviderAccount] = {}
         for account in accounts:
             self.add(account)
         self._seeded = tuple(self._by_email)
 
-    def find(self, email: str) -> Account | None:
+    def find(self, email: str) -> ProviderAccount | None:
         return self._by_email.get(_key(email))
 
-    def add(self, account: Account) -> None:
+    def add(self, account: ProviderAccount) -> None:
         """Raises EmailTaken or TaxNumberTaken."""
         if _key(account.email) in self._by_email:
             raise EmailTaken
         self.put(account)
 
-    def put(self, account: Account) -> None:
+    def put(self, account: ProviderAccount) -> None:
         """Adds the account, or replaces the one with the same e-mail address. Raises TaxNumberTaken."""
         if account.tax_number is not None and self.tax_number_is_taken(
             account.tax_number, by_other_than=account.email
@@ -96,11 +96,11 @@ class Accounts:
         )
 
     @property
-    def seeded(self) -> tuple[Account, ...]:
+    def seeded(self) -> tuple[ProviderAccount, ...]:
         """The accounts that existed at the start, in their current state. Pages may name only these."""
         return tuple(self._by_email[key] for key in self._seeded)
 
-    def __iter__(self) -> Iterator[Account]:
+    def __iter__(self) -> Iterator[ProviderAccount]:
         return iter(self._by_email.values())
 
     def snapshot(self) -> list[dict[str, Any]]:
@@ -131,7 +131,7 @@ def _key(email: str) -> str:
 
 def _account(
     *, address: dict[str, Any] | None, level: int, is_enabled: bool = True, **texts: str | None
-) -> Account:
+) -> ProviderAccount:
     if (
         type(level) is not int
         or type(is_enabled) is not bool
@@ -141,7 +141,7 @@ def _account(
             "an account's level is a number, is_enabled a truth value, and everything else a text"
         )
     parsed_address = Address(**address) if address is not None else None
-    return Account(**texts, level=level, is_enabled=is_enabled, address=parsed_address)  # type: ignore[arg-type]
+    return ProviderAccount(**texts, level=level, is_enabled=is_enabled, address=parsed_address)  # type: ignore[arg-type]
 
 
 def people(random_bytes: Callable[[int], bytes]) -> Accounts:
@@ -152,7 +152,7 @@ def people(random_bytes: Callable[[int], bytes]) -> Accounts:
 
     return Accounts(
         (
-            Account(
+            ProviderAccount(
                 subject="90342.KRZTQWMA",
                 email="ana.novak@example.si",
                 password_hash=PASSWORD_HASH,
@@ -166,7 +166,7 @@ def people(random_bytes: Callable[[int], bytes]) -> Accounts:
                 totp_secret=totp_secret(),
                 address=Address(street_address="Testna ulica 1", locality="Ljubljana", postal_code="1000"),
             ),
-            Account(
+            ProviderAccount(
                 subject="90343.BDVHNEJC",
                 email="bor.kranjc@example.si",
                 password_hash=PASSWORD_HASH,
@@ -180,7 +180,7 @@ def people(random_bytes: Callable[[int], bytes]) -> Accounts:
                 totp_secret=totp_secret(),
                 address=Address(street_address="Testna ulica 2", locality="Maribor", postal_code="2000"),
             ),
-            Account(
+            ProviderAccount(
                 subject="90344.GPXSYULO",
                 email="cvetka.zupan@example.si",
                 password_hash=PASSWORD_HASH,
@@ -194,7 +194,7 @@ def people(random_bytes: Callable[[int], bytes]) -> Accounts:
                 totp_secret=totp_secret(),
                 address=Address(street_address="Testna ulica 3", locality="Celje", postal_code="3000"),
             ),
-            Account(
+            ProviderAccount(
                 subject="90345.FIMKZRTA",
                 email="david.horvat@example.si",
                 password_hash=PASSWORD_HASH,

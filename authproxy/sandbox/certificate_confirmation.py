@@ -13,14 +13,14 @@ from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from authproxy.sandbox.accounts import Account
+from authproxy.sandbox.accounts import ProviderAccount
 from authproxy.sandbox.certificate_sign_in import ENROLLED, HOST_CERTIFICATE, HOST_KEY, certificate_of
 from authproxy.sandbox.identity_provider.front_end.linked_certificates import LinkedCertificates
 from authproxy.web.certificate_listener import tls
 
 
 def linked_certificates(
-    accounts: Iterable[Account], authority: Path, *, url: str, authority_url: str
+    accounts: Iterable[ProviderAccount], authority: Path, *, url: str, authority_url: str
 ) -> LinkedCertificates:
     """The certificates of people who also have an account. `authority` is the authority's folder; browsers
     show certificates at `url`."""

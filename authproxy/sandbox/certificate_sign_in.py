@@ -18,7 +18,7 @@ from authproxy.identity.member import EVERY_PORTAL, CertificateName
 from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.identity.register import ListedPerson
 from authproxy.sandbox import private_files
-from authproxy.sandbox.accounts import Account
+from authproxy.sandbox.accounts import ProviderAccount
 
 ENROLLED = ("ana.novak", "cvetka.zupan")
 """The people whose certificates are in the register. The other certificates show what a refusal looks
@@ -59,7 +59,7 @@ def host_certificate(folder: Path, *, now: datetime) -> None:
     file.write_bytes(certificate.public_bytes(Encoding.PEM))
 
 
-def enrolled(accounts: Iterable[Account], authority: Path) -> list[ListedPerson]:
+def enrolled(accounts: Iterable[ProviderAccount], authority: Path) -> list[ListedPerson]:
     """The people with a certificate in the register, as a bank would list them. `authority` is the
     authority's folder."""
     return [
@@ -72,7 +72,7 @@ def certificate_of(name: str, authority: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificates((authority / "private" / f"{name}.pem").read_bytes())[0]
 
 
-def _listed(account: Account, authority: Path) -> ListedPerson:
+def _listed(account: ProviderAccount, authority: Path) -> ListedPerson:
     name = account.email.partition("@")[0]
     certificate = certificate_of(name, authority)
     return ListedPerson(

@@ -9,10 +9,10 @@ from datetime import datetime
 from authproxy.challenges.enrolment import Enrolment
 from authproxy.identity.assurance import Level
 from authproxy.identity.person import MemberId
-from authproxy.sandbox.installation import Enrolled
+from authproxy.sandbox.installation import EnrolledPhone
 
 
-def enrolments(enrolled: Enrolled, *, now: datetime) -> Iterator[tuple[MemberId, Enrolment]]:
+def enrolments(enrolled: EnrolledPhone, *, now: datetime) -> Iterator[tuple[MemberId, Enrolment]]:
     """The enrolments of one person, valid at every level. Their ids are the same at each start. The person's
     id in the register is the first part of the e-mail address."""
     name = enrolled.email.partition("@")[0]

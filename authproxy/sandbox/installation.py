@@ -77,7 +77,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Enrolled:
+class EnrolledPhone:
     """What one person has enrolled at the gateway from the start: OnePass codes, and a phone."""
 
     email: str
@@ -140,12 +140,12 @@ def linked_beforehand(accounts: Accounts, random_bytes: Callable[[int], bytes]) 
     )
 
 
-def to_be_enrolled(accounts: Accounts, links: Iterable[Link]) -> tuple[Enrolled, ...]:
+def to_be_enrolled(accounts: Accounts, links: Iterable[Link]) -> tuple[EnrolledPhone, ...]:
     """The enrolments that the gateway gets at the start. `links` are the links on the phone; after a restart
     the phone has those that it has kept."""
     link_accounts = ((link, accounts.find(link.account)) for link in links if link.account in _PHONES)
     return tuple(
-        Enrolled(
+        EnrolledPhone(
             email=account.email,
             totp_secret=account.totp_secret,
             device_id=link.device_id,

@@ -10,7 +10,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from authproxy.sandbox.accounts import PASSWORD_HASH, Account, Address
+from authproxy.sandbox.accounts import PASSWORD_HASH, Address, ProviderAccount
 from tests.support.gateway import ANA
 from tests.support.http_client import Browser
 
@@ -22,7 +22,7 @@ IDENTITY = {
     "X-Auth-Method": "rekono",
     "X-Auth-Level": "20",
 }
-ZIVA = Account(
+ZIVA = ProviderAccount(
     subject="90400.ZIVA",
     email="ziva@example.si",
     password_hash=PASSWORD_HASH,

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import pytest
 
 from authproxy import bootstrap
-from authproxy.sandbox.accounts import PASSWORD_HASH, Account, Address
+from authproxy.sandbox.accounts import PASSWORD_HASH, Address, ProviderAccount
 from tests.support.gateway import TICKET
 from tests.support.http_client import Browser
 
@@ -26,7 +26,7 @@ def account(**changes):
         "tax_number": "99990032",
         "address": Address(street_address="Pot 1", locality="Koper", postal_code="6000"),
     }
-    return Account(password_hash=PASSWORD_HASH, **usual | changes)
+    return ProviderAccount(password_hash=PASSWORD_HASH, **usual | changes)
 
 
 async def received(person, portal):

@@ -31,10 +31,10 @@ from authproxy.challenges.enrolment import Enrolment
 from authproxy.identity.assurance import Level
 from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.identity.register import ListedPerson
-from authproxy.sandbox.accounts import PASSWORD, Account, Accounts, people
+from authproxy.sandbox.accounts import PASSWORD, Accounts, ProviderAccount, people
 from authproxy.sandbox.identity_provider import application as identity_provider
 from authproxy.sandbox.identity_provider.openid.clients import Client
-from authproxy.sandbox.identity_provider.openid.tokens import KeyRing
+from authproxy.sandbox.identity_provider.openid.tokens import SigningKeys
 from authproxy.sandbox.identity_provider.provider import PROVIDER
 from authproxy.sandbox.installation import Link, installed_beforehand, linked_beforehand
 from authproxy.sandbox.outbox import application as outbox
@@ -281,7 +281,7 @@ class House:
         async with bootstrap.audited_register(self.settings) as register:
             await register.take_over(people, replaces=False)
 
-    def _account(self, email: str) -> Account:
+    def _account(self, email: str) -> ProviderAccount:
         found = self.accounts.find(email)
         assert found is not None
         return found
@@ -303,7 +303,7 @@ class Person:
         self._house = house
 
     @property
-    def account(self) -> Account:
+    def account(self) -> ProviderAccount:
         found = self._house.accounts.find(self.email)
         assert found is not None
         return found
@@ -396,7 +396,7 @@ async def open_house(
     *,
     environment: Mapping[str, str] | None = None,
     acq: Mapping[str, Any] | None = None,
-    more_people: Iterable[Account] = (),
+    more_people: Iterable[ProviderAccount] = (),
     provider_is_up: bool = True,
     has_gateway: bool = True,
     keeps_log: bool = False,
@@ -480,7 +480,7 @@ def _counterparties(
     )
     issuer, gateway = settings.rekono.issuer, settings.assertions.issuer
     jwks = f"http://127.0.0.1:{ports['gateway']}/.authproxy/jwks.json"
-    signing = KeyRing(_signing_key())
+    signing = SigningKeys(_signing_key())
     installed = installed_beforehand(accounts, secrets.token_bytes)
 
     def provider() -> web.Application:

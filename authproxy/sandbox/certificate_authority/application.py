@@ -19,7 +19,7 @@ from authproxy.sandbox.certificate_authority.faults import WAYS, Service, Status
 from authproxy.sandbox.certificate_authority.revocations import REASONS, USUAL_REASON
 from authproxy.sandbox.certificate_authority.status_services import StatusServices
 from authproxy.sandbox.faults import NotAFault
-from authproxy.sandbox.web_pages.pages import Pages, is_of_another_site, json_object
+from authproxy.sandbox.web_pages.pages import SandboxPages, is_of_another_site, json_object
 
 _INTERFACE = {
     "GET /people/NAME.p12": (
@@ -81,7 +81,7 @@ class _Service:
     def __init__(self, authority: Authority) -> None:
         self.authority = authority
         self.faults = StatusFaults()
-        self.pages = Pages("authproxy.sandbox.certificate_authority")
+        self.pages = SandboxPages("authproxy.sandbox.certificate_authority")
 
     # For browsers
 

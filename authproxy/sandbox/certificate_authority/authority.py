@@ -15,8 +15,12 @@ from cryptography.x509.ocsp import OCSPResponseStatus, load_der_ocsp_response
 
 from authproxy.sandbox.certificate_authority import names
 from authproxy.sandbox.certificate_authority.certified_keys import certified_keys
-from authproxy.sandbox.certificate_authority.crl import Issue, Kind, Revoked, revocation_list
-from authproxy.sandbox.certificate_authority.issuing import Addresses, CertifiedKey, distribution_point
+from authproxy.sandbox.certificate_authority.crl import Issue, Kind, Revocation, revocation_list
+from authproxy.sandbox.certificate_authority.issuing import (
+    CertificateAddresses,
+    CertifiedKey,
+    distribution_point,
+)
 from authproxy.sandbox.certificate_authority.ocsp import Behaviour, Responder, Status, answer, unsuccessful
 from authproxy.sandbox.certificate_authority.orders import ORDERS, Order, ordered
 from authproxy.sandbox.certificate_authority.revocations import Revocations
@@ -62,7 +66,7 @@ class Authority:
     ) -> None:
         self._clock = clock
         self._random_bytes = random_bytes
-        self._addresses = Addresses(base=base_url)
+        self._addresses = CertificateAddresses(base=base_url)
         now = clock()
         self._keys = certified_keys(base_url=base_url, now=now, random_bytes=random_bytes, folder=folder)
         self._revocations = Revocations(
@@ -171,7 +175,7 @@ class Authority:
         self._number = max(self._number + 1, int(self._clock().timestamp() * 1000))
         return self._number
 
-    def _listed(self, of: Of, partition: int | None) -> Iterable[tuple[int, Revoked]]:
+    def _listed(self, of: Of, partition: int | None) -> Iterable[tuple[int, Revocation]]:
         for name, revoked in self._revocations:
             if of == "root" and name == _SUB:
                 yield self._keys.sub.certificate.serial_number, revoked

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from authproxy.sandbox import private_files
 from authproxy.sandbox.certificate_authority import issuing
-from authproxy.sandbox.certificate_authority.issuing import Addresses, CertifiedKey, Stamp
+from authproxy.sandbox.certificate_authority.issuing import CertificateAddresses, CertifiedKey, Stamp
 from authproxy.sandbox.certificate_authority.orders import ORDERS
 
 _ROOT, _SUB, _ROOT_OCSP, _SUB_OCSP = "root", "sub", "root-ocsp", "sub-ocsp"
@@ -87,7 +87,7 @@ def pem(certified_key: CertifiedKey) -> bytes:
 def _new(
     base_url: str, now: datetime, random_bytes: Callable[[int], bytes], known: Mapping[str, RSAPrivateKey]
 ) -> CertifiedKeys:
-    addresses, now = Addresses(base=base_url), now.replace(microsecond=0)
+    addresses, now = CertificateAddresses(base=base_url), now.replace(microsecond=0)
     wanted = {order.key: order.bits for order in ORDERS} | _AUTHORITIES
     keys = {**known, **_keys({name: bits for name, bits in wanted.items() if name not in known})}
 

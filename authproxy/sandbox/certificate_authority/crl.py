@@ -16,7 +16,7 @@ Kind = Literal["complete", "delta", "indirect"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Revoked:
+class Revocation:
     at: datetime
     reason: x509.ReasonFlags
 
@@ -35,7 +35,7 @@ class Issue:
 
 
 def revocation_list(
-    issuer: CertifiedKey, entries: Iterable[tuple[int, Revoked]], issue: Issue
+    issuer: CertifiedKey, entries: Iterable[tuple[int, Revocation]], issue: Issue
 ) -> x509.CertificateRevocationList:
     """A signed list. `entries` are serial numbers with their revocations."""
     builder = (
@@ -68,7 +68,7 @@ def revocation_list(
     return builder.sign(issuer.key, hashes.SHA256())
 
 
-def _entry(serial: int, revoked: Revoked) -> x509.RevokedCertificate:
+def _entry(serial: int, revoked: Revocation) -> x509.RevokedCertificate:
     builder = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(revoked.at)
     if revoked.reason is not x509.ReasonFlags.unspecified:  # RFC 5280 §5.3.1: `unspecified` should be absent
         builder = builder.add_extension(x509.CRLReason(revoked.reason), critical=False)

@@ -42,7 +42,7 @@ class CertifiedKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Addresses:
+class CertificateAddresses:
     """The addresses in certificates."""
 
     base: str
@@ -79,7 +79,7 @@ def root(key: RSAPrivateKey, stamp: Stamp) -> CertifiedKey:
     )
 
 
-def sub(key: RSAPrivateKey, by: CertifiedKey, stamp: Stamp, addresses: Addresses) -> CertifiedKey:
+def sub(key: RSAPrivateKey, by: CertifiedKey, stamp: Stamp, addresses: CertificateAddresses) -> CertifiedKey:
     """The issuing CA."""
     name, issuer = names.authority(names.SUB), by.certificate.subject
     builder = _begun(name, issuer, key.public_key(), stamp, age=_CA_AGE, life=_SUB_LIFE)
@@ -109,7 +109,7 @@ def responder(key: RSAPrivateKey, by: CertifiedKey, stamp: Stamp) -> CertifiedKe
 
 
 def personal(
-    order: Order, key: RSAPrivateKey, by: CertifiedKey, stamp: Stamp, addresses: Addresses
+    order: Order, key: RSAPrivateKey, by: CertifiedKey, stamp: Stamp, addresses: CertificateAddresses
 ) -> CertifiedKey:
     """The certificate of an order, issued by `by`."""
     name = names.subject(
@@ -184,7 +184,12 @@ def _authority(builder: x509.CertificateBuilder, *, path_length: int | None) -> 
 
 
 def _whose_status_is_told(
-    builder: x509.CertificateBuilder, addresses: Addresses, *, of: str, common_name: str, partition: int
+    builder: x509.CertificateBuilder,
+    addresses: CertificateAddresses,
+    *,
+    of: str,
+    common_name: str,
+    partition: int,
 ) -> x509.CertificateBuilder:
     """Adds the addresses at which the CA `of` publishes the certificate's status."""
     access = [
@@ -214,14 +219,14 @@ def _whose_status_is_told(
 
 
 def distribution_point(
-    addresses: Addresses, *, of: str, common_name: str, partition: int
+    addresses: CertificateAddresses, *, of: str, common_name: str, partition: int
 ) -> tuple[x509.UniformResourceIdentifier, x509.DirectoryName]:
     """The two names of one CRL. They stand in the certificates that it covers and in the CRL."""
     address = x509.UniformResourceIdentifier(addresses.crl(of, partition))
     return address, x509.DirectoryName(names.partition(common_name, partition))
 
 
-def _policies(order: Order, addresses: Addresses) -> x509.CertificatePolicies:
+def _policies(order: Order, addresses: CertificateAddresses) -> x509.CertificatePolicies:
     european = "0.4.0.194112.1.1" if order.is_seal else "0.4.0.194112.1.0"
     return x509.CertificatePolicies(
         [

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 
-from authproxy.sandbox.certificate_authority.crl import Revoked
+from authproxy.sandbox.certificate_authority.crl import Revocation
 from authproxy.sandbox.certificate_authority.issuing import CertifiedKey
 
 _LONGEST_NONCE = 128
@@ -31,7 +31,7 @@ class Responder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    revoked: Revoked | None = None
+    revoked: Revocation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,5 +128,5 @@ def _signed(
     return builder.sign(signer.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
-def _reason(revoked: Revoked | None) -> x509.ReasonFlags | None:
+def _reason(revoked: Revocation | None) -> x509.ReasonFlags | None:
     return None if revoked is None or revoked.reason is x509.ReasonFlags.unspecified else revoked.reason

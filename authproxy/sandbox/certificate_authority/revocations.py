@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography import x509
 
 from authproxy.sandbox import private_files
-from authproxy.sandbox.certificate_authority.crl import Revoked
+from authproxy.sandbox.certificate_authority.crl import Revocation
 
 REASONS: Mapping[str, x509.ReasonFlags] = {
     reason.value: reason for reason in x509.ReasonFlags if reason is not x509.ReasonFlags.remove_from_crl
@@ -29,16 +29,16 @@ class Revocations:
 
     def __init__(self, at_first: Iterable[str], *, now: datetime, file: Path | None) -> None:
         self._file = file
-        self._since: dict[str, Revoked] = {}
+        self._since: dict[str, Revocation] = {}
         if file is not None and file.exists():
             self._since = _read(file)
         else:
-            self._since = {name: Revoked(at=now, reason=REASONS[USUAL_REASON]) for name in at_first}
+            self._since = {name: Revocation(at=now, reason=REASONS[USUAL_REASON]) for name in at_first}
             self._save()
 
     def revoke(self, name: str, *, reason: x509.ReasonFlags, now: datetime) -> None:
         """Revokes a certificate. One that is revoked already keeps its first date."""
-        self._since.setdefault(name, Revoked(at=now.replace(microsecond=0), reason=reason))
+        self._since.setdefault(name, Revocation(at=now.replace(microsecond=0), reason=reason))
         self._save()
 
     def restore(self, name: str) -> None:
@@ -46,10 +46,10 @@ class Revocations:
         self._since.pop(name, None)
         self._save()
 
-    def of(self, name: str) -> Revoked | None:
+    def of(self, name: str) -> Revocation | None:
         return self._since.get(name)
 
-    def __iter__(self) -> Iterator[tuple[str, Revoked]]:
+    def __iter__(self) -> Iterator[tuple[str, Revocation]]:
         return iter(self._since.items())
 
     def _save(self) -> None:
@@ -60,11 +60,11 @@ class Revocations:
             private_files.replace(self._file, json.dumps(written, indent=1))
 
 
-def _read(file: Path) -> dict[str, Revoked]:
+def _read(file: Path) -> dict[str, Revocation]:
     try:
         written = json.loads(file.read_text(encoding="utf-8"))
         return {
-            name: Revoked(at=datetime.fromisoformat(revoked["at"]), reason=REASONS[revoked["reason"]])
+            name: Revocation(at=datetime.fromisoformat(revoked["at"]), reason=REASONS[revoked["reason"]])
             for name, revoked in written.items()
         }
     except (ValueError, TypeError, LookupError, AttributeError):

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Expiring(Generic[T]):
+class ExpiringEntries(Generic[T]):
     """Entries with the same lifetime. If there are too many, the oldest is dropped."""
 
     def __init__(

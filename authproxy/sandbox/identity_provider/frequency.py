@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from authproxy.sandbox.identity_provider.expiring import Expiring
+from authproxy.sandbox.identity_provider.expiring import ExpiringEntries
 
 
 class Frequency:
@@ -16,7 +16,7 @@ class Frequency:
         self._clock = clock
         self._allowed = allowed
         self._window = window
-        self._times: Expiring[tuple[datetime, ...]] = Expiring(clock, window)
+        self._times: ExpiringEntries[tuple[datetime, ...]] = ExpiringEntries(clock, window)
 
     def seconds_to_wait(self, key: str) -> int:
         """Whole seconds until it may happen again; 0: now."""

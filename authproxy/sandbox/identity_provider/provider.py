@@ -15,25 +15,29 @@ from aiohttp import ClientSession, web
 
 from authproxy.sandbox.accounts import Accounts
 from authproxy.sandbox.identity_provider import secret_hash
-from authproxy.sandbox.identity_provider.expiring import Expiring
+from authproxy.sandbox.identity_provider.expiring import ExpiringEntries
 from authproxy.sandbox.identity_provider.frequency import Frequency
 from authproxy.sandbox.identity_provider.front_end.confirmation import TRIES, Mode, SmsCode
 from authproxy.sandbox.identity_provider.front_end.linked_certificates import LinkedCertificates, Refusal
 from authproxy.sandbox.identity_provider.front_end.records import DataEntry, Registration, Reset
 from authproxy.sandbox.identity_provider.onepass.activation import MESSAGES_AN_HOUR, Activations
 from authproxy.sandbox.identity_provider.onepass.devices import Devices
-from authproxy.sandbox.identity_provider.onepass.links import Enrolments, LinkedPhones
+from authproxy.sandbox.identity_provider.onepass.links import LinkedPhones, PhoneEnrolments
 from authproxy.sandbox.identity_provider.onepass.pushes import Pushes
 from authproxy.sandbox.identity_provider.onepass.relay import Relay
 from authproxy.sandbox.identity_provider.openid.authorization import AuthorizationRequest
 from authproxy.sandbox.identity_provider.openid.clients import Client, ClientAuthentication
 from authproxy.sandbox.identity_provider.openid.consents import Consents
 from authproxy.sandbox.identity_provider.openid.quirks import ActiveQuirks
-from authproxy.sandbox.identity_provider.openid.tokens import ACCESS_TOKEN_SECONDS, Grant, KeyRing
-from authproxy.sandbox.identity_provider.state import State
+from authproxy.sandbox.identity_provider.openid.tokens import (
+    ACCESS_TOKEN_SECONDS,
+    AuthorizationGrant,
+    SigningKeys,
+)
+from authproxy.sandbox.identity_provider.state import StateFile
 from authproxy.sandbox.identity_provider.wrong_answers import WrongAnswers
 from authproxy.sandbox.installation import Installation, Link
-from authproxy.sandbox.web_pages.pages import Pages
+from authproxy.sandbox.web_pages.pages import SandboxPages
 
 FRONT_END = "/IdP-RM-Front"
 SIGN_IN_PAGE = f"{FRONT_END}/chooselogin/rekono.htm"
@@ -45,7 +49,7 @@ COOKIE = (
 
 
 @dataclass(slots=True, kw_only=True)
-class Session:
+class ProviderSession:
     """A browser's session at the OpenID server. `email` is set while somebody is signed in."""
 
     csrf: str = field(repr=False)
@@ -62,11 +66,11 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
+class PendingRequest:
     """A request that waits until the person has signed in or consented. Without a request, the sign-in is for
     the account page."""
 
-    session: Session
+    session: ProviderSession
     request: AuthorizationRequest | None
     vouched: bool = False
     answered: str | None = field(default=None, repr=False)
@@ -99,7 +103,7 @@ class LoginAttempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownCertificate:
+class CertificateVerdict:
     """The verdict on a certificate that was shown for an attempt and an account. Without a refusal it
     confirms the sign-in."""
 
@@ -111,7 +115,7 @@ class ShownCertificate:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogoutRequest:
     target: str | None
-    session: Session | None
+    session: ProviderSession | None
 
 
 class Provider:
@@ -142,9 +146,9 @@ class Provider:
         self.mail_url = f"{outbox_url.rstrip('/')}/api/mail"
         self.clock = clock
         self.random_bytes = random_bytes
-        self.keys = KeyRing()
+        self.keys = SigningKeys()
         self.quirks = ActiveQuirks()
-        self.pages = Pages(
+        self.pages = SandboxPages(
             "authproxy.sandbox.identity_provider",
             form_targets=_form_targets(clients, certificates),
             connect=True,
@@ -153,21 +157,27 @@ class Provider:
         self.authentication = ClientAuthentication(
             self.clients,
             (issuer, self.endpoint("token")),
-            Expiring(clock, timedelta(hours=1)),
+            ExpiringEntries(clock, timedelta(hours=1)),
         )
-        self.sessions: Expiring[Session] = Expiring(clock, timedelta(minutes=30))
-        self.pending: Expiring[Pending] = Expiring(clock, timedelta(minutes=30))
-        self.attempts: Expiring[LoginAttempt] = Expiring(clock, timedelta(minutes=30))
-        self.vouchers: Expiring[Voucher] = Expiring(clock, timedelta(minutes=1))
+        self.sessions: ExpiringEntries[ProviderSession] = ExpiringEntries(clock, timedelta(minutes=30))
+        self.pending: ExpiringEntries[PendingRequest] = ExpiringEntries(clock, timedelta(minutes=30))
+        self.attempts: ExpiringEntries[LoginAttempt] = ExpiringEntries(clock, timedelta(minutes=30))
+        self.vouchers: ExpiringEntries[Voucher] = ExpiringEntries(clock, timedelta(minutes=1))
         self.certificates = certificates
-        self.certificates_asked_for: Expiring[str] = Expiring(clock, timedelta(minutes=5))
+        self.certificates_asked_for: ExpiringEntries[str] = ExpiringEntries(clock, timedelta(minutes=5))
         """Attempts by the token in the address at which the certificate is shown."""
-        self.certificates_shown: Expiring[ShownCertificate] = Expiring(clock, timedelta(minutes=1))
-        self.codes: Expiring[Grant] = Expiring(clock, timedelta(minutes=5))
-        self.access_tokens: Expiring[Grant] = Expiring(clock, timedelta(seconds=ACCESS_TOKEN_SECONDS))
-        self.spent_refresh_tokens: Expiring[Grant] = Expiring(clock, timedelta(days=30))
-        self.refresh_tokens: Expiring[Grant] = Expiring(clock, timedelta(days=30))
-        self.logouts: Expiring[LogoutRequest] = Expiring(clock, timedelta(minutes=30))
+        self.certificates_shown: ExpiringEntries[CertificateVerdict] = ExpiringEntries(
+            clock, timedelta(minutes=1)
+        )
+        self.codes: ExpiringEntries[AuthorizationGrant] = ExpiringEntries(clock, timedelta(minutes=5))
+        self.access_tokens: ExpiringEntries[AuthorizationGrant] = ExpiringEntries(
+            clock, timedelta(seconds=ACCESS_TOKEN_SECONDS)
+        )
+        self.spent_refresh_tokens: ExpiringEntries[AuthorizationGrant] = ExpiringEntries(
+            clock, timedelta(days=30)
+        )
+        self.refresh_tokens: ExpiringEntries[AuthorizationGrant] = ExpiringEntries(clock, timedelta(days=30))
+        self.logouts: ExpiringEntries[LogoutRequest] = ExpiringEntries(clock, timedelta(minutes=30))
         self.consents = Consents()
         self.used_steps: dict[str, int] = {}
         self.wrong_passwords = WrongAnswers(clock)
@@ -177,21 +187,21 @@ class Provider:
         self.devices = Devices(installed)
         self.activations = Activations(clock, random_bytes)
         self.pushes = Pushes(clock, random_bytes)
-        self.links = Enrolments(clock, random_bytes)
+        self.links = PhoneEnrolments(clock, random_bytes)
         self.linked_phones = LinkedPhones(linked)
         self.relay = Relay(clock)
         self.onepass_api_key = onepass_api_key
         self.phone_url = phone_url.rstrip("/")
         self.wrong_links = Frequency(clock, allowed=20, window=timedelta(minutes=10))
         """Unknown activation codes of relying parties, by the client's address."""
-        self.registrations: Expiring[Registration] = Expiring(clock, timedelta(minutes=30))
-        self.resets: Expiring[Reset] = Expiring(clock, timedelta(minutes=30))
+        self.registrations: ExpiringEntries[Registration] = ExpiringEntries(clock, timedelta(minutes=30))
+        self.resets: ExpiringEntries[Reset] = ExpiringEntries(clock, timedelta(minutes=30))
         self.messages_to = Frequency(clock, allowed=5, window=timedelta(hours=1))
         self.messages_from = Frequency(clock, allowed=100, window=timedelta(hours=1))
         """Messages outside the confirmation window: by purpose and recipient, and by the client's address."""
         self.wrong_proofs = WrongAnswers(clock)
         """Wrong codes and PUK codes outside the confirmation window, by purpose and owner."""
-        self.state = State(
+        self.state = StateFile(
             state_file,
             {
                 "accounts": accounts,
@@ -214,7 +224,7 @@ class Provider:
         """Revokes the codes, access tokens and refresh tokens that one client, or every client, has for this
         person."""
 
-        def is_meant(grant: Grant) -> bool:
+        def is_meant(grant: AuthorizationGrant) -> bool:
             return grant.login_name == email and client_id in {None, grant.request.client_id}
 
         self.codes.forget_where(is_meant)
@@ -242,7 +252,7 @@ class Provider:
     def new_uuid(self) -> str:
         return str(uuid.UUID(bytes=self.random_bytes(16), version=4))
 
-    def session_of(self, request: web.Request) -> Session | None:
+    def session_of(self, request: web.Request) -> ProviderSession | None:
         """The browser's session at the OpenID server. This renews its lifetime."""
         key = request.cookies.get(COOKIE, "")
         session = self.sessions.get(key)
@@ -250,7 +260,7 @@ class Provider:
             self.sessions.put(key, session)
         return session
 
-    def keep(self, request: web.Request, response: web.StreamResponse, session: Session) -> None:
+    def keep(self, request: web.Request, response: web.StreamResponse, session: ProviderSession) -> None:
         """Gives the session a new identifier in the browser's cookie, so that nobody can have planted it
         (session fixation)."""
         self.sessions.take(request.cookies.get(COOKIE, ""))

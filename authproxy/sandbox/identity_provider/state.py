@@ -28,7 +28,7 @@ class StateBroken(Exception):  # noqa: N818
     """The file was not written by us, or is damaged. The text names file and part, never the content."""
 
 
-class State:
+class StateFile:
     """With `file` None nothing is remembered. Parts that are missing in the file stay unchanged; unknown
     parts of the file are kept."""
 

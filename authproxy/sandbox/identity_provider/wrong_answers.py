@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from authproxy.sandbox.identity_provider.expiring import Expiring
+from authproxy.sandbox.identity_provider.expiring import ExpiringEntries
 
 ALLOWED = 5
 WAIT = timedelta(minutes=15)
@@ -20,7 +20,7 @@ class WrongAnswers:
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
-        self._counted: Expiring[tuple[int, datetime]] = Expiring(clock, WAIT)
+        self._counted: ExpiringEntries[tuple[int, datetime]] = ExpiringEntries(clock, WAIT)
 
     def minutes_to_wait(self, account: str) -> int:
         """Whole minutes until an answer is checked again; 0: now."""

@@ -13,11 +13,11 @@ from aiohttp import web
 
 from authproxy.sandbox.faults import NotAFault
 from authproxy.sandbox.outbox.faults import DeliveryFaults, delivery_fault
-from authproxy.sandbox.outbox.letter import Letter
+from authproxy.sandbox.outbox.letter import ReceivedLetter
 from authproxy.sandbox.outbox.messages import Message, Messages, NotAMessage, read, recipient_asked_for
 from authproxy.sandbox.outbox.post_office import PostOffice, open_post_office
-from authproxy.sandbox.outbox.sms_gateway import SANDBOX_CREDENTIALS, Credentials, SmsGateway
-from authproxy.sandbox.web_pages.pages import Pages, is_of_another_site, json_object
+from authproxy.sandbox.outbox.sms_gateway import SANDBOX_CREDENTIALS, OutboxSmsGateway, SmsCredentials
+from authproxy.sandbox.web_pages.pages import SandboxPages, is_of_another_site, json_object
 
 _INTERFACE = {
     "GET /api/messages?to=ADDRESS": "messages, newest first; without `to` all of them",
@@ -42,7 +42,7 @@ def application(
     clock: Callable[[], datetime],
     random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     smtp: socket.socket | None = None,
-    sms: Credentials = SANDBOX_CREDENTIALS,
+    sms: SmsCredentials = SANDBOX_CREDENTIALS,
 ) -> web.Application:
     """A new, empty outbox. `smtp` is a bound socket for its mail server; without it there is no mail server.
     `sms` are the credentials for `/sms/send`."""
@@ -71,7 +71,7 @@ class _Outbox:
         self,
         clock: Callable[[], datetime],
         random_bytes: Callable[[int], bytes],
-        sms: Credentials,
+        sms: SmsCredentials,
         smtp: socket.socket | None,
     ) -> None:
         self._clock = clock
@@ -80,8 +80,10 @@ class _Outbox:
         self._smtp_port = smtp.getsockname()[1] if smtp is not None else None
         self._messages = Messages()
         self._faults = DeliveryFaults()
-        self.gateway = SmsGateway(self._messages, self._faults, sms, clock=clock, random_bytes=random_bytes)
-        self.pages = Pages(
+        self.gateway = OutboxSmsGateway(
+            self._messages, self._faults, sms, clock=clock, random_bytes=random_bytes
+        )
+        self.pages = SandboxPages(
             "authproxy.sandbox.outbox", connect=True, script="/script.js", json_below=("/api/", "/sms/")
         )
 
@@ -92,7 +94,7 @@ class _Outbox:
 
         return running
 
-    def _deliver(self, sender: str, recipient: str, letter: Letter) -> None:
+    def _deliver(self, sender: str, recipient: str, letter: ReceivedLetter) -> None:
         self._messages.add(
             Message(
                 id=self._random_bytes(8).hex(),

@@ -23,21 +23,21 @@ class NotALetter(ValueError):  # noqa: N818
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class ReceivedLetter:
     subject: str
     text: str
     """The readable text; of a mail that has only HTML, its words. At most 20,000 characters."""
     attachments: tuple[str, ...]
 
 
-def letter(content: bytes) -> Letter:
+def letter(content: bytes) -> ReceivedLetter:
     """Raises NotALetter."""
     if b"\0" in content:
         raise NotALetter("a NUL byte")
     message = message_from_bytes(content, policy=policy.default)
     if not message.keys():
         raise NotALetter("no header")
-    return Letter(subject=_subject(message), text=_words(message), attachments=_attachments(message))
+    return ReceivedLetter(subject=_subject(message), text=_words(message), attachments=_attachments(message))
 
 
 def _subject(message: EmailMessage) -> str:

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from authproxy.sandbox.outbox.faults import DeliveryFaults
-from authproxy.sandbox.outbox.letter import Letter, NotALetter, letter
+from authproxy.sandbox.outbox.letter import NotALetter, ReceivedLetter, letter
 from authproxy.sandbox.outbox.messages import is_mailbox
 
 LARGEST_LETTER = 256 * 1024
@@ -34,7 +34,7 @@ class PostOffice:
     """Receives mail. `deliver` gets sender, recipient and letter. The sender of a bounce is `<>` (RFC 5321
     §4.5.5)."""
 
-    def __init__(self, deliver: Callable[[str, str, Letter], None], faults: DeliveryFaults) -> None:
+    def __init__(self, deliver: Callable[[str, str, ReceivedLetter], None], faults: DeliveryFaults) -> None:
         self._deliver = deliver
         self._faults = faults
 

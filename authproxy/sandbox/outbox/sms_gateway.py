@@ -23,7 +23,7 @@ _MOST_SEGMENTS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
+class SmsCredentials:
     """A sender's credentials: a key in `X-API-Key`, or user and password by HTTP Basic."""
 
     api_key: str = field(repr=False)
@@ -39,7 +39,7 @@ class Credentials:
 
 
 # Public: the outbox's page shows them, and only the sandbox accepts them.
-SANDBOX_CREDENTIALS = Credentials(api_key="peskovnik-sms-2026", user="prehod", password="Sandbox-2026!")  # noqa: S106
+SANDBOX_CREDENTIALS = SmsCredentials(api_key="peskovnik-sms-2026", user="prehod", password="Sandbox-2026!")  # noqa: S106
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,14 +49,14 @@ class _Delivery:
     at: datetime
 
 
-class SmsGateway:
+class OutboxSmsGateway:
     """Delivers into `messages`. Remembers the delivery of as many messages as the outbox keeps."""
 
     def __init__(
         self,
         messages: Messages,
         faults: DeliveryFaults,
-        credentials: Credentials,
+        credentials: SmsCredentials,
         *,
         clock: Callable[[], datetime],
         random_bytes: Callable[[int], bytes],

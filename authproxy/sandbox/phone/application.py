@@ -17,8 +17,8 @@ from authproxy.sandbox.phone.link_screens import LinkScreens
 from authproxy.sandbox.phone.memory import Memory, PhoneState
 from authproxy.sandbox.phone.onepass import OnePass
 from authproxy.sandbox.phone.screens import Screens
-from authproxy.sandbox.phone.settings import Settings
-from authproxy.sandbox.web_pages.pages import Pages
+from authproxy.sandbox.phone.settings import SettingsScreens
+from authproxy.sandbox.web_pages.pages import SandboxPages
 
 PHONE = web.AppKey("PHONE", Phone)
 """The phone, for the code that has made the application."""
@@ -46,9 +46,9 @@ def application(
         clock,
         random_bytes,
     )
-    pages = Pages("authproxy.sandbox.phone", connect=True, script="/script.js")
+    pages = SandboxPages("authproxy.sandbox.phone", connect=True, script="/script.js")
     registration_url = f"{provider_url.rstrip('/')}/IdP-RM-Front/register/start.htm?from=phone"
-    settings = Settings(phone, pages, registration_url)
+    settings = SettingsScreens(phone, pages, registration_url)
     app = web.Application(client_max_size=64 * 1024)
     app[PHONE] = phone
     for part in (

@@ -16,7 +16,7 @@ from authproxy.sandbox.phone.onepass import (
     NotActivated,
     NotInstalledError,
     OnePass,
-    Push,
+    SignInPush,
     UnreachableError,
 )
 from authproxy.sandbox.phone.relying_parties import Invitation, LinkPush, RelyingParties
@@ -26,7 +26,7 @@ from authproxy.sandbox.phone.relying_parties import Invitation, LinkPush, Relyin
 class Incoming:
     """What the provider says about all accounts and links at one moment."""
 
-    pushes: tuple[tuple[Installation, Push], ...] = ()
+    pushes: tuple[tuple[Installation, SignInPush], ...] = ()
     link_pushes: tuple[tuple[Link, LinkPush], ...] = ()
     elsewhere: tuple[Installation, ...] = ()
     """Accounts that another phone has taken over."""
@@ -148,7 +148,7 @@ class Phone:
 
     async def _asked_about(
         self, account: Installation
-    ) -> tuple[Installation, tuple[Push, ...] | NotInstalledError | UnreachableError]:
+    ) -> tuple[Installation, tuple[SignInPush, ...] | NotInstalledError | UnreachableError]:
         try:
             return account, await self.onepass.pushes(account)
         except (NotInstalledError, UnreachableError) as trouble:

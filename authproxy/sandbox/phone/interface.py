@@ -9,7 +9,7 @@ from aiohttp import web
 
 from authproxy.sandbox.installation import Installation, Link
 from authproxy.sandbox.phone.device import Phone
-from authproxy.sandbox.phone.onepass import NotInstalledError, Push, UnreachableError
+from authproxy.sandbox.phone.onepass import NotInstalledError, SignInPush, UnreachableError
 from authproxy.sandbox.phone.relying_parties import LinkPush
 from authproxy.sandbox.web_pages.pages import json_object
 
@@ -133,7 +133,7 @@ class Interface:
         )
 
 
-def _shown(account: Installation, push: Push) -> dict[str, Any]:
+def _shown(account: Installation, push: SignInPush) -> dict[str, Any]:
     return {
         "id": push.id,
         "email": account.email,

@@ -11,7 +11,7 @@ from authproxy.sandbox.phone.device import Phone
 from authproxy.sandbox.phone.forms import read, to
 from authproxy.sandbox.phone.onepass import NotInstalledError, UnreachableError
 from authproxy.sandbox.phone.relying_parties import LinkPush
-from authproxy.sandbox.web_pages.pages import Pages
+from authproxy.sandbox.web_pages.pages import SandboxPages
 
 _OUTCOMES = {204: "link_approved", 400: "link_wrong_number"}
 _LONGEST_NAME = 40
@@ -19,7 +19,7 @@ _LONGEST_CODE = 64
 
 
 class LinkScreens:
-    def __init__(self, phone: Phone, pages: Pages) -> None:
+    def __init__(self, phone: Phone, pages: SandboxPages) -> None:
         self._phone = phone
         self._pages = pages
 

@@ -49,7 +49,7 @@ class Overview:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Push:
+class SignInPush:
     id: str
     for_: str
     place: str
@@ -97,7 +97,7 @@ class OnePass:
         async with self.asked("DELETE", _place(account), token=account.device_token):
             pass
 
-    async def pushes(self, account: Installation) -> tuple[Push, ...]:
+    async def pushes(self, account: Installation) -> tuple[SignInPush, ...]:
         async with self.asked("GET", f"{_place(account)}/pushes", token=account.device_token) as (_, body):
             return tuple(_push(**members) for members in body)
 
@@ -143,8 +143,8 @@ def _place(account: Installation) -> str:
     return f"/devices/{account.device_id}"
 
 
-def _push(*, at: str, expires_at: str, choices: list[str], **texts: str) -> Push:
-    return Push(
+def _push(*, at: str, expires_at: str, choices: list[str], **texts: str) -> SignInPush:
+    return SignInPush(
         id=texts["id"],
         for_=texts["for"],
         place=texts["place"],

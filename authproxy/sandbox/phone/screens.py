@@ -10,14 +10,14 @@ from aiohttp import web
 from authproxy.sandbox.installation import Installation
 from authproxy.sandbox.phone.device import Incoming, Phone
 from authproxy.sandbox.phone.forms import read, to
-from authproxy.sandbox.phone.onepass import Activated, NotInstalledError, Push, UnreachableError
-from authproxy.sandbox.web_pages.pages import Pages, language_of
+from authproxy.sandbox.phone.onepass import Activated, NotInstalledError, SignInPush, UnreachableError
+from authproxy.sandbox.web_pages.pages import SandboxPages, language_of
 
 _OUTCOMES = {204: "approved", 400: "wrong_number"}
 
 
 class Screens:
-    def __init__(self, phone: Phone, pages: Pages, registration_url: str) -> None:
+    def __init__(self, phone: Phone, pages: SandboxPages, registration_url: str) -> None:
         self._phone = phone
         self._pages = pages
         self._registration_url = registration_url
@@ -155,7 +155,7 @@ class Screens:
             return to("/?said=refused")
         return to(f"/?said={_OUTCOMES.get(status, 'over')}")
 
-    async def _waiting(self, account: Installation, push_id: str) -> tuple[Push | None, str]:
+    async def _waiting(self, account: Installation, push_id: str) -> tuple[SignInPush | None, str]:
         """The notification; if it does not wait, None and the word for the page."""
         try:
             waiting = next(
@@ -166,7 +166,7 @@ class Screens:
         return waiting, "over"
 
     def _push_page(
-        self, request: web.Request, account: Installation, push: Push, *, problem: str
+        self, request: web.Request, account: Installation, push: SignInPush, *, problem: str
     ) -> web.Response:
         return self._shown(
             request,

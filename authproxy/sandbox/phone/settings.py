@@ -10,14 +10,14 @@ from aiohttp.typedefs import Handler
 from authproxy.sandbox.phone.device import Phone
 from authproxy.sandbox.phone.forms import read, to
 from authproxy.sandbox.phone.pin import is_guessed_first, is_pin
-from authproxy.sandbox.web_pages.pages import Pages
+from authproxy.sandbox.web_pages.pages import SandboxPages
 
 _COOKIE = "onepass-browser"
 _OPEN_TO_ALL = {"/unlock", "/reset", "/style.css", "/script.js", "/favicon.ico"}
 
 
-class Settings:
-    def __init__(self, phone: Phone, pages: Pages, registration_url: str) -> None:
+class SettingsScreens:
+    def __init__(self, phone: Phone, pages: SandboxPages, registration_url: str) -> None:
         self._phone = phone
         self._pages = pages
         self._registration_url = registration_url

@@ -17,18 +17,18 @@ from authproxy.sandbox.portals import atlas, streams
 from authproxy.sandbox.portals.assertion import (
     CLAIMS,
     VERIFIER,
-    KeySet,
+    GatewayKeys,
     KeysUnavailable,
     NotVouchedFor,
     Verifier,
 )
-from authproxy.sandbox.portals.description import Description, Form
+from authproxy.sandbox.portals.description import Description, PortalForm
 from authproxy.sandbox.portals.entries import Entries, faults
 from authproxy.sandbox.portals.front_page import bars, numbers, pins
 from authproxy.sandbox.portals.own_sign_in import USER, OwnSignInPages
 from authproxy.sandbox.portals.tables import Table, as_csv, filtered, month
 from authproxy.sandbox.portals.trial import Trial
-from authproxy.sandbox.web_pages.pages import Pages, language_of
+from authproxy.sandbox.web_pages.pages import SandboxPages, language_of
 
 ASSERTION_HEADER = "X-Auth-Assertion"
 _OPEN_TO_ALL = frozenset({"/slog.css", "/favicon.ico", "/api/received", "/api/"})
@@ -49,7 +49,7 @@ def application(
     async def keys(application: web.Application) -> AsyncIterator[None]:
         async with ClientSession() as session:
             application[VERIFIER] = Verifier(
-                KeySet(session, jwks_url, clock), issuer=issuer, audience=portal.portal_id, clock=clock
+                GatewayKeys(session, jwks_url, clock), issuer=issuer, audience=portal.portal_id, clock=clock
             )
             yield
 
@@ -72,7 +72,7 @@ class _Portal:
     def __init__(self, portal: Description) -> None:
         self._portal = portal
         self._entries = Entries()
-        self.pages = Pages("authproxy.sandbox.portals", connect=True)
+        self.pages = SandboxPages("authproxy.sandbox.portals", connect=True)
 
     def route(self, router: web.UrlDispatcher) -> None:
         router.add_get("/", self.home)
@@ -153,13 +153,13 @@ class _Portal:
         rows = month(table, year, number)
         return self.page(request, "statement.html", table=table, rows=rows, year=year, number=number)
 
-    def _empty(self, form: Form) -> Handler:
+    def _empty(self, form: PortalForm) -> Handler:
         async def empty(request: web.Request) -> web.Response:
             return self.page(request, "form.html", form=form, entered=request.query, wrong={})
 
         return empty
 
-    def _filled(self, form: Form) -> Handler:
+    def _filled(self, form: PortalForm) -> Handler:
         async def filled(request: web.Request) -> web.Response:
             entered = {name: _said(value) for name, value in (await request.post()).items()}
             wrong = faults(form, entered, self._portal)
@@ -170,7 +170,7 @@ class _Portal:
 
         return filled
 
-    def _receipt(self, form: Form) -> Handler:
+    def _receipt(self, form: PortalForm) -> Handler:
         async def receipt(request: web.Request) -> web.Response:
             entered = self._entries.find(request.match_info["number"], subject=request[CLAIMS]["sub"])
             if entered is None:

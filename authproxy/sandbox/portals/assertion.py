@@ -29,7 +29,7 @@ class KeysUnavailable(Exception):  # noqa: N818
     """The gateway's keys cannot be fetched, so the assertion cannot be verified."""
 
 
-class KeySet:
+class GatewayKeys:
     """The gateway's public keys. It fetches them for an unknown key id, at most every ten seconds."""
 
     def __init__(self, session: ClientSession, url: str, clock: Callable[[], datetime]) -> None:
@@ -72,7 +72,9 @@ class KeySet:
 class Verifier:
     """Verifies assertions for one portal (`audience`) from one gateway (`issuer`)."""
 
-    def __init__(self, keys: KeySet, *, issuer: str, audience: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, keys: GatewayKeys, *, issuer: str, audience: str, clock: Callable[[], datetime]
+    ) -> None:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience

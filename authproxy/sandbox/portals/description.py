@@ -60,7 +60,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
+class PortalForm:
     """A form. If `about` names the path of a table, the first field of the form is a row of this table."""
 
     path: str
@@ -104,7 +104,7 @@ class Description:
     purpose: Words
     look: Look
     tables: tuple[Table, ...]
-    forms: tuple[Form, ...] = ()
+    forms: tuple[PortalForm, ...] = ()
     figures: tuple[Figure, ...] = ()
     breakdown: Breakdown | None = None
     map: Map | None = None
@@ -163,8 +163,8 @@ def _rows(text: Any) -> tuple[Row, ...]:
     return tuple(tuple(row) for row in text)
 
 
-def _form(text: Mapping[str, Any]) -> Form:
-    return Form(
+def _form(text: Mapping[str, Any]) -> PortalForm:
+    return PortalForm(
         path=text["path"],
         title=Words(*text["title"]),
         intro=Words(*text["intro"]),

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Literal, NamedTuple
 
-from authproxy.sandbox.portals.description import Description, Field, Form
+from authproxy.sandbox.portals.description import Description, Field, PortalForm
 
 CAPACITY = 200
 _LONGEST = 2000
 Fault = Literal["missing", "too_long", "no_choice", "no_day", "no_number", "unknown_row"]
 
 
-class _Entry(NamedTuple):
+class _StoredEntry(NamedTuple):
     subject: str
     entered: dict[str, str]
 
@@ -23,14 +23,14 @@ class Entries:
     """The last 200 entries. Their numbers count up from the start."""
 
     def __init__(self) -> None:
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._entries: OrderedDict[str, _StoredEntry] = OrderedDict()
         self._count = 0
 
-    def add(self, form: Form, entered: Mapping[str, str], *, subject: str) -> str:
+    def add(self, form: PortalForm, entered: Mapping[str, str], *, subject: str) -> str:
         """Returns the number of the entry."""
         self._count += 1
         number = f"{form.reference}-{self._count:05}"
-        self._entries[number] = _Entry(
+        self._entries[number] = _StoredEntry(
             subject, {field.name: entered.get(field.name, "") for field in form.fields}
         )
         if len(self._entries) > CAPACITY:
@@ -43,7 +43,7 @@ class Entries:
         return entry.entered if entry is not None and entry.subject == subject else None
 
 
-def faults(form: Form, entered: Mapping[str, str], portal: Description) -> dict[str, Fault]:
+def faults(form: PortalForm, entered: Mapping[str, str], portal: Description) -> dict[str, Fault]:
     """The faults by field, in the order of the form."""
     faults_by_field = {
         field.name: _fault(field, entered.get(field.name, "").strip()) for field in form.fields

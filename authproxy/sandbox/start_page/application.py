@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from authproxy.sandbox.accounts import Accounts
-from authproxy.sandbox.web_pages.pages import Pages
+from authproxy.sandbox.web_pages.pages import SandboxPages
 
 Kind = Literal[
     "portal",
@@ -48,7 +48,7 @@ def application(
 ) -> web.Application:
     """A page with the addresses in the given order, but portals first. `store` says where sessions are kept,
     in Slovene and in English."""
-    pages = Pages("authproxy.sandbox.start_page")
+    pages = SandboxPages("authproxy.sandbox.start_page")
     listed = sorted(addresses, key=lambda address: address.kind != "portal")
 
     async def page(request: web.Request) -> web.Response:

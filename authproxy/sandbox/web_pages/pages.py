@@ -40,7 +40,7 @@ class _Compiled(BytecodeCache):
 _COMPILED = _Compiled()
 
 
-class Pages:
+class SandboxPages:
     """The templates of one application, whose package contains `templates/` and `static/`.
 
     `form_targets` are URLs of other origins to which a form may lead, directly or by redirects: Chromium

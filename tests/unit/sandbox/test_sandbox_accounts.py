@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 from stdnum.si import ddv
 
-from authproxy.sandbox.accounts import Account, Accounts, EmailTaken, TaxNumberTaken, people
+from authproxy.sandbox.accounts import Accounts, EmailTaken, ProviderAccount, TaxNumberTaken, people
 from authproxy.sandbox.identity_provider.openid.claims import released
 
-EVA = Account(subject="90400.EVA", email="Eva.Cuk@example.si", password_hash="scrypt$…", phone="+38640123456")
+EVA = ProviderAccount(
+    subject="90400.EVA", email="Eva.Cuk@example.si", password_hash="scrypt$…", phone="+38640123456"
+)
 EVERYTHING = ("openid", "profile", "email", "phone", "address", "http://idp.rekono.si/openid/taxnumber")
 
 

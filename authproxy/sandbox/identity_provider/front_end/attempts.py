@@ -10,7 +10,7 @@ import hmac
 
 from aiohttp import web
 
-from authproxy.sandbox.accounts import Account
+from authproxy.sandbox.accounts import ProviderAccount
 from authproxy.sandbox.identity_provider.provider import COOKIE, PROVIDER, LoginAttempt, Voucher, redirect
 
 
@@ -32,7 +32,9 @@ def lost(request: web.Request) -> web.Response:
     return request.app[PROVIDER].pages.render(request, "error.html", status=403, problem="form_old")
 
 
-def handed_over(request: web.Request, csrf: str, attempt: LoginAttempt, account: Account) -> web.Response:
+def handed_over(
+    request: web.Request, csrf: str, attempt: LoginAttempt, account: ProviderAccount
+) -> web.Response:
     """Ends the attempt: the browser takes a voucher for the account to the OpenID server."""
     provider = request.app[PROVIDER]
     provider.attempts.take(csrf)

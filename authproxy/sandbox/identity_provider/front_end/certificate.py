@@ -12,9 +12,9 @@ from authproxy.sandbox.identity_provider.provider import (
     FRONT_END,
     OUTGOING,
     PROVIDER,
+    CertificateVerdict,
     LoginAttempt,
     Provider,
-    ShownCertificate,
     redirect,
     see_other,
 )
@@ -47,11 +47,13 @@ async def show(request: web.Request) -> web.Response:
         certificate, email=attempt.email, revoked=revoked, now=provider.clock()
     )
     token = provider.new_uuid()
-    provider.certificates_shown.put(token, ShownCertificate(csrf=csrf, email=attempt.email, refusal=refusal))
+    provider.certificates_shown.put(
+        token, CertificateVerdict(csrf=csrf, email=attempt.email, refusal=refusal)
+    )
     return see_other(f"{provider.origin}{SHOWN_PAGE}?token={token}")
 
 
-def shown(request: web.Request) -> tuple[ShownCertificate, LoginAttempt] | None:
+def shown(request: web.Request) -> tuple[CertificateVerdict, LoginAttempt] | None:
     """The verdict with which a browser comes back, and its attempt; None if it is not for this sign-in in
     this browser."""
     provider = request.app[PROVIDER]

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from authproxy.sandbox import one_time_code
-from authproxy.sandbox.accounts import Account
+from authproxy.sandbox.accounts import ProviderAccount
 
 Mode = Literal["smslogin", "otplogin", "pushlogin", "certlogin"]
 
@@ -38,7 +38,7 @@ class SmsCode:
         return max(0, int((self.sent_at + SMS_AGAIN_AFTER - now).total_seconds()))
 
 
-def modes(account: Account, *, has_phone: bool, has_certificate: bool) -> tuple[Mode, ...]:
+def modes(account: ProviderAccount, *, has_phone: bool, has_certificate: bool) -> tuple[Mode, ...]:
     """The factors that an account may use. SMS is not for level 30 unless there is nothing else;
     notifications and certificates are for level 20 and above."""
     enrolled = account.totp_secret is not None

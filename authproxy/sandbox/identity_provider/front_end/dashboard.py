@@ -10,8 +10,8 @@ import hmac
 
 from aiohttp import web
 
-from authproxy.sandbox.accounts import Account
-from authproxy.sandbox.identity_provider.provider import PROVIDER, Session, redirect, see_other
+from authproxy.sandbox.accounts import ProviderAccount
+from authproxy.sandbox.identity_provider.provider import PROVIDER, ProviderSession, redirect, see_other
 
 MAY_CHANGE_UP_TO = 10
 """Data of higher levels were compared with an identity document, so the person cannot change them."""
@@ -60,7 +60,7 @@ async def withdraw(request: web.Request) -> web.Response:
     return see_other(f"{provider.base}/account?said=withdrawn")
 
 
-def signed_in(request: web.Request) -> tuple[Session | None, Account | None]:
+def signed_in(request: web.Request) -> tuple[ProviderSession | None, ProviderAccount | None]:
     provider = request.app[PROVIDER]
     session = provider.session_of(request)
     account = (
@@ -69,7 +69,7 @@ def signed_in(request: web.Request) -> tuple[Session | None, Account | None]:
     return session, account
 
 
-def is_ours(session: Session, form: dict[str, str]) -> bool:
+def is_ours(session: ProviderSession, form: dict[str, str]) -> bool:
     return hmac.compare_digest(form.get("_csrf", "").encode(), session.csrf.encode())
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from authproxy.sandbox.accounts import Account, Address, TaxNumberTaken
+from authproxy.sandbox.accounts import Address, ProviderAccount, TaxNumberTaken
 from authproxy.sandbox.identity_provider.front_end import codes, dashboard, entered
 from authproxy.sandbox.identity_provider.front_end.codes import Problem, Proof
 from authproxy.sandbox.identity_provider.front_end.records import (
@@ -20,7 +20,13 @@ from authproxy.sandbox.identity_provider.front_end.records import (
     PersonalData,
     message_for,
 )
-from authproxy.sandbox.identity_provider.provider import PROVIDER, Provider, Session, redirect, see_other
+from authproxy.sandbox.identity_provider.provider import (
+    PROVIDER,
+    Provider,
+    ProviderSession,
+    redirect,
+    see_other,
+)
 
 _FIELDS = (
     "given_name",
@@ -35,12 +41,12 @@ _FIELDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Visit:
+class _DashboardVisit:
     """A request of a signed-in person who may change the account's data."""
 
     request: web.Request
-    session: Session
-    account: Account
+    session: ProviderSession
+    account: ProviderAccount
     entry: DataEntry
     form: dict[str, str] = field(default_factory=dict, repr=False)
 
@@ -64,7 +70,7 @@ def route(router: web.UrlDispatcher, base: str) -> None:
         router.add_post(f"{base}/account/{step}", _answering(step, answered))
 
 
-async def _begin(visit: _Visit) -> web.Response:
+async def _begin(visit: _DashboardVisit) -> web.Response:
     """`Naprej`: sends the PIN, unless there is a valid one, for example from another tab."""
     entry = visit.entry
     if entry.is_proven:
@@ -74,7 +80,9 @@ async def _begin(visit: _Visit) -> web.Response:
     return see_other(f"{visit.dashboard}/pin")
 
 
-def _pin_page(visit: _Visit, *, problem: Problem | None = None, is_sent_again: bool = False) -> web.Response:
+def _pin_page(
+    visit: _DashboardVisit, *, problem: Problem | None = None, is_sent_again: bool = False
+) -> web.Response:
     values = codes.page_values(visit.request, visit.proof, visit.entry.pin, problem)
     return visit.provider.pages.render(
         visit.request,
@@ -87,7 +95,7 @@ def _pin_page(visit: _Visit, *, problem: Problem | None = None, is_sent_again: b
     )
 
 
-async def _pin(visit: _Visit) -> web.Response:
+async def _pin(visit: _DashboardVisit) -> web.Response:
     entry = visit.entry
     if entry.is_proven:
         return see_other(f"{visit.dashboard}/data")
@@ -101,7 +109,7 @@ async def _pin(visit: _Visit) -> web.Response:
     return see_other(f"{visit.dashboard}/data")
 
 
-def _data_page(visit: _Visit, *, problems: dict[str, str] | None = None) -> web.Response:
+def _data_page(visit: _DashboardVisit, *, problems: dict[str, str] | None = None) -> web.Response:
     typed = visit.entry.typed or _stated(visit.account)
     return visit.provider.pages.render(
         visit.request,
@@ -115,7 +123,7 @@ def _data_page(visit: _Visit, *, problems: dict[str, str] | None = None) -> web.
     )
 
 
-async def _data(visit: _Visit) -> web.Response:
+async def _data(visit: _DashboardVisit) -> web.Response:
     reader = entered.Reader(visit.form)
     given_name, family_name = (
         reader.read("given_name", entered.name),
@@ -153,7 +161,7 @@ async def _data(visit: _Visit) -> web.Response:
     return see_other(f"{visit.dashboard}/confirm")
 
 
-def _confirm_page(visit: _Visit) -> web.Response:
+def _confirm_page(visit: _DashboardVisit) -> web.Response:
     if visit.entry.entered is None:
         return redirect(f"{visit.dashboard}/data")
     return visit.provider.pages.render(
@@ -166,7 +174,7 @@ def _confirm_page(visit: _Visit) -> web.Response:
     )
 
 
-async def _confirm(visit: _Visit) -> web.Response:
+async def _confirm(visit: _DashboardVisit) -> web.Response:
     data = visit.entry.entered
     if data is None:
         return see_other(f"{visit.dashboard}/data")
@@ -188,7 +196,7 @@ async def _confirm(visit: _Visit) -> web.Response:
     return see_other(f"{visit.dashboard}?said=saved")
 
 
-def _taken(visit: _Visit) -> web.Response:
+def _taken(visit: _DashboardVisit) -> web.Response:
     """Answers that a tax number is taken. After too many attempts the answer no longer says so, so that
     nobody can search for numbers."""
     minutes = visit.provider.wrong_proofs.minutes_to_wait(_guesses(visit))
@@ -197,17 +205,17 @@ def _taken(visit: _Visit) -> web.Response:
     )
 
 
-def _with_message(visit: _Visit, step: str, **about: Any) -> web.Response:
+def _with_message(visit: _DashboardVisit, step: str, **about: Any) -> web.Response:
     """Redirects to the page of the step, which shows the message."""
     visit.entry.message = FormMessage(step, about)
     return see_other(f"{visit.dashboard}/{step}")
 
 
-def _guesses(visit: _Visit) -> str:
+def _guesses(visit: _DashboardVisit) -> str:
     return f"tax number {visit.account.subject}"
 
 
-def _stated(account: Account) -> dict[str, str]:
+def _stated(account: ProviderAccount) -> dict[str, str]:
     """The account's data in the shape of the form."""
     address = asdict(account.address) if account.address is not None else {"country": "SI"}
     year, month, day = (account.birthdate or "--").split("-")
@@ -221,7 +229,7 @@ def _stated(account: Account) -> dict[str, str]:
 
 
 _Shown = Callable[..., web.Response]
-_Answered = Callable[[_Visit], Awaitable[web.Response]]
+_Answered = Callable[[_DashboardVisit], Awaitable[web.Response]]
 _STEPS: dict[str, tuple[_Shown, _Answered]] = {
     "pin": (_pin_page, _pin),
     "data": (_data_page, _data),
@@ -237,7 +245,7 @@ def _showing(step: str, shown: _Shown) -> Callable[[web.Request], Awaitable[web.
         session, account = dashboard.signed_in(request)
         if session is None or account is None:
             return dashboard.to_sign_in(request)
-        visit = _Visit(request, session, account, session.entry or DataEntry())
+        visit = _DashboardVisit(request, session, account, session.entry or DataEntry())
         has_begun = session.entry is not None and account.level <= dashboard.MAY_CHANGE_UP_TO
         if not has_begun or (step != "pin" and not visit.entry.is_proven):
             return redirect(visit.dashboard)
@@ -267,6 +275,6 @@ def _answering(step: str, answered: _Answered) -> Callable[[web.Request], Awaita
         async with entry.lock:
             if step in {"data", "confirm"} and not entry.is_proven:
                 return see_other(f"{place}/pin")
-            return await answered(_Visit(request, session, account, entry, form))
+            return await answered(_DashboardVisit(request, session, account, entry, form))
 
     return handler

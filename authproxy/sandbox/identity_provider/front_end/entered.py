@@ -74,7 +74,7 @@ _TAX_WEIGHTS = (8, 7, 6, 5, 4, 3, 2)
 _IN_A_NAME = " -'’.·"
 
 
-class Unusable(ValueError):  # noqa: N818
+class UnusableInput(ValueError):  # noqa: N818
     """`problem` names what is wrong; the templates have the words for it. The value is not repeated."""
 
     def __init__(self, problem: str) -> None:
@@ -93,7 +93,7 @@ class Reader:
         """The result of `means` for the field; an empty text if it is unusable."""
         try:
             return means(self._form.get(field, ""))
-        except Unusable as fault:
+        except UnusableInput as fault:
             self.problems[field] = fault.problem
             return ""
 
@@ -102,7 +102,7 @@ def email(typed: str) -> str:
     """Problems: missing, long, email."""
     text = _text(typed, longest=LONGEST_EMAIL)
     if _EMAIL.fullmatch(text) is None:
-        raise Unusable("email")
+        raise UnusableInput("email")
     return text
 
 
@@ -111,13 +111,13 @@ def password(typed: str, *, email: str) -> str:
     800-63B). Problems: missing, short, long, same."""
     text = unicodedata.normalize("NFC", typed)
     if not text:
-        raise Unusable("missing")
+        raise UnusableInput("missing")
     if len(text) < SHORTEST_PASSWORD:
-        raise Unusable("short")
+        raise UnusableInput("short")
     if len(text) > LONGEST_PASSWORD:
-        raise Unusable("long")
+        raise UnusableInput("long")
     if email and text.casefold() == email.casefold():
-        raise Unusable("same")
+        raise UnusableInput("same")
     return text
 
 
@@ -126,16 +126,16 @@ def phone(typed: str) -> str:
     missing, phone, not_mobile."""
     text = re.sub(r"[\s\-/.()\u2011\u2013]", "", typed)
     if not text:
-        raise Unusable("missing")
+        raise UnusableInput("missing")
     if text.startswith("00"):
         text = f"+{text[2:]}"
     elif text.startswith("0"):
         text = f"+386{text[1:]}"
     text = re.sub(r"^\+3860", "+386", text)  # typed as +386 (0)40 …
     if _INTERNATIONAL.fullmatch(text) is None:
-        raise Unusable("phone")
+        raise UnusableInput("phone")
     if text.startswith("+386") and _SLOVENIAN_MOBILE.fullmatch(text) is None:
-        raise Unusable("not_mobile")
+        raise UnusableInput("not_mobile")
     return text
 
 
@@ -147,7 +147,7 @@ def name(typed: str) -> str:
         not all(unicodedata.category(character)[0] in "LM" or character in _IN_A_NAME for character in text)
         or not text[0].isalpha()
     ):
-        raise Unusable("name")
+        raise UnusableInput("name")
     return text
 
 
@@ -161,13 +161,13 @@ def tax_number(typed: str) -> str:
     tax_number."""
     text = re.sub(r"[\s-]", "", typed).upper().removeprefix("SI")
     if not text:
-        raise Unusable("missing")
+        raise UnusableInput("missing")
     if re.fullmatch(r"[0-9]{8}", text, re.ASCII) is None:
-        raise Unusable("tax_length")
+        raise UnusableInput("tax_length")
     rest = sum(weight * int(digit) for weight, digit in zip(_TAX_WEIGHTS, text, strict=False)) % 11
     # Numbers whose sum has no remainder are not issued.
     if text[0] == "0" or rest == 0 or (11 - rest) % 10 != int(text[7]):
-        raise Unusable("tax_number")
+        raise UnusableInput("tax_number")
     return text
 
 
@@ -175,19 +175,19 @@ def birthdate(typed: str, *, today: date) -> str:
     """YYYY-MM-DD, typed like this or as `15. 6. 1985`. Problems: missing, date, date_range."""
     text = " ".join(typed.split())
     if not text:
-        raise Unusable("missing")
+        raise UnusableInput("missing")
     if date_parts := _SLOVENE_DATE.fullmatch(text):
         day, month, year = (int(part) for part in date_parts.groups())
     elif date_parts := _ISO_DATE.fullmatch(text):
         year, month, day = (int(part) for part in date_parts.groups())
     else:
-        raise Unusable("date")
+        raise UnusableInput("date")
     try:
         read = date(year, month, day)
     except ValueError:
-        raise Unusable("date") from None
+        raise UnusableInput("date") from None
     if not date(1900, 1, 1) <= read <= today:
-        raise Unusable("date_range")
+        raise UnusableInput("date_range")
     return read.isoformat()
 
 
@@ -195,14 +195,14 @@ def postal_code(typed: str, *, country: str) -> str:
     """Four digits in Slovenia. Problems: missing, long, postal_code."""
     text = _text(typed, longest=12)
     if country == "SI" and re.fullmatch(r"[1-9][0-9]{3}", text, re.ASCII) is None:
-        raise Unusable("postal_code")
+        raise UnusableInput("postal_code")
     return text
 
 
 def country(typed: str) -> str:
     """Problem: country."""
     if typed not in COUNTRIES:
-        raise Unusable("country")
+        raise UnusableInput("country")
     return typed
 
 
@@ -210,10 +210,10 @@ def _text(typed: str, *, longest: int) -> str:
     """One line in Unicode NFC, without blanks around it. Problems: missing, long, characters."""
     text = " ".join(unicodedata.normalize("NFC", typed).split())
     if not text:
-        raise Unusable("missing")
+        raise UnusableInput("missing")
     if len(text) > longest:
-        raise Unusable("long")
+        raise UnusableInput("long")
     # Control, format (direction marks), surrogate, private and unassigned characters.
     if any(unicodedata.category(character)[0] == "C" for character in text):
-        raise Unusable("characters")
+        raise UnusableInput("characters")
     return text

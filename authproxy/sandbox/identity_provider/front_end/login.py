@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from authproxy.sandbox.accounts import Account
+from authproxy.sandbox.accounts import ProviderAccount
 from authproxy.sandbox.identity_provider.front_end import certificate, push
 from authproxy.sandbox.identity_provider.front_end.attempts import attempt_of, handed_over, lost
 from authproxy.sandbox.identity_provider.front_end.confirmation import (
@@ -125,7 +125,7 @@ async def certificate_shown(request: web.Request) -> web.Response:
 
 
 def _answered(
-    request: web.Request, csrf: str, attempt: LoginAttempt, account: Account, typed: str
+    request: web.Request, csrf: str, attempt: LoginAttempt, account: ProviderAccount, typed: str
 ) -> web.Response:
     provider = request.app[PROVIDER]
     if attempt.mode == "smslogin" and (attempt.sms is None or attempt.sms.has_expired(provider.clock())):
@@ -143,7 +143,7 @@ def _answered(
     return handed_over(request, csrf, attempt, account)
 
 
-def _is_right(provider: Provider, attempt: LoginAttempt, account: Account, typed: str) -> bool:
+def _is_right(provider: Provider, attempt: LoginAttempt, account: ProviderAccount, typed: str) -> bool:
     now = provider.clock()
     if attempt.mode == "smslogin":
         return attempt.sms is not None and attempt.sms.is_answered_by(typed, now)
@@ -155,7 +155,7 @@ def _is_right(provider: Provider, attempt: LoginAttempt, account: Account, typed
 
 
 async def _send_if_due(
-    request: web.Request, attempt: LoginAttempt, account: Account, *, again: bool
+    request: web.Request, attempt: LoginAttempt, account: ProviderAccount, *, again: bool
 ) -> str | None:
     """Sends a message if SMS was chosen and no code is valid, or if another one is wanted and a minute is
     over. Returns the problem, if any."""
@@ -179,7 +179,7 @@ async def _send_if_due(
     return None
 
 
-def _modes(provider: Provider, account: Account) -> tuple[Mode, ...]:
+def _modes(provider: Provider, account: ProviderAccount) -> tuple[Mode, ...]:
     has_certificate = provider.certificates is not None and provider.certificates.has(account.email)
     return modes(
         account, has_phone=provider.devices.of(account.email) is not None, has_certificate=has_certificate
@@ -216,7 +216,7 @@ def _confirmation_window(
     request: web.Request,
     csrf: str,
     attempt: LoginAttempt,
-    account: Account,
+    account: ProviderAccount,
     *,
     problem: str | None = None,
 ) -> web.Response:

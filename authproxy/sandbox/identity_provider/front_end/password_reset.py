@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from authproxy.sandbox.accounts import Account
+from authproxy.sandbox.accounts import ProviderAccount
 from authproxy.sandbox.identity_provider.front_end import entered, puk
 from authproxy.sandbox.identity_provider.front_end.mail import mailed
 from authproxy.sandbox.identity_provider.front_end.records import FormMessage, Reset, message_for
@@ -85,7 +85,7 @@ async def answer(request: web.Request) -> web.Response:
     return see_other(f"{_PUK_PAGE}?reset={handle}")
 
 
-async def _reset(request: web.Request, reset: Reset, seen: Account, secret: str) -> None:
+async def _reset(request: web.Request, reset: Reset, seen: ProviderAccount, secret: str) -> None:
     """Replaces password and PUK code, and ends everything that was begun with the old ones."""
     provider = request.app[PROVIDER]
     new = puk.new(provider.random_bytes(8))

@@ -10,38 +10,38 @@ from typing import Any
 
 from aiohttp import web
 
-from authproxy.sandbox.accounts import Account
+from authproxy.sandbox.accounts import ProviderAccount
 from authproxy.sandbox.identity_provider.front_end.attempts import attempt_of, handed_over
 from authproxy.sandbox.identity_provider.front_end.browser import place
-from authproxy.sandbox.identity_provider.onepass.pushes import State
+from authproxy.sandbox.identity_provider.onepass.pushes import PushState
 from authproxy.sandbox.identity_provider.provider import FRONT_END, PROVIDER, LoginAttempt, Provider
 
 STATE_PAGE = f"{FRONT_END}/chooselogin/push.htm"
 
 
 def window(
-    request: web.Request, csrf: str, attempt: LoginAttempt, account: Account, *, pressed: str
+    request: web.Request, csrf: str, attempt: LoginAttempt, account: ProviderAccount, *, pressed: str
 ) -> web.Response:
     """Asks the phone if no notification waits and `pressed` demands it. Completes the sign-in once the phone
     has approved."""
     provider = request.app[PROVIDER]
     state = _state(provider, attempt)
     minutes = 0
-    if pressed in {"pushlogin", "resend"} and state not in {State.PENDING, State.APPROVED}:
+    if pressed in {"pushlogin", "resend"} and state not in {PushState.PENDING, PushState.APPROVED}:
         push = provider.pushes.ask(account.email, for_=_who_asks(provider, attempt), place=_place(request))
         if push is None:
             minutes = provider.pushes.minutes_to_wait(account.email)
         else:
-            attempt.push_id, state = push.id, State.PENDING
+            attempt.push_id, state = push.id, PushState.PENDING
     if attempt.push_id is not None and provider.pushes.redeem(attempt.push_id, account.email):
         return handed_over(request, csrf, attempt, account)
     shown = provider.pushes.find(attempt.push_id) if attempt.push_id is not None else None
     values: dict[str, Any] = {
         "csrf": csrf,
-        "number": shown.number if shown is not None and state is State.PENDING else None,
+        "number": shown.number if shown is not None and state is PushState.PENDING else None,
         "minutes": minutes,
         "state": state.value,
-        "is_early": pressed == "confirmed" and state is State.PENDING,
+        "is_early": pressed == "confirmed" and state is PushState.PENDING,
     }
     return provider.pages.render(
         request,
@@ -60,8 +60,8 @@ async def state(request: web.Request) -> web.Response:
     return web.json_response({"state": _state(request.app[PROVIDER], attempt).value})
 
 
-def _state(provider: Provider, attempt: LoginAttempt) -> State:
-    return provider.pushes.state(attempt.push_id) if attempt.push_id is not None else State.EXPIRED
+def _state(provider: Provider, attempt: LoginAttempt) -> PushState:
+    return provider.pushes.state(attempt.push_id) if attempt.push_id is not None else PushState.EXPIRED
 
 
 def _who_asks(provider: Provider, attempt: LoginAttempt) -> str:

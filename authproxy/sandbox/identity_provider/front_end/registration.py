@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from aiohttp import web
 
-from authproxy.sandbox.accounts import Account, EmailTaken
+from authproxy.sandbox.accounts import EmailTaken, ProviderAccount
 from authproxy.sandbox.identity_provider.front_end import codes, entered, puk
 from authproxy.sandbox.identity_provider.front_end.codes import Problem, Proof
 from authproxy.sandbox.identity_provider.front_end.records import FormMessage, Registration, message_for
@@ -34,7 +34,7 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True, slots=True)
-class _Visit:
+class _RegistrationVisit:
     """A request in a registration."""
 
     request: web.Request
@@ -73,7 +73,7 @@ async def begin(request: web.Request) -> web.Response:
         registration.email = pending.request.login_hint
     handle = provider.new_uuid()
     provider.registrations.put(handle, registration)
-    response = redirect(_Visit(request, handle, registration).place)
+    response = redirect(_RegistrationVisit(request, handle, registration).place)
     if COOKIE not in request.cookies:
         provider.set_cookie(response, browser, path=FRONT_END)
     return response
@@ -109,7 +109,7 @@ async def answer(request: web.Request) -> web.Response:
         return await _ANSWERS[registration.step](visit)
 
 
-async def _form(visit: _Visit) -> web.Response:
+async def _form(visit: _RegistrationVisit) -> web.Response:
     registration, form = visit.registration, visit.form
     reader = entered.Reader(form)
     email = reader.read("email", entered.email)
@@ -124,7 +124,7 @@ async def _form(visit: _Visit) -> web.Response:
     return await _next(visit, "sms" if registration.confirmed_email == email else "email")
 
 
-async def _email(visit: _Visit) -> web.Response:
+async def _email(visit: _RegistrationVisit) -> web.Response:
     if visit.form.get("do") == "again":
         return await _again(visit)
     problem = codes.problem_with(
@@ -136,7 +136,7 @@ async def _email(visit: _Visit) -> web.Response:
     return await _next(visit, "sms")
 
 
-async def _sms(visit: _Visit) -> web.Response:
+async def _sms(visit: _RegistrationVisit) -> web.Response:
     if visit.form.get("do") == "again":
         return await _again(visit)
     problem = codes.problem_with(
@@ -149,12 +149,12 @@ async def _sms(visit: _Visit) -> web.Response:
     return see_other(visit.place)
 
 
-async def _finish(visit: _Visit) -> web.Response:
+async def _finish(visit: _RegistrationVisit) -> web.Response:
     """Creates the account. Before this step nothing of the person is stored."""
     provider, registration = visit.provider, visit.registration
     if "saved" not in visit.form:
         return _with_message(visit, is_unsaved=True)
-    account = Account(
+    account = ProviderAccount(
         subject=_subject(provider.random_bytes(16)),
         email=registration.email,
         phone=registration.phone,
@@ -172,7 +172,7 @@ async def _finish(visit: _Visit) -> web.Response:
     return await _done(visit)
 
 
-async def _done(visit: _Visit) -> web.Response:
+async def _done(visit: _RegistrationVisit) -> web.Response:
     """Continues the waiting sign-in, because password, address and telephone have just been proven. Without a
     waiting sign-in it shows a page."""
     provider, registration = visit.provider, visit.registration
@@ -189,7 +189,7 @@ async def _done(visit: _Visit) -> web.Response:
     return see_other(f"{provider.base}/callback?token={token}")
 
 
-_ANSWERS: dict[str, Callable[[_Visit], Awaitable[web.Response]]] = {
+_ANSWERS: dict[str, Callable[[_RegistrationVisit], Awaitable[web.Response]]] = {
     "form": _form,
     "email": _email,
     "sms": _sms,
@@ -198,27 +198,27 @@ _ANSWERS: dict[str, Callable[[_Visit], Awaitable[web.Response]]] = {
 }
 
 
-async def _next(visit: _Visit, step: Literal["email", "sms"]) -> web.Response:
+async def _next(visit: _RegistrationVisit, step: Literal["email", "sms"]) -> web.Response:
     """Sends a code and shows the page that asks for it. The page says if sending failed."""
     visit.registration.step = step
     visit.registration.code, _ = await codes.sent_again(visit.request, _proof(visit), None)
     return see_other(visit.place)
 
 
-async def _again(visit: _Visit) -> web.Response:
+async def _again(visit: _RegistrationVisit) -> web.Response:
     visit.registration.code, problem = await codes.sent_again(
         visit.request, _proof(visit), visit.registration.code
     )
     return _with_message(visit, problem=problem, is_sent_again=problem is None)
 
 
-def _with_message(visit: _Visit, **about: Any) -> web.Response:
+def _with_message(visit: _RegistrationVisit, **about: Any) -> web.Response:
     """Redirects to the page of the step, which shows the message."""
     visit.registration.message = FormMessage(visit.registration.step, about)
     return see_other(visit.place)
 
 
-def _proof(visit: _Visit) -> Proof:
+def _proof(visit: _RegistrationVisit) -> Proof:
     registration = visit.registration
     if registration.step == "sms":
         return Proof(purpose="register", kind="sms", to=registration.phone, template="sms.txt")
@@ -230,7 +230,7 @@ def _proof(visit: _Visit) -> Proof:
 
 
 def _page(
-    visit: _Visit,
+    visit: _RegistrationVisit,
     *,
     problem: Problem | None = None,
     problems: dict[str, str] | None = None,
@@ -276,7 +276,7 @@ def _page(
             )
 
 
-def _visit_of(request: web.Request, form: dict[str, str] | None = None) -> _Visit | None:
+def _visit_of(request: web.Request, form: dict[str, str] | None = None) -> _RegistrationVisit | None:
     """The registration in the address, if this browser began it."""
     handle = request.query.get("registration", "")
     registration = request.app[PROVIDER].registrations.get(handle)
@@ -284,7 +284,7 @@ def _visit_of(request: web.Request, form: dict[str, str] | None = None) -> _Visi
         registration.browser.encode(), request.cookies.get(COOKIE, "").encode()
     ):
         return None
-    return _Visit(request, handle, registration, form or {})
+    return _RegistrationVisit(request, handle, registration, form or {})
 
 
 def _lost(request: web.Request) -> web.Response:

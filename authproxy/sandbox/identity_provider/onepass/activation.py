@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from authproxy.sandbox.identity_provider.expiring import Expiring
+from authproxy.sandbox.identity_provider.expiring import ExpiringEntries
 from authproxy.sandbox.identity_provider.frequency import Frequency
 from authproxy.sandbox.identity_provider.front_end.confirmation import SMS_LIVES_FOR, SmsCode, six_digits
 from authproxy.sandbox.identity_provider.wrong_answers import WrongAnswers
@@ -23,7 +23,7 @@ class Activations:
     def __init__(self, clock: Callable[[], datetime], random_bytes: Callable[[int], bytes]) -> None:
         self._clock = clock
         self._random_bytes = random_bytes
-        self._codes: Expiring[SmsCode] = Expiring(clock, SMS_LIVES_FOR)
+        self._codes: ExpiringEntries[SmsCode] = ExpiringEntries(clock, SMS_LIVES_FOR)
         self._sent = Frequency(clock, allowed=MESSAGES_AN_HOUR, window=timedelta(hours=1))
         self._wrong = WrongAnswers(clock)
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from authproxy.sandbox.identity_provider.expiring import Expiring
+from authproxy.sandbox.identity_provider.expiring import ExpiringEntries
 from authproxy.sandbox.installation import Link
 
 CODE_LENGTH = 6
@@ -33,7 +33,7 @@ class ArrivedPhone:
 
 
 @dataclass(slots=True, kw_only=True)
-class Enrolment:
+class PhoneEnrolment:
     """A relying party that waits for a phone."""
 
     enrolment_id: str
@@ -44,21 +44,21 @@ class Enrolment:
     phone: ArrivedPhone | None = None
 
 
-class Enrolments:
+class PhoneEnrolments:
     """Enrolments by identifier and by code. A code is valid until a phone has used it or its time is over."""
 
     def __init__(self, clock: Callable[[], datetime], random_bytes: Callable[[int], bytes]) -> None:
         self._clock = clock
         self._random_bytes = random_bytes
-        self._by_id: Expiring[Enrolment] = Expiring(clock, _REMEMBERED_FOR)
-        self._by_code: Expiring[Enrolment] = Expiring(clock, _REMEMBERED_FOR)
+        self._by_id: ExpiringEntries[PhoneEnrolment] = ExpiringEntries(clock, _REMEMBERED_FOR)
+        self._by_code: ExpiringEntries[PhoneEnrolment] = ExpiringEntries(clock, _REMEMBERED_FOR)
 
     def begin(
         self, enrolment_id: str, *, relying_party: str, account: str, expires_at: datetime
-    ) -> Enrolment | None:
+    ) -> PhoneEnrolment | None:
         """None if the identifier is taken."""
         code = base64.b32encode(self._random_bytes(5)).decode()[:CODE_LENGTH]
-        enrolment = Enrolment(
+        enrolment = PhoneEnrolment(
             enrolment_id=enrolment_id,
             code=code,
             relying_party=relying_party,
@@ -70,7 +70,7 @@ class Enrolments:
         self._by_code.put(code, enrolment)
         return enrolment
 
-    def find(self, enrolment_id: str) -> Enrolment | None:
+    def find(self, enrolment_id: str) -> PhoneEnrolment | None:
         enrolment = self._by_id.get(enrolment_id)
         return (
             enrolment
@@ -78,7 +78,7 @@ class Enrolments:
             else None
         )
 
-    def waiting(self, code: str) -> Enrolment | None:
+    def waiting(self, code: str) -> PhoneEnrolment | None:
         enrolment = self._by_code.get(code)
         return (
             enrolment

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from authproxy.sandbox.identity_provider.expiring import Expiring
+from authproxy.sandbox.identity_provider.expiring import ExpiringEntries
 from authproxy.sandbox.identity_provider.frequency import Frequency
 
 LIVES_FOR = timedelta(minutes=2)
@@ -21,7 +21,7 @@ _REMEMBERED_FOR = timedelta(minutes=30)
 _CHOICES = 3
 
 
-class State(enum.Enum):
+class PushState(enum.Enum):
     PENDING = "pending"
     APPROVED = "approved"
     REFUSED = "refused"
@@ -54,15 +54,15 @@ class Push:
     at: datetime
     expires_at: datetime
     """The end of an unanswered notification; for an approved one, the end of its redemption."""
-    state: State = State.PENDING
+    state: PushState = PushState.PENDING
 
 
 class Pushes:
     def __init__(self, clock: Callable[[], datetime], random_bytes: Callable[[int], bytes]) -> None:
         self._clock = clock
         self._random_bytes = random_bytes
-        self._pushes: Expiring[Push] = Expiring(clock, _REMEMBERED_FOR)
-        self._latest: Expiring[str] = Expiring(clock, _REMEMBERED_FOR)
+        self._pushes: ExpiringEntries[Push] = ExpiringEntries(clock, _REMEMBERED_FOR)
+        self._latest: ExpiringEntries[str] = ExpiringEntries(clock, _REMEMBERED_FOR)
         self._frequency = Frequency(clock, allowed=ALLOWED, window=WINDOW)
 
     def ask(self, email: str, *, for_: str, place: str) -> Push | None:
@@ -94,25 +94,25 @@ class Pushes:
     def find(self, push_id: str) -> Push | None:
         return self._pushes.get(push_id)
 
-    def state(self, push_id: str) -> State:
+    def state(self, push_id: str) -> PushState:
         push = self._pushes.get(push_id)
         if push is None:
-            return State.EXPIRED
-        ends = push.state in {State.PENDING, State.APPROVED} and self._clock() >= push.expires_at
-        return State.EXPIRED if ends else push.state
+            return PushState.EXPIRED
+        ends = push.state in {PushState.PENDING, PushState.APPROVED} and self._clock() >= push.expires_at
+        return PushState.EXPIRED if ends else push.state
 
     def redeem(self, push_id: str, email: str) -> bool:
         """True once for an approved notification of this account. It is removed, so that it confirms only one
         sign-in."""
         push = self._pushes.get(push_id)
-        if push is None or push.email != email or self.state(push_id) is not State.APPROVED:
+        if push is None or push.email != email or self.state(push_id) is not PushState.APPROVED:
             return False
         self._pushes.take(push_id)
         return True
 
     def pending(self, email: str) -> tuple[Push, ...]:
         push = self._pushes.get(self._latest.get(email) or "")
-        return (push,) if push is not None and self.state(push.id) is State.PENDING else ()
+        return (push,) if push is not None and self.state(push.id) is PushState.PENDING else ()
 
     def answer(self, push_id: str, email: str, *, approves: bool, number: str) -> Outcome:
         """Accepts the first answer of the account's phone. A wrong number ends the notification, as a refusal
@@ -120,29 +120,29 @@ class Pushes:
         push = self._pushes.get(push_id)
         if push is None or push.email != email:
             return Outcome.UNKNOWN
-        if self.state(push_id) is not State.PENDING:
+        if self.state(push_id) is not PushState.PENDING:
             return Outcome.OVER
         if not approves:
-            self._end(push, State.REFUSED)
+            self._end(push, PushState.REFUSED)
         elif number != push.number:
-            self._end(push, State.WRONG_NUMBER)
+            self._end(push, PushState.WRONG_NUMBER)
             return Outcome.WRONG_NUMBER
         else:
-            self._end(push, State.APPROVED)
+            self._end(push, PushState.APPROVED)
         return Outcome.TAKEN
 
     def cancel(self, push_id: str) -> None:
         """Ends a notification that still waits."""
         push = self._pushes.get(push_id)
-        if push is not None and self.state(push_id) is State.PENDING:
-            self._end(push, State.SUPERSEDED)
+        if push is not None and self.state(push_id) is PushState.PENDING:
+            self._end(push, PushState.SUPERSEDED)
 
     def withdraw(self, email: str) -> None:
         """Ends the account's waiting notification."""
         for push in self.pending(email):
-            self._end(push, State.SUPERSEDED)
+            self._end(push, PushState.SUPERSEDED)
 
-    def _end(self, push: Push, state: State) -> None:
+    def _end(self, push: Push, state: PushState) -> None:
         self._pushes.put(push.id, replace(push, state=state, expires_at=self._clock() + LIVES_FOR))
 
     def _numbers(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from authproxy.sandbox.identity_provider.expiring import Expiring
+from authproxy.sandbox.identity_provider.expiring import ExpiringEntries
 from authproxy.sandbox.identity_provider.frequency import Frequency
 from authproxy.sandbox.identity_provider.onepass.pushes import Outcome
 
@@ -42,8 +42,8 @@ class RelayedPush:
 class Relay:
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
-        self._pushes: Expiring[RelayedPush] = Expiring(clock, _REMEMBERED_FOR)
-        self._latest: Expiring[str] = Expiring(clock, _REMEMBERED_FOR)
+        self._pushes: ExpiringEntries[RelayedPush] = ExpiringEntries(clock, _REMEMBERED_FOR)
+        self._latest: ExpiringEntries[str] = ExpiringEntries(clock, _REMEMBERED_FOR)
         self._frequency = Frequency(clock, allowed=ALLOWED, window=WINDOW)
 
     def seconds_to_wait(self, device_id: str) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from authproxy.sandbox import one_time_code
-from authproxy.sandbox.accounts import Account
+from authproxy.sandbox.accounts import ProviderAccount
 from authproxy.sandbox.identity_provider.front_end.text_message import sent
 from authproxy.sandbox.identity_provider.onepass.devices import Device
 from authproxy.sandbox.identity_provider.onepass.pushes import Outcome, Push
@@ -144,7 +144,7 @@ def answered(outcome: Outcome) -> web.Response:
             return web.json_response({"error": "unknown"}, status=404)
 
 
-def _authenticated(request: web.Request) -> tuple[Device, Account]:
+def _authenticated(request: web.Request) -> tuple[Device, ProviderAccount]:
     provider = request.app[PROVIDER]
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     device = (
@@ -158,13 +158,13 @@ def _authenticated(request: web.Request) -> tuple[Device, Account]:
     return device, account
 
 
-def _keep(provider: Provider, account: Account) -> None:
+def _keep(provider: Provider, account: ProviderAccount) -> None:
     provider.accounts.put(account)
     provider.used_steps.pop(account.email, None)  # they belong to the previous secret
     provider.changed()
 
 
-def _seen_from_a_phone(account: Account) -> dict[str, Any]:
+def _seen_from_a_phone(account: ProviderAccount) -> dict[str, Any]:
     tax_number = account.tax_number
     return {
         "email": account.email,

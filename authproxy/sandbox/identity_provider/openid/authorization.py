@@ -31,7 +31,7 @@ class NotAnswerable(Exception):  # noqa: N818
         self.status = status
 
 
-class Refused(Exception):  # noqa: N818
+class AuthorizationRefused(Exception):  # noqa: N818
     """An error that is sent to the relying party at `location`."""
 
     def __init__(self, location: str) -> None:
@@ -74,15 +74,15 @@ def read(parameters: Sequence[tuple[str, str]], clients: Mapping[str, Client]) -
         raise NotAnswerable("redirect_uri_unknown")
     state = given.get("state")
     if given.get("response_type") != "code":
-        raise Refused(answer(redirect_uri, error="unsupported_response_type", state=state))
+        raise AuthorizationRefused(answer(redirect_uri, error="unsupported_response_type", state=state))
     scopes = (
         tuple(given.get("scope", "").split()) or SCOPES
     )  # without `scope` all registered scopes, as at MITREid
     challenge, method = given.get("code_challenge"), given.get("code_challenge_method", "plain")
     if not set(scopes) <= {*SCOPES, "offline_access"}:
-        raise Refused(answer(redirect_uri, error="invalid_scope", state=state))
+        raise AuthorizationRefused(answer(redirect_uri, error="invalid_scope", state=state))
     if challenge is not None and method not in ("plain", "S256"):
-        raise Refused(answer(redirect_uri, error="invalid_request", state=state))
+        raise AuthorizationRefused(answer(redirect_uri, error="invalid_request", state=state))
     return AuthorizationRequest(
         client_id=client.client_id,
         redirect_uri=redirect_uri,

@@ -10,19 +10,19 @@ from aiohttp import web
 
 from authproxy.sandbox.identity_provider.openid import authorization
 from authproxy.sandbox.identity_provider.openid.authorization import (
+    AuthorizationRefused,
     AuthorizationRequest,
     NotAnswerable,
-    Refused,
     Step,
 )
-from authproxy.sandbox.identity_provider.openid.tokens import Grant
+from authproxy.sandbox.identity_provider.openid.tokens import AuthorizationGrant
 from authproxy.sandbox.identity_provider.provider import (
     PROVIDER,
     REGISTER_PAGE,
     SIGN_IN_PAGE,
-    Pending,
+    PendingRequest,
     Provider,
-    Session,
+    ProviderSession,
     redirect,
 )
 
@@ -37,7 +37,7 @@ async def authorize(request: web.Request) -> web.Response:
         asked = authorization.read([(name, str(value)) for name, value in form.items()], provider.clients)
     except NotAnswerable as fault:
         return provider.pages.render(request, "error.html", status=fault.status, problem=fault.problem)
-    except Refused as refusal:
+    except AuthorizationRefused as refusal:
         return redirect(refusal.location)
     for quirk in provider.quirks.of(asked.client_id):
         if quirk.authorization_error is not None:
@@ -45,7 +45,7 @@ async def authorize(request: web.Request) -> web.Response:
     session = provider.session_of(request)
     if session is not None:
         return _proceed(provider, session, asked, just_signed_in=False)
-    session = Session(csrf=provider.new_uuid())
+    session = ProviderSession(csrf=provider.new_uuid())
     response = _proceed(provider, session, asked, just_signed_in=False)
     provider.keep(request, response, session)
     return response
@@ -56,12 +56,12 @@ async def login(request: web.Request) -> web.Response:
     signed-in person gets there at once."""
     provider = request.app[PROVIDER]
     wants_account = "register" in request.query
-    session = provider.session_of(request) or Session(csrf=provider.new_uuid())
+    session = provider.session_of(request) or ProviderSession(csrf=provider.new_uuid())
     if session.email is not None and not wants_account:
         return redirect(f"{provider.base}/account")
     response = _to_sign_in(
         provider,
-        Pending(session=session, request=None),
+        PendingRequest(session=session, request=None),
         page=REGISTER_PAGE if wants_account else SIGN_IN_PAGE,
     )
     provider.keep(request, response, session)
@@ -133,7 +133,7 @@ def _decided(provider: Provider, request: web.Request, form: dict[str, str]) -> 
 
 
 def _proceed(
-    provider: Provider, session: Session, asked: AuthorizationRequest, *, just_signed_in: bool
+    provider: Provider, session: ProviderSession, asked: AuthorizationRequest, *, just_signed_in: bool
 ) -> web.Response:
     consented = provider.consents.cover(session.email or "", asked.client_id, asked.scopes)
     step = authorization.next_step(
@@ -146,10 +146,12 @@ def _proceed(
     match step:
         case Step.SIGN_IN:
             session.sign_out()
-            return _to_sign_in(provider, Pending(session=session, request=asked))
+            return _to_sign_in(provider, PendingRequest(session=session, request=asked))
         case Step.CONSENT:
             handle = provider.new_uuid()
-            provider.pending.put(handle, Pending(session=session, request=asked, vouched=just_signed_in))
+            provider.pending.put(
+                handle, PendingRequest(session=session, request=asked, vouched=just_signed_in)
+            )
             return redirect(f"{provider.base}/confirm_access?request={handle}")
         case Step.ISSUE:
             return redirect(_answer(provider, asked, code=_code(provider, session, asked), state=asked.state))
@@ -158,7 +160,7 @@ def _proceed(
             return redirect(_answer(provider, asked, error=str(refusal.value), state=asked.state or None))
 
 
-def _to_sign_in(provider: Provider, pending: Pending, *, page: str = SIGN_IN_PAGE) -> web.Response:
+def _to_sign_in(provider: Provider, pending: PendingRequest, *, page: str = SIGN_IN_PAGE) -> web.Response:
     handle = provider.new_uuid()
     provider.pending.put(handle, pending)
     return redirect(f"{page}?login={handle}")
@@ -172,14 +174,14 @@ def _answer(provider: Provider, asked: AuthorizationRequest, **parameters: str |
     return authorization.answer(asked.redirect_uri, **provider.quirks.response(asked.client_id, parameters))
 
 
-def _code(provider: Provider, session: Session, asked: AuthorizationRequest) -> str:
+def _code(provider: Provider, session: ProviderSession, asked: AuthorizationRequest) -> str:
     account = provider.accounts.find(session.email or "")
     if account is None or session.authenticated_at is None:
         raise LookupError("a code is issued for a person who is signed in")
     code = provider.quirks.code(
         asked.client_id, provider.random_bytes(16).hex()
     )  # 32 alphanumerics, as at Rekono
-    grant = Grant(
+    grant = AuthorizationGrant(
         request=asked,
         subject=account.subject,
         login_name=account.email,

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from authproxy.sandbox.accounts import Account, Address
+from authproxy.sandbox.accounts import Address, ProviderAccount
 from authproxy.sandbox.identity_provider.openid.authorization import TAX_NUMBER_SCOPE
 
 
-def released(account: Account, scopes: tuple[str, ...]) -> dict[str, Any]:
+def released(account: ProviderAccount, scopes: tuple[str, ...]) -> dict[str, Any]:
     """The claims for these scopes. The level of trust is always among them, because it describes the account
     and not the person."""
     by_scope: dict[str, dict[str, Any]] = {

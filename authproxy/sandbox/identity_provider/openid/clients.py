@@ -14,7 +14,7 @@ from urllib.parse import unquote_plus
 
 import jwt
 
-from authproxy.sandbox.identity_provider.expiring import Expiring
+from authproxy.sandbox.identity_provider.expiring import ExpiringEntries
 
 _JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"]
@@ -47,7 +47,10 @@ class ClientAuthentication:
     """Authenticates the client of a request. Each assertion is valid once."""
 
     def __init__(
-        self, clients: Mapping[str, Client], audiences: tuple[str, ...], used_assertions: Expiring[None]
+        self,
+        clients: Mapping[str, Client],
+        audiences: tuple[str, ...],
+        used_assertions: ExpiringEntries[None],
     ) -> None:
         self._clients = clients
         self._audiences = audiences

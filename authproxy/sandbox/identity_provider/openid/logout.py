@@ -12,7 +12,13 @@ import hmac
 from aiohttp import web
 
 from authproxy.sandbox.identity_provider.openid.authorization import answer
-from authproxy.sandbox.identity_provider.provider import PROVIDER, LogoutRequest, Provider, Session, redirect
+from authproxy.sandbox.identity_provider.provider import (
+    PROVIDER,
+    LogoutRequest,
+    Provider,
+    ProviderSession,
+    redirect,
+)
 
 
 async def ask(request: web.Request) -> web.Response:
@@ -62,7 +68,9 @@ async def decide(request: web.Request) -> web.Response:
     return redirect(f"{provider.base}/account" if asked.target is None else asked.target)
 
 
-def _ended(provider: Provider, request: web.Request, session: Session, target: str | None) -> web.Response:
+def _ended(
+    provider: Provider, request: web.Request, session: ProviderSession, target: str | None
+) -> web.Response:
     session.sign_out()
     response = _onward(provider, request, target)
     provider.keep(request, response, session)

@@ -11,7 +11,7 @@ from aiohttp import web
 from authproxy.sandbox.identity_provider.openid import authorization, tokens
 from authproxy.sandbox.identity_provider.openid.clients import BadCredentials, Client
 from authproxy.sandbox.identity_provider.openid.quirk import Quirk
-from authproxy.sandbox.identity_provider.openid.tokens import Grant
+from authproxy.sandbox.identity_provider.openid.tokens import AuthorizationGrant
 from authproxy.sandbox.identity_provider.provider import PROVIDER, Provider
 
 _SLOW_SECONDS = 20
@@ -146,13 +146,13 @@ def _refreshed(provider: Provider, client: Client, refresh_token: str) -> web.Re
     return web.json_response(_answer(provider, client, grant, refresh_token=refresh_token), headers=_PRIVATE)
 
 
-def _end(provider: Provider, grant: Grant) -> None:
+def _end(provider: Provider, grant: AuthorizationGrant) -> None:
     """Revokes all tokens of this grant."""
     provider.access_tokens.forget_where(lambda other: other is grant)
     provider.refresh_tokens.forget_where(lambda other: other is grant)
 
 
-def _granted(provider: Provider, client: Client, form: dict[str, str]) -> Grant:
+def _granted(provider: Provider, client: Client, form: dict[str, str]) -> AuthorizationGrant:
     """The grant of a code. The first use of a code spends it, even if that use fails."""
     if form.get("grant_type") != "authorization_code":
         raise _NotGranted("unsupported_grant_type", "Unsupported grant type")
@@ -178,7 +178,7 @@ def _granted(provider: Provider, client: Client, form: dict[str, str]) -> Grant:
 
 
 def _answer(
-    provider: Provider, client: Client, grant: Grant, *, refresh_token: str | None = None
+    provider: Provider, client: Client, grant: AuthorizationGrant, *, refresh_token: str | None = None
 ) -> dict[str, str | int]:
     """The tokens. `refresh_token` is the one to return after a refresh."""
     now, quirks = provider.clock(), provider.quirks

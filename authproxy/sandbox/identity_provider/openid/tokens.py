@@ -25,7 +25,7 @@ _ELLIPTIC = "ec1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class AuthorizationGrant:
     """A person's grant to a relying party: the request, the person, and the time of the sign-in."""
 
     request: AuthorizationRequest
@@ -35,7 +35,7 @@ class Grant:
     issued_at: datetime
 
 
-class KeyRing:
+class SigningKeys:
     """One key signs and is published. Previous keys are kept to recognise our own old ID tokens at logout."""
 
     def __init__(self, first: RSAPrivateKey | None = None) -> None:
@@ -130,7 +130,9 @@ def _with_secret(claims: Claims, headers: dict[str, str | None], secret: bytes) 
     return b".".join((signed, base64url_encode(hmac.digest(secret, signed, "sha256")))).decode()
 
 
-def id_token_claims(grant: Grant, *, issuer: str, key_id: str, identifier: str, now: datetime) -> Claims:
+def id_token_claims(
+    grant: AuthorizationGrant, *, issuer: str, key_id: str, identifier: str, now: datetime
+) -> Claims:
     """`auth_time` is present only if max_age was sent. The payload contains `kid` too."""
     issued_at = int(now.timestamp())
     claims: Claims = {
@@ -149,7 +151,7 @@ def id_token_claims(grant: Grant, *, issuer: str, key_id: str, identifier: str, 
     return claims
 
 
-def access_token_claims(grant: Grant, *, issuer: str, identifier: str, now: datetime) -> Claims:
+def access_token_claims(grant: AuthorizationGrant, *, issuer: str, identifier: str, now: datetime) -> Claims:
     """`sub` is the login name and not the subject: a trap of MITREid."""
     issued_at = int(now.timestamp())
     return {

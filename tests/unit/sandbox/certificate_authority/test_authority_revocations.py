@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 
-from authproxy.sandbox.certificate_authority.crl import Revoked
+from authproxy.sandbox.certificate_authority.crl import Revocation
 from authproxy.sandbox.certificate_authority.revocations import Revocations
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -22,7 +22,10 @@ def test_the_first_date_and_reason_stay(revocations):
     held = revocations()
     held.revoke("ana", reason=SUPERSEDED, now=NOW)
     held.revoke("ana", reason=STOLEN, now=NOW + timedelta(days=1))
-    assert dict(held) == {"erik": Revoked(at=NOW, reason=STOLEN), "ana": Revoked(at=NOW, reason=SUPERSEDED)}
+    assert dict(held) == {
+        "erik": Revocation(at=NOW, reason=STOLEN),
+        "ana": Revocation(at=NOW, reason=SUPERSEDED),
+    }
 
 
 def test_a_revocation_can_be_taken_back_and_made_again_later(revocations):
@@ -31,7 +34,7 @@ def test_a_revocation_can_be_taken_back_and_made_again_later(revocations):
     held.restore("nobody")
     assert held.of("erik") is None
     held.revoke("erik", reason=SUPERSEDED, now=NOW + timedelta(days=1))
-    assert held.of("erik") == Revoked(at=NOW + timedelta(days=1), reason=SUPERSEDED)
+    assert held.of("erik") == Revocation(at=NOW + timedelta(days=1), reason=SUPERSEDED)
 
 
 def test_a_file_outlives_whoever_wrote_it(tmp_path):
@@ -40,5 +43,5 @@ def test_a_file_outlives_whoever_wrote_it(tmp_path):
     first.restore("erik")
     first.revoke("ana", reason=SUPERSEDED, now=NOW)
     assert dict(Revocations(["erik"], now=NOW + timedelta(days=1), file=file)) == {
-        "ana": Revoked(at=NOW, reason=SUPERSEDED)
+        "ana": Revocation(at=NOW, reason=SUPERSEDED)
     }

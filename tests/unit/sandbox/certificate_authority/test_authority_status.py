@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.ocsp import OCSPCertStatus, OCSPResponseStatus
 
-from authproxy.sandbox.certificate_authority.crl import Issue, Revoked, revocation_list
+from authproxy.sandbox.certificate_authority.crl import Issue, Revocation, revocation_list
 from authproxy.sandbox.certificate_authority.issuing import distribution_point
 from authproxy.sandbox.certificate_authority.ocsp import Behaviour, Responder, Status, answer, unsuccessful
 from authproxy.sandbox.certificate_authority.orders import ordered
@@ -34,7 +34,9 @@ def idp(crl):
 
 
 def test_a_list_names_what_is_revoked_since_when_and_why(made):
-    crl = listed(made, [(5, Revoked(at=made.now, reason=STOLEN)), (6, Revoked(at=made.now, reason=UNSAID))])
+    crl = listed(
+        made, [(5, Revocation(at=made.now, reason=STOLEN)), (6, Revocation(at=made.now, reason=UNSAID))]
+    )
     assert crl.is_signature_valid(made.sub.key.public_key())
     stolen, unsaid = crl
     assert (stolen.serial_number, stolen.revocation_date_utc) == (5, made.now)
@@ -103,7 +105,7 @@ def test_a_good_certificate_is_good_for_a_minute_by_a_signed_answer(made, ana, a
 @pytest.mark.parametrize(("reason", "said"), [(STOLEN, STOLEN), (UNSAID, None)])
 def test_a_revoked_one_is_revoked_since_then(made, ana, reason, said):
     told = answered(
-        made, question(made, ana), knows=lambda serial: Status(revoked=Revoked(at=made.now, reason=reason))
+        made, question(made, ana), knows=lambda serial: Status(revoked=Revocation(at=made.now, reason=reason))
     )
     assert (told.certificate_status, told.revocation_time_utc, told.revocation_reason) == (
         OCSPCertStatus.REVOKED,

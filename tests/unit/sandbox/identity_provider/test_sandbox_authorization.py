@@ -6,8 +6,8 @@ import pytest
 
 from authproxy.sandbox.identity_provider.openid.authorization import (
     SCOPES,
+    AuthorizationRefused,
     NotAnswerable,
-    Refused,
     Step,
     answer,
     next_step,
@@ -62,7 +62,7 @@ def test_nothing_is_sent_to_an_address_that_is_not_registered(changed):
     [{"response_type": "id_token"}, {"scope": "x"}, {"code_challenge": "x", "code_challenge_method": "x"}],
 )
 def test_a_refusal_goes_to_the_registered_address(changed):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(AuthorizationRefused) as caught:
         request(**changed, state="a b")
     assert caught.value.location.startswith("https://rp.example.si/cb?error=")
     assert caught.value.location.endswith("&state=a+b")

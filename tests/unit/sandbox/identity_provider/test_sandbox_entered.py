@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from stdnum.si import ddv
 
 from authproxy.sandbox.identity_provider.front_end import entered
-from authproxy.sandbox.identity_provider.front_end.entered import Reader, Unusable
+from authproxy.sandbox.identity_provider.front_end.entered import Reader, UnusableInput
 
 TODAY = date(2026, 11, 22)
 TEMPLATES = Path(entered.__file__).parents[1] / "templates"
 
 
 def problem(read, *typed, **more):
-    with pytest.raises(Unusable) as caught:
+    with pytest.raises(UnusableInput) as caught:
         read(*typed, **more)
     assert str(caught.value) == caught.value.problem
     return caught.value.problem
@@ -223,7 +223,7 @@ def test_every_country_has_a_name_and_every_problem_its_words():
             r'^  "([a-z_]+)": t\(', (TEMPLATES / "forms.html").read_text(encoding="utf-8"), re.MULTILINE
         )
     )
-    raised = set(re.findall(r'Unusable\("([a-z_]+)"\)', Path(entered.__file__).read_text(encoding="utf-8")))
+    raised = set(re.findall(r'UnusableInput\("([a-z_]+)"\)', Path(entered.__file__).read_text(encoding="utf-8")))
     assert worded == raised
 
 

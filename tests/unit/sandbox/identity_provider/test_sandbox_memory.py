@@ -5,20 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 
 from authproxy.sandbox.accounts import people
-from authproxy.sandbox.identity_provider.expiring import Expiring
+from authproxy.sandbox.identity_provider.expiring import ExpiringEntries
 from authproxy.sandbox.identity_provider.openid.claims import released
 from authproxy.sandbox.identity_provider.wrong_answers import WrongAnswers
 
 
 def test_an_entry_is_taken_once(clock):
-    entries = Expiring(clock, timedelta(minutes=5))
+    entries = ExpiringEntries(clock, timedelta(minutes=5))
     entries.put("a", 1)
     assert "a" in entries
     assert (entries.take("a"), entries.take("a")) == (1, None)
 
 
 def test_an_entry_is_gone_when_its_time_is_over_and_lives_anew_when_put_again(clock):
-    entries = Expiring(clock, timedelta(minutes=5))
+    entries = ExpiringEntries(clock, timedelta(minutes=5))
     entries.put("a", 1)
     clock.advance(minutes=4)
     entries.put("a", 1)
@@ -30,14 +30,14 @@ def test_an_entry_is_gone_when_its_time_is_over_and_lives_anew_when_put_again(cl
 
 
 def test_a_name_is_added_once_while_it_lives(clock):
-    entries = Expiring(clock, timedelta(minutes=5))
+    entries = ExpiringEntries(clock, timedelta(minutes=5))
     assert (entries.add("a", None), entries.add("a", None)) == (True, False)
     clock.advance(minutes=5)
     assert entries.add("a", None)
 
 
 def test_the_oldest_gives_way_when_there_are_too_many(clock):
-    entries = Expiring(clock, timedelta(minutes=5), capacity=2)
+    entries = ExpiringEntries(clock, timedelta(minutes=5), capacity=2)
     for key in "abc":
         entries.put(key, key)
     assert [entries.get(key) for key in "abc"] == [None, "b", "c"]

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from authproxy.sandbox.identity_provider.expiring import Expiring
+from authproxy.sandbox.identity_provider.expiring import ExpiringEntries
 from authproxy.sandbox.identity_provider.openid.clients import BadCredentials, Client, ClientAuthentication
 
 VERIFIER = "v" * 64
@@ -488,7 +488,7 @@ async def test_a_client_with_a_key_authenticates_by_a_signed_assertion_once(reko
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     client = Client(client_id="keyed", client_secret="", redirect_uris=(), name="Keyed", public_key=public)
     authentication = ClientAuthentication(
-        {"keyed": client}, (rekono.issuer,), Expiring(clock, timedelta(hours=1))
+        {"keyed": client}, (rekono.issuer,), ExpiringEntries(clock, timedelta(hours=1))
     )
     claims = {
         "iss": "keyed",

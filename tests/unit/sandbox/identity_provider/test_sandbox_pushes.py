@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from authproxy.sandbox.identity_provider.frequency import Frequency
-from authproxy.sandbox.identity_provider.onepass.pushes import Outcome, Pushes, State
+from authproxy.sandbox.identity_provider.onepass.pushes import Outcome, Pushes, PushState
 from tests.support.clock import Clock
 
 ANA, BOR = "ana@example.si", "bor@example.si"
@@ -45,10 +45,10 @@ def test_the_number_is_one_of_three_different_ones(pushes, clock):
 def test_an_approved_one_is_redeemed_once(pushes, push):
     assert not pushes.redeem(push.id, ANA)
     assert answered(pushes, push) is Outcome.TAKEN
-    assert pushes.state(push.id) is State.APPROVED
+    assert pushes.state(push.id) is PushState.APPROVED
     assert pushes.redeem(push.id, ANA)
     assert not pushes.redeem(push.id, ANA)
-    assert pushes.state(push.id) is State.EXPIRED
+    assert pushes.state(push.id) is PushState.EXPIRED
 
 
 def test_an_approval_is_worth_nothing_to_another_account(pushes, push):
@@ -60,21 +60,21 @@ def test_an_approval_is_worth_nothing_to_another_account(pushes, push):
 def test_a_wrong_number_ends_it(pushes, push):
     wrong = next(choice for choice in push.choices if choice != push.number)
     assert answered(pushes, push, number=wrong) is Outcome.WRONG_NUMBER
-    assert pushes.state(push.id) is State.WRONG_NUMBER
+    assert pushes.state(push.id) is PushState.WRONG_NUMBER
     assert answered(pushes, push) is Outcome.OVER
     assert not pushes.redeem(push.id, ANA)
 
 
 def test_a_refusal_needs_no_number_and_ends_it(pushes, push):
     assert answered(pushes, push, approves=False, number="") is Outcome.TAKEN
-    assert pushes.state(push.id) is State.REFUSED
+    assert pushes.state(push.id) is PushState.REFUSED
     assert answered(pushes, push) is Outcome.OVER
 
 
 def test_the_phone_of_another_account_cannot_answer(pushes, push):
     assert pushes.answer(push.id, BOR, approves=True, number=push.number) is Outcome.UNKNOWN
     assert pushes.answer("nothing", ANA, approves=True, number="10") is Outcome.UNKNOWN
-    assert pushes.state(push.id) is State.PENDING
+    assert pushes.state(push.id) is PushState.PENDING
 
 
 def test_two_minutes_without_an_answer_end_it(pushes, push, clock):
@@ -83,7 +83,7 @@ def test_two_minutes_without_an_answer_end_it(pushes, push, clock):
     clock.advance(seconds=1)
     assert pushes.pending(ANA) == ()
     assert answered(pushes, push) is Outcome.OVER
-    assert pushes.state(push.id) is State.EXPIRED
+    assert pushes.state(push.id) is PushState.EXPIRED
 
 
 def test_an_approval_that_nobody_fetches_is_over_after_two_minutes(pushes, push, clock):
@@ -95,7 +95,7 @@ def test_an_approval_that_nobody_fetches_is_over_after_two_minutes(pushes, push,
 def test_a_new_one_takes_the_place_of_the_one_that_waits(pushes, push):
     newer = pushes.ask(ANA, for_="Portal", place="")
     assert pushes.pending(ANA) == (newer,)
-    assert pushes.state(push.id) is State.SUPERSEDED
+    assert pushes.state(push.id) is PushState.SUPERSEDED
     assert answered(pushes, push) is Outcome.OVER
 
 
@@ -122,10 +122,10 @@ def test_cancelling_ends_only_what_still_waits(pushes, push):
     answered(pushes, push)
     pushes.cancel(push.id)
     pushes.cancel("nothing")
-    assert pushes.state(push.id) is State.APPROVED
+    assert pushes.state(push.id) is PushState.APPROVED
     newer = pushes.ask(ANA, for_="Portal", place="")
     pushes.cancel(newer.id)
-    assert pushes.state(newer.id) is State.SUPERSEDED
+    assert pushes.state(newer.id) is PushState.SUPERSEDED
 
 
 def test_neither_number_nor_address_shows_where_a_notification_is_printed(push):

@@ -9,7 +9,7 @@ import stat
 
 import pytest
 
-from authproxy.sandbox.identity_provider.state import State, StateBroken
+from authproxy.sandbox.identity_provider.state import StateBroken, StateFile
 
 
 class Numbers:
@@ -29,17 +29,17 @@ def file(tmp_path):
 
 
 async def test_a_part_comes_back_as_it_was_saved(file):
-    state = State(file, {"numbers": Numbers(1, 2)})
+    state = StateFile(file, {"numbers": Numbers(1, 2)})
     state.changed()
     await state.save()
     after = Numbers()
-    State(file, {"numbers": after}).load()
+    StateFile(file, {"numbers": after}).load()
     assert after.numbers == [1, 2]
 
 
 async def test_only_the_owner_reads_the_file_and_no_draft_is_left(file):
     os.umask(os.umask(0))  # whatever the mask is
-    state = State(file, {"numbers": Numbers(1)})
+    state = StateFile(file, {"numbers": Numbers(1)})
     state.changed()
     await state.save()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -47,7 +47,7 @@ async def test_only_the_owner_reads_the_file_and_no_draft_is_left(file):
 
 
 async def test_what_a_beginning_has_drawn_is_saved_and_later_only_what_changes(file):
-    state = State(file, {"numbers": Numbers(1)})
+    state = StateFile(file, {"numbers": Numbers(1)})
     state.load()
     await state.save()
     assert json.loads(file.read_text())["numbers"] == [1]
@@ -57,11 +57,11 @@ async def test_what_a_beginning_has_drawn_is_saved_and_later_only_what_changes(f
 
 
 async def test_without_a_file_nothing_is_remembered():
-    state = State(None, {"numbers": Numbers(1)})
+    state = StateFile(None, {"numbers": Numbers(1)})
     state.load()
     state.changed()
     await state.save()
-    assert State(None, {}).load() is None
+    assert StateFile(None, {}).load() is None
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ async def test_a_file_that_is_not_understood_is_an_error_and_stays_as_it_is(file
     written = content.encode("utf-8", "surrogateescape")
     file.write_bytes(written)
     with pytest.raises(StateBroken, match=word) as caught:
-        State(file, {"numbers": Numbers()}).load()
+        StateFile(file, {"numbers": Numbers()}).load()
     assert str(file) in str(caught.value)
     assert "x-secret" not in str(caught.value)
     assert file.read_bytes() == written
@@ -89,7 +89,7 @@ async def test_a_file_that_is_not_understood_is_an_error_and_stays_as_it_is(file
 async def test_parts_that_only_the_file_knows_stay_in_it_and_new_parts_stay_as_they_are(file):
     file.write_text(json.dumps({"format": 1, "others": {"a": 1}}))
     numbers = Numbers(7)
-    state = State(file, {"numbers": numbers})
+    state = StateFile(file, {"numbers": numbers})
     state.load()
     assert numbers.numbers == [7]
     state.changed()
@@ -101,7 +101,7 @@ async def test_a_save_that_fails_is_an_error_leaves_the_old_file_and_is_made_up_
     folder = tmp_path / "there"
     folder.mkdir()
     numbers = Numbers(1)
-    state = State(folder / "state.json", {"numbers": numbers})
+    state = StateFile(folder / "state.json", {"numbers": numbers})
     state.changed()
     await state.save()
     folder.rename(tmp_path / "away")

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from authproxy.sandbox.portals.catalogue import portal
-from authproxy.sandbox.portals.description import Field, Form
+from authproxy.sandbox.portals.description import Field, PortalForm
 from authproxy.sandbox.portals.entries import CAPACITY, Entries, faults
 from authproxy.sandbox.portals.tables import Words
 
 ANY = Words("", "")
-FORM = Form(
+FORM = PortalForm(
     path="/nalog",
     title=ANY,
     intro=ANY,
