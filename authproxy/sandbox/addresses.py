@@ -261,10 +261,7 @@ def greeting(
         f"  OnePass phone        {addresses.local(PHONE_PORT)}/",
         f"  Outbox (SMS, mail)   {addresses.local(OUTBOX_PORT)}/ and smtp://{addresses.smtp}",
         f"  Test certificates    {addresses.local(CERTIFICATE_AUTHORITY_PORT)}/",
-        (
-            f"  Showing them         {addresses.certificates}/ (its own certificate is nobody's: let the "
-            "browser go on)"
-        ),
+        f"  Certificate sign-in  {addresses.certificates}/ (self-signed: tell the browser to continue)",
         f"  Management           http://{addresses.management}/readyz",
         "",
         f"  Sign in as           {person}, password {password}",

@@ -137,7 +137,7 @@ def _is_reusable(description: Path, base_url: str | None, now: datetime) -> bool
         is_here = base_url in (None, described["base_url"])
         return bool(is_here and described["orders"] == _orders() and timedelta() <= age < _REUSED_FOR)
     except (ValueError, TypeError, LookupError):
-        raise StoredKeysBroken(f"{description}: damaged; move the folder away to begin anew") from None
+        raise StoredKeysBroken(f"{description}: damaged; move the folder away to start again") from None
 
 
 def _stored(private: Path) -> CertifiedKeys:
@@ -170,9 +170,9 @@ def _read(private: Path, name: str) -> CertifiedKey:
         key = load_pem_private_key(content, None, unsafe_skip_rsa_key_validation=True)
         certificate, *chain = x509.load_pem_x509_certificates(content)
     except (FileNotFoundError, ValueError, TypeError):
-        raise StoredKeysBroken(f"{file}: missing or damaged; move the folder away to begin anew") from None
+        raise StoredKeysBroken(f"{file}: missing or damaged; move the folder away to start again") from None
     if not isinstance(key, RSAPrivateKey):
-        raise StoredKeysBroken(f"{file}: not an RSA key; move the folder away to begin anew")
+        raise StoredKeysBroken(f"{file}: not an RSA key; move the folder away to start again")
     return CertifiedKey(certificate=certificate, key=key, chain=tuple(chain))
 
 

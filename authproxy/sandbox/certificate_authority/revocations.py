@@ -68,4 +68,4 @@ def _read(file: Path) -> dict[str, Revocation]:
             for name, revoked in written.items()
         }
     except (ValueError, TypeError, LookupError, AttributeError):
-        raise RevocationsBroken(f"{file}: damaged; move it away to begin anew") from None
+        raise RevocationsBroken(f"{file}: damaged; move it away to start again") from None

@@ -48,16 +48,16 @@ class StateFile:
         try:
             saved = json.loads(self._file.read_text(encoding="utf-8"))
         except ValueError:
-            raise StateBroken(f"{self._file}: not a JSON document; move it away to begin anew") from None
+            raise StateBroken(f"{self._file}: not a JSON document; move it away to start again") from None
         if not isinstance(saved, dict) or saved.pop("format", None) != _FORMAT:
-            raise StateBroken(f"{self._file}: not a state file of this version; move it away to begin anew")
+            raise StateBroken(f"{self._file}: not a state file of this version; move it away to start again")
         for name, part in self._parts.items():
             if name in saved:
                 try:
                     part.restore(saved.pop(name))
                 except (TypeError, ValueError, LookupError, AttributeError):
                     raise StateBroken(
-                        f"{self._file}: the part {name!r} is damaged; move the file away to begin anew"
+                        f"{self._file}: the part {name!r} is damaged; move the file away to start again"
                     ) from None
         self._others = saved
 

@@ -79,5 +79,5 @@ def _read(file: Path, initial: PhoneState) -> PhoneState:
         return PhoneState(accounts=accounts, links=links, wait_until=waits, **members)
     except (ValueError, TypeError, KeyError, AttributeError) as fault:
         raise BrokenPhoneStateError(
-            f"{file} is not the state of a phone ({type(fault).__name__}); repair it or take it away"
+            f"{file} is not the state of a phone ({type(fault).__name__}); repair it or move it away"
         ) from None
