@@ -580,10 +580,10 @@ class Exchange:
         if self._transfer is not None:
             self._transfer.client_may_flow(flows=flows)
 
-    def leave(self) -> None:
+    def wind_down(self) -> None:
         """The gateway is going down: what would never end is ended in order."""
         if self._transfer is not None:
-            self._transfer.leave()
+            self._transfer.wind_down()
 
     def check(self, now: float) -> None:
         """Called about once a second while the exchange is the connection's current one: ends what hangs."""

@@ -241,7 +241,7 @@ class Transfer:
             # request, the exchange stays among the requests.
             self._pool.prolong(self._connection)
 
-    def leave(self) -> None:
+    def wind_down(self) -> None:
         """The gateway is going down: ends an answer that would never end, with its last chunk."""
         if self._is_endless and not self._is_over:
             self._keeps_alive = False

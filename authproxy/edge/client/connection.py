@@ -444,7 +444,7 @@ class ClientConnection(asyncio.Protocol):
     def is_tunnel(self) -> bool:
         return self._tunnel is not None
 
-    def leave(self) -> None:
+    def wind_down(self) -> None:
         """The gateway is going down: ends in order what would not end by itself. A request that is running
         may finish.
 
@@ -454,14 +454,14 @@ class ClientConnection(asyncio.Protocol):
         if self._tunnel is not None:
             self._tunnel.close(GOING_AWAY)
         elif self._current is not None:
-            self._current.leave()
+            self._current.wind_down()
         elif self.is_idle:
             self._close()
 
     def check(self, now: float) -> None:
         """Called about once a second: ends what has waited too long."""
         if self._register.is_closed:
-            self.leave()
+            self.wind_down()
         is_late = bool(self._deadline) and now > self._deadline
         if self._is_closing:
             if is_late:

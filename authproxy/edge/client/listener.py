@@ -237,9 +237,9 @@ class Listener:
             acceptor.cut()
         for connection in tuple(self._connections):
             try:
-                connection.leave()
+                connection.wind_down()
             except Exception as error:  # noqa: BLE001  (whatever it is: all others must be ended, too)
-                report(error, "a connection could not take its leave")
+                report(error, "a connection could not be wound down")
         await self._first_of(within, self._all_gone, self._hurried)
         if self._all_gone.is_set():
             return True
