@@ -62,7 +62,7 @@ class Kept(MemorySharedOctets):
 
 
 @dataclass
-class House:
+class HoldingEdge:
     edge: Edge
     kept: Kept
     held: list[str] = field(default_factory=list)
@@ -149,7 +149,7 @@ async def house(*, largest=CAP):
         edge.access.sessions[STRANGER] = replace(
             SESSION, person=replace(SESSION.person, subject=Subject("bor"))
         )
-        yield House(edge, kept, held, released)
+        yield HoldingEdge(edge, kept, held, released)
 
 
 async def test_a_form_waits_for_the_proof_and_then_arrives_once_byte_for_byte():

@@ -18,7 +18,7 @@ from authproxy.access.decision import Reason
 from authproxy.flows.held.requests import HeldRequestPreview
 from authproxy.flows.sign_in.attempts import SignInRefused
 from tests.support.page_checks import signed_in
-from tests.support.pages_house import PROVIDER_LOGOUT, SESSION, TICKET, House, front, running_pages
+from tests.support.pages import PROVIDER_LOGOUT, SESSION, TICKET, PagesFixture, front, running_pages
 from tests.support.step_up_script import CODE, HELD
 
 pytestmark = [pytest.mark.needs("chromium-headless-shell"), pytest.mark.asyncio(loop_scope="session")]
@@ -64,7 +64,7 @@ async def origins() -> AsyncIterator[tuple[str, str]]:
 
 @dataclass
 class Place:
-    house: House
+    house: PagesFixture
     port: int
     provider: str
     arrived: str

@@ -15,7 +15,7 @@ from authproxy.flows.sign_in.attempts import SignInRefused
 from authproxy.oidc.end_session import EndSessionRequest
 from authproxy.web.refusals import PAGES
 from tests.support.page_checks import everything_but_our_own, faults_of, signed_in
-from tests.support.pages_house import NOW, OTHER_TICKET, SESSION, TICKET, front, running_pages
+from tests.support.pages import NOW, OTHER_TICKET, SESSION, TICKET, front, running_pages
 
 REASON_OF_EACH_PAGE = {name: reason for reason, (name, _status) in PAGES.items()}
 OWN_PAGES = {

@@ -12,7 +12,7 @@ from aiohttp import web
 from playwright.async_api import Browser, Page
 
 from tests.support.page_checks import signed_in
-from tests.support.pages_house import SESSION, TICKET, House, front, running_pages
+from tests.support.pages import SESSION, TICKET, PagesFixture, front, running_pages
 from tests.support.step_up_script import RECOVERY_CODES, SECRET
 
 pytestmark = [pytest.mark.needs("chromium-headless-shell"), pytest.mark.asyncio(loop_scope="session")]
@@ -27,7 +27,7 @@ addEventListener("fetch", event => event.respondWith(fetch(event.request)));
 
 @dataclass
 class Portal:
-    house: House
+    house: PagesFixture
     origin: str
     seen: list[str] = field(default_factory=list)
 

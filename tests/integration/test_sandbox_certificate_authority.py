@@ -40,7 +40,7 @@ pytestmark = [pytest.mark.needs("openssl"), pytest.mark.asyncio(loop_scope="sess
 
 
 @dataclass
-class House:
+class AuthorityFixture:
     url: str
     http: aiohttp.ClientSession
     folder: Path
@@ -84,7 +84,7 @@ async def house(beginning, tmp_path):
         serving(application(base_url=url, clock=clock, state_dir=state), bound(port)),
         aiohttp.ClientSession(url) as http,
     ):
-        yield House(url=url, http=http, folder=tmp_path, state=state, clock=clock)
+        yield AuthorityFixture(url=url, http=http, folder=tmp_path, state=state, clock=clock)
 
 
 async def openssl(*arguments: str) -> tuple[int, str]:

@@ -11,14 +11,14 @@ from authproxy.sandbox import one_time_code
 from authproxy.sandbox.phone.application import application as phone_application
 from authproxy.sandbox.phone.memory import BrokenPhoneStateError
 from tests.support.http_client import Browser
-from tests.support.onepass_house import ANA, BOR, CVETKA, DAVID, onepass_house, pressed, title
+from tests.support.onepass_fixture import ANA, BOR, CVETKA, DAVID, pressed, running_onepass, title
 
 PIN = "2580"
 
 
 @pytest.fixture
 async def house():
-    async with onepass_house() as house:
+    async with running_onepass() as house:
         yield house
 
 
@@ -56,7 +56,7 @@ async def code_of(house, email):
 
 
 async def test_a_new_phone_is_activated_by_a_text_message_and_then_locked_by_a_pin(person):
-    async with onepass_house(installed=False) as house:
+    async with running_onepass(installed=False) as house:
         page = await opened(house, person)
         assert title(page) == "Dobrodošli"
         assert f"{house.provider.url}/IdP-RM-Front/register/start.htm?from=phone" in page.links
@@ -514,7 +514,7 @@ async def test_while_the_provider_is_away_codes_work_and_everything_else_says_so
 
 
 async def test_the_phone_keeps_accounts_pin_and_wrong_tries_over_a_restart(tmp_path, person):
-    async with onepass_house(tmp_path) as house:
+    async with running_onepass(tmp_path) as house:
         await adds(house, person, DAVID)
         await sets_pin(house, person)
         finder = Browser()

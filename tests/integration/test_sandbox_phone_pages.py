@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from authproxy.sandbox.accounts import PASSWORD
 from tests.support.http_client import Browser
-from tests.support.onepass_house import ANA, CVETKA, DAVID, onepass_house
+from tests.support.onepass_fixture import ANA, CVETKA, DAVID, running_onepass
 from tests.support.page_checks import faults_of
 
 pytestmark = [pytest.mark.needs("chromium-headless-shell"), pytest.mark.asyncio(loop_scope="session")]
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.needs("chromium-headless-shell"), pytest.mark.asyncio(
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def house():
-    async with onepass_house() as house:
+    async with running_onepass() as house:
         yield house
 
 

@@ -10,15 +10,15 @@ import pytest
 from authproxy.sandbox import one_time_code
 from authproxy.sandbox.accounts import PASSWORD
 from tests.support.http_client import Browser
-from tests.support.onepass_house import (
+from tests.support.onepass_fixture import (
     ANA,
     BOR,
     CVETKA,
     DAVID,
     REDIRECT_URI,
     arrived,
-    onepass_house,
     pressed,
+    running_onepass,
     title,
 )
 
@@ -27,7 +27,7 @@ WAITING, CONSENT = "Potrditev na telefonu", "Dovoljenje za posredovanje podatkov
 
 @pytest.fixture
 async def house():
-    async with onepass_house() as house:
+    async with running_onepass() as house:
         yield house
 
 
@@ -441,7 +441,7 @@ async def test_what_cannot_be_read_is_refused_in_json(house, content_type, body,
 
 
 async def test_phones_and_their_secrets_survive_a_restart_of_the_provider(tmp_path, visitor):
-    async with onepass_house(tmp_path) as house:
+    async with running_onepass(tmp_path) as house:
         await house.provider.stop()
         await house.provider.start()
         url, token = service(house, ANA)

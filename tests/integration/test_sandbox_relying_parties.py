@@ -27,7 +27,7 @@ from authproxy.sandbox.phone.application import PHONE
 from authproxy.storage.memory import MemoryChallenges, MemoryEnrolments, MemoryLimits
 from authproxy.storage.retention import BlockRules
 from tests.support.http_client import Browser
-from tests.support.onepass_house import ANA, CVETKA, DAVID, onepass_house, pressed, title
+from tests.support.onepass_fixture import ANA, CVETKA, DAVID, pressed, running_onepass, title
 
 RULES = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
 
@@ -103,7 +103,7 @@ class Gateway:
 
 @pytest.fixture
 async def house():
-    async with onepass_house(linked=True) as house:
+    async with running_onepass(linked=True) as house:
         yield house
 
 
@@ -490,7 +490,7 @@ async def test_while_the_service_is_away_the_phone_says_so_and_the_gateway_asks_
 
 
 async def test_a_restart_keeps_the_keys_of_phones_and_what_the_service_knows_of_them(tmp_path):
-    async with onepass_house(tmp_path, linked=True) as house, client_session(None) as session:
+    async with running_onepass(tmp_path, linked=True) as house, client_session(None) as session:
         gateway = Gateway(house, session)
         enrolment_id, code, _ = await gateway.enrolling.begin(person(DAVID), now=house.clock.now)
         await links(house, code)
@@ -506,22 +506,22 @@ async def test_a_restart_keeps_the_keys_of_phones_and_what_the_service_knows_of_
 
 
 async def test_what_the_gateway_is_told_at_a_second_start_are_the_phones_that_were_kept(tmp_path):
-    async with onepass_house(tmp_path, linked=True) as house:
+    async with running_onepass(tmp_path, linked=True) as house:
         first = {one.email: one.public_key for one in to_be_enrolled(house.accounts, house.linked)}
-    async with onepass_house(tmp_path, linked=True) as house:
+    async with running_onepass(tmp_path, linked=True) as house:
         kept = house.phone.made()[PHONE].links
         assert {one.email: one.public_key for one in to_be_enrolled(house.accounts, kept)} == first
         assert {link.device_id for link in house.linked}.isdisjoint(link.device_id for link in kept)
 
 
 async def test_state_files_from_before_there_were_links_are_read(tmp_path):
-    async with onepass_house(tmp_path, linked=True):
+    async with running_onepass(tmp_path, linked=True):
         pass
     for name, member in (("phone.json", "links"), ("provider.json", "linked_phones")):
         document = json.loads((tmp_path / name).read_text())
         del document[member]
         (tmp_path / name).write_text(json.dumps(document))
-    async with onepass_house(tmp_path, linked=True) as house, client_session(None) as session:
+    async with running_onepass(tmp_path, linked=True) as house, client_session(None) as session:
         gateway = Gateway(house, session)
         [one] = [one for one in to_be_enrolled(house.accounts, house.linked) if one.email == ANA]
         await gateway.enrol(
@@ -541,7 +541,7 @@ async def test_state_files_from_before_there_were_links_are_read(tmp_path):
 
 
 async def test_neither_key_nor_token_of_a_phone_is_with_the_service_or_printed(tmp_path):
-    async with onepass_house(tmp_path, linked=True) as house:
+    async with running_onepass(tmp_path, linked=True) as house:
         link = house.link(ANA)
         written = (tmp_path / "provider.json").read_text()
         key = re.sub(r"-----.*?-----|\n", "", link.private_key)

@@ -14,7 +14,7 @@ from authproxy.access.decision import Reason
 from authproxy.flows.step_up.method_changes import ChangeDemand
 from authproxy.flows.step_up.outcomes import NotProved
 from tests.support.page_checks import everything_but_our_own, faults_of, signed_in
-from tests.support.pages_house import NOW, TICKET, House, front, running_pages
+from tests.support.pages import NOW, TICKET, PagesFixture, front, running_pages
 from tests.support.step_up_script import CODE, HELD, NEW_TICKET, OFFERS, a_form
 
 pytestmark = [pytest.mark.needs("chromium-headless-shell"), pytest.mark.asyncio(loop_scope="session")]
@@ -51,7 +51,7 @@ def place(port: int, path: str) -> str:
     return f"http://acq.localhost:{port}/.authproxy/{path}"
 
 
-async def every_page(house: House, page: Page, port: int) -> AsyncIterator[str]:
+async def every_page(house: PagesFixture, page: Page, port: int) -> AsyncIterator[str]:
     """Stops at each page of a fresh proof, and says which it is."""
     step_ups, enrolling = house.step_ups, house.enrolling
     step_ups.again_in = timedelta(seconds=40)

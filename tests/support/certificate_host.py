@@ -30,7 +30,7 @@ _AUTHORITY_PORT = free_port()
 
 
 def make_authority(folder: Path) -> Path:
-    """The authority's state for `open_certificate_house`. Made once for many tests: looking for primes takes
+    """The authority's state for `open_house(authority=…)`. Made once for many tests: looking for primes takes
     seconds."""
     certificate_authority.application(
         base_url=f"http://localhost:{_AUTHORITY_PORT}", clock=lambda: datetime.now(UTC), state_dir=folder

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from tests.support.http_client import Answer, Browser
-from tests.support.onepass_house import arrived, pressed
+from tests.support.onepass_fixture import arrived, pressed
 from tests.support.sandbox import RunningSandbox
 
 PASSWORD = "konj baterija sponka"

@@ -6,7 +6,7 @@ from __future__ import annotations
 from playwright.async_api import BrowserContext, Page
 
 from tests.support.browser import barriers_of
-from tests.support.pages_house import TICKET
+from tests.support.pages import TICKET
 
 
 async def signed_in(context: BrowserContext, port: int, ticket: str = TICKET) -> None:

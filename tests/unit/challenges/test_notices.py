@@ -55,7 +55,7 @@ class Numbers:
         return person.phone
 
 
-class House:
+class NoticesFixture:
     def __init__(self, *, has_mail=True, has_sms=True):
         self.now, self.store, self.sms, self.mail = NOW, MemoryNotices(), Way(), Way()
         self._made = 0
@@ -86,7 +86,7 @@ class House:
 
 @pytest.fixture
 def house():
-    return House()
+    return NoticesFixture()
 
 
 async def test_the_first_change_is_told_at_once_and_twenty_six_more_make_one_message_that_says_so(house):
@@ -163,7 +163,7 @@ async def test_a_letter_says_what_has_changed_and_when_in_the_person_s_language(
 async def test_a_change_is_told_by_text_message_and_by_letter_if_both_are_possible(
     person, has_sms, has_mail, by_sms, by_mail, warns
 ):
-    house = House(has_sms=has_sms, has_mail=has_mail)
+    house = NoticesFixture(has_sms=has_sms, has_mail=has_mail)
     with structlog.testing.capture_logs() as logs:
         await house.changes(person=person)
     assert (len(house.sms.sent), len(house.mail.sent)) == (by_sms, by_mail)

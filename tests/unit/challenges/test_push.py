@@ -53,7 +53,7 @@ def asked_of(person, level=Level.LOW):
     )
 
 
-class House:
+class PushFixture:
     """The method with stores in memory, Ana's phone, and a service."""
 
     def __init__(self):
@@ -102,7 +102,7 @@ class House:
 
 @pytest.fixture
 async def house():
-    house = House()
+    house = PushFixture()
     await house.enrol(house.phone)
     await house.enrol(PhoneKey(), "Telefon v predalu", at=NOW - timedelta(days=400))
     await house.enrol(PhoneKey(), "Evin telefon", person=EVA)

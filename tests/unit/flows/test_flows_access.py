@@ -116,7 +116,7 @@ class UsedProofs(MemoryUsedProofs):
         await super().give_back(proof)
 
 
-class House:
+class AccessFixture:
     def __init__(self, *, keeps_for=timedelta(seconds=5)):
         self.near_cache = NearCache(near_cache_for=keeps_for, silence=None)
         self.sessions = Sessions(self.near_cache)
@@ -163,7 +163,7 @@ def target(path, method="GET", portal=ACQ):
 
 @pytest.fixture
 def house():
-    made = House()
+    made = AccessFixture()
     yield made
     for work in made.begun:
         work.close()
@@ -202,7 +202,7 @@ async def test_after_the_clock_was_set_back_activity_is_noted_at_once_and_then_e
 async def test_activity_is_noted_no_more_often_after_the_clock_was_set_back_where_nothing_may_be_remembered():
     """While no invalidations arrive, every request asks the store, and finds activity in the future each
     time."""
-    house = House(keeps_for=timedelta())
+    house = AccessFixture(keeps_for=timedelta())
     session = await house.signed_in()
     pause, back = session.idle_for / 10, NOW - timedelta(hours=1)
     for at, touches in ((back, 1), (back + pause / 2, 1), (back + pause, 2), (back + pause * 1.5, 2)):
@@ -378,7 +378,7 @@ async def test_an_assertion_is_renewed_after_half_its_life(house):
 
 
 async def test_an_assertion_is_renewed_also_where_a_session_is_remembered_for_longer_than_it_lives():
-    house = House(keeps_for=2 * LIFETIME)
+    house = AccessFixture(keeps_for=2 * LIFETIME)
     await house.signed_in()
     await house.later()
     for seconds, minted in ((29, 1), (30, 2), (59, 2), (60, 3)):

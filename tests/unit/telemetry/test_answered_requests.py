@@ -10,7 +10,7 @@ from authproxy.telemetry.audit import Audit
 from authproxy.telemetry.metrics import Metrics
 from authproxy.telemetry.requests import RequestRecorder
 from tests.support.log_lines import NOW
-from tests.support.pages_house import SESSION
+from tests.support.pages import SESSION
 
 
 @dataclass

@@ -14,7 +14,7 @@ from authproxy.access.decision import Reason
 from authproxy.identity.person import Issuer, MemberId, Person, Subject
 from authproxy.telemetry.audit import Audit, AuditFile, Event
 from tests.support.log_lines import NOW, log_lines
-from tests.support.pages_house import SESSION
+from tests.support.pages import SESSION
 
 FIELDS = [
     "at",

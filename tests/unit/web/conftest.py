@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.pages_house import running_pages
+from tests.support.pages import running_pages
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import authproxy.web
 from authproxy.access.decision import Reason
 from authproxy.web.refusals import PAGES
 from tests.support.log_lines import log_lines
-from tests.support.pages_house import FORM, PAGE, TICKET, running_pages
+from tests.support.pages import FORM, PAGE, TICKET, running_pages
 
 EVERYTHING = [
     ("GET", "/.authproxy/login", 200),

@@ -6,7 +6,7 @@ import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.flows.ending.back_channel_logout import LogoutRefused, SessionsEnded
-from tests.support.pages_house import ELSEWHERE, SESSION
+from tests.support.pages import ELSEWHERE, SESSION
 
 PATH = "/.authproxy/backchannel-logout"
 SERVER = {"User-Agent": "provider/1", "Accept": "*/*"}

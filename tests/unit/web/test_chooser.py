@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.pages_house import ACQ, LINKS, OTHER_TICKET, PAGE, running_pages
+from tests.support.pages import ACQ, LINKS, OTHER_TICKET, PAGE, running_pages
 
 SLOVENE = {**PAGE, "Accept-Language": "sl"}
 

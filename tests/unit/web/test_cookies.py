@@ -4,9 +4,9 @@ import pytest
 
 from authproxy.web.cookies import FLOW, LEFT, TICKET, flow_in, left_in, removing, setting, ticket_in
 from authproxy.web.signed_out import SignedOut
-from tests.support.pages_house import FLOW as FLOW_VALUE
-from tests.support.pages_house import OTHER_TICKET
-from tests.support.pages_house import TICKET as TICKET_VALUE
+from tests.support.pages import FLOW as FLOW_VALUE
+from tests.support.pages import OTHER_TICKET
+from tests.support.pages import TICKET as TICKET_VALUE
 
 OURS = f"{TICKET}={TICKET_VALUE}"
 

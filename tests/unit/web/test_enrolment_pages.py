@@ -9,7 +9,7 @@ import pytest
 import segno
 
 from authproxy.access.decision import Reason
-from tests.support.pages_house import FORM, PAGE, TICKET
+from tests.support.pages import FORM, PAGE, TICKET
 from tests.support.step_up_script import CODE, RECOVERY_CODES, SECRET, URI
 
 COOKIE = f"__Host-authproxy={TICKET}"

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.support.pages_house import FORM, PAGE, TICKET
+from tests.support.pages import FORM, PAGE, TICKET
 from tests.support.step_up_script import HELD, NEW_TICKET, a_form
 
 COOKIE = f"__Host-authproxy={TICKET}"

@@ -9,7 +9,7 @@ import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.flows.sign_in.attempts import SignInRefused
-from tests.support.pages_house import ACQ, PAGE, TICKET
+from tests.support.pages import ACQ, PAGE, TICKET
 
 TICKET_COOKIE = f"__Host-authproxy={TICKET}"
 REFUSED = {

@@ -4,7 +4,7 @@ import pytest
 
 from authproxy.flows.ending.back_channel_logout import LogoutRefused
 from authproxy.web.rates import Rates
-from tests.support.pages_house import FLOW, FORM, TICKET, running_pages
+from tests.support.pages import FLOW, FORM, TICKET, running_pages
 
 SIGN_IN = ("POST", "/.authproxy/login", "method=rekono&rt=/")
 SERVER = {"User-Agent": "provider/1", "Accept": "*/*"}

@@ -11,7 +11,7 @@ from authproxy.flows.sign_in.attempts import AlreadySignedIn, SignInRefused
 from authproxy.flows.step_up.outcomes import NotProved, SteppedUp
 from authproxy.identity.assurance import Level
 from authproxy.identity.person import Issuer, Person, Subject
-from tests.support.pages_house import FLOW, FORM, OTHER_TICKET, PAGE, SESSION, TICKET, running_pages
+from tests.support.pages import FLOW, FORM, OTHER_TICKET, PAGE, SESSION, TICKET, running_pages
 
 FLOW_COOKIE = f"__Host-authproxy-flow={FLOW}"
 TICKET_COOKIE = f"__Host-authproxy={TICKET}"

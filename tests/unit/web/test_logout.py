@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from authproxy.access.decision import Reason
-from tests.support.pages_house import ELSEWHERE, FORM, PROVIDER_LOGOUT, SESSION, TICKET
+from tests.support.pages import ELSEWHERE, FORM, PROVIDER_LOGOUT, SESSION, TICKET
 
 TICKET_COOKIE = f"__Host-authproxy={TICKET}"
 

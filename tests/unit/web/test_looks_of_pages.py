@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from authproxy.web.request_context import Colours
-from tests.support.pages_house import ACQ, PAGE
+from tests.support.pages import ACQ, PAGE
 
 FONT = b"wOF2 and glyphs"
 COLOURS = Colours(

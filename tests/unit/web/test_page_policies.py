@@ -9,7 +9,7 @@ import pytest
 
 import authproxy.web
 from authproxy.web.pages import FORMS
-from tests.support.pages_house import FORM, PAGE, TICKET
+from tests.support.pages import FORM, PAGE, TICKET
 
 TEMPLATES = Path(authproxy.web.__file__).parent / "templates"
 FRAGMENTS = {

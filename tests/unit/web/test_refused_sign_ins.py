@@ -18,7 +18,7 @@ from authproxy.storage.records.sealed_texts import Seals
 from authproxy.storage.records.sealing import KeyRing
 from authproxy.web.rates import Rates
 from tests.support.clock import Clock
-from tests.support.pages_house import FLOW, NOW, PAGE, SESSION, TICKET, running_pages
+from tests.support.pages import FLOW, NOW, PAGE, SESSION, TICKET, running_pages
 
 COOKIE = f"__Host-authproxy-flow={FLOW}"
 CALLBACK = "/.authproxy/callback/rekono?code=c0de-of-the-provider&state=st4te-of-ours"

@@ -6,7 +6,7 @@ import pytest
 from multidict import CIMultiDict
 
 from authproxy.web.request_context import NO_PORTAL, PortalPresentation, comes_from_us, of, preferred_locale
-from tests.support.pages_house import ACQ
+from tests.support.pages import ACQ
 
 PORTALS = {"acq": ACQ}
 ORIGIN = ACQ.origin

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.pages_house import ELSEWHERE, FORM, NOW, OTHER_TICKET, PAGE, SESSION, TICKET
+from tests.support.pages import ELSEWHERE, FORM, NOW, OTHER_TICKET, PAGE, SESSION, TICKET
 
 TICKET_COOKIE = f"__Host-authproxy={TICKET}"
 SCRIPT = {"Sec-Fetch-Mode": "cors", "Accept": "application/json"}

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from authproxy.web.request_context import Logo
-from tests.support.pages_house import ACQ, FORM, PAGE, TICKET
+from tests.support.pages import ACQ, FORM, PAGE, TICKET
 
 PNG = b"\x89PNG\r\n\x1a\n and some pixels"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><path d="M0 0h1v1z"/></svg>'

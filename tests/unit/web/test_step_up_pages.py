@@ -16,7 +16,7 @@ from authproxy.challenges.challenge import State
 from authproxy.challenges.method import Offer
 from authproxy.flows.step_up.outcomes import NotProved
 from tests.support.log_lines import log_lines
-from tests.support.pages_house import FORM, NOW, PAGE, TICKET
+from tests.support.pages import FORM, NOW, PAGE, TICKET
 from tests.support.step_up_script import CODE, HELD, NEW_TICKET
 
 COOKIE = f"__Host-authproxy={TICKET}"

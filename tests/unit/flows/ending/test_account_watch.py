@@ -53,7 +53,7 @@ class Grants(MemoryGrants):
         return await super().take(secret)
 
 
-class House:
+class AccountWatchFixture:
     def __init__(self):
         self.provider, self.grants = Provider(), Grants()
         self.sessions = MemorySessions(NearCache(near_cache_for=timedelta(), silence=None))
@@ -81,7 +81,7 @@ class House:
 
 @pytest.fixture
 def house():
-    return House()
+    return AccountWatchFixture()
 
 
 async def test_an_account_that_stands_changes_nothing_and_is_asked_about_once_in_each_interval(house):

@@ -26,7 +26,7 @@ FORM = HeldRequest(
 )
 
 
-class House:
+class HeldRequestsFixture:
     def __init__(self):
         self.now = NOW
         self.kept = MemorySharedOctets(clock=lambda: self.now)
@@ -46,7 +46,7 @@ class House:
 
 @pytest.fixture
 def house():
-    return House()
+    return HeldRequestsFixture()
 
 
 async def test_a_form_comes_back_byte_for_byte_and_once(house):

@@ -17,7 +17,7 @@ from tests.support.session_builders import NOW
 FINGERPRINT, NAME = "a1" * 32, (SUBCA, 0xEE61ADE0)
 
 
-class House:
+class MembershipFixture:
     def __init__(self):
         self.store = MemoryPeople()
         self.membership = Membership(store=self.store)
@@ -42,7 +42,7 @@ class House:
 
 @pytest.fixture
 async def house():
-    house = House()
+    house = MembershipFixture()
     await house.enter(ANA, CVETKA, DAVID)
     return house
 

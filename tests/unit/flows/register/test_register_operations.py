@@ -43,7 +43,7 @@ class Sessions(MemorySessions):
         return await super().revoke_member(member)
 
 
-class House:
+class RegisterFixture:
     def __init__(self):
         self.store, self.sessions, self.time = MemoryPeople(), Sessions(), NOW
         self.limits, self.enrolments = (
@@ -92,7 +92,7 @@ class House:
 
 @pytest.fixture
 async def house():
-    house = House()
+    house = RegisterFixture()
     await house.enter(ANA, CVETKA)
     return house
 
@@ -315,7 +315,7 @@ class Overtaken(MemoryPeople):
 
 @pytest.mark.parametrize(("times", "succeeds"), [(1, True), (5, False)])
 async def test_whoever_is_overtaken_starts_again_and_gives_up_in_the_end(times, succeeds):
-    house = House()
+    house = RegisterFixture()
     house.store = Overtaken(0)
     house.open_desk()
     await house.enter(ANA)
@@ -505,7 +505,7 @@ class Lost(MemoryPeople):
 async def test_a_new_register_signs_out_whom_its_list_blocks_and_keeps_methods_where_that_is_said(
     keeps, left
 ):
-    house = House()
+    house = RegisterFixture()
     house.store = Lost()
     house.open_desk()
     await house.has("member", "ana")

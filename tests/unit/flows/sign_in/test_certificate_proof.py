@@ -49,7 +49,7 @@ class Kept(MemorySharedOctets):
         await super().put(key, value, lives_for)
 
 
-class House:
+class CertificateProofFixture:
     """Somebody has signed in by an account, and four minutes later shows a certificate."""
 
     def __init__(self):
@@ -99,7 +99,7 @@ class House:
 
 @pytest.fixture
 def house():
-    return House()
+    return CertificateProofFixture()
 
 
 async def test_a_certificate_of_the_same_person_is_a_proof_and_can_be_asked_about_from_then_on(house):

@@ -18,13 +18,13 @@ from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.identity.ticket import parse
 from authproxy.oidc.refused import AuthorizationRefused, TokenRefused
 from authproxy.storage.records.sessions import session_in, session_octets
-from tests.support.login_house import BROWSER, USERINFO, LoginHouse
 from tests.support.session_builders import ISSUER, NOW, visit_of
+from tests.support.sign_in_fixture import BROWSER, USERINFO, SignInFixture
 
 
 @pytest.fixture
 def house():
-    return LoginHouse()
+    return SignInFixture()
 
 
 async def test_a_sign_in_makes_a_session_of_what_came_back(house):
@@ -107,7 +107,7 @@ async def test_a_sign_in_of_which_nobody_says_when_it_was_is_no_proof(house):
     ],
 )
 async def test_the_settings_say_which_sign_ins_are_a_proof(rule, is_proof):
-    house = LoginHouse(step_up_by=rule)
+    house = SignInFixture(step_up_by=rule)
     (event,) = (await house.complete(await house.begin())).session.events
     assert event.is_step_up is is_proof
     house.provider.auth_time = None

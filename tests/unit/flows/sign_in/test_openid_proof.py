@@ -19,8 +19,8 @@ from authproxy.identity.member import Account, Member
 from authproxy.identity.person import Issuer, MemberId, Person, Subject, TaxNumber
 from authproxy.identity.ticket import parse
 from authproxy.oidc.refused import AuthenticationTooOld, AuthorizationRefused
-from tests.support.login_house import BROWSER, LoginHouse
 from tests.support.session_builders import ISSUER, NOW, new_ticket, session_for
+from tests.support.sign_in_fixture import BROWSER, SignInFixture
 
 HELD = "h" * 43
 CERTIFICATE = AuthenticationEvent(
@@ -36,7 +36,7 @@ def id_token(auth_time):
 @pytest.fixture
 async def house():
     """Ana has signed in, and four minutes later a route demands a fresh proof."""
-    opened = LoginHouse()
+    opened = SignInFixture()
     opened.before = await opened.complete(await opened.begin())
     opened.time = opened.provider.auth_time = NOW + timedelta(minutes=4)
     return opened
@@ -266,7 +266,7 @@ async def test_an_authentication_of_which_nobody_says_when_it_was_proves_nothing
 
 
 async def test_a_sign_in_that_is_no_proof_by_the_settings_changes_nothing(house):
-    weak = LoginHouse(step_up_by=StepUpBy(amr=frozenset({"mfa"})))
+    weak = SignInFixture(step_up_by=StepUpBy(amr=frozenset({"mfa"})))
     weak.before = await weak.complete(await weak.begin())
     outcome = await steps_up(weak)
     assert (outcome.reason, outcome.session) == (Reason.PROOF_TOO_WEAK, weak.before.session)

@@ -35,9 +35,9 @@ from authproxy.storage.memory import MemoryAttempts, MemoryPeople, MemorySharedO
 from authproxy.storage.near_cache import NearCache
 from authproxy.storage.records.sealed_texts import Seals
 from authproxy.storage.records.sealing import KeyRing
-from tests.support.login_house import BROWSER, Sessions
 from tests.support.people_builders import ANA
 from tests.support.session_builders import NOW, attempt_of, new_ticket, session_for, visit_of
+from tests.support.sign_in_fixture import BROWSER, Sessions
 
 GATEWAY = Issuer("https://gateway.example")
 LEAF = Leaf(
@@ -85,7 +85,7 @@ class Kept(MemorySharedOctets):
         await super().put(key, value, lives_for)
 
 
-class House:
+class CertificateSignInFixture:
     """Ana comes to acq with a certificate."""
 
     def __init__(
@@ -163,7 +163,7 @@ def hop_in(url):
 
 @pytest.fixture
 def house():
-    return House()
+    return CertificateSignInFixture()
 
 
 async def test_a_session_says_what_proved_it_and_ends_with_its_certificate(house):
@@ -303,7 +303,7 @@ async def test_a_certificate_of_nobody_is_kept_for_the_operator_under_the_code_o
     ids=["blocked", "no portals", "incomplete"],
 )
 async def test_whom_the_register_refuses_leaves_no_session_behind_and_no_certificate(changes):
-    house = House()
+    house = CertificateSignInFixture()
     house.login._demands["acq"] = replace(house.demand, members="register")
     ticket = new_ticket()
     await house.sessions.create(ticket, session_for(ticket), browser="", now=NOW)
@@ -321,7 +321,7 @@ async def test_whom_the_register_refuses_leaves_no_session_behind_and_no_certifi
 
 async def test_a_certificate_does_for_no_portal_that_demands_more_than_it_is_trusted_with():
     for level, reason in ((Level.MEDIUM, None), (Level.HIGH, Reason.METHOD_NOT_ALLOWED_HERE)):
-        house = House(level=level)
+        house = CertificateSignInFixture(level=level)
         await house.know(HERS)
         outcome = await house.signs_in()
         assert getattr(outcome, "reason", None) is reason

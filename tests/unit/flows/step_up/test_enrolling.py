@@ -99,7 +99,7 @@ SIGN_IN = AuthenticationEvent(
 )
 
 
-class House:
+class EnrollingFixture:
     """A person who has just signed in at Rekono, and has then given a proof on the page where methods are
     changed."""
 
@@ -209,7 +209,7 @@ class House:
 
 @pytest.fixture
 async def house():
-    return await House().open()
+    return await EnrollingFixture().open()
 
 
 async def test_an_application_counts_from_its_first_code_on(house):
@@ -266,7 +266,7 @@ async def test_a_second_click_enrols_once(house):
 
 @pytest.mark.parametrize("method", ["totp", "push", "recovery"])
 async def test_without_a_fresh_proof_nothing_is_added(method):
-    house = await House(proved_at=NOW - timedelta(minutes=5, seconds=1)).open()
+    house = await EnrollingFixture(proved_at=NOW - timedelta(minutes=5, seconds=1)).open()
     needed = await house.begins(method)
     assert isinstance(needed, ProofNeeded)
     assert needed.route == f":{method}"
@@ -293,7 +293,7 @@ async def test_the_sign_in_that_opened_the_session_adds_no_first_method(house, m
 
 @pytest.mark.parametrize("method", ["rekono", "certificate", "sms"])
 async def test_the_first_method_takes_a_proof_that_was_asked_for_where_methods_are_changed(method):
-    house = await House(proof=method, asked_for=None).open()
+    house = await EnrollingFixture(proof=method, asked_for=None).open()
     assert isinstance(await house.begins("totp"), ProofNeeded)
     await house.proves(method, asked_for=":totp")
     assert isinstance(await house.begins("totp"), TotpBegun)

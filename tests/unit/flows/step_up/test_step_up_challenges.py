@@ -149,7 +149,7 @@ class AtProvider:
         return f"https://idp.example/authorize?route={route.name}"
 
 
-class House:
+class StepUpFixture:
     """A person who signed in with a certificate, at level 20, and has every method."""
 
     def __init__(self, *, level=Level.MEDIUM, method="acnlb", events=None, portal="acq"):
@@ -284,7 +284,7 @@ class House:
 
 @pytest.fixture
 async def house():
-    return await House().open()
+    return await StepUpFixture().open()
 
 
 def reason(outcome):
@@ -304,7 +304,7 @@ async def test_the_methods_that_route_level_and_person_allow_are_offered(house):
 
 
 async def test_at_level_30_no_text_messages_and_at_level_10_no_notifications():
-    high, low = await House(level=Level.HIGH).open(), await House(level=Level.LOW).open()
+    high, low = await StepUpFixture(level=Level.HIGH).open(), await StepUpFixture(level=Level.LOW).open()
     of_high, of_low = [await house.step_ups().demand(house.visit()) for house in (high, low)]
     assert "sms" not in [offer.method for offer in of_high.offers]
     assert of_high.withheld == ("sms",)
@@ -316,7 +316,7 @@ async def test_a_method_that_the_level_of_trust_does_not_allow_is_not_called_mis
     ways = {"certificate": ByCertificate(None, house.people, knows_tax_numbers=True, level=Level.HIGH)}
     medium = await house.step_ups(elsewhere=ways).demand(house.visit())
     assert (medium.lacking, medium.withheld) == (("rekono",), ())
-    high = await House(level=Level.HIGH).open()
+    high = await StepUpFixture(level=Level.HIGH).open()
     assert (await high.step_ups(elsewhere=ways).demand(high.visit())).lacking == ("rekono", "certificate")
 
 
@@ -332,7 +332,7 @@ async def test_a_method_that_the_route_does_not_accept_cannot_be_begun(house):
 
 
 async def test_people_who_signed_in_at_the_provider_can_sign_in_there_again():
-    house = await House(method="rekono").open()
+    house = await StepUpFixture(method="rekono").open()
     outcome = await house.step_ups().begin(house.visit(), "rekono")
     assert isinstance(outcome, SentAway)
     assert outcome.location.endswith("route=acq/pay")
@@ -372,7 +372,7 @@ async def test_only_the_application_of_the_demanded_level_can_answer(house):
 async def test_either_of_two_trusted_applications_answers_and_the_proof_is_worth_the_lower_level(
     name,
 ):
-    house = await House(level=Level.HIGH).open()
+    house = await StepUpFixture(level=Level.HIGH).open()
     secrets_of = {"e1": house.secret, "mid": secret_of(b"m" * 20)}
     await house.adds("mid", secrets_of["mid"], Level.MEDIUM)
     challenge = await house.asked("totp", place="/trusted")
@@ -399,7 +399,7 @@ async def test_recovery_codes_that_were_changed_for_lower_ones_meanwhile_prove_n
 
 
 async def test_a_certificate_is_not_offered_where_its_level_is_too_low():
-    high = await House(level=Level.HIGH).open()
+    high = await StepUpFixture(level=Level.HIGH).open()
     ways = {"certificate": ByCertificate(None, high.people, knows_tax_numbers=True, level=Level.MEDIUM)}
     high.session = replace(
         high.session, person=replace(high.session.person, tax_number=TaxNumber("10000009"))
@@ -647,7 +647,7 @@ async def test_people_whose_codes_are_blocked_can_still_use_methods_that_nobody_
 
 
 async def test_people_whose_codes_are_blocked_can_still_sign_in_again_at_the_provider():
-    house = await House(method="rekono").open()
+    house = await StepUpFixture(method="rekono").open()
     await block(house)
     assert isinstance(await house.step_ups().begin(house.visit(), "rekono"), SentAway)
 
@@ -871,7 +871,7 @@ async def test_people_are_told_of_a_used_recovery_code_and_of_no_other_proof(hou
 
 
 async def test_after_a_change_of_the_number_a_code_to_the_old_one_does_not_work():
-    house = await House().open()
+    house = await StepUpFixture().open()
     person = Person(issuer=Issuer("x"), subject=Subject("y"), member=MemberId("ana"))
     await _enter(house, "+38641999888")
     house.session = replace(house.session, person=person)
@@ -988,7 +988,7 @@ async def test_too_many_wrong_codes_from_an_address_block_that_address_only(hous
 async def test_wrong_answers_from_a_proxy_that_names_no_client_count_for_the_person_alone(house):
     nameless = {"address": "local", "is_counted_by_address": False}
     for number in range(8):  # of eight people behind it, each of whom is blocked by themselves
-        other = await House().open()
+        other = await StepUpFixture().open()
         other.limits = house.limits
         other.session = replace(
             other.session, person=replace(other.session.person, subject=Subject(f"a{number}x"))
@@ -1132,7 +1132,7 @@ async def test_a_proof_for_enrolling_is_fresh_and_by_another_method(house):
 
 async def test_people_who_change_their_methods_can_use_each_of_their_own_at_every_level():
     """Otherwise nobody could remove a factor that their level of trust no longer allows."""
-    house = await House(level=Level.LOW).open()
+    house = await StepUpFixture(level=Level.LOW).open()
     certificate = {
         "certificate": ByCertificate(None, house.people, knows_tax_numbers=True, level=Level.MEDIUM)
     }

@@ -223,7 +223,9 @@ def test_every_country_has_a_name_and_every_problem_its_words():
             r'^  "([a-z_]+)": t\(', (TEMPLATES / "forms.html").read_text(encoding="utf-8"), re.MULTILINE
         )
     )
-    raised = set(re.findall(r'UnusableInput\("([a-z_]+)"\)', Path(entered.__file__).read_text(encoding="utf-8")))
+    raised = set(
+        re.findall(r'UnusableInput\("([a-z_]+)"\)', Path(entered.__file__).read_text(encoding="utf-8"))
+    )
     assert worded == raised
 
 

@@ -107,7 +107,7 @@ class Sessions(MemorySessions):
         await super().create(ticket, session, browser=browser, now=now)
 
 
-class LoginHouse:
+class SignInFixture:
     def __init__(self, *, step_up_by=ALWAYS):
         self.step_up_by = step_up_by
         self.provider = Provider()

@@ -58,7 +58,7 @@ class Part:
 
 
 @dataclass(kw_only=True)
-class OnePassHouse:
+class OnePassFixture:
     clock: Clock
     accounts: Accounts
     installed: tuple[Installation, ...]
@@ -145,9 +145,9 @@ def title(page: Answer) -> str:
 
 
 @contextlib.asynccontextmanager
-async def onepass_house(
+async def running_onepass(
     folder: Path | None = None, *, installed: bool = True, linked: bool = False
-) -> AsyncIterator[OnePassHouse]:
+) -> AsyncIterator[OnePassFixture]:
     """With `folder` provider and phone keep their state there. `installed`: the phone has the seeded people
     from the start; `linked`: it answers the gateway for some of them."""
     clock, provider, messages, device = Clock(MORNING), Part(), Part(), Part()
@@ -180,7 +180,7 @@ async def onepass_house(
         for part in (provider, messages, device):
             resources.push_async_callback(part.stop)
             await part.start()
-        yield OnePassHouse(
+        yield OnePassFixture(
             clock=clock,
             accounts=accounts,
             installed=before,

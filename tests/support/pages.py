@@ -215,7 +215,7 @@ class ScriptedBackChannel:
 
 
 @dataclass
-class House:
+class PagesFixture:
     socket: Path
     flows: ScriptedFlows
     back_channel: ScriptedBackChannel
@@ -258,7 +258,7 @@ async def running_pages(
     clock: Callable[[], datetime] = lambda: NOW,
     hsts: str | None = "max-age=31536000; includeSubDomains",
     links: Links = LINKS,
-) -> AsyncIterator[House]:
+) -> AsyncIterator[PagesFixture]:
     """`written` says whether an audit event has been written; with it such events are required. With `seals`
     refused sign-ins are told at addresses of their own."""
     flows, back_channel = ScriptedFlows(), ScriptedBackChannel()
@@ -307,7 +307,7 @@ async def running_pages(
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=10),
             ) as browser:
-                yield House(
+                yield PagesFixture(
                     socket=socket,
                     flows=flows,
                     back_channel=back_channel,
@@ -325,7 +325,7 @@ async def running_pages(
 
 @contextlib.asynccontextmanager
 async def front(
-    house: House, *, portal: Callable[[web.BaseRequest], web.Response] | None = None
+    house: PagesFixture, *, portal: Callable[[web.BaseRequest], web.Response] | None = None
 ) -> AsyncIterator[int]:
     """A TCP port before the pages for a real browser; it adds the edge's headers as the edge does.
     The portal acq then has its origin there. `portal` answers what is not ours."""
