@@ -12,10 +12,10 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from authproxy.settings import keys
+from authproxy.settings import schema_keys
 from authproxy.settings.document import Value
 from authproxy.settings.findings import KeyPath, Remark
-from authproxy.settings.keys import FILE_SUFFIX, Key
+from authproxy.settings.schema_keys import FILE_SUFFIX, Key
 
 PREFIX = "AUTHPROXY__"
 
@@ -50,7 +50,7 @@ def overrides(environ: Mapping[str, str], tree: Value) -> Iterator[Override | Mi
 
 def _override(variable: str, text: str, tree: Value) -> Override | Misfit:
     path: KeyPath = ()
-    key = keys.ROOT
+    key = schema_keys.ROOT
     segments = variable[len(PREFIX) :].lower().split("__")
     for position, segment in enumerate(segments):
         if key.is_secret and segment == "file" and position == len(segments) - 1:
@@ -97,7 +97,7 @@ def _below(key: Key, name: str) -> Key | None:
 
 def _unknown(variable: str, path: KeyPath, key: Key, segment: str) -> Misfit:
     if key.kind == "section":
-        problem = f"unknown variable: no such key{keys.suggestion(segment, key.keys)}"
+        problem = f"unknown variable: no such key{schema_keys.suggestion(segment, key.keys)}"
     elif key.kind == "list":
         problem = (
             "unknown variable: the items of a list cannot be set one by one; give the whole list as JSON"

@@ -11,9 +11,9 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from authproxy.settings import keys
+from authproxy.settings import schema_keys
 from authproxy.settings.environment import PREFIX
-from authproxy.settings.keys import FILE_SUFFIX, REQUIRED, Key
+from authproxy.settings.schema_keys import FILE_SUFFIX, REQUIRED, Key
 
 BEGIN = "<!-- reference: begin (made by `make reference`) -->"
 END = "<!-- reference: end -->"
@@ -62,7 +62,7 @@ def written(value: Any, key: Key) -> str:
 
 
 def _lines() -> Iterator[str]:
-    for path, section in keys.sections():
+    for path, section in schema_keys.sections():
         values = [(name, key) for name, key in section.keys.items() if key.kind != "section"]
         if not values:
             continue

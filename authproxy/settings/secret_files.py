@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from authproxy.settings import keys
+from authproxy.settings import schema_keys
 from authproxy.settings.document import Value
 from authproxy.settings.findings import KeyPath, Remark
-from authproxy.settings.keys import FILE_SUFFIX, Key
+from authproxy.settings.schema_keys import FILE_SUFFIX, Key
 
 _LARGEST = 64 * 1024
 
@@ -27,7 +27,7 @@ def resolve(
     `is_in_settings_file` tells whether a key was written in the settings file itself. A secret there is
     reported as a warning, because people copy that file."""
     unread: set[KeyPath] = set()
-    for section, path, key in list(_secrets(tree, keys.ROOT, ())):
+    for section, path, key in list(_secrets(tree, schema_keys.ROOT, ())):
         name, file_key = str(path[-1]), f"{path[-1]}{FILE_SUFFIX}"
         file_path = (*path[:-1], file_key)
         file_name = section.pop(file_key, None)

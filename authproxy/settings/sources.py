@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from authproxy.settings import checks, environment, keys, secret_files
+from authproxy.settings import checks, environment, schema_keys, secret_files
 from authproxy.settings.document import Document, DocumentUnreadable, Value, parse
 from authproxy.settings.environment import Misfit, Override
 from authproxy.settings.findings import Finding, KeyPath, Remark, SettingsInvalid, SettingsUnreadable, dotted
-from authproxy.settings.keys import FILE_SUFFIX
 from authproxy.settings.machine import Machine
 from authproxy.settings.schema import ServerSettings, Settings
+from authproxy.settings.schema_keys import FILE_SUFFIX
 from authproxy.settings.this_machine import this_machine
 from authproxy.settings.validation import validated
 
@@ -55,7 +55,7 @@ def read(path: Path | str, environ: Mapping[str, str], *, machine: Machine | Non
     origins.lines = document.lines
     for remark in document.remarks:
         origins.report(remark)
-    tree = secret_files.tidied(document.value, keys.ROOT, Path(path).absolute().parent)
+    tree = secret_files.tidied(document.value, schema_keys.ROOT, Path(path).absolute().parent)
     assert isinstance(tree, dict)  # noqa: S101  # `_document` refuses anything else
     _override(tree, environ, origins)
     unread = secret_files.resolve(tree, origins.is_in_file, origins.report)
@@ -122,7 +122,7 @@ def _twin(path: KeyPath) -> KeyPath:
     """The key of a secret's file for a secret, and the other way round; for any other key a key that does not
     exist."""
     name = str(path[-1])
-    if keys.at(path) is None:
+    if schema_keys.at(path) is None:
         return (*path[:-1], name.removesuffix(FILE_SUFFIX))
     return (*path[:-1], name + FILE_SUFFIX)
 

@@ -13,11 +13,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from authproxy.settings import keys
+from authproxy.settings import schema_keys
 from authproxy.settings.certificates import AcnlbSettings
 from authproxy.settings.document import Value
 from authproxy.settings.findings import KeyPath, Remark, shown
-from authproxy.settings.keys import Key
 from authproxy.settings.schema import (
     AssertionSettings,
     PageSettings,
@@ -29,6 +28,7 @@ from authproxy.settings.schema import (
     StoreSettings,
     TelemetrySettings,
 )
+from authproxy.settings.schema_keys import Key
 from authproxy.settings.step_up import StepUpSettings
 
 _SETTINGS = TypeAdapter(Settings)
@@ -130,7 +130,7 @@ def _key_at(location: tuple[int | str, ...]) -> tuple[KeyPath, Key | None]:
     """The key of a location. The library adds parts of its own: `[key]` for a name, and the alternative of a
     union."""
     path: KeyPath = ()
-    key: Key | None = keys.ROOT
+    key: Key | None = schema_keys.ROOT
     for part in location:
         if key is None or (key.kind == "value") or part == "[key]":
             break
@@ -144,9 +144,9 @@ def _key_at(location: tuple[int | str, ...]) -> tuple[KeyPath, Key | None]:
 def _remark(path: KeyPath, key: Key | None, detail: ErrorDetails) -> Remark:
     kind, read = detail["type"], detail["input"]
     if kind == "unexpected_keyword_argument":
-        above = keys.at(path[:-1])
+        above = schema_keys.at(path[:-1])
         known = above.keys if above is not None else {}
-        nearest = keys.suggestion(str(path[-1]), known)
+        nearest = schema_keys.suggestion(str(path[-1]), known)
         return Remark(path=path, problem=f"unknown key{nearest}", valid="" if nearest else ", ".join(known))
     if kind == "missing":
         return Remark(path=path, problem="is missing", valid=_valid(key))
@@ -174,7 +174,7 @@ def _problem(kind: str, detail: ErrorDetails) -> str:
 
 
 def _names(key: Key | None, path: KeyPath) -> str:
-    above = keys.at(path[:-1])
+    above = schema_keys.at(path[:-1])
     return above.meaning if above is not None and key is not None else ""
 
 

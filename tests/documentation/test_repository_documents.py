@@ -95,7 +95,7 @@ def test_the_changelog_knows_this_version():
 
 
 def test_the_settings_of_the_readme_are_settings():
-    from authproxy.settings import keys
+    from authproxy.settings import schema_keys
     from authproxy.settings.document import parse
 
     [block] = re.findall(
@@ -106,8 +106,8 @@ def test_the_settings_of_the_readme_are_settings():
         path
         for path in document.lines
         if path
-        and keys.at(tuple(name.removesuffix("_file") for name in map(str, path))) is None
-        and keys.at(path) is None
+        and schema_keys.at(tuple(name.removesuffix("_file") for name in map(str, path))) is None
+        and schema_keys.at(path) is None
     ]
     assert unknown == []
     assert document.remarks == []

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from authproxy.access.decision import Reason
 from authproxy.cli import main
-from authproxy.settings import keys, reference
+from authproxy.settings import reference, schema_keys
 from authproxy.settings.document import parse
 from authproxy.settings.sources import read
 from authproxy.web.refusals import PAGES
@@ -126,7 +126,7 @@ def test_the_check_command_passes_every_example_file(environ, tmp_path):
 
 def test_the_example_has_every_key():
     text = (CONFIG / "authproxy.example.yaml").read_text()
-    for path, section in keys.sections():
+    for path, section in schema_keys.sections():
         for name in section.keys:
             assert re.search(rf"^[ #-]*{name}(_file)?:", text, re.MULTILINE), ".".join((*path, name))
 
@@ -140,7 +140,7 @@ def in_one_line(value):
 def test_the_example_shows_the_defaults_as_they_are():
     shown = parse((CONFIG / "authproxy.example.yaml").read_text()).value
     checked = 0
-    for path, section in keys.sections():
+    for path, section in schema_keys.sections():
         place = shown
         for part in path:
             place = place.get("example" if part == "<name>" else part, {}) if isinstance(place, dict) else {}
@@ -148,7 +148,7 @@ def test_the_example_shows_the_defaults_as_they_are():
             if (
                 not isinstance(place, dict)
                 or name not in place
-                or key.default is keys.REQUIRED
+                or key.default is schema_keys.REQUIRED
                 or key.kind == "section"
             ):
                 continue

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 import yaml
 
-from authproxy.settings import keys
+from authproxy.settings import schema_keys
 from authproxy.settings.findings import SettingsInvalid, SettingsUnreadable
 from authproxy.settings.sources import load, read
 
@@ -352,7 +352,7 @@ def test_settings_do_not_show_their_secrets(workshop):
     assert settings.sessions.keys[0].get_secret_value() not in repr(settings)
 
 
-@pytest.mark.parametrize("path", [(), *(path for path, _ in keys.sections())], ids=".".join)
+@pytest.mark.parametrize("path", [(), *(path for path, _ in schema_keys.sections())], ids=".".join)
 def test_an_unknown_key_is_refused_in_every_section(workshop, path):
     """pydantic ignores unknown keys of stdlib dataclasses unless told otherwise, at each depth."""
 
@@ -374,7 +374,7 @@ def test_an_unknown_key_is_refused_in_every_section(workshop, path):
 def test_every_key_says_what_it_means():
     silent = [
         ".".join((*path, name))
-        for path, section in keys.sections()
+        for path, section in schema_keys.sections()
         for name, key in section.keys.items()
         if not key.meaning
     ]

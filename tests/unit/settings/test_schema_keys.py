@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from authproxy.settings import keys
+from authproxy.settings import schema_keys
 
 
 @pytest.mark.parametrize(
@@ -18,4 +18,4 @@ from authproxy.settings import keys
     ],
 )
 def test_a_key_is_found_by_its_path(path, is_there):
-    assert (keys.at(path) is not None) is is_there
+    assert (schema_keys.at(path) is not None) is is_there
