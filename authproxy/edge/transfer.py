@@ -239,7 +239,7 @@ class Transfer:
         ):
             # The answer or the request's body takes long. If the portal is only silent after the whole
             # request, the exchange stays among the requests.
-            self._pool.prolong(self._connection)
+            self._pool.count_as_stream(self._connection)
 
     def wind_down(self) -> None:
         """The gateway is going down: ends an answer that would never end, with its last chunk."""
@@ -337,7 +337,7 @@ class Transfer:
         if head.is_endless and head.length is None:
             self._is_endless = True
             if self._connection is not None:
-                self._pool.prolong(self._connection)
+                self._pool.count_as_stream(self._connection)
         status_line = b"HTTP/1.1 %d %s\r\n" % (head.status, head.phrase)
         is_own = self._pool is self._gate.pages
         if head.lines is not None:
@@ -356,7 +356,7 @@ class Transfer:
         ending = b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
         self._write(headers.returning(b"HTTP/1.1 101 %s\r\n" % head.phrase, head.fields, ending))
         self.answer_paused()
-        self._pool.prolong(connection)
+        self._pool.count_as_stream(connection)
         self._owner.switched(connection)
 
     def answer_body(self, piece: bytes) -> None:

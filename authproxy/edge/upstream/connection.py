@@ -105,9 +105,9 @@ class UpstreamConnection(asyncio.Protocol):
         "_transport",
         "idle_since",
         "is_authenticated",
-        "is_long",
         "is_open",
         "is_reusable",
+        "is_stream",
         "served",
     )
 
@@ -131,7 +131,7 @@ class UpstreamConnection(asyncio.Protocol):
         """What is wrong with the answer. It is noted during the parsing, which cannot be stopped."""
         self.is_open = False
         self.is_reusable = pool.reuses
-        self.is_long = False
+        self.is_stream = False
         """Whether it counts among the pool's streams."""
         self.is_authenticated = False
         """Whether somebody has authenticated on it, so that nobody else may use it any more."""

@@ -90,7 +90,7 @@ class UpstreamPool:
         self._authenticated: dict[UpstreamConnection, None] = {}
         """Idle connections that wait for their one client, oldest first."""
         self._connecting = 0
-        self._long = 0
+        self._stream_count = 0
         self._is_distrusted = False
         self._distrusted_since: float | None = None
         self.unasked = 0
@@ -109,7 +109,10 @@ class UpstreamPool:
     def use(self) -> PoolUse:
         idle = len(self._idle) + len(self._authenticated)
         return PoolUse(
-            in_use=len(self._open) - idle - self._long, idle=idle, long=self._long, waiting=len(self._waiting)
+            in_use=len(self._open) - idle - self._stream_count,
+            idle=idle,
+            long=self._stream_count,
+            waiting=len(self._waiting),
         )
 
     def __repr__(self) -> str:
@@ -153,7 +156,7 @@ class UpstreamPool:
             ) from None
 
     def _is_full(self) -> bool:
-        return len(self._open) + self._connecting - self._long >= self._limit
+        return len(self._open) + self._connecting - self._stream_count >= self._limit
 
     async def _wait_for_turn(self) -> UpstreamConnection | None:
         loop = asyncio.get_running_loop()
@@ -201,8 +204,8 @@ class UpstreamPool:
     def give_back(self, connection: UpstreamConnection, now: float) -> None:
         """Takes a connection back after a complete exchange. It waits for the next one if both sides allow
         it."""
-        if connection.is_long:
-            self._shorten(connection)
+        if connection.is_stream:
+            self._count_as_request(connection)
         if connection.is_open and connection.is_reusable:
             connection.idle_since = now
             # A waiting request gets it directly. Through the pool, a later request could overtake.
@@ -213,8 +216,8 @@ class UpstreamPool:
 
     def keep_authenticated(self, connection: UpstreamConnection, now: float) -> bool:
         """As `give_back`, but the connection waits for its own client only. False if it is closed instead."""
-        if connection.is_long:
-            self._shorten(connection)
+        if connection.is_stream:
+            self._count_as_request(connection)
         if not (connection.is_open and connection.is_reusable) or self._waiting:
             self._discard(connection)
             return False
@@ -241,18 +244,18 @@ class UpstreamPool:
         del self._authenticated[connection]
         self._discard(connection)
 
-    def prolong(self, connection: UpstreamConnection) -> None:
+    def count_as_stream(self, connection: UpstreamConnection) -> None:
         """The exchange on this connection takes long. If there is room among the streams, it counts there,
         and another request gets its place."""
-        if not connection.is_long and connection.is_open and self._long < self._streams:
-            connection.is_long = True
-            self._long += 1
+        if not connection.is_stream and connection.is_open and self._stream_count < self._streams:
+            connection.is_stream = True
+            self._stream_count += 1
             self._wake_next(None)
 
-    def _shorten(self, connection: UpstreamConnection) -> None:
-        connection.is_long = False
-        self._long -= 1
-        if len(self._open) + self._connecting - self._long > self._limit:
+    def _count_as_request(self, connection: UpstreamConnection) -> None:
+        connection.is_stream = False
+        self._stream_count -= 1
+        if len(self._open) + self._connecting - self._stream_count > self._limit:
             connection.is_reusable = False
 
     def spoke_unasked(self) -> None:
@@ -269,9 +272,9 @@ class UpstreamPool:
     def lost(self, connection: UpstreamConnection) -> None:
         self._open.discard(connection)
         self._authenticated.pop(connection, None)
-        if connection.is_long:
-            connection.is_long = False
-            self._long -= 1
+        if connection.is_stream:
+            connection.is_stream = False
+            self._stream_count -= 1
         with contextlib.suppress(ValueError):  # it may have been in use
             self._idle.remove(connection)
         self._wake_next(None)
