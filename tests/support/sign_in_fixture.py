@@ -7,9 +7,7 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from authproxy.access.decision import Reason
 from authproxy.access.provider_demand import NOTHING
-from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.register.membership import Membership
 from authproxy.flows.sign_in.attempts import SignInDemand, SignIns
 from authproxy.flows.sign_in.openid import OpenIdSignIn
@@ -25,6 +23,7 @@ from authproxy.storage.near_cache import NearCache
 from authproxy.storage.records.sealed_texts import Seals
 from authproxy.storage.records.sealing import KeyRing
 from tests.support.session_builders import ISSUER, NOW, visit_of
+from tests.support.unsteady import Unsteady
 
 BROWSER = "the-browser"
 USERINFO = {
@@ -77,43 +76,13 @@ class Provider:
         return Proof(claims, self.userinfo, self.id_token, self.grant)
 
 
-class Attempts(MemoryAttempts):
-    cannot_note = cannot_take = False
-
-    async def take(self, attempt, *, good_until, now):
-        if self.cannot_take:
-            raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
-        return await super().take(attempt, good_until=good_until, now=now)
-
-    async def note_sign_in(self, browser, *, now):
-        if self.cannot_note:
-            raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
-        return await super().note_sign_in(browser, now=now)
-
-
-class Sessions(MemorySessions):
-    """`meanwhile` happens between the last question before a session and its storing, or its new ticket."""
-
-    meanwhile = None
-
-    async def rotate(self, old, new, session, *, browser, now):
-        if self.meanwhile:
-            await self.meanwhile()
-        return await super().rotate(old, new, session, browser=browser, now=now)
-
-    async def create(self, ticket, session, *, browser, now):
-        if self.meanwhile:
-            await self.meanwhile()
-        await super().create(ticket, session, browser=browser, now=now)
-
-
 class SignInFixture:
     def __init__(self, *, step_up_by=ALWAYS):
         self.step_up_by = step_up_by
         self.provider = Provider()
-        self.attempts = Attempts()
+        self.attempts = Unsteady(MemoryAttempts())
         self.seals = Seals(KeyRing((bytes(32),), random_bytes=secrets.token_bytes))
-        self.sessions = Sessions(NearCache(near_cache_for=timedelta(), silence=None))
+        self.sessions = Unsteady(MemorySessions(NearCache(near_cache_for=timedelta(), silence=None)))
         self.elevations = Elevations(sessions=self.sessions, random_bytes=secrets.token_bytes)
         self.people = MemoryPeople()
         self.time = NOW

@@ -16,6 +16,7 @@ from authproxy.storage.memory import MemoryGrants, MemorySessions
 from authproxy.storage.near_cache import NearCache
 from tests.support.log_lines import log_lines
 from tests.support.session_builders import NOW, new_ticket, session_for
+from tests.support.unsteady import Unsteady
 
 EVERY, HOUR = timedelta(minutes=1), timedelta(hours=1)
 REFRESH, ACCESS = Grant(refresh_token="r1"), Grant(access_token="a1", ends_at=NOW + HOUR)
@@ -44,18 +45,9 @@ class Provider:
             raise self.says
 
 
-class Grants(MemoryGrants):
-    is_away = False
-
-    async def take(self, secret):
-        if self.is_away:
-            raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
-        return await super().take(secret)
-
-
 class AccountWatchFixture:
     def __init__(self):
-        self.provider, self.grants = Provider(), Grants()
+        self.provider, self.grants = Provider(), Unsteady(MemoryGrants())
         self.sessions = MemorySessions(NearCache(near_cache_for=timedelta(), silence=None))
         self.watch = self.instance()
 
@@ -231,7 +223,7 @@ async def test_a_sign_out_has_the_provider_forget_the_tokens_and_does_not_fail_w
 
 async def test_a_sign_out_does_not_fail_with_a_store_that_is_away_and_what_is_not_revoked_is_told(house):
     session = await house.session(REFRESH)
-    house.grants.is_away = True
+    house.grants.away = {"take"}
     with log_lines() as log:
         await house.watch.forget(session.grant)
     assert house.provider.ended == []

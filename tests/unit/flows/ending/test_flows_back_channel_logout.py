@@ -13,6 +13,7 @@ from authproxy.oidc.back_channel_logout import LogoutToken
 from authproxy.oidc.refused import TokenRefused
 from authproxy.storage.memory import MemoryLogoutTokens, MemorySessions
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, new_ticket, session_for
+from tests.support.unsteady import Unsteady
 
 DAVID = Subject("david")
 AGAIN_AFTER = timedelta(seconds=5)
@@ -33,27 +34,9 @@ class Provider:
         return LogoutToken(issuer=ISSUER, token_id=text, good_until=NOW + timedelta(minutes=3), **self._names)
 
 
-class Sessions(MemorySessions):
-    """`cannot_revoke` makes the store silent; `meanwhile` is awaited between the two questions of a token
-    with both names."""
-
-    cannot_revoke = False
-    meanwhile = None
-
-    async def revoke_all(self, session_ids):
-        if self.cannot_revoke:
-            raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
-        return await super().revoke_all(session_ids)
-
-    async def summaries(self, issuer, subject, *, now):
-        if self.meanwhile is not None:
-            await self.meanwhile()
-        return await super().summaries(issuer, subject, now=now)
-
-
 @pytest.fixture
 def sessions():
-    return Sessions()
+    return Unsteady(MemorySessions())
 
 
 def logout(sessions, **names):
@@ -120,7 +103,7 @@ async def test_a_session_that_ends_meanwhile_is_no_contradiction(sessions):
     async def first_ends():
         await sessions.revoke(first.session_id)
 
-    sessions.meanwhile = first_ends
+    sessions.before("summaries", happens=first_ends)
     ended = await logout(sessions).end("one", now=NOW)
     assert [summary.session_id for summary in ended.sessions] == [second.session_id]
     assert await alive(sessions, first, second) == [False, False]
@@ -155,11 +138,11 @@ async def test_a_forged_token_ends_nothing_and_says_why(sessions):
 async def test_a_token_whose_effect_failed_counts_when_it_is_sent_again(sessions):
     ticket = await signed_in(sessions, provider_session="s-1")
     leaving = logout(sessions)
-    sessions.cannot_revoke = True
+    sessions.away = {"revoke_all"}
     with pytest.raises(CannotAsk):
         await leaving.end("one", now=NOW)
     assert await alive(sessions, ticket) == [True]
-    sessions.cannot_revoke = False
+    sessions.away.clear()
     assert len((await leaving.end("one", now=NOW + AGAIN_AFTER)).sessions) == 1
     assert await alive(sessions, ticket) == [False]
 

@@ -13,6 +13,7 @@ from authproxy.oidc.end_session import EndSessionRequest
 from authproxy.storage.memory import MemorySessions
 from authproxy.storage.near_cache import NearCache
 from tests.support.session_builders import NOW, new_ticket, session_for
+from tests.support.unsteady import Unsteady
 
 NOBODY = LogoutOutcome(session=None, provider_logout=None)
 
@@ -31,18 +32,9 @@ class Provider:
         )
 
 
-class Sessions(MemorySessions):
-    cannot_revoke = False
-
-    async def revoke(self, session_id):
-        if self.cannot_revoke:
-            raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
-        return await super().revoke(session_id)
-
-
 @pytest.fixture
 def sessions():
-    return Sessions(NearCache(near_cache_for=timedelta(), silence=None))
+    return Unsteady(MemorySessions(NearCache(near_cache_for=timedelta(), silence=None)))
 
 
 def logout(sessions, endpoint="https://provider.example/endsession", **more):
@@ -107,7 +99,7 @@ async def test_without_an_id_token_there_is_nothing_to_tell(sessions):
 
 async def test_nobody_is_told_that_a_session_has_ended_which_the_store_still_has(sessions):
     ticket = await signed_in(sessions)
-    sessions.cannot_revoke = True
+    sessions.away = {"revoke"}
     with pytest.raises(CannotAsk):
         await logout(sessions).end(portal_id="acq", ticket_text=ticket.text, now=NOW)
     assert await sessions.load(ticket, now=NOW) is not None
@@ -139,7 +131,7 @@ async def test_without_everywhere_the_others_stay(sessions):
 
 async def test_an_end_everywhere_that_fails_leaves_the_ticket_to_try_again_with(sessions):
     mine, _other = await signed_in(sessions), await signed_in(sessions)
-    sessions.cannot_revoke = True
+    sessions.away = {"revoke"}
     with pytest.raises(CannotAsk):
         await logout(sessions).end(portal_id="acq", ticket_text=mine.text, now=NOW, everywhere=True)
     assert await sessions.load(mine, now=NOW) is not None
@@ -148,13 +140,13 @@ async def test_an_end_everywhere_that_fails_leaves_the_ticket_to_try_again_with(
 async def test_the_tokens_of_a_session_are_forgotten_once_it_has_ended_and_not_before(sessions):
     forgotten = []
     ticket = await signed_in(sessions, grant="secret")
-    sessions.cannot_revoke = True
+    sessions.away = {"revoke"}
     with pytest.raises(CannotAsk):
         await logout(sessions, forget_grant=forgotten.append).end(
             portal_id="acq", ticket_text=ticket.text, now=NOW
         )
     assert forgotten == []
-    sessions.cannot_revoke = False
+    sessions.away.clear()
     await logout(sessions, forget_grant=forgotten.append).end(
         portal_id="acq", ticket_text=ticket.text, now=NOW
     )

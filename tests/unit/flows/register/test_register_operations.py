@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.enrolment import Enrolment
 from authproxy.challenges.limits import person_name
@@ -30,22 +29,14 @@ from authproxy.storage.memory import MemoryEnrolments, MemoryLimits, MemoryPeopl
 from authproxy.storage.retention import BlockRules
 from tests.support.people_builders import ANA, ANAS_CERTIFICATE, CVETKA, DAVID, account
 from tests.support.session_builders import NOW, new_ticket, session_for
+from tests.support.unsteady import Unsteady
 
 ONE_ANSWER = BlockRules(after=1, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
 
 
-class Sessions(MemorySessions):
-    is_away = False
-
-    async def revoke_member(self, member):
-        if self.is_away:
-            raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
-        return await super().revoke_member(member)
-
-
 class RegisterFixture:
     def __init__(self):
-        self.store, self.sessions, self.time = MemoryPeople(), Sessions(), NOW
+        self.store, self.sessions, self.time = MemoryPeople(), Unsteady(MemorySessions()), NOW
         self.limits, self.enrolments = (
             MemoryLimits(people=ONE_ANSWER, addresses=ONE_ANSWER),
             MemoryEnrolments(),
@@ -255,12 +246,12 @@ async def test_what_an_operator_enrols_takes_the_place_of_an_earlier_one_of_the_
 
 async def test_sessions_that_a_command_could_not_end_are_ended_by_the_next_one(house):
     ticket = await house.signed_in(ANA)
-    house.sessions.is_away = True
+    house.sessions.away = {"revoke_member"}
     with pytest.raises(CannotAsk):
         await house.people.take_over([listed(CVETKA)], replaces=True)
     assert await house.people.named("ana") is None
     assert await house.is_in(ticket)
-    house.sessions.is_away = False
+    house.sessions.away.clear()
     assert (await house.people.unblock("cvetka")).sessions_ended == 1
     assert not await house.is_in(ticket)
 
@@ -273,10 +264,10 @@ async def test_resealing_changes_nobody(house):
 
 
 async def test_resealing_leaves_no_departure_under_an_older_key(house):
-    house.sessions.is_away = True
+    house.sessions.away = {"revoke_member"}
     with pytest.raises(CannotAsk):
         await house.people.take_over([listed(CVETKA)], replaces=True)
-    house.sessions.is_away = False
+    house.sessions.away.clear()
     await house.people.reseal()
     assert await house.store.departures() == ()
 
@@ -382,10 +373,10 @@ async def test_whoever_gets_the_id_of_somebody_else_gets_nothing_that_they_have_
 
 async def test_methods_that_a_command_could_not_remove_are_removed_by_the_next_one(house):
     await house.has("member", "ana")
-    house.sessions.is_away = True
+    house.sessions.away = {"revoke_member"}
     with pytest.raises(CannotAsk):
         await house.people.take_over([listed(CVETKA)], replaces=True)
-    house.sessions.is_away = False
+    house.sessions.away.clear()
     await house.people.unblock("cvetka")
     assert await house.left("member", "ana") == NOTHING
 
@@ -485,10 +476,10 @@ async def test_sessions_of_an_account_that_could_not_be_ended_are_ended_by_the_n
     ticket = new_ticket()
     person = Person(issuer=account().issuer, subject=account("thief").subject)
     await house.sessions.create(ticket, session_for(ticket, person=person), browser="", now=NOW)
-    house.sessions.is_away = True
+    house.sessions.away = {"revoke_member"}
     with pytest.raises(CannotAsk):
         await house.people.block_account(account("thief"), reason=None)
-    house.sessions.is_away = False
+    house.sessions.away.clear()
     assert (await house.people.unblock("cvetka")).sessions_ended == 1
     assert not await house.is_in(ticket)
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 
 from authproxy.access.decision import Reason
-from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.register.membership import Membership
 from authproxy.flows.sign_in.attempts import SignInDemand, SignIns
 from authproxy.flows.sign_in.certificate_proof import CertificateProof
@@ -23,6 +22,7 @@ from authproxy.identity.ticket import parse
 from authproxy.storage.memory import MemoryAttempts, MemoryPeople, MemorySessions, MemorySharedOctets
 from tests.support.people_builders import ANA, CVETKA
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for, visit_of
+from tests.support.unsteady import Unsteady
 
 LATER = NOW + timedelta(minutes=4)
 HELD = "h" * 43
@@ -40,20 +40,15 @@ SHOWN = ShownCertificate(
 NAMED = (CertificateName(fingerprint=SHOWN.fingerprint),)
 
 
-class Kept(MemorySharedOctets):
-    is_away = False
-
-    async def put(self, key, value, lives_for):
-        if self.is_away:
-            raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
-        await super().put(key, value, lives_for)
-
-
 class CertificateProofFixture:
     """Somebody has signed in by an account, and four minutes later shows a certificate."""
 
     def __init__(self):
-        self.sessions, self.people, self.kept = MemorySessions(), MemoryPeople(), Kept(clock=lambda: LATER)
+        self.sessions, self.people, self.kept = (
+            MemorySessions(),
+            MemoryPeople(),
+            Unsteady(MemorySharedOctets(clock=lambda: LATER)),
+        )
         self.certificates = KeptCertificates(self.kept)
         sign_ins = SignIns(
             attempts=MemoryAttempts(),
@@ -209,7 +204,7 @@ async def test_without_the_session_that_began_it_nothing_is_proved(house):
 
 
 async def test_a_certificate_that_could_not_be_asked_about_later_proves_nothing_now(house):
-    house.kept.is_away = True
+    house.kept.away = {"put"}
     outcome = await house.proves(members=[replace(ANA, certificates=NAMED)], member=ANA.member_id)
     assert (outcome.reason, outcome.detail, outcome.session) == (
         Reason.STORE_UNAVAILABLE,

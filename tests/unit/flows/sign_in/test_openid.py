@@ -276,11 +276,11 @@ async def test_a_provider_that_cannot_be_asked_at_the_end_is_an_outage_that_keep
 
 async def test_a_store_that_cannot_be_asked_for_the_attempt_is_an_outage_that_keeps_the_way_back(house):
     state = await house.begin()
-    house.attempts.cannot_take = True
+    house.attempts.away = {"take"}
     assert await house.complete(state) == SignInRefused(Reason.STORE_UNAVAILABLE, "/izpis?a=1", detail="away")
     # Only the beginning has asked the provider: the code was not redeemed, and the attempt is unused.
     assert len(house.provider.asked) == 1
-    house.attempts.cannot_take = False
+    house.attempts.away.clear()
     assert isinstance(await house.complete(state), SignedIn)
 
 
@@ -503,7 +503,7 @@ async def test_somebody_who_is_blocked_while_they_sign_in_is_not_signed_in(house
         [found] = await house.people.find([RegisterKey("id", "m-1")])
         await house.people.change(found, found.member.blocked(NOW, None), departs=True)
 
-    house.sessions.meanwhile = block
+    house.sessions.before("create", "rotate", happens=block)
     assert (await house.complete(await house.begin())).reason is Reason.NOT_A_MEMBER
     assert await house.sessions.summaries(ISSUER, "ana", now=NOW) == ()
 
@@ -512,7 +512,7 @@ async def test_a_sign_in_during_which_the_person_has_become_another_one_begins_a
     async def enter():
         await house.people.take_over([entered()], revision=0, departures=())
 
-    house.sessions.meanwhile = enter
+    house.sessions.before("create", "rotate", happens=enter)
     refused = await house.complete(await house.begin())
     assert (refused.reason, refused.detail) == (
         Reason.STORE_UNAVAILABLE,
@@ -532,5 +532,5 @@ async def test_three_sign_ins_within_a_minute_are_a_loop_that_clears_itself(hous
 
 
 async def test_a_sign_in_that_cannot_be_counted_is_a_sign_in(house):
-    house.attempts.cannot_note = True
+    house.attempts.away = {"note_sign_in"}
     assert isinstance(await house.complete(await house.begin()), SignedIn)

@@ -399,7 +399,7 @@ async def test_a_session_that_ends_during_the_last_step_has_ended(house):
         await house.sessions.revoke(house.before.session.session_id)
 
     state = await house.begin_step_up(house.before.session)
-    house.sessions.meanwhile = sign_out
+    house.sessions.before("create", "rotate", happens=sign_out)
     assert (await returns(house, state)).reason is Reason.SESSION_ENDED
     assert await house.sessions.summaries(ISSUER, "ana", now=house.time) == ()
 
@@ -420,7 +420,7 @@ async def test_a_proof_remembers_whether_it_was_given_for_a_change_of_methods(ho
 
 async def test_a_store_that_cannot_be_asked_for_the_attempt_adds_no_proof_and_keeps_the_way_back(house):
     state = await house.begin_step_up(house.before.session, held=HELD)
-    house.attempts.cannot_take = True
+    house.attempts.away = {"take"}
     outcome = await returns(house, state)
     assert (outcome.reason, outcome.detail, outcome.held, outcome.return_to) == (
         Reason.STORE_UNAVAILABLE,
@@ -428,7 +428,7 @@ async def test_a_store_that_cannot_be_asked_for_the_attempt_adds_no_proof_and_ke
         HELD,
         "/orders?a=1",
     )
-    house.attempts.cannot_take = False
+    house.attempts.away.clear()
     assert isinstance(await returns(house, state), SteppedUp)
 
 

@@ -31,13 +31,14 @@ from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.member import CertificateName, RegisterKey
 from authproxy.identity.person import Issuer, TaxNumber
 from authproxy.identity.ticket import parse
-from authproxy.storage.memory import MemoryAttempts, MemoryPeople, MemorySharedOctets
+from authproxy.storage.memory import MemoryAttempts, MemoryPeople, MemorySessions, MemorySharedOctets
 from authproxy.storage.near_cache import NearCache
 from authproxy.storage.records.sealed_texts import Seals
 from authproxy.storage.records.sealing import KeyRing
 from tests.support.people_builders import ANA
 from tests.support.session_builders import NOW, attempt_of, new_ticket, session_for, visit_of
-from tests.support.sign_in_fixture import BROWSER, Sessions
+from tests.support.sign_in_fixture import BROWSER
+from tests.support.unsteady import Unsteady
 
 GATEWAY = Issuer("https://gateway.example")
 LEAF = Leaf(
@@ -93,7 +94,7 @@ class CertificateSignInFixture:
     ):
         self.time = NOW
         self.sessions, self.people, self.kept = (
-            Sessions(NearCache(near_cache_for=timedelta(), silence=None)),
+            Unsteady(MemorySessions(NearCache(near_cache_for=timedelta(), silence=None))),
             MemoryPeople(),
             Kept(clock=lambda: self.time),
         )
@@ -345,7 +346,7 @@ async def test_somebody_who_is_blocked_while_they_sign_in_is_not_signed_in(house
         [found] = await house.people.find([RegisterKey("id", ANA.member_id)])
         await house.people.change(found, found.member.blocked(NOW, None), departs=True)
 
-    house.sessions.meanwhile = block
+    house.sessions.before("create", "rotate", happens=block)
     assert (await house.signs_in()).reason is Reason.NOT_A_MEMBER
     assert await house.sessions_open() == []
 
