@@ -194,6 +194,14 @@ class RequestReader:
     def on_headers_complete(self) -> None:
         if self.refusal is not None or self._is_repeating_head:
             return
+        head = self._complete_head()
+        if head is not None:
+            self._fields = []
+            self._head_size = self._uncounted_size = 0
+            self._parts.append(head)
+
+    def _complete_head(self) -> RequestHead | None:
+        """The head that is complete now; None if it is refused."""
         parser = self._parser
         try:
             head = request_head.parse(
@@ -201,32 +209,30 @@ class RequestReader:
             )
         except HeadRefused as refused:
             self.refusal = refused
-            return
+            return None
         if self._head_size + len(head.method) > self._largest_head:
             self._refuse(431, Reason.HEAD_TOO_LARGE, "head is too large")
-        elif self._rtsp.is_rtsp(head.method, self.target):
+            return None
+        if self._rtsp.is_rtsp(head.method, self.target):
             self._refuse(505, Reason.REQUEST_UNREADABLE, "protocol is not HTTP")
-        else:
-            head.keeps_alive = parser.should_keep_alive()
-            if head.upgrade:
-                self._judge_upgrade(head, upgrades=parser.should_upgrade())
-        if self.refusal is None:
-            self._fields = []
-            self._head_size = self._uncounted_size = 0
-            self._parts.append(head)
-
-    def _judge_upgrade(self, head: RequestHead, *, upgrades: bool) -> None:
-        """Keeps the offer of a WebSocket. RFC 9110 §7.8: a server may ignore any other offer (h2c, TLS)."""
-        if not (upgrades and head.offers_websocket):
+            return None
+        head.keeps_alive = parser.should_keep_alive()
+        if not head.upgrade:
+            return head
+        if not (parser.should_upgrade() and head.offers_websocket):
+            # RFC 9110 §7.8: a server may ignore an offer. Only that of a WebSocket is kept, no other one
+            # (h2c, TLS).
             head.upgrade = b""
-            if upgrades and head.has_body:
+            if parser.should_upgrade() and head.has_body:
                 self._declined_upgrade = head
-        elif head.has_body:
+            return head
+        if head.has_body:
             # Whether it is a body or belongs to the new protocol depends on the answer, which nobody knows
             # yet.
             self._refuse(400, Reason.REQUEST_UNREADABLE, "WebSocket handshake with a body")
-        else:
-            head.keeps_alive = True
+            return None
+        head.keeps_alive = True
+        return head
 
     def on_body(self, piece: bytes) -> None:
         self._was_called_back = True
