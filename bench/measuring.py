@@ -53,8 +53,8 @@ def measured(
     url: str, headers: Sequence[str], pids: Sequence[int], *, core: int, seconds: int, connections: int
 ) -> Round:
     """One round of wrk. Raises RuntimeError if any answer was not 2xx: an error page would be the fastest
-    answer of all. Apache closes some connections when it ends spare threads; one such in a hundred requests
-    is lived with."""
+    answer of all. Apache closes some connections when it ends spare threads; up to one of these in a hundred
+    requests is tolerated."""
     command = [
         "taskset",
         "--cpu-list",

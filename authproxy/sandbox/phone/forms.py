@@ -16,5 +16,5 @@ async def read(request: web.Request, csrf: str) -> dict[str, str]:
     return form
 
 
-def to(place: str) -> web.Response:
-    return web.Response(status=303, headers={"Location": place})
+def to(path: str) -> web.Response:
+    return web.Response(status=303, headers={"Location": path})

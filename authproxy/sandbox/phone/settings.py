@@ -95,8 +95,8 @@ class SettingsScreens:
         await self._phone.reset()
         return to("/?said=reset")
 
-    def _opened(self, place: str) -> web.Response:
-        answer = to(place)
+    def _opened(self, path: str) -> web.Response:
+        answer = to(path)
         # Not Secure: the sandbox is plain HTTP.
         answer.set_cookie(_COOKIE, self._phone.lock.unlock(), httponly=True, samesite="Strict")
         return answer

@@ -60,16 +60,16 @@ def pins(portal: Description) -> list[Pin]:
     if portal.map is None:
         return []
     table = portal.table(portal.map.path)
-    latitude, longitude, place = (
+    latitude, longitude, state_index = (
         table.position(name) for name in (portal.map.latitude, portal.map.longitude, portal.map.state)
     )
-    state = table.columns[place]
+    state = table.columns[state_index]
     return [
         Pin(
             str(row[0]),
             f"{row[2]}, {row[1]}",
-            state.shown(row[place]),
-            state.tone(row[place]),
+            state.shown(row[state_index]),
+            state.tone(row[state_index]),
             *atlas.position(float(row[latitude]), float(row[longitude])),
         )
         for row in table.rows

@@ -87,7 +87,7 @@ class Table:
 
     def position(self, name: str) -> int:
         """Raises KeyError."""
-        return {column.name: place for place, column in enumerate(self.columns)}[name]
+        return {column.name: index for index, column in enumerate(self.columns)}[name]
 
     def cells(self, row: Row) -> Iterator[Cell]:
         """The cells of a row in a list."""
@@ -107,12 +107,12 @@ class Table:
 def filtered(table: Table, query: Mapping[str, str]) -> tuple[Row, ...]:
     """The rows that a query asks for. Text columns match by a part of their value, words exactly; `od` and
     `do` are the first and last day."""
-    wanted = [(place, column, query.get(column.name, "")) for place, column in enumerate(table.columns)]
+    wanted = [(index, column, query.get(column.name, "")) for index, column in enumerate(table.columns)]
     first, last = query.get("od", ""), query.get("do", "") or "9999-12-31"
 
     def fits(row: Row) -> bool:
-        for place, column, text in wanted:
-            value = str(row[place])
+        for index, column, text in wanted:
+            value = str(row[index])
             if column.kind == "word" and text not in ("", value):
                 return False
             if column.is_filter and text.casefold() not in value.casefold():
@@ -128,13 +128,13 @@ def month(table: Table, year: int, number: int) -> tuple[Row, ...]:
     """The rows of one month of a table that has days."""
     if table.day is None:
         return ()
-    place = table.position(table.day.name)
-    return tuple(row for row in table.rows if str(row[place]).startswith(f"{year:04}-{number:02}-"))
+    index = table.position(table.day.name)
+    return tuple(row for row in table.rows if str(row[index]).startswith(f"{year:04}-{number:02}-"))
 
 
 def total(table: Table, rows: Iterable[Row], name: str) -> int:
-    place = table.position(name)
-    return sum(int(row[place]) for row in rows)
+    index = table.position(name)
+    return sum(int(row[index]) for row in rows)
 
 
 class Share(NamedTuple):
@@ -147,9 +147,9 @@ class Share(NamedTuple):
 def shares(table: Table, *, by: str, of: str | None) -> tuple[Share, ...]:
     """The number of rows, or the sum of column `of`, for each value of column `by`; the largest first."""
     sums: dict[Value, int] = defaultdict(int)
-    place, summed = table.position(by), table.position(of) if of is not None else None
+    index, summed = table.position(by), table.position(of) if of is not None else None
     for row in table.rows:
-        sums[row[place]] += 1 if summed is None else int(row[summed])
+        sums[row[index]] += 1 if summed is None else int(row[summed])
     most = max(sums.values(), default=0) or 1
     return tuple(
         Share(value, amount, round(100 * amount / most))

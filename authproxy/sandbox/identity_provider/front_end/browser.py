@@ -22,7 +22,7 @@ _SYSTEMS = {
 }
 
 
-def place(user_agent: str, address: str) -> str:
+def description(user_agent: str, address: str) -> str:
     """For example `Firefox, Windows, 192.0.2.7`. It repeats only known names of the header, because people
     trust the text on their phone."""
     known = (_first(_PROGRAMS, user_agent), _first(_SYSTEMS, user_agent), address)

@@ -268,13 +268,13 @@ def _answering(step: str, answered: _Answered) -> Callable[[web.Request], Awaita
             return dashboard.to_sign_in(request)
         if not dashboard.is_ours(session, form):
             return dashboard.lost(request)
-        place = f"{request.app[PROVIDER].base}/account"
+        dashboard_url = f"{request.app[PROVIDER].base}/account"
         if account.level > dashboard.MAY_CHANGE_UP_TO or (session.entry is None and step != "begin"):
-            return see_other(place)
+            return see_other(dashboard_url)
         entry = session.entry = session.entry or DataEntry()
         async with entry.lock:
             if step in {"data", "confirm"} and not entry.is_proven:
-                return see_other(f"{place}/pin")
+                return see_other(f"{dashboard_url}/pin")
             return await answered(_DashboardVisit(request, session, account, entry, form))
 
     return handler

@@ -11,8 +11,8 @@ from typing import Any
 from aiohttp import web
 
 from authproxy.sandbox.accounts import ProviderAccount
+from authproxy.sandbox.identity_provider.front_end import browser
 from authproxy.sandbox.identity_provider.front_end.attempts import attempt_of, handed_over
-from authproxy.sandbox.identity_provider.front_end.browser import place
 from authproxy.sandbox.identity_provider.onepass.pushes import PushState
 from authproxy.sandbox.identity_provider.provider import FRONT_END, PROVIDER, LoginAttempt, Provider
 
@@ -71,4 +71,4 @@ def _who_asks(provider: Provider, attempt: LoginAttempt) -> str:
 
 
 def _place(request: web.Request) -> str:
-    return place(request.headers.get("User-Agent", ""), request.remote or "")
+    return browser.description(request.headers.get("User-Agent", ""), request.remote or "")

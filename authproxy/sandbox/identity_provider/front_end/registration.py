@@ -47,7 +47,7 @@ class _RegistrationVisit:
         return self.request.app[PROVIDER]
 
     @property
-    def place(self) -> str:
+    def address(self) -> str:
         return f"{_ROOT}/{self.registration.step}.htm?registration={self.handle}"
 
 
@@ -73,7 +73,7 @@ async def begin(request: web.Request) -> web.Response:
         registration.email = pending.request.login_hint
     handle = provider.new_uuid()
     provider.registrations.put(handle, registration)
-    response = redirect(_RegistrationVisit(request, handle, registration).place)
+    response = redirect(_RegistrationVisit(request, handle, registration).address)
     if COOKIE not in request.cookies:
         provider.set_cookie(response, browser, path=FRONT_END)
     return response
@@ -86,7 +86,7 @@ async def show(request: web.Request) -> web.Response:
         return _lost(request)
     registration = visit.registration
     if request.match_info["step"] != registration.step:
-        return redirect(visit.place)
+        return redirect(visit.address)
     message, registration.message = message_for(registration.message, registration.step), None
     return _page(visit, **message)
 
@@ -102,10 +102,10 @@ async def answer(request: web.Request) -> web.Response:
     async with registration.lock:
         visit.provider.registrations.put(visit.handle, registration)
         if request.match_info["step"] != registration.step:
-            return see_other(visit.place)
+            return see_other(visit.address)
         if visit.form.get("do") == "change" and registration.step in {"email", "sms"}:
             registration.step = "form"
-            return see_other(visit.place)
+            return see_other(visit.address)
         return await _ANSWERS[registration.step](visit)
 
 
@@ -146,7 +146,7 @@ async def _sms(visit: _RegistrationVisit) -> web.Response:
         return _with_message(visit, problem=problem)
     visit.registration.step, visit.registration.code = "finish", None
     visit.registration.puk = puk.new(visit.provider.random_bytes(8))
-    return see_other(visit.place)
+    return see_other(visit.address)
 
 
 async def _finish(visit: _RegistrationVisit) -> web.Response:
@@ -181,7 +181,7 @@ async def _done(visit: _RegistrationVisit) -> web.Response:
         or registration.finished_at is None
         or registration.login not in provider.pending
     ):
-        return see_other(visit.place)
+        return see_other(visit.address)
     token = provider.new_uuid()
     provider.vouchers.put(
         token, Voucher(email=registration.email, at=registration.finished_at, login=registration.login)
@@ -202,7 +202,7 @@ async def _next(visit: _RegistrationVisit, step: Literal["email", "sms"]) -> web
     """Sends a code and shows the page that asks for it. The page says if sending failed."""
     visit.registration.step = step
     visit.registration.code, _ = await codes.sent_again(visit.request, _proof(visit), None)
-    return see_other(visit.place)
+    return see_other(visit.address)
 
 
 async def _again(visit: _RegistrationVisit) -> web.Response:
@@ -215,7 +215,7 @@ async def _again(visit: _RegistrationVisit) -> web.Response:
 def _with_message(visit: _RegistrationVisit, **about: Any) -> web.Response:
     """Redirects to the page of the step, which shows the message."""
     visit.registration.message = FormMessage(visit.registration.step, about)
-    return see_other(visit.place)
+    return see_other(visit.address)
 
 
 def _proof(visit: _RegistrationVisit) -> Proof:
@@ -241,7 +241,7 @@ def _page(
     goes_on = registration.login is not None and registration.login in provider.pending
     values: dict[str, Any] = {
         "csrf": registration.csrf,
-        "action": visit.place,
+        "action": visit.address,
         "handle": visit.handle,
         "sign_in": f"{SIGN_IN_PAGE}?login={registration.login}" if goes_on else SIGN_IN_PAGE,
     }

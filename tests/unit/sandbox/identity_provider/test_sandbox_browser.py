@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from authproxy.sandbox.identity_provider.front_end.browser import place
+from authproxy.sandbox.identity_provider.front_end.browser import description
 
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
 
@@ -33,5 +33,5 @@ WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
         ("", "192.0.2.7"),
     ],
 )
-def test_a_place_is_said_in_known_words_and_with_its_address(user_agent, said):
-    assert place(user_agent, "192.0.2.7") == said
+def test_a_browser_is_described_in_known_words_and_with_its_address(user_agent, said):
+    assert description(user_agent, "192.0.2.7") == said
