@@ -11,13 +11,10 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
-import aiohttp
 import jwt
 import pytest
 import redis.asyncio
@@ -28,7 +25,7 @@ from authproxy.sandbox.accounts import PASSWORD, people
 from authproxy.sandbox.outbox.application import application as outbox_application
 from authproxy.sandbox.portals.application import application as portal_application
 from authproxy.sandbox.portals.catalogue import portal as described
-from authproxy.sandbox.serving import bound, port_of, serving
+from authproxy.sandbox.serving import bound, port_of
 from authproxy.sandbox.start_page.application import ListedAddress
 from authproxy.sandbox.start_page.application import application as start_application
 from authproxy.sandbox.store import bundled_server, embedded_store
@@ -39,23 +36,12 @@ def clock() -> datetime:
     return NOW
 
 
-@asynccontextmanager
-async def client_of(application: web.Application) -> AsyncIterator[aiohttp.ClientSession]:
-    listener = bound()
-    async with (
-        serving(application, listener),
-        aiohttp.ClientSession(f"http://127.0.0.1:{port_of(listener)}") as session,
-    ):
-        yield session
-
-
 # Outbox
 
 
 @pytest.fixture
-async def outbox():
-    async with client_of(outbox_application(clock=clock)) as session:
-        yield session
+async def outbox(aiohttp_client):
+    return await aiohttp_client(outbox_application(clock=clock))
 
 
 async def test_messages_are_listed_newest_first_and_by_recipient(outbox):
@@ -133,17 +119,17 @@ async def gateway() -> VouchingGateway:
 
 
 @pytest.fixture
-async def portal(gateway: VouchingGateway):
+async def jwks_url(aiohttp_server, gateway: VouchingGateway) -> str:
     application = web.Application()
     application.router.add_get("/.authproxy/jwks.json", gateway.key_set)
-    listener, now = bound(), SimpleNamespace(at=NOW)
-    async with AsyncExitStack() as stack:
-        await stack.enter_async_context(serving(application, listener))
-        url = f"http://127.0.0.1:{port_of(listener)}/.authproxy/jwks.json"
-        made = portal_application(portal=described("acq"), jwks_url=url, issuer=ISSUER, clock=lambda: now.at)
-        session = await stack.enter_async_context(client_of(made))
-        session_and_clock = SimpleNamespace(http=session, now=now)
-        yield session_and_clock
+    return str((await aiohttp_server(application)).make_url("/.authproxy/jwks.json"))
+
+
+@pytest.fixture
+async def portal(aiohttp_client, jwks_url: str):
+    now = SimpleNamespace(at=NOW)
+    made = portal_application(portal=described("acq"), jwks_url=jwks_url, issuer=ISSUER, clock=lambda: now.at)
+    return SimpleNamespace(http=await aiohttp_client(made), now=now)
 
 
 async def status_with(portal, assertion: str | None, path: str = "/") -> int:
@@ -373,29 +359,19 @@ async def test_a_slow_event_stream_does_not_keep_others_waiting(portal, gateway)
             assert await status_with(portal, gateway.assertion()) == 200
 
 
-async def test_each_portal_believes_only_assertions_for_itself(gateway):
-    application = web.Application()
-    application.router.add_get("/jwks", gateway.key_set)
-    listener = bound()
-    async with serving(application, listener):
-        made = portal_application(
-            portal=described("b2b"),
-            jwks_url=f"http://127.0.0.1:{port_of(listener)}/jwks",
-            issuer=ISSUER,
-            clock=clock,
-        )
-        async with client_of(made) as session:
-            for audience, status in (("acq", 403), ("b2b", 200)):
-                async with session.get(
-                    "/", headers={"X-Auth-Assertion": gateway.assertion(aud=audience)}
-                ) as response:
-                    assert response.status == status
+async def test_each_portal_believes_only_assertions_for_itself(aiohttp_client, jwks_url, gateway):
+    made = portal_application(portal=described("b2b"), jwks_url=jwks_url, issuer=ISSUER, clock=clock)
+    session = await aiohttp_client(made)
+    for audience, status in (("acq", 403), ("b2b", 200)):
+        headers = {"X-Auth-Assertion": gateway.assertion(aud=audience)}
+        async with session.get("/", headers=headers) as response:
+            assert response.status == status
 
 
 # Start page
 
 
-async def test_the_start_page_names_addresses_people_and_passwords():
+async def test_the_start_page_names_addresses_people_and_passwords(aiohttp_client):
     addresses = (
         ListedAddress(kind="outbox", url="http://localhost:8083/"),
         ListedAddress(
@@ -418,7 +394,7 @@ async def test_the_start_page_names_addresses_people_and_passwords():
         password=PASSWORD,
         store=("redis-server, zagnan", "redis-server, started"),
     )
-    async with client_of(made) as session, session.get("/") as response:
+    async with (await aiohttp_client(made)).get("/") as response:
         page = await response.text()
     assert page.index("http://acq.localhost:8080/") < page.index("http://localhost:8083/")
     for text in (
@@ -435,7 +411,7 @@ async def test_the_start_page_names_addresses_people_and_passwords():
         assert text in page
 
 
-async def test_the_start_page_tells_what_answers_at_this_moment():
+async def test_the_start_page_tells_what_answers_at_this_moment(aiohttp_client):
     with bound() as listening, bound() as silent:
         listening.listen()
         addresses = (
@@ -445,10 +421,8 @@ async def test_the_start_page_tells_what_answers_at_this_moment():
         made = start_application(
             addresses=addresses, accounts=people(secrets.token_bytes), password=PASSWORD, store=("", "")
         )
-        async with (
-            client_of(made) as session,
-            session.get("/", headers={"Accept-Language": "en"}) as response,
-        ):
+        session = await aiohttp_client(made)
+        async with session.get("/", headers={"Accept-Language": "en"}) as response:
             page = await response.text()
     assert page.index("answers") < page.index("does not answer")
     assert (page.count('class="state up"'), page.count('class="state down"')) == (1, 1)

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 
-import aiohttp
 import pytest
-from aiohttp import web
+from aiohttp.test_utils import TestClient
 
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web.management import Check, management
@@ -29,29 +26,27 @@ async def silent() -> Check:
     raise AssertionError
 
 
-@contextlib.asynccontextmanager
-async def listening(checks, *, draining: bool = False) -> AsyncIterator[aiohttp.ClientSession]:
-    built = management(
-        checks=checks, is_draining=lambda: draining, exposition=Metrics(version="x").exposition
-    )
-    runner = web.AppRunner(built, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = site._server.sockets[0].getsockname()[1]
-    try:
-        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
-            yield session
-    finally:
-        await runner.cleanup()
+@pytest.fixture
+def listening(aiohttp_client):
+    async def listens(checks, *, draining: bool = False) -> TestClient:
+        exposition = Metrics(version="x").exposition
+        return await aiohttp_client(
+            management(checks=checks, is_draining=lambda: draining, exposition=exposition)
+        )
+
+    return listens
 
 
-async def readiness(checks, **how) -> tuple[int, dict]:
-    async with listening(checks, **how) as session, session.get("/readyz") as answer:
-        return answer.status, await answer.json()
+@pytest.fixture
+def readiness(listening):
+    async def asked(checks, **how) -> tuple[int, dict]:
+        async with (await listening(checks, **how)).get("/readyz") as answer:
+            return answer.status, await answer.json()
+
+    return asked
 
 
-async def test_all_is_well():
+async def test_all_is_well(readiness):
     status, body = await readiness({"store": always("ok", "0.4 ms"), "signer": always("ok")})
 
     assert status == 200
@@ -62,7 +57,7 @@ async def test_all_is_well():
 
 
 @pytest.mark.parametrize("store", [always("failed", "refused"), broken, silent])
-async def test_without_the_store_the_gateway_is_not_ready(store):
+async def test_without_the_store_the_gateway_is_not_ready(readiness, store):
     with log_lines() as log:
         status, body = await readiness({"store": store, "provider": always("ok")})
 
@@ -71,33 +66,33 @@ async def test_without_the_store_the_gateway_is_not_ready(store):
 
 
 @pytest.mark.parametrize("provider", [always("failed", "503"), always("warning", "slow"), broken])
-async def test_without_the_provider_the_signed_in_are_served(provider):
+async def test_without_the_provider_the_signed_in_are_served(readiness, provider):
     with log_lines():
         status, body = await readiness({"store": always("ok"), "provider": provider})
 
     assert (status, body["status"], body["checks"]["provider"]["status"]) == (200, "warning", "warning")
 
 
-async def test_a_gateway_that_is_ending_takes_no_new_requests():
+async def test_a_gateway_that_is_ending_takes_no_new_requests(readiness):
     status, body = await readiness({"store": always("ok")}, draining=True)
 
     assert (status, body["checks"]["draining"]["status"]) == (503, "failed")
 
 
-async def test_being_alive_asks_nobody():
-    async with listening({"store": silent}, draining=True) as session, session.get("/healthz") as answer:
+async def test_being_alive_asks_nobody(listening):
+    async with (await listening({"store": silent}, draining=True)).get("/healthz") as answer:
         assert (answer.status, await answer.json()) == (200, {"status": "ok"})
 
 
-async def test_metrics_are_prometheus_text():
-    async with listening({}) as session, session.get("/metrics") as answer:
+async def test_metrics_are_prometheus_text(listening):
+    async with (await listening({})).get("/metrics") as answer:
         assert answer.headers["Content-Type"].startswith("text/plain; version=")
         assert 'authproxy_fail_open_total{what="certificate"} 0.0' in await answer.text()
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/nothing"])
-async def test_the_listener_shows_no_banner_and_is_not_stored(path):
-    async with listening({}) as session, session.get(path) as answer:
+async def test_the_listener_shows_no_banner_and_is_not_stored(listening, path):
+    async with (await listening({})).get(path) as answer:
         assert "Server" not in answer.headers
         assert answer.headers["Cache-Control"] == "no-store"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
