@@ -30,7 +30,6 @@ from authproxy.delivery.http_sms import HttpSmsGateway, client_session
 from authproxy.delivery.sms_gateways import FallbackSender, GatewayRest, NotTaken
 from authproxy.delivery.template import Template
 from authproxy.sandbox.outbox.application import application
-from authproxy.sandbox.serving import bound, port_of, serving
 from authproxy.settings.sms import SmsSettings
 from tests.support.clock import Clock
 from tests.support.hostile_sms_gateway import hostile_sms_gateway
@@ -50,23 +49,22 @@ SECRETS = ("493817", "40123456", "peskovnik", "ref-1")
 
 
 @pytest.fixture
-async def outbox():
-    listener = bound()
-    url = f"http://127.0.0.1:{port_of(listener)}"
-    async with serving(application(clock=Clock()), listener), aiohttp.ClientSession(url) as http:
+async def outbox(aiohttp_client):
+    http = await aiohttp_client(application(clock=Clock()))
 
-        async def texts():
-            async with http.get("/api/messages") as answer:
-                return [(each["to"], each["from"], each["text"]) for each in await answer.json()]
+    async def texts():
+        async with http.get("/api/messages") as answer:
+            return [(each["to"], each["from"], each["text"]) for each in await answer.json()]
 
-        async def breaks(how, **more):
-            await (await http.post("/api/break", json={"service": "sms", "how": how, **more})).release()
+    async def breaks(how, **more):
+        await (await http.post("/api/break", json={"service": "sms", "how": how, **more})).release()
 
-        async def mended():
-            await (await http.delete("/api/break")).release()
+    async def mended():
+        await (await http.delete("/api/break")).release()
 
-        yield SimpleNamespace(url=url, texts=texts, breaks=breaks, mended=mended)
-        await mended()
+    url = str(http.make_url("")).rstrip("/")
+    yield SimpleNamespace(url=url, texts=texts, breaks=breaks, mended=mended)
+    await mended()
 
 
 @pytest.fixture
@@ -338,7 +336,7 @@ async def test_a_number_in_another_form_reaches_no_gateway(hostile, gateways):
 
 
 async def test_over_tls_only_a_gateway_that_proves_itself_gets_a_message_and_we_prove_ourselves(
-    gateways, tmp_path
+    aiohttp_server, gateways, tmp_path
 ):
     authority, stranger = trustme.CA(), trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
@@ -358,21 +356,15 @@ async def test_over_tls_only_a_gateway_that_proves_itself_gets_a_message_and_we_
 
     made = web.Application()
     made.router.add_post("/send", send)
-    runner = web.AppRunner(made, access_log=None)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()
-    try:
-        files = {"certificate_file": str(tmp_path / "own.pem"), "key_file": str(tmp_path / "own.key")}
-        async with (
-            client_session(ca_file=str(tmp_path / "ca.pem"), **files) as good,
-            client_session(ca_file=str(tmp_path / "stranger.pem"), **files) as bad,
-        ):
-            await (await gateways(f"https://127.0.0.1:{port}/send", session=good)).take(SMS)
-            with pytest.raises(NotTaken, match="is not to be believed: ClientConnectorCertificateError"):
-                await (await gateways(f"https://127.0.0.1:{port}/send", session=bad)).take(SMS)
-    finally:
-        await runner.cleanup()
+    server = await aiohttp_server(made, ssl=context)
+    files = {"certificate_file": str(tmp_path / "own.pem"), "key_file": str(tmp_path / "own.key")}
+    async with (
+        client_session(ca_file=str(tmp_path / "ca.pem"), **files) as good,
+        client_session(ca_file=str(tmp_path / "stranger.pem"), **files) as bad,
+    ):
+        await (await gateways(f"https://127.0.0.1:{server.port}/send", session=good)).take(SMS)
+        with pytest.raises(NotTaken, match="is not to be believed: ClientConnectorCertificateError"):
+            await (await gateways(f"https://127.0.0.1:{server.port}/send", session=bad)).take(SMS)
     assert shown == [(("DNS", "prehod.example.si"),)]
 
 
