@@ -140,7 +140,7 @@ async def test_a_front_proxy_that_mixes_people_on_one_connection_never_gives_one
         await edge.settled(edge.portal.conversations[0].is_over.is_set)
 
 
-async def test_a_personal_connection_ends_with_its_client_or_when_it_has_rested_too_long():
+async def test_an_authenticated_connection_ends_with_its_client_or_when_it_was_idle_too_long():
     async with running_edge(script=remembers_the_connection) as edge:
         gone, resting = await authenticated(edge), await authenticated(edge)
         first, second = edge.portal.conversations
@@ -153,7 +153,7 @@ async def test_a_personal_connection_ends_with_its_client_or_when_it_has_rested_
         assert (await resting.ask("GET /")).body == b"you are nobody"
 
 
-async def test_personal_connections_that_rest_make_room_for_who_waits():
+async def test_idle_authenticated_connections_make_room_for_requests_that_wait():
     async with running_edge(script=remembers_the_connection, pool_limit=2) as edge:
         with_bor(edge)
         await authenticated(edge)
@@ -164,7 +164,7 @@ async def test_personal_connections_that_rest_make_room_for_who_waits():
         assert edge.pool.use.in_use == 0
 
 
-async def test_a_personal_connection_that_the_portal_has_closed_is_not_used():
+async def test_an_authenticated_connection_that_the_portal_has_closed_is_not_used():
     async def closes_after_one(conversation: Conversation) -> None:
         await conversation.read_request()
         await conversation.answer(b"once", fields=b"WWW-Authenticate: NTLM\r\n")

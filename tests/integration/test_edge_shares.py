@@ -374,7 +374,7 @@ async def test_a_body_slower_than_the_rate_uses_its_time_up(rate, status):
         assert HOST.encode() in edge.portal.received
 
 
-async def test_nobody_waits_for_ever_behind_personal_connections_and_streams():
+async def test_nobody_waits_for_ever_behind_authenticated_connections_and_streams():
     # The places are full of both: those that rest give way, those in use do not.
     async def challenges(conversation: Conversation) -> None:
         while True:
