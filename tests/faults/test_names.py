@@ -13,6 +13,7 @@ from tests.support.http_client import Browser
 from tests.support.name_server import name_server
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.needs("redis-server")
 
@@ -51,8 +52,7 @@ async def test_a_hanging_name_of_one_portal_stops_neither_the_others_nor_the_sto
 
             async with asyncio.TaskGroup() as asked:
                 hanging = [asked.create_task(ana.browser.fetch(house.acq + "/")) for _ in range(20)]
-                while "acq.example" not in names.asked:
-                    await asyncio.sleep(0.01)
+                await until(lambda: "acq.example" in names.asked)
                 for _ in range(10):
                     # Where a question held up the others, these would be 504 and a failed check.
                     assert (await ana.browser.fetch(house.b2b + "/")).status == 200

@@ -29,6 +29,7 @@ from authproxy.certificates.verdict import Validated
 from tests.support.certificate_builder import NOW, Authority, at, der, lists_at, partition, pem, responder_at
 from tests.support.clock import Clock
 from tests.support.ports import free_port
+from tests.support.waiting import until
 
 HOST = "http://status.example.si"
 LIST, ANSWERS = f"{HOST}/sub.crl", f"{HOST}/ocsp"
@@ -569,9 +570,7 @@ async def test_freshness_tells_of_responders(sources, host, clock):
 async def test_the_background_task_keeps_lists(sources, host):
     ours = await sources()
     running = asyncio.ensure_future(ours.run())
-    async with asyncio.timeout(10):
-        while not ours.freshness(NOW)[0].is_usable:
-            await asyncio.sleep(0.01)
+    await until(lambda: ours.freshness(NOW)[0].is_usable, within=10)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

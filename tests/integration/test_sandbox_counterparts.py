@@ -10,7 +10,6 @@ import secrets
 import signal
 import sys
 import tempfile
-import time
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,6 +29,7 @@ from authproxy.sandbox.start_page.application import ListedAddress
 from authproxy.sandbox.start_page.application import application as start_application
 from authproxy.sandbox.store import bundled_server, embedded_store
 from tests.support.vouching_gateway import ISSUER, NOW, VouchingGateway
+from tests.support.waiting import until
 
 
 def clock() -> datetime:
@@ -535,10 +535,7 @@ async def test_the_server_dies_with_us_however_we_die(how: signal.Signals, runne
         assert Path(address).exists()
         process.send_signal(how)
         await process.wait()
-        deadline = time.monotonic() + 5
-        while await _listens(address):
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.01)
+        await until(lambda: _has_gone(address))
         assert how == signal.SIGKILL or not Path(address).parent.exists()
 
 
@@ -546,11 +543,11 @@ def _ignores_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-async def _listens(address: str) -> bool:
+async def _has_gone(address: str) -> bool:
     try:
         _, writer = await asyncio.open_unix_connection(address)
     except OSError:
-        return False
+        return True
     writer.close()
     await writer.wait_closed()
-    return True
+    return False

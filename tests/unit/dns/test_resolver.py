@@ -12,6 +12,7 @@ import pytest
 from authproxy.dns.client_sessions import SessionResolver
 from authproxy.dns.resolver import STALE_FOR, NameUnanswered, NameUnknown, Resolver
 from tests.support.name_server import name_server
+from tests.support.waiting import until
 
 PORTAL = "portal.example"
 
@@ -130,9 +131,7 @@ async def test_an_old_answer_is_used_while_the_name_server_fails(how):
             async with asyncio.timeout(1):
                 assert await names.addresses(PORTAL) == ("192.0.2.1",)
         assert names.stale == 50
-        async with asyncio.timeout(5):
-            while not names.unanswered_names:
-                await asyncio.sleep(0.01)
+        await until(lambda: names.unanswered_names)
         server.is_failing = False
         server.records[PORTAL] = ["192.0.2.2"]
         server.speak()
