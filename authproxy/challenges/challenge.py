@@ -65,7 +65,7 @@ class Challenge:
     @property
     def is_answered_on_phone(self) -> bool:
         """Whether the person answers on their phone while the browser waits. Otherwise they type a code."""
-        return self.number is not None
+        return self.method == "push"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
