@@ -69,6 +69,6 @@ def test_an_answer_of_too_often_says_until_when():
     assert TooOften(NOW).until == NOW
 
 
-def test_what_has_a_number_to_compare_is_answered_on_the_phone():
-    assert CHALLENGE.is_answered_on_phone
-    assert not replace(CHALLENGE, number=None).is_answered_on_phone
+def test_only_a_push_is_answered_on_the_phone():
+    assert replace(CHALLENGE, method="push", number=None).is_answered_on_phone
+    assert not replace(CHALLENGE, method="sms").is_answered_on_phone
