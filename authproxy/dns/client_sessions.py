@@ -47,8 +47,8 @@ def client_session(
     resolver: AbstractResolver, *, connections: int, context: ssl.SSLContext | None = None
 ) -> aiohttp.ClientSession:
     """A session without cookies, proxies of the environment and decompression. Certificates are verified with
-    `context`, or against the system's authorities. Callers limit the time of each request, and close the
-    session.
+    `context`, or against the system's authorities. aiohttp's own time limits are off: callers limit
+    the time of each request, and close the session.
 
     Connections are not reused. If the other side closed one just as a request travels over it, nobody would
     know whether the request arrived: an authorization code would be lost, a message sent twice."""

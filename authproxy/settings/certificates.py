@@ -109,8 +109,8 @@ class AcnlbSettings:
     verify_header: Annotated[
         Text | None,
         Field(
-            description="Header with the front proxy's own verdict. If set, the verdict must be present "
-            "and be a success."
+            description="Header with the front proxy's own verdict. Unset: the usual one for `presented_by`. "
+            "Where there is one, the verdict must be present and be a success."
         ),
     ] = None
     root_file: Annotated[

@@ -100,6 +100,7 @@ def missing_for_sign_in_method(method):
             "proof": f'"{method}":' in text("authproxy/flows/step_up/elevation.py"),
             "callback": f'"callback/{method}"' in text("authproxy/web/application.py"),
             "long callbacks": f"/callback/{method}?" in text("authproxy/edge/client/request_reader.py"),
+            "way out": is_first or f'"{method}"' in text("authproxy/web/login.py"),
             "button": f'value="{method}"' in text("authproxy/web/templates/login.html"),
             "label": is_first or f'value == "{method}"' in text("authproxy/web/templates/macros.html"),
             "settings": f"{method}:" in text("config/authproxy.example.yaml"),
@@ -178,7 +179,7 @@ def test_a_new_member_without_its_places_is_noticed():
         "levels",
         "example",
     ]
-    assert len(missing_for_sign_in_method("passkey")) == 6
+    assert len(missing_for_sign_in_method("passkey")) == 7
     assert missing_for_dialect("lighttpd") == ["deploy/", "scenarios", "edge/README.md"]
     assert missing_for_store("vouchers") == ["storage/redis/", "storage/memory/", "tests/contracts/"]
     assert missing_for_refusal("moon_is_full") == ["config/README.md", "page"]

@@ -12,8 +12,11 @@ from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from authproxy.access.decision import Reason
+from authproxy.access.decision import Denied, Reason
+from authproxy.access.target import RequestTarget
 from authproxy.cli import main
+from authproxy.edge.rules import refusals
+from authproxy.edge.rules.request_head import RequestHead
 from authproxy.settings import reference, schema_keys
 from authproxy.settings.document import parse
 from authproxy.settings.sources import read
@@ -193,3 +196,26 @@ def test_the_statuses_of_reasons_are_those_of_the_answers():
         for name, statuses in re.findall(r"^\| `([a-z_]+)` \| ([0-9 /]+) \|", table, re.MULTILINE)
     }
     assert documented == {reason.value: str(status) for reason, (_, status) in PAGES.items()}
+
+
+DENIED = [
+    Reason.UNKNOWN_HOST,
+    Reason.FOREIGN_ORIGIN,
+    Reason.TARGET_AMBIGUOUS,
+    Reason.HELD_REQUEST_GONE,
+    Reason.REQUEST_CANNOT_BE_BOUND,
+    Reason.NOT_A_MEMBER,
+    Reason.METHOD_NOT_ALLOWED_HERE,
+    Reason.LEVEL_TOO_LOW,
+    Reason.PERSONAL_DATA_MISSING,
+    Reason.TAX_NUMBER_MISSING,
+]
+"""What decisions deny for."""
+
+
+@pytest.mark.parametrize("reason", DENIED)
+def test_the_edge_answers_a_denial_with_the_status_of_its_page(reason):
+    target = RequestTarget("GET", "acq.example", "/", None)
+    head = RequestHead("GET", "/", is_http_1_0=False, fields=[])
+    answer = refusals.answer(Denied(reason=reason), target=target, head=head, request_id="r")
+    assert answer.status == PAGES[reason][1]

@@ -28,7 +28,7 @@ class MemoryChallenges:
         if len(listed) > retention.CHALLENGES_PER_SESSION:
             self._standings.discard(listed.popleft())
         standings = [self._standings.get(challenge_id, now) for challenge_id in listed]
-        until = max(_kept_until(standing) for standing in standings if standing is not None)
+        until = max((_kept_until(standing) for standing in standings if standing is not None), default=now)
         self._of_session.put(challenge.session_id, listed, until=until, now=now)
 
     async def find(self, challenge_id: ChallengeId, *, now: datetime) -> Standing | None:

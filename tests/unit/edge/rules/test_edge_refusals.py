@@ -75,7 +75,12 @@ def test_a_person_without_a_session_is_redirected_and_a_script_never_is():
 
 @pytest.mark.parametrize(
     ("refusal", "status"),
-    [(Denied(reason=Reason.LEVEL_TOO_LOW), 403), (Unavailable(reason=Reason.STORE_UNAVAILABLE), 503)],
+    [
+        (Denied(reason=Reason.LEVEL_TOO_LOW), 403),
+        (Denied(reason=Reason.TARGET_AMBIGUOUS), 400),
+        (Denied(reason=Reason.HELD_REQUEST_GONE), 410),
+        (Unavailable(reason=Reason.STORE_UNAVAILABLE), 503),
+    ],
 )
 def test_what_signing_in_does_not_mend_is_a_page_or_a_problem(refusal, status):
     assert refusals.answer(refusal, target=target(), head=head(NAVIGATES), request_id="r") == PageWanted(
