@@ -196,6 +196,7 @@ class ClientConnection(asyncio.Protocol):
             return
         if not self._reader.is_in_request:
             self._deadline = self._gate.time() + self._limits.head_timeout
+        self._reader.read_begins(data)
         self._read(data)
         if self._queue:
             self._begin_queued()

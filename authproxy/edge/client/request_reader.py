@@ -78,24 +78,28 @@ class RequestReader:
         self.target = b""
         """The raw target of the latest request, as far as it has arrived."""
         self.is_in_request = False
-        """Whether a request has begun to arrive and is not complete."""
+        """Whether a request has begun to arrive and is not complete. From the first byte of a read on: an
+        empty line in front of a request is a part of it."""
         self.refusal: HeadRefused | None = None
         """Why the rest of the connection cannot be read. Once it is set, `feed` must not be called again."""
+
+    def read_begins(self, data: bytes) -> None:
+        """To be called once for what the socket has brought, before `feed`."""
+        if not self.is_in_request:
+            self.is_in_request = True
+            self._rtsp.request_begins(data)
 
     def feed(self, data: bytes) -> bytes:
         """Reads `data`; the parts are to be taken then. Returns what stands behind a head with an
         upgrade, which has not been read yet; otherwise nothing."""
         rtsp = self._rtsp
-        if not self.is_in_request:
-            self.is_in_request = True
-            rtsp.request_begins(data)
         rtsp.read_begins(data)
         self._was_called_back = False
         size_before = self._head_size
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            rtsp.read_ends(is_in_request=False)  # a tunnel may last for hours
+            rtsp.read_ends(unfinished=None)  # a tunnel may last for hours
             self._read_on()
             return data[upgrade.args[0] :]
         except httptools.HttpParserCallbackError:
@@ -113,7 +117,7 @@ class RequestReader:
                     # nothing count too.
                     self._uncounted_size += len(data)
                     self._check_head_size()
-        rtsp.read_ends(is_in_request=self.is_in_request)
+        rtsp.read_ends(unfinished=self.target if self._head_size else None)
         return b""
 
     def take_parts(self) -> list[RequestPart]:

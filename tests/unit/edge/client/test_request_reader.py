@@ -24,6 +24,7 @@ def read(reader: RequestReader, *pieces: bytes) -> list[bytes]:
     parts: list[bytes] = []
     for piece in pieces:
         unread = piece
+        reader.read_begins(piece)
         while unread and reader.refusal is None:
             unread = reader.feed(unread)
             parts += map(told, reader.take_parts())
@@ -94,3 +95,35 @@ def test_the_target_is_known_also_while_a_declined_upgrade_is_read_on():
     reader = RequestReader(EdgeLimits())
     read(reader, H2C[:-1])
     assert (reader.target, reader.is_in_request) == (b"/c", True)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"GET / RTSP/1.0\r\nHost: a\r\n", b"X: " + b"y" * 100 + b"\r\n", b"\r\n"],
+        [GET + b"GET / RTSP/1.0\r\nHost: a\r\n", b"X: " + b"y" * 100 + b"\r\n", b"\r\n"],
+        [b"\r\nGET /aHHHHHH RTSP/1.0\r\nHost: a\r\n\r\n"],
+        [H2C + b"\r\nGET /aHHHHHH RTSP/1.0\r\nHost: a\r\n\r\n"],
+        [H2C + GET + b"GET /a RTSP/1.0\r\nHost: a\r\n\r\n"],
+    ],
+)
+def test_rtsp_is_refused_wherever_it_begins(pieces):
+    reader = RequestReader(EdgeLimits())
+    read(reader, *pieces)
+    assert reader.refusal is not None
+    assert reader.refusal.status == 505
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [H2C + GET.replace(b"Host", b"X: RTSP/1.0\r\nHost")],
+        [GET[:-2], b"X: /a RTSP/1.0\r\n", b"\r\n"],
+        [H2C + b"\r\n"],
+    ],
+)
+def test_what_only_looks_like_rtsp_or_like_a_request_is_neither(pieces):
+    reader = RequestReader(EdgeLimits())
+    read(reader, *pieces)
+    assert reader.refusal is None
+    assert not reader.is_in_request
