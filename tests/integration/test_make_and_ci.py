@@ -73,17 +73,22 @@ def test_every_step_is_run_and_counted(checkout):
     assert "All checks passed!" in told["lint"]
     assert "3 source files" in told["types"]
     assert "9 kept" in told["imports"]
-    assert "1 modules" in told["compile"]
+    assert "1 modules" in told["compiled"]
     assert "12 passed" in told["coverage"]
     assert "12 passed" in told["test"]
-    assert "12 passed" in told["compiled"]
+    assert "12 passed" in told["test-compiled"]
 
 
 def test_the_slowest_tests_are_named(checkout):
     _, _, calls = run(checkout)
-    assert [
-        call for call in calls if "OPTIONS=--durations=20" in call and call.split()[1].startswith("test")
-    ] == calls[-2:]
+    named = {call.split()[1] for call in calls if "OPTIONS=--durations=20" in call}
+    assert {"test", "test-compiled"} <= named
+
+
+def test_nothing_is_tested_that_was_not_compiled(checkout):
+    _, said, calls = run(checkout, FAILS="compiled")
+    assert "test-compiled" not in {call.split()[1] for call in calls}
+    assert "not begun" in said
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ class Bench:
             anchors=(self._anchor,), intermediates=tuple(authorities), accepted_policies=accepted
         )
         sources = RevocationSources(
-            RevocationRules(addresses=SourceAddresses(crls=lists)),
+            RevocationRules(addresses=SourceAddresses(crl_urls=lists)),
             self._fetcher,
             _Nothing(),
             authorities=profile.authorities,

@@ -10,8 +10,9 @@ from authproxy.sandbox.serving import bound
 
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-_PORTS = range(20_000 + _WORKER, 32_000, _WORKERS)
-"""Each worker has ports of its own. All are below the ports that the kernel gives to outgoing connections: one
+_FIRST, _END = map(int, os.environ.get("AUTHPROXY_TEST_PORTS", "20000-32000").split("-"))
+_PORTS = range(_FIRST + _WORKER, _END, _WORKERS)
+"""Each worker has ports of its own, and so has each of two test runs at one time, if they are told. All are below the ports that the kernel gives to outgoing connections: one
 of those would be taken between choosing and binding. The sandboxes of other tests stay below them."""
 _given: set[int] = set()
 
