@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -23,6 +24,10 @@ from authproxy.cli.terminal import (
 
 if TYPE_CHECKING:
     from authproxy.bootstrap import OpenSession
+
+
+_HYPHENED_ID: Final = re.compile("-[A-Za-z0-9_-]{42}")
+"""A session id is the SHA-256 of something in base64url without padding: 43 characters."""
 
 
 @click.group()
@@ -86,7 +91,17 @@ def _person(session: OpenSession, *, hashes: bool) -> dict[str, object]:
     return {"person": subject or "-", "name": name or "-", "tax_number": session.summary.tax_number or "-"}
 
 
-@sessions.command("revoke")
+class _TakesSessionIds(click.Command):
+    """A command that does not take a session id for an option where it begins with a hyphen, as one in 64
+    does."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ids = [arg for arg in args if _HYPHENED_ID.fullmatch(arg)]
+        rest = [arg for arg in args if not _HYPHENED_ID.fullmatch(arg)]
+        return super().parse_args(ctx, [*rest, "--", *ids] if ids and "--" not in rest else args)
+
+
+@sessions.command("revoke", cls=_TakesSessionIds)
 @click.argument("session_id", required=False)
 @click.option(
     "--person",

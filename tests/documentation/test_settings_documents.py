@@ -201,7 +201,6 @@ def test_the_statuses_of_reasons_are_those_of_the_answers():
 DENIED = [
     Reason.UNKNOWN_HOST,
     Reason.FOREIGN_ORIGIN,
-    Reason.TARGET_AMBIGUOUS,
     Reason.HELD_REQUEST_GONE,
     Reason.REQUEST_CANNOT_BE_BOUND,
     Reason.NOT_A_MEMBER,

@@ -33,7 +33,7 @@ NEVER_STORED: Final = (
 )
 _PROBLEM: Final = NEVER_STORED + b"Content-Type: %s; charset=utf-8\r\n" % problems.MEDIA_TYPE.encode()
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
-_STATUSES: Final = {Reason.HELD_REQUEST_GONE: 410, Reason.TARGET_AMBIGUOUS: 400}
+_STATUSES: Final = {Reason.HELD_REQUEST_GONE: 410}
 """Statuses of denials other than 403."""
 
 

@@ -425,6 +425,11 @@ def test_a_session_that_an_operator_ends_is_written_down(desk):
     assert desk.events()[-1]["event"] == "act.abandoned"
 
 
+def test_a_session_whose_id_begins_with_a_hyphen_is_named_like_every_other(desk):
+    for unknown in ("-e" + "x" * 41, "--" + "x" * 41):
+        assert desk.run_plain("sessions", "revoke", unknown, code=1).stdout == "0 ended\n"
+
+
 def test_all_sessions_of_a_person_are_ended_under_the_persons_name(desk):
     for _ in range(2):
         desk.sign_in()

@@ -77,7 +77,7 @@ def test_a_person_without_a_session_is_redirected_and_a_script_never_is():
     ("refusal", "status"),
     [
         (Denied(reason=Reason.LEVEL_TOO_LOW), 403),
-        (Denied(reason=Reason.TARGET_AMBIGUOUS), 400),
+        (Denied(reason=Reason.TARGET_AMBIGUOUS), 403),
         (Denied(reason=Reason.HELD_REQUEST_GONE), 410),
         (Unavailable(reason=Reason.STORE_UNAVAILABLE), 503),
     ],
