@@ -22,9 +22,9 @@ _PROJECT = Path(__file__).parent.parent
 sys.path.append(str(_PROJECT))
 
 import yaml  # noqa: E402
+from ports import free_ports  # noqa: E402
 
 from authproxy.assertions import keys  # noqa: E402
-from authproxy.sandbox.serving import bound, port_of  # noqa: E402
 
 _HOST = "acq.localhost"
 _WITHIN = 60.0
@@ -60,7 +60,7 @@ class Gateway:
 
     def __init__(self, folder: Path, *, leave: float) -> None:
         folder.mkdir()
-        self.port, self._management = _free_port(), _free_port()
+        self.port, self._management = free_ports(2)
         self._file = folder / "authproxy.yaml"
         self._log = folder / "log"
         key = folder / "assertion.pem"
@@ -143,7 +143,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="authproxy-bench-") as name:
         folder = Path(name)
         gateways = [Gateway(folder / each, leave=arguments.leave) for each in ("first", "second")]
-        port = _free_port()
+        [port] = free_ports(1)
         (folder / "t").mkdir()
         (folder / "nginx.conf").write_text(
             _NGINX.format(first=gateways[0].port, second=gateways[1].port, port=port, host=_HOST)
@@ -185,11 +185,6 @@ def _restarted_under_load(gateways: list[Gateway], port: int, requests: int) -> 
     for load in loads:
         load.join(_WITHIN)
     return restarts, sum((load.outcomes for load in loads), Counter())
-
-
-def _free_port() -> int:
-    with bound() as listener:
-        return port_of(listener)
 
 
 def _until_listening(port: int) -> None:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from ports import free_ports
 from sign_in import Person
 
 from authproxy.assertions import keys
@@ -106,7 +107,7 @@ class _Bench:
         self._resources = resources
         self._server_core = server_core
         self._other_core = other_core
-        self._ports = dict(zip(_PLACES, _free_ports(len(_PLACES)), strict=True))
+        self._ports = dict(zip(_PLACES, free_ports(len(_PLACES)), strict=True))
         self._secret = secrets.token_urlsafe(32)
         self._user = "www-data" if os.geteuid() == 0 else None
         self._issuer = f"http://localhost:{self._ports['provider']}/openid-connect-server-webapp/"
@@ -379,12 +380,16 @@ class _Bench:
         deadline = time.monotonic() + _STARTS_WITHIN
         while not _answers(self._ports[place]):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(
-                    f"{command[0]} did not start: "
-                    f"{(self._folder / f'{place}.out').read_text(errors='replace')[-2000:]}"
-                )
+                break
             time.sleep(0.02)
-        return process.pid
+        else:
+            # Somebody else might have answered at this port, and the program has ended for that reason.
+            if process.poll() is None:
+                return process.pid
+        raise RuntimeError(
+            f"{command[0]} did not start: "
+            f"{(self._folder / f'{place}.out').read_text(errors='replace')[-2000:]}"
+        )
 
 
 @contextmanager
@@ -419,17 +424,6 @@ def _answers(port: int) -> bool:
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False
-
-
-def _free_ports(count: int) -> list[int]:
-    """Different ports on which nobody listens."""
-    with ExitStack() as probes:
-        found = []
-        for _ in range(count):
-            probe = probes.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            found.append(int(probe.getsockname()[1]))
-        return found
 
 
 def _host(url: str) -> str:

