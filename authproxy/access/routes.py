@@ -96,6 +96,11 @@ class Route:
     """Whether every request asks the store instead of the near cache."""
     provider_demand: ProviderDemand = NOTHING
     """What the provider must confirm for sign-ins and proofs that lead here."""
+    upstream: str = ""
+    """The server that answers here; empty if it is the portal's own. Two routes with different servers cannot
+    both apply to one request."""
+    way: int = 0
+    """How requests are passed on here (`Site.ways` of the edge); 0 for the portal's own way."""
 
     def covers(self, path: str, method: str) -> bool:
         if self.methods and method not in self.methods:
