@@ -36,6 +36,9 @@ class Reason(StrEnum):
     CLAIMS_CONTRADICT = "claims_contradict"
     ESSENTIAL_CLAIM_MISSING = "essential_claim_missing"
     NOT_A_MEMBER = "not_a_member"
+    ROLE_MISSING = "role_missing"
+    NETWORK_NOT_ALLOWED = "network_not_allowed"
+    ACCESS_DENIED_HERE = "access_denied_here"
     UNTRUSTED_PEER = "untrusted_peer"
     SUBREQUEST_UNREADABLE = "subrequest_unreadable"
     FOREIGN_ORIGIN = "foreign_origin"
@@ -116,7 +119,8 @@ class Allowed:
 
     portal: Portal
     route: Route
-    session: Session
+    session: Session | None
+    """Whose request it is; None on a public route for a request of nobody whom the gateway knows."""
     identity_headers: bytes
 
 

@@ -1,12 +1,14 @@
-"""PURE: what a session lacks for a route. It judges what came back from the sign-in, never what was asked
-for."""
+"""PURE: who may not enter a route, and what a session lacks for it. It judges what came back from the
+sign-in, never what was asked for."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from authproxy.access.client_networks import is_in
 from authproxy.access.decision import Reason
 from authproxy.access.routes import Portal, Route
+from authproxy.access.sender import Sender
 from authproxy.access.target import RequestTarget
 from authproxy.identity.session import Session
 
@@ -22,16 +24,35 @@ def route_of(portal: Portal, target: RequestTarget) -> Route | None:
     return next(iter(routes.values())) if len(routes) == 1 else None
 
 
-def unmet(session: Session, portal: Portal, route: Route, now: datetime) -> Reason | None:
-    """The first demand that the session does not meet; None if it meets all. Demands that a new sign-in might
-    meet come first. A fresh proof comes last: only somebody who would then be let in is asked for it."""
+def barred(route: Route, sender: Sender) -> Reason | None:
+    """Why the request may not enter the route, whoever has sent it; None if it may. It is judged before
+    anybody is asked to sign in, because no sign-in would help."""
+    if route.access == "deny":
+        return Reason.ACCESS_DENIED_HERE
+    for networks in route.requirement.networks:
+        if not is_in(networks, sender.address):
+            return Reason.NETWORK_NOT_ALLOWED
+    return None
+
+
+def unmet(session: Session, portal: Portal, route: Route, sender: Sender, now: datetime) -> Reason | None:
+    """The first demand that is not met; None if all are. What no other sign-in of this person would change
+    comes first. A fresh proof comes last: only somebody who would then be let in is asked for it. A public
+    route demands nothing of a session but that it is one of a person of this portal."""
     if session.portal != portal.portal_id:
         return Reason.SESSION_OF_ANOTHER_PORTAL
+    reason = barred(route, sender)
+    if reason is not None:
+        return reason
     if portal.members == "register" and session.person.member is None:
         # Sign-in checks which portals a member may enter, and a change ends their sessions. This line is for
         # a portal whose setting has changed.
         return Reason.NOT_A_MEMBER
+    if route.access == "public":
+        return None
     demand = route.requirement
+    if demand.roles:
+        return Reason.ROLE_MISSING  # nobody has roles yet
     if session.method not in demand.methods:
         return Reason.METHOD_NOT_ALLOWED_HERE
     if session.level < demand.level:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from authproxy.access import methods as http_methods
+from authproxy.access.client_networks import Network
 from authproxy.access.provider_demand import NOTHING, ProviderDemand
 from authproxy.identity.assurance import (
     STEP_UP_METHODS,
@@ -24,6 +25,8 @@ from authproxy.identity.assurance import (
 Members = Literal["anyone", "register"]
 """Who may enter: anyone who signs in, or only people whom the register lists for the portal."""
 Claim = Literal["tax_number", "name", "birthdate", "address", "email", "phone_number"]
+RouteAccess = Literal["required", "public", "deny"]
+"""Who may come in: people with a session (and programs, where the route lets them), everybody, or nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +66,17 @@ class StepUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """What a route demands of a session. `claims` are demanded in addition to those that the portal demands
-    of every sign-in."""
+    """What a route demands of a session, and from where it may be asked. `claims` are demanded in addition to
+    those that the portal demands of every sign-in."""
 
     level: Level = Level.LOW
     methods: tuple[SignInMethod, ...] = ("rekono",)
     claims: tuple[Claim, ...] = ()
     step_up: StepUp | None = None
+    networks: tuple[frozenset[Network], ...] = ()
+    """The client's address must be in a network of each of these sets."""
+    roles: tuple[frozenset[str], ...] = ()
+    """The person must have a role of each of these sets."""
 
     @property
     def is_per_request(self) -> bool:
@@ -77,9 +84,10 @@ class Requirement:
         return self.step_up is not None and self.step_up.is_per_request
 
     @property
-    def decays(self) -> bool:
-        """Whether a session that meets it now may fail it later only because time passes."""
-        return self.step_up is not None and self.step_up.max_age is not None
+    def varies(self) -> bool:
+        """Whether a session that meets it now may fail it at its next request: because time has passed, or
+        because that request comes from another address."""
+        return bool(self.networks) or (self.step_up is not None and self.step_up.max_age is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +100,7 @@ class Route:
     methods: tuple[str, ...] = ()
     """HTTP methods that the route covers; empty for all."""
     requirement: Requirement
+    access: RouteAccess = "required"
     strict: bool = False
     """Whether every request asks the store instead of the near cache."""
     provider_demand: ProviderDemand = NOTHING

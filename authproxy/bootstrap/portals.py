@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import ssl
 from collections.abc import Callable, Mapping
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from authproxy.access.header_names import PRESETS, HeaderNames
@@ -21,7 +22,7 @@ from authproxy.edge.site import Site
 from authproxy.edge.upstream.pool import Upstream, UpstreamPool
 from authproxy.flows.sign_in.attempts import SignInDemand
 from authproxy.identity.assurance import STEP_UP_METHODS, SignInMethod
-from authproxy.settings.schema import PortalSettings, Settings, StepUpDemandSettings
+from authproxy.settings.schema import PortalSettings, RouteSettings, Settings, StepUpDemandSettings
 
 
 def all_portals(settings: Settings) -> Portals:
@@ -84,12 +85,8 @@ def portal_of(
             name=" ".join((f"{portal_id}{route.path}", *route.methods)),
             path=route.path,
             methods=route.methods,
-            requirement=Requirement(
-                level=route.level or settings.level,
-                methods=route.sign_in or methods,
-                claims=route.required_claims,
-                step_up=step_up(route.step_up or settings.step_up, route_demand),
-            ),
+            requirement=_requirement(route, settings, methods, route_demand),
+            access=route.access,
             strict=route.strict,
             provider_demand=route_demand,
         )
@@ -113,6 +110,24 @@ def portal_of(
         accepts_encoded_slash=settings.accepts_encoded_slash,
         accepts_encoded_percent=settings.accepts_encoded_percent,
         binds_assertion=settings.binds_assertion,
+    )
+
+
+def _requirement(
+    route: RouteSettings, portal: PortalSettings, methods: tuple[SignInMethod, ...], demand: ProviderDemand
+) -> Requirement:
+    """What a route demands. A public one demands nothing of a session, also nothing of what the portal
+    demands elsewhere."""
+    networks = () if route.networks is None else (frozenset(map(ip_network, route.networks)),)
+    if route.access == "public":
+        return Requirement(methods=methods, networks=networks)
+    return Requirement(
+        level=route.level or portal.level,
+        methods=route.sign_in or methods,
+        claims=route.required_claims,
+        step_up=step_up(route.step_up or portal.step_up, demand),
+        networks=networks,
+        roles=() if route.roles is None else (frozenset(route.roles),),
     )
 
 

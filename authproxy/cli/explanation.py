@@ -6,6 +6,7 @@ Parser, hosts and rules are those that decide about requests, so the gateway wou
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from authproxy.access import other_targets, policy, target
 from authproxy.access.decision import Reason
 from authproxy.access.own_paths import is_own_path
 from authproxy.access.routes import Portal, Portals, Requirement, Route
+from authproxy.access.sender import Sender
 from authproxy.access.target import RequestTarget, TargetRefused
 from authproxy.identity.assurance import STEP_UP_METHODS, Level
 
@@ -25,8 +27,16 @@ class Explanation:
     """Whether anybody could reach the portal with it, or the gateway answers it itself."""
 
 
-def explained(method: str, url: str, portals: Portals) -> Explanation:
-    """What the gateway would do with a request of this method for this URL."""
+def explained(
+    method: str,
+    url: str,
+    portals: Portals,
+    *,
+    address: str | None = None,
+    roles: Collection[str] | None = None,
+) -> Explanation:
+    """What the gateway would do with a request of this method for this URL. With a client's address or a
+    person's roles, also whether the route would stop them."""
     parts = urlsplit(url)
     default_port = {"http": 80, "https": 443}.get(parts.scheme.lower())
     if default_port is None or not parts.netloc:
@@ -54,10 +64,12 @@ def explained(method: str, url: str, portals: Portals) -> Explanation:
         )
     except TargetRefused as refused:
         return _refused(method, url, refused.reason, str(refused))
-    return _explained(portal, request)
+    return _explained(portal, request, address, roles)
 
 
-def _explained(portal: Portal, request: RequestTarget) -> Explanation:
+def _explained(
+    portal: Portal, request: RequestTarget, address: str | None, roles: Collection[str] | None
+) -> Explanation:
     lines = [f"{request.method} {portal.origin}{request.origin_form}", f"portal   {portal.portal_id}"]
     if is_own_path(request):
         lines += ["route    the gateway's own pages; the portal's are never reached there"]
@@ -82,10 +94,22 @@ def _explained(portal: Portal, request: RequestTarget) -> Explanation:
         return Explanation(
             text="\n".join([*lines, f"refused  {Reason.TARGET_AMBIGUOUS}: {because}"]), is_served=False
         )
-    return Explanation(
-        text="\n".join([*lines, *_route_lines(portal, route), *_other_targets(portal, request)]),
-        is_served=True,
-    )
+    lines += [*_route_lines(portal, route), *_demands(portal, route), *_other_targets(portal, request)]
+    stopped = _stopped(route, address, roles)
+    return Explanation(text="\n".join([*lines, *stopped]), is_served=not stopped)
+
+
+def _stopped(route: Route, address: str | None, roles: Collection[str] | None) -> list[str]:
+    """Which rule of the route stops everybody, this address, or a person with these roles."""
+    if route.access == "deny":
+        return [f"refused  {Reason.ACCESS_DENIED_HERE}: the route lets nobody in"]
+    if address is not None and policy.barred(route, Sender(address=address)) is not None:
+        return [f"refused  {Reason.NETWORK_NOT_ALLOWED}: the route is not open to {address}"]
+    if roles is not None and any(demanded.isdisjoint(roles) for demanded in route.requirement.roles):
+        return [
+            f"refused  {Reason.ROLE_MISSING}: none of them is among: {', '.join(sorted(roles)) or 'none'}"
+        ]
+    return []
 
 
 def _other_targets(portal: Portal, request: RequestTarget) -> list[str]:
@@ -102,7 +126,6 @@ def _other_targets(portal: Portal, request: RequestTarget) -> list[str]:
 
 
 def _route_lines(portal: Portal, route: Route) -> list[str]:
-    requirement = route.requirement
     methods = f" ({', '.join(route.methods)})" if route.methods else ""
     position = portal.routes.index(route) + 1
     routes = len(portal.routes)
@@ -111,10 +134,27 @@ def _route_lines(portal: Portal, route: Route) -> list[str]:
         if position == 1
         else f"number {position} of {routes}, and none before it covers path and method"
     )
+    return [f"route    {route.name}: {route.path}{methods}", f"because  it is {reason}"]
+
+
+def _demands(portal: Portal, route: Route) -> list[str]:
+    requirement = route.requirement
+    lines = [
+        f"from     {', '.join(sorted(map(str, networks)))}, and from nowhere else"
+        for networks in requirement.networks
+    ]
+    if route.access == "deny":
+        return ["access   deny: nobody comes in"]
+    if route.access == "public":
+        return [
+            "access   public: everybody comes in, without a sign-in",
+            *lines,
+            "session  told to the portal if there is one, and not kept alive by this",
+        ]
+    lines += [f"roles    one of {', '.join(sorted(roles))}" for roles in requirement.roles]
     claims = ", ".join(dict.fromkeys((*portal.required_claims, *requirement.claims)))
     return [
-        f"route    {route.name}: {route.path}{methods}",
-        f"because  it is {reason}",
+        *lines,
         f"demands  sign-in by {' or '.join(requirement.methods)}, level {int(requirement.level)} or more",
         f"knowing  {claims or 'nothing but the account'}",
         f"proof    {_proof(requirement)}",

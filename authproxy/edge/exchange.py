@@ -16,6 +16,7 @@ from authproxy.access import target as request_target
 from authproxy.access.client_networks import network_of
 from authproxy.access.decision import Allowed, Decision, Denied, Reason, Refusal, StepUpRequired, Unavailable
 from authproxy.access.own_cookies import ticket_in
+from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget, TargetRefused
 from authproxy.edge import held_requests, joint_decision, outgoing_heads
 from authproxy.edge.client_side import ClientSide
@@ -49,7 +50,6 @@ class Exchange:
         "_record",
         "_request_is_complete",
         "_session_share",
-        "_ticket",
         "_trailers",
         "_transfer",
         "_when_whole",
@@ -64,7 +64,6 @@ class Exchange:
         self._record = RequestRecord(
             head, client.peer, gate.trusted_proxies, is_trusted_peer=client.is_trusted
         )
-        self._ticket: str | None = None
         self._address_share = self._session_share = ""
         """The names under which this request is counted; empty if it is not."""
         self._pieces: list[bytes] = []
@@ -170,11 +169,13 @@ class Exchange:
             return True
         return False
 
-    def _has_room(self, session: Session) -> bool:
+    def _has_room(self, session: Session | None) -> bool:
         """Whether there is room for one more request of this session and its address. It counts until it
-        ends, streams and tunnels too."""
+        ends, streams and tunnels too. Without a session only the address counts."""
         if self._client.is_trusted and not self._counts_for_address():
             return False
+        if session is None:
+            return True
         if self._gate.connections_per_session.take(session.session_id):
             self._session_share = session.session_id
             return True
@@ -188,10 +189,10 @@ class Exchange:
         return all(origin in site.websocket_origins for origin in origins)
 
     def _decide(self, site: Site, target: RequestTarget) -> None:
-        self._ticket = ticket_in(self.head.cookies)
+        self._record.ticket = ticket_in(self.head.cookies)
         if target.method not in methods.ON_ONE_TARGET and self._is_not_judged_alone(site, target):
             return
-        decision = self._gate.access.decide_now(site.portal, target, self._ticket, self._gate.clock())
+        decision = self._gate.access.decide_now(site.portal, target, self._record, self._gate.clock())
         if decision is not None:
             self._decided(decision)
         else:
@@ -200,11 +201,11 @@ class Exchange:
     def _is_not_judged_alone(self, site: Site, target: RequestTarget) -> bool:
         """Whether more than the target decides about this request. It is then answered here, or will be."""
         head, portal = self.head, site.portal
-        if target.method == "OPTIONS" and not head.host and self._ticket is None:
+        if target.method == "OPTIONS" and not head.host and self._record.ticket is None:
             # HAProxy sends this to see whether a server is up.
             self._answer(refusals.options(portal.methods))
             return True
-        if portal.passes_preflights and is_preflight(head, target.method):
+        if self._is_passed_preflight(portal, target):
             self._pass_preflight(site, target)
             return True
         try:
@@ -220,14 +221,19 @@ class Exchange:
         return bool(others)
 
     async def _decide_all_later(self, site: Site, target: RequestTarget, others: list[RequestTarget]) -> None:
-        decision = await joint_decision.decide(self._gate, site.portal, target, others, self._ticket)
+        decision = await joint_decision.decide(self._gate, site.portal, target, others, self._record)
         if not self._is_over:
             self._decided(decision)
 
+    def _is_passed_preflight(self, portal: Portal, target: RequestTarget) -> bool:
+        """Whether it is a CORS preflight that the portal answers. Where nobody may enter, or not from this
+        address, it is judged like every other request."""
+        if not portal.passes_preflights or not is_preflight(self.head, target.method):
+            return False
+        route = policy.route_of(portal, target)
+        return route is not None and policy.barred(route, self._record) is None
+
     def _pass_preflight(self, site: Site, target: RequestTarget) -> None:
-        if policy.route_of(site.portal, target) is None:
-            self._decided(Denied(reason=Reason.TARGET_AMBIGUOUS, portal=site.portal))
-            return
         self._record.decided_at = self._gate.time()
         self._record.outcome = Preflight(portal=site.portal)
         if self._client.is_trusted and not self._counts_for_address():
@@ -236,7 +242,7 @@ class Exchange:
             self._forward(site, target, b"", self.head)
 
     async def _decide_later(self, site: Site, target: RequestTarget) -> None:
-        decision = await self._gate.access.decide(site.portal, target, self._ticket, self._gate.clock())
+        decision = await self._gate.access.decide(site.portal, target, self._record, self._gate.clock())
         if not self._is_over:
             self._decided(decision)
 
@@ -247,6 +253,10 @@ class Exchange:
         if isinstance(decision, Allowed):
             site, target = record.site, record.target
             assert site is not None and target is not None  # noqa: S101, PT018  (only requests to a site are allowed)
+            if decision.session is None:
+                # A ticket that opens nothing may still name an upstream connection on which its person has
+                # authenticated.
+                record.ticket = None
             if self._has_room(decision.session):
                 self._forward(site, target, decision.identity_headers, self.head)
             else:
@@ -339,9 +349,9 @@ class Exchange:
     async def _release_later(self, site: Site, target: RequestTarget, name: str) -> None:
         gate, keeping = self._gate, self._gate.form_keeping
         assert keeping is not None  # noqa: S101  (nothing is released where nothing is kept)
-        self._ticket = ticket_in(self.head.cookies)
+        self._record.ticket = ticket_in(self.head.cookies)
         outcome = await held_requests.release(
-            gate, keeping, site.portal, target, self.head, ticket=self._ticket, name=name
+            gate, keeping, site.portal, target, self.head, sender=self._record, name=name
         )
         self._record.decided_at = gate.time()
         if isinstance(outcome, held_requests.FormRefused):
@@ -381,7 +391,7 @@ class Exchange:
             portal = site.portal if site is not None else None
             self._answer_original(Denied(reason=Reason.NOT_FOUND, portal=portal), original, dialect)
             return
-        self._ticket = ticket_in(head.cookies)
+        record.ticket = ticket_in(head.cookies)
         if site is None:
             self._answer_original(Denied(reason=Reason.UNKNOWN_HOST), original, dialect)
         elif original.method not in site.portal.methods:
@@ -394,11 +404,7 @@ class Exchange:
         gate, portal = self._gate, site.portal
         others: list[RequestTarget] = []
         if original.method not in methods.ON_ONE_TARGET:
-            if (
-                portal.passes_preflights
-                and is_preflight(self.head, original.method)
-                and policy.route_of(portal, original) is not None
-            ):
+            if self._is_passed_preflight(portal, original):
                 self._record.outcome = Preflight(portal=portal)
                 self._answer(subrequest.passed(self._record.request_id))
                 return
@@ -407,7 +413,7 @@ class Exchange:
             except TargetRefused as refused:
                 self._answer_original(Denied(reason=refused.reason, portal=portal), original, dialect)
                 return
-        decision = None if others else gate.access.decide_now(portal, original, self._ticket, gate.clock())
+        decision = None if others else gate.access.decide_now(portal, original, self._record, gate.clock())
         if decision is not None:
             self._answer_original(decision, original, dialect)
         else:
@@ -417,9 +423,9 @@ class Exchange:
         self, site: Site, original: RequestTarget, dialect: Dialect, others: list[RequestTarget]
     ) -> None:
         if others:
-            decision = await joint_decision.decide(self._gate, site.portal, original, others, self._ticket)
+            decision = await joint_decision.decide(self._gate, site.portal, original, others, self._record)
         else:
-            decision = await self._gate.access.decide(site.portal, original, self._ticket, self._gate.clock())
+            decision = await self._gate.access.decide(site.portal, original, self._record, self._gate.clock())
         if not self._is_over:
             self._answer_original(decision, original, dialect)
 
@@ -531,7 +537,7 @@ class Exchange:
             pool=pool,
             head=head,
             outgoing=outgoing,
-            ticket=self._ticket,
+            ticket=self._record.ticket,
         )
         pieces, self._pieces = self._pieces, []
         if self._page is None:
@@ -619,15 +625,14 @@ class Exchange:
         self._client.abort()
 
     def switched(self, connection: UpstreamConnection) -> None:
-        site, target, transfer = self._record.site, self._record.target, self._transfer
-        assert site is not None and target is not None and transfer is not None  # noqa: S101, PT018  (only a site's request is forwarded)
+        allowed, transfer = self._record.outcome, self._transfer
+        assert isinstance(allowed, Allowed) and transfer is not None  # noqa: S101, PT018  (only what is allowed is forwarded, and preflights ask for no upgrade)
         self.tunnel = transfer.tunnel = Tunnel(
             client=self._client,
             connection=connection,
             gate=self._gate,
-            portal=site.portal,
-            target=target,
-            ticket=self._ticket,
+            allowed=allowed,
+            sender=self._record,
         )
         self._client.become_tunnel()
 

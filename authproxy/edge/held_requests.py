@@ -8,6 +8,7 @@ from __future__ import annotations
 from authproxy.access import bound_proof
 from authproxy.access.decision import (
     Allowed,
+    AuthenticationRequired,
     Denied,
     PerRequestDecision,
     Reason,
@@ -17,12 +18,14 @@ from authproxy.access.decision import (
 )
 from authproxy.access.held_request import HeldRequest
 from authproxy.access.routes import Portal
+from authproxy.access.sender import Sender
 from authproxy.access.target import RequestTarget
 from authproxy.access.unavailable import CannotAsk
 from authproxy.edge.rules import held_forms
 from authproxy.edge.rules.refusals import is_page_load
 from authproxy.edge.rules.request_head import RequestHead
 from authproxy.edge.site import FormKeeping, Gate
+from authproxy.identity.session import Session
 
 
 class FormRefused:
@@ -38,12 +41,20 @@ class FormRefused:
 class FormReleased:
     """A form that was taken out of the store. It goes to the portal now, or back into the store."""
 
-    __slots__ = ("_gate", "_keeping", "_name", "_proof", "allowed", "form")
+    __slots__ = ("_gate", "_keeping", "_name", "_proof", "_session", "allowed", "form")
 
     def __init__(
-        self, allowed: Allowed, form: HeldRequest, gate: Gate, keeping: FormKeeping, name: str, proof: str
+        self,
+        allowed: Allowed,
+        session: Session,
+        form: HeldRequest,
+        gate: Gate,
+        keeping: FormKeeping,
+        name: str,
+        proof: str,
     ) -> None:
         self.allowed = allowed
+        self._session = session
         self.form = form
         self._gate = gate
         self._keeping = keeping
@@ -53,7 +64,7 @@ class FormReleased:
     async def give_back(self) -> None:
         """Puts the form back. When a person presses the button twice, the browser gives up its first request,
         and the second must find the form."""
-        await self._keeping.requests.give_back(self._name, self.allowed.session, self.form)
+        await self._keeping.requests.give_back(self._name, self._session, self.form)
         if self._proof:
             await self._gate.access.give_back(self._proof)
 
@@ -100,14 +111,14 @@ async def release(
     target: RequestTarget,
     head: RequestHead,
     *,
-    ticket: str | None,
+    sender: Sender,
     name: str,
 ) -> FormReleased | FormRefused:
     """Takes the form of that name out of the store. Before that it judges who asks, whether the route allows
     them now, and whether our own page has sent the request."""
-    decision = gate.access.decide_now(portal, target, ticket, gate.clock())
+    decision = gate.access.decide_now(portal, target, sender, gate.clock())
     if decision is None:
-        decision = await gate.access.decide(portal, target, ticket, gate.clock())
+        decision = await gate.access.decide(portal, target, sender, gate.clock())
     is_per_request = isinstance(decision, StepUpRequired) and decision.is_per_request
     if not isinstance(decision, Allowed) and not is_per_request:
         return FormRefused(decision, name)
@@ -120,6 +131,9 @@ async def release(
             decision, proof = admitted.decision, admitted.proof
         if not isinstance(decision, Allowed):
             return FormRefused(decision, name)
+        if decision.session is None:
+            # Everybody may enter the route now. The form is still its person's.
+            return FormRefused(AuthenticationRequired(reason=Reason.NO_SESSION, portal=portal), name)
         form = await keeping.requests.take(name, decision.session, target.origin_form)
     except CannotAsk as refused:
         if proof:
@@ -127,7 +141,7 @@ async def release(
         return FormRefused(Unavailable(reason=refused.reason, portal=portal))
     if form is None:
         return FormRefused(Denied(reason=Reason.HELD_REQUEST_GONE, portal=portal))
-    return FormReleased(decision, form, gate, keeping, name, proof)
+    return FormReleased(decision, decision.session, form, gate, keeping, name, proof)
 
 
 async def _admitted(

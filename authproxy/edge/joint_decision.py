@@ -6,6 +6,7 @@ from __future__ import annotations
 from authproxy.access import other_targets
 from authproxy.access.decision import Allowed, Decision, StepUpRequired
 from authproxy.access.routes import Portal
+from authproxy.access.sender import Sender
 from authproxy.access.target import RequestTarget
 from authproxy.edge import held_requests
 from authproxy.edge.rules.request_head import RequestHead
@@ -38,21 +39,21 @@ def further_targets(site: Site, target: RequestTarget, head: RequestHead) -> lis
 
 
 async def decide(
-    gate: Gate, portal: Portal, target: RequestTarget, others: list[RequestTarget], ticket: str | None
+    gate: Gate, portal: Portal, target: RequestTarget, others: list[RequestTarget], sender: Sender
 ) -> Decision:
     """The decision on the target if all others are allowed; otherwise the decision on the first that is
     not."""
     for other in others:
-        other_decision = await _decision_on(gate, portal, other, ticket)
+        other_decision = await _decision_on(gate, portal, other, sender)
         if isinstance(other_decision, StepUpRequired) and other_decision.is_per_request:
             return held_requests.unbound(other_decision)
         if not isinstance(other_decision, Allowed):
             return other_decision
-    return await _decision_on(gate, portal, target, ticket)
+    return await _decision_on(gate, portal, target, sender)
 
 
-async def _decision_on(gate: Gate, portal: Portal, target: RequestTarget, ticket: str | None) -> Decision:
-    decision = gate.access.decide_now(portal, target, ticket, gate.clock())
+async def _decision_on(gate: Gate, portal: Portal, target: RequestTarget, sender: Sender) -> Decision:
+    decision = gate.access.decide_now(portal, target, sender, gate.clock())
     if decision is None:
-        decision = await gate.access.decide(portal, target, ticket, gate.clock())
+        decision = await gate.access.decide(portal, target, sender, gate.clock())
     return decision

@@ -18,6 +18,7 @@ from authproxy.access.decision import (
     StepUpRequired,
     Unavailable,
 )
+from authproxy.access.sender import Sender
 from authproxy.access.target import RequestTarget
 from authproxy.edge.rules.client_address import TrustedProxies
 from authproxy.edge.rules.preflight import Preflight
@@ -37,7 +38,7 @@ _NAMES: Final[dict[type[object], str]] = {
 }
 
 
-class RequestRecord:
+class RequestRecord(Sender):
     """Complete once the exchange has ended. Times ending in `_at` are the gate's, in seconds."""
 
     __slots__ = (
@@ -64,6 +65,7 @@ class RequestRecord:
     def __init__(
         self, head: RequestHead, peer: str, trusted: TrustedProxies, *, is_trusted_peer: bool
     ) -> None:
+        super().__init__()
         self.head = head
         self._peer = peer
         self._is_trusted_peer = is_trusted_peer
@@ -147,6 +149,10 @@ class RequestRecord:
         return self._is_trusted_peer and self._trusted.is_nobody(
             self._peer, self.head.all(b"x-forwarded-for")
         )
+
+    @property
+    def address(self) -> str:
+        return "" if self.client_is_nobody else self.client
 
     @property
     def dialect(self) -> str | None:

@@ -10,9 +10,10 @@ from datetime import datetime
 from email.utils import formatdate
 from typing import Any, Final, Protocol
 
-from authproxy.access.decision import Decision, PerRequestDecision, Reason, StepUpRequired
+from authproxy.access.decision import Allowed, Decision, PerRequestDecision, Reason, StepUpRequired
 from authproxy.access.held_request import HeldRequest
 from authproxy.access.routes import Portal
+from authproxy.access.sender import Sender
 from authproxy.access.target import RequestTarget, TargetRefused, canonical_host
 from authproxy.edge.rules.client_address import TrustedProxies
 from authproxy.edge.rules.connection_shares import ConnectionShares
@@ -31,14 +32,12 @@ class Access(Protocol):
     """The decision about a request."""
 
     def decide_now(
-        self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
+        self, portal: Portal, target: RequestTarget, sender: Sender, now: datetime
     ) -> Decision | None:
         """The decision if it can be made without the store; None: ask `decide`."""
         ...
 
-    async def decide(
-        self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
-    ) -> Decision:
+    async def decide(self, portal: Portal, target: RequestTarget, sender: Sender, now: datetime) -> Decision:
         """The decision. A failure of the store or of the signer is the decision Unavailable, not an
         exception."""
         ...
@@ -54,11 +53,9 @@ class Access(Protocol):
         """Makes a proof valid again: the request that it was used for has not been sent."""
         ...
 
-    async def still_allowed(
-        self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
-    ) -> bool:
-        """Whether an open tunnel may go on. This is no activity of the person. If the store cannot be asked,
-        the answer is yes."""
+    async def still_allowed(self, allowed: Allowed, sender: Sender, now: datetime) -> bool:
+        """Whether what was allowed, and is still open, may go on. This is no activity of the person. If the
+        store cannot be asked, the answer is yes."""
         ...
 
 

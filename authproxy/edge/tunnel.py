@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from authproxy.access.routes import Portal
-from authproxy.access.target import RequestTarget
+from authproxy.access.decision import Allowed
+from authproxy.access.sender import Sender
 from authproxy.edge.client_side import ClientSide
 from authproxy.edge.rules.websocket import POLICY_VIOLATION, Frames, close_frame, masked_close_frame
 from authproxy.edge.site import Gate
@@ -27,6 +27,7 @@ class Tunnel:
     """`check` must be called about once a second: it closes WebSockets whose session was revoked."""
 
     __slots__ = (
+        "_allowed",
         "_client",
         "_close_timer",
         "_code",
@@ -36,9 +37,7 @@ class Tunnel:
         "_gate",
         "_has_sent_close",
         "_is_checking",
-        "_portal",
-        "_target",
-        "_ticket",
+        "_sender",
     )
 
     def __init__(
@@ -47,16 +46,14 @@ class Tunnel:
         client: ClientSide,
         connection: UpstreamConnection,
         gate: Gate,
-        portal: Portal,
-        target: RequestTarget,
-        ticket: str | None,
+        allowed: Allowed,
+        sender: Sender,
     ) -> None:
         self._client = client
         self._connection = connection
         self._gate = gate
-        self._portal = portal
-        self._target = target
-        self._ticket = ticket
+        self._allowed = allowed
+        self._sender = sender
         self._is_checking = False
         self._from_client = Frames(are_masked=True)
         self._from_portal = Frames(are_masked=False)
@@ -136,9 +133,7 @@ class Tunnel:
 
     async def _check_session(self) -> None:
         try:
-            if not await self._gate.access.still_allowed(
-                self._portal, self._target, self._ticket, self._gate.clock()
-            ):
+            if not await self._gate.access.still_allowed(self._allowed, self._sender, self._gate.clock()):
                 self.close(POLICY_VIOLATION)
         finally:
             self._is_checking = False

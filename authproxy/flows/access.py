@@ -1,7 +1,7 @@
 """The decision on a request: at once from the near cache if possible, otherwise after asking the store.
 
-"Not found" is AuthenticationRequired. "Cannot ask" is Unavailable, which lets nobody in and sends nobody to
-sign in again.
+"Not found" is AuthenticationRequired, and on a public route a request of nobody. "Cannot ask" is Unavailable,
+which lets nobody in and sends nobody to sign in again.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from authproxy.access.decision import (
 )
 from authproxy.access.header_names import HeaderNames
 from authproxy.access.routes import Portal, Route
+from authproxy.access.sender import Sender
 from authproxy.access.target import RequestTarget
 from authproxy.access.unavailable import CannotAsk
 from authproxy.assertions.signer import AssertionSigner
@@ -46,7 +47,7 @@ class _Finished:
         self.block = block
         self.good_until = good_until
         # By the `id` of the route, because routes of one path for different methods share a name. A route
-        # that demands a fresh proof is never in it: the decision would outlive the freshness.
+        # whose demand varies is never in it: the decision would outlive a proof, or hold for other addresses.
         self.allowed: dict[int, Allowed] = {}
 
 
@@ -81,6 +82,9 @@ class Access:
         self._signer = signer
         self._assertion_good_for = assertion_lifetime / 2
         self._header_names = header_names
+        self._headers_of_nobody = {
+            portal_id: identity_headers.of_nobody(names) for portal_id, names in header_names.items()
+        }
         self._spawn = spawn
         self._used_proofs = used_proofs
         self._touches_ahead: dict[SessionId, datetime] = {}
@@ -90,14 +94,15 @@ class Access:
         """How often a tunnel stayed open because the store could not be asked, for metrics."""
 
     def decide_now(
-        self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
+        self, portal: Portal, target: RequestTarget, sender: Sender, now: datetime
     ) -> Decision | None:
         """The decision, if it needs no question to the store; None if it does."""
         route = policy.route_of(portal, target)
         if route is None:
             return Denied(reason=Reason.TARGET_AMBIGUOUS, portal=portal)
+        ticket = sender.ticket
         if ticket is None:
-            return AuthenticationRequired(reason=Reason.NO_SESSION, portal=portal)
+            return self._decide_on_nobody(portal, route, sender, Reason.NO_SESSION)
         cached = None if route.strict else self._near_cache.lookup(ticket, now)
         if cached is None:
             self.misses += 1
@@ -111,45 +116,66 @@ class Access:
             due = cached.extras.get(_TOUCH_DUE_AT)
             if allowed is not None and isinstance(due, datetime) and now < due:
                 return allowed
-        return self._decide(portal, route, cached, target, ticket, now)
+        return self._decide(portal, route, cached, target, sender, ticket, now)
 
-    async def decide(
-        self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
-    ) -> Decision:
+    async def decide(self, portal: Portal, target: RequestTarget, sender: Sender, now: datetime) -> Decision:
         """The decision, after asking the store. Never raises CannotAsk."""
         route = policy.route_of(portal, target)
         if route is None:
             return Denied(reason=Reason.TARGET_AMBIGUOUS, portal=portal)
+        ticket = sender.ticket
         parsed = tickets.parse(ticket)
         if ticket is None or parsed is None:
-            return AuthenticationRequired(reason=Reason.NO_SESSION, portal=portal)
+            return self._decide_on_nobody(portal, route, sender, Reason.NO_SESSION)
         try:
             cached = await self._read(parsed, now)
         except CannotAsk as refused:
-            # If this is a session's ticket, its person is active and must not become idle because the store
-            # is away.
-            self._sessions.note_missed(parsed, now=now)
+            barred = policy.barred(route, sender)
+            if barred is not None:
+                return Denied(reason=barred, portal=portal, route=route)
+            if route.access != "public":
+                # If this is a session's ticket, its person is active and must not become idle because the
+                # store is away.
+                self._sessions.note_missed(parsed, now=now)
+            # Also on a public route: a portal that is told that nobody is there may end what it knows of the
+            # person, or show them a page for strangers.
             return Unavailable(reason=refused.reason, portal=portal)
         if cached is None:
-            return AuthenticationRequired(reason=Reason.SESSION_ENDED, portal=portal)
-        return self._decide(portal, route, cached, target, ticket, now)
+            return self._decide_on_nobody(portal, route, sender, Reason.SESSION_ENDED)
+        return self._decide(portal, route, cached, target, sender, ticket, now)
 
-    async def still_allowed(
-        self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
-    ) -> bool:
+    def _decide_on_nobody(self, portal: Portal, route: Route, sender: Sender, reason: Reason) -> Decision:
+        """The decision on a request without a session of this portal. `reason` says why there is none."""
+        barred = policy.barred(route, sender)
+        if barred is not None:
+            return Denied(reason=barred, portal=portal, route=route)
+        if route.access == "public":
+            return Allowed(
+                portal=portal,
+                route=route,
+                session=None,
+                identity_headers=self._headers_of_nobody[portal.portal_id],
+            )
+        return AuthenticationRequired(reason=reason, portal=portal)
+
+    async def still_allowed(self, allowed: Allowed, sender: Sender, now: datetime) -> bool:
         """Whether an open tunnel may stay open: its session lives and still meets every demand of the route,
-        also for a fresh proof. This counts as no activity. If the store cannot be asked, the tunnel stays
-        open until the session's own end."""
-        route = policy.route_of(portal, target)
+        also for a fresh proof. A tunnel that was opened without a session has none to end with. This counts
+        as no activity. If the store cannot be asked, the tunnel stays open until the session's own end."""
+        if allowed.session is None:
+            return True
+        portal, route, ticket = allowed.portal, allowed.route, sender.ticket
         parsed = tickets.parse(ticket)
-        if route is None or ticket is None or parsed is None:
+        if ticket is None or parsed is None:
             return False
         try:
             known = self._near_cache.lookup(ticket, now) or await self._read(parsed, now)
         except CannotAsk:
             self.tunnels_kept_open += 1
             return True
-        reason = Reason.SESSION_ENDED if known is None else policy.unmet(known.session, portal, route, now)
+        reason = (
+            Reason.SESSION_ENDED if known is None else policy.unmet(known.session, portal, route, sender, now)
+        )
         # A tunnel on a route with a proof for each request was let in by such a proof, which is used up now.
         return reason is None or (reason is Reason.STEP_UP_REQUIRED and route.requirement.is_per_request)
 
@@ -205,6 +231,7 @@ class Access:
         route: Route,
         cached: RememberedSession,
         target: RequestTarget,
+        sender: Sender,
         ticket: str,
         now: datetime,
     ) -> Decision:
@@ -212,13 +239,15 @@ class Access:
         if isinstance(finished, _Finished) and now < finished.good_until:
             allowed = finished.allowed.get(id(route))
             if allowed is not None:
-                self._note_activity(cached, ticket, now)
+                self._note_activity(route, cached, ticket, now)
                 return allowed
         session = cached.session
-        reason = policy.unmet(session, portal, route, now)
-        if reason is Reason.SESSION_OF_ANOTHER_PORTAL:
-            return AuthenticationRequired(reason=reason, portal=portal)
-        self._note_activity(cached, ticket, now)
+        reason = policy.unmet(session, portal, route, sender, now)
+        if reason is Reason.SESSION_OF_ANOTHER_PORTAL or (
+            reason is Reason.NOT_A_MEMBER and route.access == "public"
+        ):
+            return self._decide_on_nobody(portal, route, sender, reason)
+        self._note_activity(route, cached, ticket, now)
         if reason is Reason.STEP_UP_REQUIRED:
             return StepUpRequired(portal=portal, route=route, session=session)
         if reason is not None:
@@ -240,7 +269,7 @@ class Access:
                 self._identity(portal, cached.session, now), now + self._assertion_good_for
             )
         allowed = Allowed(portal=portal, route=route, session=cached.session, identity_headers=finished.block)
-        if not route.requirement.decays:
+        if not route.requirement.varies:
             finished.allowed[id(route)] = allowed
         return allowed
 
@@ -252,7 +281,10 @@ class Access:
 
     # The idle clock.
 
-    def _note_activity(self, cached: RememberedSession, ticket: str, now: datetime) -> None:
+    def _note_activity(self, route: Route, cached: RememberedSession, ticket: str, now: datetime) -> None:
+        if route.access == "public":
+            # A page that asks for open parts by itself would keep a session alive whose person has left.
+            return
         due = cached.extras.get(_TOUCH_DUE_AT)
         pause = None
         if not isinstance(due, datetime):

@@ -1,7 +1,7 @@
 """PURE: the header lines by which the portal learns of a session.
 
-Every line is always there and never empty; `-` stands for nothing. Otherwise a front proxy that copies
-headers would leave the client's own header in place (an advisory against Caddy's `copy_headers`).
+Every line about a session is always there and never empty; `-` stands for nothing. Otherwise a front proxy
+that copies headers would leave the client's own header in place (an advisory against Caddy's `copy_headers`).
 
 Names are for reading. They are written as the portal wants them, and may lose something. Subject, e-mail
 address and tax number identify somebody, so different values must stay different: percent-decoding gives
@@ -48,6 +48,21 @@ def lines(session: Session, names: HeaderNames, *, assertion: str) -> bytes:
         (names.assertion, assertion),
     )
     return b"".join(b"%s: %s\r\n" % (name.encode("ascii"), _value(value)) for name, value in values if name)
+
+
+def of_nobody(names: HeaderNames) -> bytes:
+    """The block for a request on a public route without a session: every value is `-`. The assertion is
+    absent, because there is nobody to make a statement about."""
+    plain = (
+        names.subject,
+        names.name,
+        names.email,
+        names.tax_number,
+        names.method,
+        names.level,
+        names.step_up,
+    )
+    return b"".join(b"%s: %s\r\n" % (name.encode("ascii"), NOTHING) for name in plain if name)
 
 
 def _value(value: str | bytes | None) -> bytes:

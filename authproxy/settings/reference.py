@@ -72,7 +72,7 @@ def _lines() -> Iterator[str]:
         yield from ("", "| key | what it is | type | default |", "|---|---|---|---|")
         for name, key in values:
             default = written(key.default, key)
-            is_plain = default in {"required", "unset"}
+            is_plain = key.default is REQUIRED or key.default is None
             yield (
                 f"| `{name}` | {_meaning(key, name)} | {key.expects} | "
                 f"{default if is_plain else f'`{default}`'} |"

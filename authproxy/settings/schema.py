@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from authproxy.access.header_names import Encoding, Preset
-from authproxy.access.routes import Claim, Members
+from authproxy.access.routes import Claim, Members, RouteAccess
 from authproxy.identity.assurance import Level, SignInMethod, StepUpMethod
 from authproxy.settings.certificates import AcnlbSettings
 from authproxy.settings.step_up import StepUpSettings
@@ -617,6 +617,28 @@ class RouteSettings:
         Field(pattern=r"^/", description="Path prefix, such as `/payments`; it matches whole segments."),
     ]
     methods: Annotated[tuple[Text, ...], Field(description="HTTP methods; empty for all.")] = ()
+    access: Annotated[
+        RouteAccess,
+        Field(
+            description="Who may come in: `required` lets people in who have signed in and meet the demands, "
+            "`public` everybody, `deny` nobody."
+        ),
+    ] = "required"
+    networks: Annotated[
+        tuple[Text, ...] | None,
+        Field(
+            min_length=1,
+            description="Addresses or networks of clients; requests from elsewhere are refused before "
+            "anybody is asked to sign in. Unset: from everywhere.",
+        ),
+    ] = None
+    roles: Annotated[
+        tuple[Text, ...] | None,
+        Field(
+            min_length=1,
+            description="Roles of the register of people; one of them is enough. Unset: none is needed.",
+        ),
+    ] = None
     sign_in: Annotated[
         tuple[SignInMethod, ...] | None,
         Field(min_length=1, description="Accepted ways of signing in; unset: the portal's."),

@@ -19,7 +19,7 @@ from authproxy.settings.value_types import Form
 
 FILE_SUFFIX = "_file"
 """Added to the name of a secret, it names the secret's file."""
-REQUIRED: Any = "required"
+REQUIRED: Any = object()
 """The default of a required key (compared by identity)."""
 
 

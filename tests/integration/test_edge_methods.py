@@ -4,6 +4,7 @@ WebDAV, and CORS preflights."""
 from __future__ import annotations
 
 import dataclasses
+from ipaddress import ip_network
 
 import pytest
 
@@ -188,12 +189,30 @@ async def test_a_preflight_is_refused_where_the_portal_has_not_asked_for_it_and_
         assert (await (await edge.client()).ask("OPTIONS /api", *PREFLIGHT, cookie="")).status == 401
     ambiguous = dataclasses.replace(CORS, routes=(ADMIN, ROUTE))
     async with running_edge(portal=ambiguous) as edge:
-        assert (await (await edge.client()).ask("OPTIONS /admin;x", *PREFLIGHT, cookie="")).status == 403
-        assert (await nginx_is_told(edge, "OPTIONS", "/admin;x", *PREFLIGHT, ticket=None)).status in {
-            401,
-            403,
-        }
+        # It is judged like every other request, here by a ticket that it does not have.
+        assert (await (await edge.client()).ask("OPTIONS /admin;x", *PREFLIGHT, cookie="")).status == 401
+        assert (await nginx_is_told(edge, "OPTIONS", "/admin;x", *PREFLIGHT, ticket=None)).status == 401
         assert edge.portal.conversations == []
+
+
+async def test_a_preflight_is_refused_where_nobody_may_enter_or_not_from_that_address():
+    office = Requirement(networks=(frozenset({ip_network("203.0.113.0/24")}),))
+    closed = dataclasses.replace(ROUTE, path="/closed", access="deny")
+    inside = dataclasses.replace(ROUTE, path="/inside", requirement=office)
+    portal = dataclasses.replace(CORS, routes=(closed, inside, ROUTE))
+    async with running_edge(portal=portal, trusted=["127.0.0.1"]) as edge:
+
+        async def passes(path, address):
+            line, forwarded = f"OPTIONS {path}", f"X-Forwarded-For: {address}"
+            asked = (await (await edge.client()).ask(line, *PREFLIGHT, forwarded, cookie="")).status
+            told = (await nginx_is_told(edge, "OPTIONS", path, *PREFLIGHT, forwarded, ticket=None)).status
+            assert (asked == 200) is (told == 200)
+            return asked == 200
+
+        assert await passes("/api", "198.51.100.1")
+        assert await passes("/inside", "203.0.113.9")
+        assert not await passes("/inside", "198.51.100.1")
+        assert not await passes("/closed", "203.0.113.9")
 
 
 async def test_a_signed_in_request_that_looks_like_a_preflight_is_judged_by_its_session():

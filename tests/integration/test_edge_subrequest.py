@@ -274,15 +274,15 @@ async def test_a_subrequest_in_another_version_is_refused_as_one(version):
 
 async def test_a_crash_of_the_decision_is_a_fault_and_ends_nobody_else():
     class Broken:
-        def decide_now(self, portal, target, ticket, now):
-            if ticket == "1.later":
+        def decide_now(self, portal, target, sender, now):
+            if sender.ticket == "1.later":
                 return
             raise RuntimeError("nobody expected this")
 
-        async def decide(self, portal, target, ticket, now):
+        async def decide(self, portal, target, sender, now):
             raise RuntimeError("nor this")
 
-        async def still_allowed(self, portal, target, ticket, now):
+        async def still_allowed(self, allowed, sender, now):
             raise RuntimeError("nor this")
 
     async with running_edge() as edge:

@@ -30,6 +30,7 @@ from authproxy.access.decision import (
     Unavailable,
 )
 from authproxy.access.routes import Portal, Requirement, Route, StepUp
+from authproxy.access.sender import Sender
 from authproxy.access.target import RequestTarget
 from authproxy.edge.client.listener import Listener
 from authproxy.edge.client.sockets import ListenAddress, bind
@@ -97,23 +98,20 @@ class TicketAccess:
         """Until it is set, the SLOW ticket gets no decision."""
 
     def decide_now(
-        self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
+        self, portal: Portal, target: RequestTarget, sender: Sender, now: datetime
     ) -> Decision | None:
         self.asked.append(target)
+        ticket = sender.ticket
         if self.closed and target.path.startswith(self.closed):
             return Denied(reason=Reason.LEVEL_TOO_LOW, portal=portal, route=ROUTE, session=SESSION)
         return None if ticket == SLOW else self._decision(portal, ticket)
 
-    async def decide(
-        self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
-    ) -> Decision:
+    async def decide(self, portal: Portal, target: RequestTarget, sender: Sender, now: datetime) -> Decision:
         await self.may_answer.wait()
-        return self._decision(portal, ticket)
+        return self._decision(portal, sender.ticket)
 
-    async def still_allowed(
-        self, portal: Portal, target: RequestTarget, ticket: str | None, now: datetime
-    ) -> bool:
-        return ticket not in self.revoked
+    async def still_allowed(self, allowed: Allowed, sender: Sender, now: datetime) -> bool:
+        return sender.ticket not in self.revoked
 
     def _decision(self, portal: Portal, ticket: str | None) -> Decision:
         if ticket in {GOOD, SLOW, *self.sessions} and ticket not in self.revoked:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from authproxy.identity.assurance import STEP_UP_METHODS, Level, SignInMethod, StepUpMethod
+from authproxy.settings.checks import route_access
 from authproxy.settings.checks.proofs_at_provider import provider_never_counts
 from authproxy.settings.findings import KeyPath, Remark
 from authproxy.settings.schema import PortalSettings, RouteSettings, StepUpDemandSettings
@@ -74,6 +75,9 @@ def _sign_in(path: KeyPath, portal: PortalSettings, sections: Sections) -> Itera
 def _route(
     path: KeyPath, route: RouteSettings, portal: PortalSettings, sections: Sections
 ) -> Iterator[Remark]:
+    yield from route_access.remarks(path, route, portal, sections.server)
+    if route.access != "required":
+        return
     methods, level = route.sign_in, route.level or portal.level
     if methods is not None:
         offered = portal.sign_in or (

@@ -7,11 +7,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import timedelta
-from ipaddress import ip_network
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl
 
-from authproxy.settings.checks import urls
+from authproxy.settings.checks import networks, urls
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.schema import (
     AssertionSettings,
@@ -104,21 +103,8 @@ def _shares(limits: LimitSettings) -> Iterator[Remark]:
 
 def trusted_peer(path: KeyPath, text: str) -> Iterator[Remark]:
     """Remarks about a trusted address or network."""
-    try:
-        network = ip_network(text, strict=False)
-    except ValueError:
-        yield Remark(
-            path=path,
-            problem="is no address and no network",
-            read=shown(text),
-            valid="`10.1.2.3`, `10.1.2.0/24`, `fd00::/8`",
-        )
-        return
-    if "/" in text and str(network.network_address) != text.partition("/")[0].lower():
-        yield Remark(
-            path=path, problem=f'has bits set beyond its prefix; did you mean "{network}"?', read=shown(text)
-        )
-    if network.prefixlen == 0:
+    yield from networks.remarks(path, text)
+    if networks.holds_everybody(text):
         problem = "trusts everybody: anyone can then claim any client address, and ask for any subrequest"
         yield Remark(
             path=path,

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 
 import pytest
 
 from authproxy.access.decision import Reason, StepUpRequired
 from authproxy.access.header_names import PRESETS
-from authproxy.access.policy import route_of, unmet
+from authproxy.access.policy import barred, route_of, unmet
 from authproxy.access.routes import Portal, Requirement, Route, StepUp
+from authproxy.access.sender import Sender
 from authproxy.access.target import RequestTarget
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.person import Issuer, MemberId, Person, Subject
@@ -18,6 +20,7 @@ START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 ADMIN = Route(name="admin", path="/admin", requirement=Requirement(level=Level.MEDIUM))
 REST = Route(name="rest", path="/", requirement=Requirement())
 PORTAL = Portal(portal_id="acq", origin="https://acq.example", host="acq.example", routes=(ADMIN, REST))
+SENDER = Sender("1.ticket", address="192.0.2.7")
 SESSION = Session(
     session_id=SessionId("id"),
     portal="acq",
@@ -70,7 +73,7 @@ def test_a_path_that_no_route_covers_has_none():
     ],
 )
 def test_the_first_unmet_demand_is_named(changes, reason):
-    assert unmet(dataclasses.replace(SESSION, **changes), PORTAL, ADMIN, START) is reason
+    assert unmet(dataclasses.replace(SESSION, **changes), PORTAL, ADMIN, SENDER, START) is reason
 
 
 def test_every_preset_still_carries_the_assertion():
@@ -80,9 +83,74 @@ def test_every_preset_still_carries_the_assertion():
 def test_a_portal_for_members_refuses_sessions_of_other_people():
     members_only = dataclasses.replace(PORTAL, members="register")
     member = dataclasses.replace(SESSION, person=dataclasses.replace(SESSION.person, member=MemberId("m-1")))
-    assert unmet(SESSION, members_only, REST, START) is Reason.NOT_A_MEMBER
-    assert unmet(member, members_only, REST, START) is None
-    assert unmet(member, PORTAL, REST, START) is None
+    assert unmet(SESSION, members_only, REST, SENDER, START) is Reason.NOT_A_MEMBER
+    assert unmet(member, members_only, REST, SENDER, START) is None
+    assert unmet(member, PORTAL, REST, SENDER, START) is None
+
+
+OFFICE = frozenset({ip_network("10.0.0.0/8"), ip_network("2001:db8::/32")})
+NIGHT_SHIFT = frozenset({ip_network("10.9.0.0/16")})
+
+
+def at_route(**changes):
+    return dataclasses.replace(REST, **changes)
+
+
+@pytest.mark.parametrize(
+    ("route", "address", "reason"),
+    [
+        (REST, "203.0.113.9", None),
+        (at_route(access="public"), "203.0.113.9", None),
+        (at_route(access="deny"), "10.1.2.3", Reason.ACCESS_DENIED_HERE),
+        (at_route(requirement=Requirement(networks=(OFFICE,))), "10.1.2.3", None),
+        (at_route(requirement=Requirement(networks=(OFFICE,))), "::ffff:10.1.2.3", None),
+        (at_route(requirement=Requirement(networks=(OFFICE,))), "2001:db8::1", None),
+        (
+            at_route(requirement=Requirement(networks=(OFFICE,))),
+            "203.0.113.9",
+            Reason.NETWORK_NOT_ALLOWED,
+        ),
+        (at_route(requirement=Requirement(networks=(OFFICE,))), "", Reason.NETWORK_NOT_ALLOWED),
+        (at_route(requirement=Requirement(networks=(OFFICE,))), "local", Reason.NETWORK_NOT_ALLOWED),
+        (at_route(requirement=Requirement(networks=(OFFICE, NIGHT_SHIFT))), "10.9.1.1", None),
+        (
+            at_route(requirement=Requirement(networks=(OFFICE, NIGHT_SHIFT))),
+            "10.1.2.3",
+            Reason.NETWORK_NOT_ALLOWED,
+        ),
+        (
+            at_route(access="public", requirement=Requirement(networks=(OFFICE,))),
+            "203.0.113.9",
+            Reason.NETWORK_NOT_ALLOWED,
+        ),
+        (
+            at_route(access="deny", requirement=Requirement(networks=(OFFICE,))),
+            "203.0.113.9",
+            Reason.ACCESS_DENIED_HERE,
+        ),
+    ],
+)
+def test_a_request_is_barred_by_its_route_or_its_address_whoever_has_sent_it(route, address, reason):
+    sender = Sender("1.ticket", address=address)
+    assert barred(route, sender) is reason
+    assert unmet(SESSION, PORTAL, route, sender, START) is reason
+
+
+def test_a_public_route_asks_a_session_for_nothing_but_that_it_is_one_of_a_person_of_this_portal():
+    demanding = Requirement(level=Level.HIGH, methods=("acnlb",), claims=("email",), step_up=StepUp())
+    route = at_route(access="public", requirement=demanding)
+    assert unmet(SESSION, PORTAL, route, SENDER, START) is None
+    assert (
+        unmet(dataclasses.replace(SESSION, portal="b2b"), PORTAL, route, SENDER, START)
+        is Reason.SESSION_OF_ANOTHER_PORTAL
+    )
+    members_only = dataclasses.replace(PORTAL, members="register")
+    assert unmet(SESSION, members_only, route, SENDER, START) is Reason.NOT_A_MEMBER
+
+
+def test_somebody_of_another_portal_learns_nothing_of_what_is_barred():
+    stranger = dataclasses.replace(SESSION, portal="b2b")
+    assert unmet(stranger, PORTAL, at_route(access="deny"), SENDER, START) is Reason.SESSION_OF_ANOTHER_PORTAL
 
 
 def proof(method="sms", ago=timedelta(0), *, is_step_up=True, level=Level.MEDIUM):
@@ -97,7 +165,7 @@ def lacks(step_up, *events, **changes):
         requirement=Requirement(step_up=step_up, level=Level.MEDIUM, claims=("phone_number", "tax_number")),
     )
     proved = dataclasses.replace(SESSION, events=events, claims=("tax_number", "phone_number"))
-    return unmet(dataclasses.replace(proved, **changes), PORTAL, route, START)
+    return unmet(dataclasses.replace(proved, **changes), PORTAL, route, SENDER, START)
 
 
 MINUTE = timedelta(minutes=1)
@@ -164,10 +232,11 @@ def test_a_step_up_is_for_one_request_if_its_route_demands_a_proof_for_each():
         assert required.is_per_request is is_per_request
 
 
-def test_only_a_route_with_a_maximum_age_of_proofs_decays():
-    assert Requirement(step_up=FIVE_MINUTES).decays
-    assert not Requirement(step_up=StepUp(methods=("push",))).decays
-    assert not Requirement().decays
+def test_only_a_route_with_a_maximum_age_of_proofs_or_with_networks_varies():
+    assert Requirement(step_up=FIVE_MINUTES).varies
+    assert Requirement(networks=(OFFICE,)).varies
+    assert not Requirement(step_up=StepUp(methods=("push",))).varies
+    assert not Requirement().varies
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
 
@@ -195,3 +196,62 @@ def test_what_else_a_request_acts_on_is_told():
     assert told["MOVE"].endswith("also     PUT and DELETE at the Destination, and everything below it")
     assert told["OPTIONS"].endswith("or       a CORS preflight: passed on for nobody, without a session")
     assert "also" not in told["PUT"]
+
+
+OFFICE = Requirement(
+    networks=(frozenset({ip_network("10.0.0.0/8"), ip_network("fd00::/8")}),),
+    roles=(frozenset({"clerk", "auditor"}),),
+)
+GATES = Portals(
+    {
+        ACQ.host: replace(
+            ACQ,
+            routes=(
+                Route(name="acq/open", path="/open", access="public", requirement=Requirement()),
+                Route(name="acq/closed", path="/closed", access="deny", requirement=Requirement()),
+                Route(name="acq/office", path="/office", requirement=OFFICE),
+                *ACQ.routes,
+            ),
+        )
+    }
+)
+
+
+def test_a_public_route_demands_nothing():
+    told = explained("GET", "https://acq.example.si/open/x", GATES)
+    assert told.is_served
+    assert told.text.splitlines()[2:] == [
+        "route    acq/open: /open",
+        "because  it is the first of 5 that covers path and method",
+        "access   public: everybody comes in, without a sign-in",
+        "session  told to the portal if there is one, and not kept alive by this",
+    ]
+
+
+def test_a_closed_route_is_told_as_a_refusal():
+    told = explained("GET", "https://acq.example.si/closed", GATES)
+    assert not told.is_served
+    assert told.text.splitlines()[-2:] == [
+        "access   deny: nobody comes in",
+        "refused  access_denied_here: the route lets nobody in",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("address", "roles", "refused"),
+    [
+        (None, None, None),
+        ("10.1.2.3", None, None),
+        ("203.0.113.9", None, "network_not_allowed: the route is not open to 203.0.113.9"),
+        ("203.0.113.9", ("clerk",), "network_not_allowed: the route is not open to 203.0.113.9"),
+        (None, ("clerk", "guest"), None),
+        ("fd00::1", ("guest", "boss"), "role_missing: none of them is among: boss, guest"),
+        (None, (), "role_missing: none of them is among: none"),
+    ],
+)
+def test_it_is_told_which_rule_stops_an_address_or_a_role(address, roles, refused):
+    told = explained("GET", "https://acq.example.si/office", GATES, address=address, roles=roles)
+    assert "from     10.0.0.0/8, fd00::/8, and from nowhere else" in told.text
+    assert "roles    one of auditor, clerk" in told.text
+    assert told.is_served is (refused is None)
+    assert (f"refused  {refused}" in told.text) is (refused is not None)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
 
@@ -15,6 +16,7 @@ from authproxy.access.decision import (
 )
 from authproxy.access.header_names import HeaderNames
 from authproxy.access.routes import Portal, Requirement, Route, StepUp
+from authproxy.access.sender import Sender
 from authproxy.access.target import RequestTarget
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.access import Access
@@ -43,6 +45,19 @@ ROUTES = (
         path="/each",
         requirement=Requirement(step_up=StepUp(methods=("push",), max_age=timedelta())),
     ),
+    Route(
+        name="acq/inside",
+        path="/inside",
+        requirement=Requirement(networks=(frozenset({ip_network("10.0.0.0/8")}),)),
+    ),
+    Route(name="acq/closed", path="/closed", access="deny", requirement=Requirement()),
+    Route(name="acq/open", path="/open", access="public", requirement=Requirement()),
+    Route(
+        name="acq/open-inside",
+        path="/open-inside",
+        access="public",
+        requirement=Requirement(networks=(frozenset({ip_network("10.0.0.0/8")}),)),
+    ),
     Route(name="acq", path="/", requirement=Requirement()),
 )
 ACQ = Portal(portal_id="acq", origin="http://acq.example", host="acq.example", routes=ROUTES)
@@ -52,6 +67,8 @@ B2B = Portal(
     host="b2b.example",
     routes=(Route(name="b2b", path="/", requirement=Requirement()),),
 )
+HOME, OFFICE = "203.0.113.9", "10.1.2.3"
+SOMEBODY = session_for(new_ticket())
 LIFETIME = timedelta(seconds=60)
 SECOND = timedelta(seconds=1)
 
@@ -150,11 +167,20 @@ class AccessFixture:
         for work in begun:
             await work
 
-    def now(self, path="/", at=NOW, *, method="GET", portal=ACQ, ticket=None):
-        return self.access.decide_now(portal, target(path, method, portal), ticket or self.ticket.text, at)
+    def now(self, path="/", at=NOW, *, method="GET", portal=ACQ, ticket=None, address=HOME):
+        sender = Sender(ticket or self.ticket.text, address=address)
+        return self.access.decide_now(portal, target(path, method, portal), sender, at)
 
-    async def later(self, path="/", at=NOW, *, method="GET", portal=ACQ, ticket=None):
-        return await self.access.decide(portal, target(path, method, portal), ticket or self.ticket.text, at)
+    async def later(self, path="/", at=NOW, *, method="GET", portal=ACQ, ticket=None, address=HOME):
+        sender = Sender(ticket or self.ticket.text, address=address)
+        return await self.access.decide(portal, target(path, method, portal), sender, at)
+
+    async def goes_on(self, path="/", at=NOW, *, portal=ACQ, ticket=None, opened_by=SOMEBODY, address=HOME):
+        """Whether a tunnel that was opened by this session, or by nobody, may stay open."""
+        route = portal.route(path, "GET")
+        allowed = Allowed(portal=portal, route=route, session=opened_by, identity_headers=b"")
+        sender = Sender(ticket or self.ticket.text, address=address)
+        return await self.access.still_allowed(allowed, sender, at)
 
 
 def target(path, method="GET", portal=ACQ):
@@ -252,8 +278,8 @@ async def test_the_idle_end_that_people_are_shown_leaves_out_time_in_which_the_s
 
 async def test_without_a_ticket_nobody_is_asked(house):
     for decision in (
-        house.access.decide_now(ACQ, target("/"), None, NOW),
-        await house.access.decide(ACQ, target("/"), None, NOW),
+        house.access.decide_now(ACQ, target("/"), Sender(), NOW),
+        await house.access.decide(ACQ, target("/"), Sender(), NOW),
     ):
         assert decision == AuthenticationRequired(reason=Reason.NO_SESSION, portal=ACQ)
     assert (await house.later(ticket="garbage")).reason is Reason.NO_SESSION
@@ -448,32 +474,24 @@ async def test_activity_that_cannot_be_noted_refuses_nobody(house):
 async def test_a_tunnel_goes_on_while_its_session_does(house):
     session = await house.signed_in()
 
-    async def goes_on(path="/", ticket=house.ticket.text, portal=ACQ):
-        return await house.access.still_allowed(portal, target(path), ticket, NOW)
-
-    assert await goes_on()
-    assert not await goes_on("/high")
-    assert not await goes_on("//high")
-    assert not await goes_on(ticket=None)
-    assert not await goes_on(ticket="garbage")
-    assert not await goes_on(portal=B2B)
+    assert await house.goes_on()
+    assert not await house.goes_on("/high")
+    assert not await house.goes_on(ticket="garbage")
+    assert not await house.goes_on(portal=B2B)
     await house.sessions.revoke(session.session_id)
-    assert not await goes_on()
+    assert not await house.goes_on()
     assert house.begun == []
 
 
 async def test_a_tunnel_ends_with_the_freshness_that_its_route_demands(house):
     await house.signed_in(events=(pushed(),))
     for span, goes_on in ((FRESH_FOR, True), (FRESH_FOR + timedelta(seconds=1), False)):
-        assert (
-            await house.access.still_allowed(ACQ, target("/payments"), house.ticket.text, NOW + span)
-            is goes_on
-        )
+        assert await house.goes_on("/payments", NOW + span) is goes_on
 
 
 async def test_a_store_that_is_away_cuts_no_tunnel(house):
     house.sessions.is_away = True
-    assert await house.access.still_allowed(ACQ, target("/"), house.ticket.text, NOW)
+    assert await house.goes_on()
     assert house.access.tunnels_kept_open == 1
 
 
@@ -622,7 +640,114 @@ async def test_a_proof_whose_request_was_not_sent_is_good_for_it_still(house):
 
 async def test_a_tunnel_that_was_let_in_by_a_proof_of_its_own_goes_on_while_its_session_does(house):
     session = await house.signed_in()
-    assert await house.access.still_allowed(ACQ, target("/each"), house.ticket.text, NOW)
-    assert not await house.access.still_allowed(ACQ, target("/payments"), house.ticket.text, NOW)
+    assert await house.goes_on("/each")
+    assert not await house.goes_on("/payments")
     await house.sessions.revoke(session.session_id)
-    assert not await house.access.still_allowed(ACQ, target("/each"), house.ticket.text, NOW)
+    assert not await house.goes_on("/each")
+
+
+async def test_a_public_route_lets_everybody_in_as_nobody_and_asks_no_store_about_them(house):
+    for decision in (
+        house.access.decide_now(ACQ, target("/open/logo.svg"), Sender(), NOW),
+        await house.access.decide(ACQ, target("/open/logo.svg"), Sender(), NOW),
+        await house.later("/open/logo.svg", ticket="garbage"),
+    ):
+        assert isinstance(decision, Allowed)
+        assert (decision.session, decision.route.name) == (None, "acq/open")
+        lines = decision.identity_headers.split(b"\r\n")
+        assert len(lines) == 8
+        assert all(line.endswith(b": -") for line in lines[:-1])
+        assert b"Assertion" not in decision.identity_headers
+    assert (house.sessions.loads, house.signer.minted) == (0, 0)
+
+
+@pytest.mark.parametrize("why", ["no such session", "another portal", "no member of the register"])
+async def test_somebody_without_a_session_that_counts_here_is_nobody_on_a_public_route(house, why):
+    portal = replace(ACQ, members="register") if why == "no member of the register" else ACQ
+    if why != "no such session":
+        await house.signed_in(portal="b2b" if why == "another portal" else "acq")
+    allowed = await house.later("/open", portal=portal)
+    assert (type(allowed), allowed.session) == (Allowed, None)
+    assert isinstance(await house.later("/", portal=portal), AuthenticationRequired | Denied)
+
+
+async def test_a_public_route_tells_the_portal_who_is_signed_in_and_of_which_level_they_are(house):
+    session = await house.signed_in(level=Level.LOW)
+    allowed = await house.later("/open")
+    assert allowed.session == session
+    assert b"X-Auth-Level: 10\r\n" in allowed.identity_headers
+    assert b"X-Auth-Assertion: acq.1\r\n" in allowed.identity_headers
+    assert house.now("/open") == allowed
+
+
+async def test_requests_for_public_parts_keep_no_session_alive(house):
+    session = await house.signed_in()
+    for minutes in (2, 4, 6, 14):
+        at = NOW + timedelta(minutes=minutes)
+        assert isinstance(house.now("/open", at=at) or await house.later("/open", at=at), Allowed)
+    house.sessions.is_away = True
+    assert isinstance(await house.later("/open", at=NOW + timedelta(minutes=14, seconds=30)), Unavailable)
+    assert (house.begun, house.sessions.missed) == ([], [])
+    house.sessions.is_away = False
+    ended = await house.later("/open", at=NOW + session.idle_for)
+    assert ended.session is None
+    assert isinstance(await house.later("/", at=NOW + session.idle_for), AuthenticationRequired)
+
+
+async def test_an_outage_makes_nobody_of_somebody_on_a_public_route(house):
+    await house.signed_in()
+    house.sessions.is_away = True
+    assert await house.later("/open") == Unavailable(reason=Reason.STORE_UNAVAILABLE, portal=ACQ)
+    assert isinstance(house.access.decide_now(ACQ, target("/open"), Sender(), NOW), Allowed)
+    house.sessions.is_away = False
+    house.signer.is_away = True
+    assert (await house.later("/open")).reason is Reason.SIGNER_UNAVAILABLE
+
+
+async def test_a_closed_route_lets_nobody_in_and_asks_nobody_to_sign_in(house):
+    denied = house.access.decide_now(ACQ, target("/closed"), Sender(), NOW)
+    assert (type(denied), denied.reason, denied.session) == (Denied, Reason.ACCESS_DENIED_HERE, None)
+    assert (await house.later("/closed", ticket="garbage")).reason is Reason.ACCESS_DENIED_HERE
+    house.sessions.is_away = True
+    assert (await house.later("/closed")).reason is Reason.ACCESS_DENIED_HERE
+    house.sessions.is_away = False
+    session = await house.signed_in()
+    assert (await house.later("/closed")).session == session
+
+
+async def test_what_is_allowed_from_one_address_is_not_repeated_for_another(house):
+    await house.signed_in()
+    assert isinstance(await house.later("/inside", address=OFFICE), Allowed)
+    assert isinstance(house.now("/inside", address=OFFICE), Allowed)
+    assert house.now("/inside", address=HOME).reason is Reason.NETWORK_NOT_ALLOWED
+    assert house.now("/inside", address="").reason is Reason.NETWORK_NOT_ALLOWED
+    assert isinstance(house.now("/inside", address=OFFICE), Allowed)
+
+
+async def test_somebody_from_a_wrong_network_is_not_asked_to_sign_in(house):
+    for path in ("/inside", "/open-inside"):
+        outside = house.access.decide_now(ACQ, target(path), Sender(address=HOME), NOW)
+        assert (type(outside), outside.reason) == (Denied, Reason.NETWORK_NOT_ALLOWED)
+        assert (await house.later(path, address=HOME)).reason is Reason.NETWORK_NOT_ALLOWED
+    inside = house.access.decide_now(ACQ, target("/inside"), Sender(address=OFFICE), NOW)
+    assert isinstance(inside, AuthenticationRequired)
+    assert isinstance(
+        house.access.decide_now(ACQ, target("/open-inside"), Sender(address=OFFICE), NOW), Allowed
+    )
+
+
+async def test_a_tunnel_of_nobody_goes_on_and_one_of_somebody_ends_with_their_session_on_a_public_route(
+    house,
+):
+    session = await house.signed_in()
+    assert await house.goes_on("/open")
+    await house.sessions.revoke(session.session_id)
+    assert not await house.goes_on("/open")
+    assert await house.goes_on("/open", opened_by=None)
+
+
+async def test_a_tunnel_ends_when_its_sender_is_barred(house):
+    await house.signed_in()
+    assert await house.goes_on("/inside", address=OFFICE)
+    assert not await house.goes_on("/inside", address=HOME)
+    assert not await house.goes_on("/closed")

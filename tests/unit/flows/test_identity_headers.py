@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authproxy.access.header_names import HeaderNames
+from authproxy.access.header_names import PRESETS, HeaderNames
 from authproxy.flows import identity_headers
 from tests.support.session_builders import NOW, new_ticket, session_for
 
@@ -180,3 +180,12 @@ def test_addresses_that_look_alike_without_their_caron_stay_different():
 def test_a_subject_that_no_header_can_carry_is_refused():
     with pytest.raises(ValueError, match="surrogates"):
         values(session(subject="ana\ud800"))
+
+
+def test_nobody_has_a_dash_in_every_line_and_no_assertion():
+    names = replace(PRESETS["mod_auth_openidc"], level="X-Level")
+    assert identity_headers.of_nobody(names) == (
+        b"OIDC_CLAIM_sub: -\r\nOIDC_CLAIM_name: -\r\nOIDC_CLAIM_email: -\r\nX-Level: -\r\n"
+    )
+    ours = identity_headers.of_nobody(HeaderNames())
+    assert (ours.count(b": -\r\n"), b"Assertion" in ours) == (7, False)

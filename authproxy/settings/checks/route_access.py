@@ -1,0 +1,64 @@
+"""PURE: checks of who may come in on a route: `access`, `networks` and `roles`.
+
+What a public route says about people would have no effect, and its operator would believe that it had. That
+is an error. What a closed route says is useless, but closes nothing less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from authproxy.settings.checks import networks
+from authproxy.settings.findings import KeyPath, Remark, shown
+from authproxy.settings.schema import PortalSettings, RouteSettings, ServerSettings
+
+
+def remarks(
+    path: KeyPath, route: RouteSettings, portal: PortalSettings, server: ServerSettings | None
+) -> Iterator[Remark]:
+    """Remarks about one route."""
+    of_people = [
+        key
+        for key, is_stated in (
+            ("sign_in", route.sign_in is not None),
+            ("level", route.level is not None),
+            ("required_claims", bool(route.required_claims)),
+            ("roles", route.roles is not None),
+            ("step_up", route.step_up is not None and route.step_up.required),
+        )
+        if is_stated
+    ]
+    if route.access == "public":
+        for key in of_people:
+            problem = "contradicts `access: public`, which lets everybody in without a sign-in"
+            yield Remark(path=(*path, key), problem=problem, valid="leave out one of the two")
+        if route.path == "/":
+            problem = "opens everything to everybody that no route before this one covers"
+            yield Remark(path=(*path, "access"), problem=problem, read="public", severity="warning")
+    elif route.access == "deny":
+        for key in [*of_people, *(["networks"] if route.networks is not None else [])]:
+            problem = "has no effect: `access: deny` lets nobody in"
+            yield Remark(path=(*path, key), problem=problem, severity="warning")
+    for at, text in enumerate(route.networks or ()):
+        yield from networks.remarks((*path, "networks", at), text)
+        if networks.holds_everybody(text):
+            problem = "holds every address, so it keeps nobody out"
+            yield Remark(path=(*path, "networks", at), problem=problem, read=shown(text), severity="warning")
+    if route.networks is not None and _sees_a_proxy_only(portal, server):
+        problem = (
+            "is compared with the address of the front proxy, which every client seems to have: "
+            "`server.trusted_proxies` names no proxy"
+        )
+        yield Remark(path=(*path, "networks"), problem=problem, severity="warning")
+
+
+def _sees_a_proxy_only(portal: PortalSettings, server: ServerSettings | None) -> bool:
+    """Whether some proxy must end TLS before the gateway, and is not believed when it names the client. On a
+    Unix socket it always is."""
+    return (
+        server is not None
+        and portal.url.startswith("https:")
+        and not server.tls
+        and not server.trusted_proxies
+        and not any(text.startswith("unix:") for text in server.listen)
+    )

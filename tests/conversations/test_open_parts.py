@@ -1,0 +1,108 @@
+"""Parts of a portal that are open to everybody, closed, or for one network only, through a whole gateway."""
+
+from __future__ import annotations
+
+import pytest
+
+PLAIN = ("subject", "name", "email", "tax-number", "method", "level", "step-up")
+ROUTES = [
+    {"path": "/api/received", "access": "public"},
+    {"path": "/closed", "access": "deny"},
+    {"path": "/office", "networks": ["203.0.113.0/24"]},
+    {"path": "/here", "networks": ["127.0.0.1"]},
+    {"path": "/open-office", "access": "public", "networks": ["203.0.113.0/24"]},
+]
+TRUSTING = {"AUTHPROXY__SERVER__TRUSTED_PROXIES": "127.0.0.1"}
+
+
+@pytest.fixture
+def parted(houses):
+    return lambda **more: houses(acq={"routes": ROUTES}, **more)
+
+
+async def received(person, portal, **headers):
+    answer = await person.browser.fetch(f"{portal}/api/received", headers=headers)
+    assert answer.status == 200
+    found = {}
+    for name, value in answer.json["headers"]:
+        found.setdefault(name.lower(), []).append(value)
+    return {name: found.get(f"x-auth-{name}", []) for name in (*PLAIN, "assertion")}
+
+
+NOBODY = {name: ["-"] for name in PLAIN} | {"assertion": []}
+
+
+async def test_a_public_part_tells_the_portal_who_is_there_or_that_it_is_nobody(parted):
+    async with parted() as house:
+        ana = house.person()
+        forged = {f"X-Auth-{name}": "mallory" for name in (*PLAIN, "assertion")}
+        assert await received(ana, house.acq, **forged) == NOBODY
+        await ana.signs_in(house.acq + "/")
+        told = await received(ana, house.acq, **forged)
+        assert (told["name"], told["level"], len(told["assertion"])) == (["Ana Novak"], ["20"], 1)
+        house.clock.advance(minutes=6)
+        assert await received(ana, house.acq, **forged) == NOBODY
+
+
+async def test_a_public_part_keeps_nobody_signed_in_and_signs_nobody_out(parted):
+    async with parted() as house:
+        ana = house.person()
+        await ana.signs_in(house.acq + "/")
+        ticket = ana.ticket(house.acq)
+        for _ in range(4):
+            house.clock.advance(minutes=1)
+            assert await received(ana, house.acq) != NOBODY
+        assert ana.ticket(house.acq) == ticket
+        house.clock.advance(minutes=1, seconds=1)
+        assert await received(ana, house.acq) == NOBODY
+        assert ana.ticket(house.acq) == ticket
+        assert (await ana.opens(house.acq + "/")).location.startswith(f"{house.acq}/.authproxy/login")
+
+
+async def test_a_closed_part_is_a_page_in_both_languages_and_a_problem_for_scripts(parted):
+    async with parted() as house:
+        ana = house.person()
+        for language, heading in (
+            ("sl", "Ta del portala je zaprt"),
+            ("en", "This part of the portal is closed"),
+        ):
+            page = await ana.browser.navigate(house.acq + "/closed", headers={"Accept-Language": language})
+            assert (page.status, page.heading, "access_denied_here-" in page.text) == (403, heading, True)
+        script = await ana.browser.fetch(house.acq + "/closed/x")
+        assert (script.status, script.json["reason"]) == (403, "access_denied_here")
+        await ana.signs_in(house.acq + "/")
+        assert (await ana.browser.fetch(house.acq + "/closed")).status == 403
+        assert [event["reason"] for event in house.events("access.denied")] == ["access_denied_here"]
+
+
+async def test_a_part_for_a_network_asks_nobody_from_elsewhere_to_sign_in(parted):
+    async with parted() as house:
+        ana = house.person()
+        for path in ("/office", "/open-office"):
+            page = await ana.browser.navigate(house.acq + path)
+            assert (page.status, "network_not_allowed-" in page.text) == (403, True)
+        assert (await ana.browser.navigate(house.acq + "/here")).status == 303
+        await ana.signs_in(house.acq + "/")
+        assert (await ana.browser.fetch(house.acq + "/office")).json["reason"] == "network_not_allowed"
+        claimed = {"X-Forwarded-For": "203.0.113.9"}
+        assert (await ana.browser.fetch(house.acq + "/office", headers=claimed)).status == 403
+        assert (await ana.browser.fetch(house.acq + "/here")).status == 404
+
+
+async def test_behind_a_trusted_proxy_its_clients_are_judged_and_one_that_it_does_not_name_is_nowhere(parted):
+    async with parted(environment=TRUSTING) as house:
+        ana = house.person()
+        await ana.signs_in(house.acq + "/")
+
+        async def status(path, forwarded):
+            headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+            return (await ana.browser.fetch(house.acq + path, headers=headers)).status
+
+        assert await status("/office", "203.0.113.9") == 404
+        assert await status("/open-office", "203.0.113.9") == 404
+        assert await status("/office", "203.0.113.9, 198.51.100.1") == 403
+        assert await status("/office", "198.51.100.1, 203.0.113.9") == 404
+        assert await status("/office", "198.51.100.1") == 403
+        assert await status("/here", "198.51.100.1") == 403
+        assert await status("/here", None) == 403
+        assert await status("/here", "unknown") == 403
