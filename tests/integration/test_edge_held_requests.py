@@ -319,6 +319,18 @@ async def test_who_may_not_come_in_at_this_moment_keeps_the_form():
         assert (await here.send(name)).body == BODY
 
 
+async def test_a_form_stays_its_persons_where_everybody_may_enter_meanwhile():
+    async with house() as here:
+        name = await here.keep()
+        here.edge.access.public = ("/payments",)
+        here.edge.access.revoked.add(GOOD)
+        answer = await here.send(name)
+        assert (answer.status, b"/.authproxy/login?rt=" in answer.get("location")) == (303, True)
+        assert (here.kept.takes, here.edge.portal.received) == (0, b"")
+        here.edge.access.revoked.clear()
+        assert (await here.send(name)).body == BODY
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -55,7 +55,9 @@ IDENTITY = (
     b"X-Auth-Subject: ana-subject\r\nX-Auth-Name: Ana\r\nX-Auth-Level: 20\r\nX-Auth-Assertion: "
     b"header.payload.signature\r\n"
 )
+NOBODY = b"X-Auth-Subject: -\r\nX-Auth-Name: -\r\nX-Auth-Level: -\r\n"
 
+OPEN = Route(name="open", path="/open", access="public", requirement=Requirement())
 ROUTE = Route(name="all", path="/", requirement=Requirement())
 GUARDED = Route(
     name="acq/payments POST",
@@ -92,6 +94,8 @@ class TicketAccess:
         self.lacks_proof: set[str] = set()
         self.closed: tuple[str, ...] = ()
         """Beginnings of paths that nobody may enter."""
+        self.public: tuple[str, ...] = ()
+        """Beginnings of paths that everybody may enter."""
         self.sessions: dict[str, Session] = {}
         """Sessions of tickets, if not Ana's."""
         self.may_answer = asyncio.Event()
@@ -104,16 +108,16 @@ class TicketAccess:
         ticket = sender.ticket
         if self.closed and target.path.startswith(self.closed):
             return Denied(reason=Reason.LEVEL_TOO_LOW, portal=portal, route=ROUTE, session=SESSION)
-        return None if ticket == SLOW else self._decision(portal, ticket)
+        return None if ticket == SLOW else self._decision(portal, target, ticket)
 
     async def decide(self, portal: Portal, target: RequestTarget, sender: Sender, now: datetime) -> Decision:
         await self.may_answer.wait()
-        return self._decision(portal, sender.ticket)
+        return self._decision(portal, target, sender.ticket)
 
     async def still_allowed(self, allowed: Allowed, sender: Sender, now: datetime) -> bool:
-        return sender.ticket not in self.revoked
+        return allowed.session is None or sender.ticket not in self.revoked
 
-    def _decision(self, portal: Portal, ticket: str | None) -> Decision:
+    def _decision(self, portal: Portal, target: RequestTarget, ticket: str | None) -> Decision:
         if ticket in {GOOD, SLOW, *self.sessions} and ticket not in self.revoked:
             session = self.sessions.get(ticket, SESSION)
             if ticket in self.lacks_proof:
@@ -123,6 +127,8 @@ class TicketAccess:
             return Denied(reason=Reason.LEVEL_TOO_LOW, portal=portal, route=ROUTE, session=SESSION)
         if ticket == UNANSWERABLE:
             return Unavailable(reason=Reason.STORE_UNAVAILABLE, portal=portal)
+        if self.public and target.path.startswith(self.public):
+            return Allowed(portal=portal, route=OPEN, session=None, identity_headers=NOBODY)
         return AuthenticationRequired(reason=Reason.NO_SESSION, portal=portal)
 
 
