@@ -28,10 +28,8 @@ from authproxy.storage.redis.sessions import RedisSessions
 from authproxy.storage.redis.shared_octets import RedisSharedOctets
 from authproxy.storage.redis.used_proofs import RedisUsedProofs
 from authproxy.storage.retention import BlockRules
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import GENEROUS, RedisServer
 
-GENEROUS = timedelta(seconds=20)
-"""The suite runs on busy machines; what a short deadline does is tested among the faults."""
 PEOPLE = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
 ADDRESSES = BlockRules(after=30, lasts=timedelta(minutes=15), at_most=timedelta(hours=2))
 STORES = ["memory", pytest.param("redis", marks=pytest.mark.needs("redis-server"))]

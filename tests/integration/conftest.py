@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from authproxy.storage.redis.connection import RedisConnection
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import GENEROUS, RedisServer
 from tests.support.stepped_redis import SteppedConnection
 
 
@@ -19,7 +19,7 @@ def server():
 async def redis(server):
     """A connection to an empty store."""
     server.command("FLUSHALL")
-    connection = RedisConnection(server.socket_url)
+    connection = RedisConnection(server.socket_url, deadline=GENEROUS)
     yield connection
     await connection.aclose()
 

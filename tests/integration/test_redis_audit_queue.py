@@ -16,11 +16,10 @@ from authproxy.storage.redis.audit_queue import RedisAuditQueue
 from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.keys import AUDIT_ENTRIES, AUDIT_TAKER
 from tests.support.gateway import open_house
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import GENEROUS, RedisServer
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.needs("redis-server")
-GENEROUS = timedelta(seconds=20)
 
 
 @pytest.fixture(scope="module")

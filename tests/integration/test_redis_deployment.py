@@ -17,7 +17,7 @@ from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.heartbeat import Heartbeat
 from authproxy.storage.redis.sessions import RedisSessions
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import GENEROUS, RedisServer
 from tests.support.session_builders import NOW, new_ticket, session_for
 
 pytestmark = pytest.mark.needs("redis-server")
@@ -45,7 +45,7 @@ async def test_a_server_with_the_files_for_operators_is_nothing_to_warn_of(tmp_p
     ]
     # What was written in the last second may be lost with a killed server; here nothing may.
     with RedisServer(*options, "--appendfsync", "always", "--aclfile", str(tmp_path / "users.acl")) as server:
-        redis = RedisConnection(server.url, username="gateway", password=password)
+        redis = RedisConnection(server.url, username="gateway", password=password, deadline=GENEROUS)
         heartbeat = Heartbeat(redis)
         await heartbeat.beat(NOW)
         assert await heartbeat.warnings() == []
@@ -59,7 +59,7 @@ async def test_a_server_with_the_files_for_operators_is_nothing_to_warn_of(tmp_p
         await redis.aclose()
         server.kill()
         server.start()
-        redis = RedisConnection(server.url, username="gateway", password=password)
+        redis = RedisConnection(server.url, username="gateway", password=password, deadline=GENEROUS)
         sessions = RedisSessions(redis, keys=KeyRing((bytes(32),), random_bytes=secrets.token_bytes))
         assert await found(sessions, ticket) is not None
         await redis.aclose()

@@ -21,7 +21,7 @@ from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.heartbeat import Heartbeat
 from authproxy.storage.redis.sessions import RedisSessions
 from tests.support.ports import free_port
-from tests.support.redis_server import RedisServer, fault_proxy
+from tests.support.redis_server import GENEROUS, RedisServer, fault_proxy
 from tests.support.session_builders import NOW, new_ticket, session_for
 from tests.support.waiting import until
 
@@ -67,7 +67,7 @@ def server_of_its_own():
 
 @pytest.fixture
 async def own(server_of_its_own):
-    connection = RedisConnection(server_of_its_own.socket_url)
+    connection = RedisConnection(server_of_its_own.socket_url, deadline=GENEROUS)
     yield connection
     await connection.aclose()
 
@@ -189,7 +189,10 @@ async def test_a_session_is_not_said_to_be_over_while_that_cannot_be_written(ser
 
 async def test_an_outage_of_one_instance_is_heard_of_by_the_others_before_they_judge(server_of_its_own):
     async with fault_proxy(server_of_its_own.port) as proxy:
-        cut_off, connected = RedisConnection(proxy.url), RedisConnection(server_of_its_own.socket_url)
+        cut_off, connected = (
+            RedisConnection(proxy.url),
+            RedisConnection(server_of_its_own.socket_url, deadline=GENEROUS),
+        )
         one, other = Instance(cut_off), Instance(connected)
         ticket, _ = await one.started()
         await one.heartbeat.beat(NOW + 5 * MINUTE)
@@ -234,7 +237,7 @@ async def test_a_part_of_a_cluster_that_is_gone_is_an_outage_until_its_sessions_
         append_only=True,
     ) as server:
         server.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-        redis = RedisConnection(server.socket_url)
+        redis = RedisConnection(server.socket_url, deadline=GENEROUS)
         one = Instance(redis)
         ok = False
         while not ok:
@@ -292,7 +295,7 @@ async def test_something_else_under_the_keys_of_the_pulse_is_taken_away(one, red
 
 async def test_a_session_that_was_revoked_stays_out_when_the_store_is_started_from_an_older_snapshot():
     with RedisServer() as server:
-        redis = RedisConnection(server.socket_url)
+        redis = RedisConnection(server.socket_url, deadline=GENEROUS)
         one, other = Instance(redis), Instance(redis)
         revoked, session = await one.started()
         superseded, old = await one.started()
@@ -363,7 +366,7 @@ async def test_endings_are_told_in_pages_and_kept_for_as_long_as_a_session_may_l
 
 async def test_eviction_and_missing_persistence_are_warned_of(redis):
     with RedisServer("--maxmemory-policy", "allkeys-lru") as server:
-        connection = RedisConnection(server.socket_url)
+        connection = RedisConnection(server.socket_url, deadline=GENEROUS)
         warnings = " ".join(await Heartbeat(connection).warnings())
         assert "allkeys-lru" in warnings
         assert "append-only" in warnings
@@ -380,7 +383,7 @@ async def test_a_user_who_may_not_ask_is_told_so_and_beats_all_the_same(server_o
         "+zrange +zadd +zremrangebyscore +exists +del"
     )
     server_of_its_own.command("ACL", "SETUSER", "weak", *rights.split())
-    redis = RedisConnection(server_of_its_own.url, username="weak", password="password")
+    redis = RedisConnection(server_of_its_own.url, username="weak", password="password", deadline=GENEROUS)
     one = Instance(redis)
     await one.heartbeat.beat(NOW)
     one.heartbeat.endings.add(["session"])

@@ -15,12 +15,11 @@ from authproxy.storage.redis.heartbeat import Heartbeat
 from authproxy.storage.redis.open_sessions import RedisOpenSessions
 from authproxy.storage.redis.sessions import RedisSessions
 from tests.support.gateway import DAVID, open_house
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import GENEROUS, RedisServer
 from tests.support.session_builders import NOW, new_ticket, session_for
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.needs("redis-server")
-GENEROUS = timedelta(seconds=20)
 LATER = NOW + timedelta(minutes=20)
 
 

@@ -23,6 +23,7 @@ from authproxy.storage.redis.enrolments import RedisEnrolments
 from authproxy.storage.redis.limits import RedisLimits
 from authproxy.storage.retention import BlockRules
 from tests.support.challenge_builders import ANAS, BORS, challenge_of, enrolment_of
+from tests.support.redis_server import GENEROUS
 from tests.support.session_builders import NOW
 from tests.support.stepped_redis import DyingConnection, orders
 
@@ -58,7 +59,7 @@ def enrolments_on(redis, *keys):
 @pytest.fixture
 async def other(server):
     """What another instance asks with."""
-    connection = RedisConnection(server.socket_url)
+    connection = RedisConnection(server.socket_url, deadline=GENEROUS)
     yield connection
     await connection.aclose()
 

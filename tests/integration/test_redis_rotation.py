@@ -17,6 +17,7 @@ from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.sessions import RedisSessions
 from tests.support.people_builders import ANA
+from tests.support.redis_server import GENEROUS
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, new_ticket, session_for
 from tests.support.stepped_redis import DyingConnection, orders
 
@@ -169,7 +170,7 @@ async def test_names_that_lead_round_in_a_circle_lead_nowhere(redis):
 
 
 async def test_rotating_on_two_instances_at_once_is_seen_by_both(redis, server):
-    other = RedisConnection(server.socket_url)
+    other = RedisConnection(server.socket_url, deadline=GENEROUS)
     here, there = sessions_on(redis), sessions_on(other)
     for _ in range(20):
         old, session = await started(here)

@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +21,9 @@ from tests.support.ports import free_port
 from tests.support.waiting import until
 
 _STARTS_WITHIN = 10.0
+GENEROUS = timedelta(seconds=20)
+"""The deadline of a connection in tests that are not about deadlines: a busy machine pauses for longer than the
+0.8 seconds that a gateway has. What a short deadline does is tested among the faults."""
 
 
 class RedisServer:

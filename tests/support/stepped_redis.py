@@ -12,13 +12,14 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.storage.redis.answer_shapes import Command
 from authproxy.storage.redis.connection import RedisConnection
+from tests.support.redis_server import GENEROUS
 
 
 class SteppedConnection(RedisConnection):
     """Commands that are sent together arrive one after the other, as they may at a busy server."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(url)
+        super().__init__(url, deadline=GENEROUS)
         self._wants = asyncio.Event()
         self._may = asyncio.Semaphore(0)
 
@@ -53,7 +54,7 @@ class DyingConnection(RedisConnection):
     """Carries out so many questions, and then no more: as if the instance had been killed there."""
 
     def __init__(self, url: str, *, questions: int) -> None:
-        super().__init__(url)
+        super().__init__(url, deadline=GENEROUS)
         self._left = questions
 
     async def each(self, commands: Sequence[Command]) -> list[Any]:
