@@ -65,6 +65,24 @@ class StepUp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MachineDemand:
+    """Which programs may come in without a person: by access token, by API key, and with all of these
+    scopes."""
+
+    tokens: bool = False
+    keys: bool = False
+    scopes: tuple[str, ...] = ()
+
+    def with_all_of(self, other: MachineDemand) -> MachineDemand:
+        """The demand that is met only by programs that meet both."""
+        return MachineDemand(
+            tokens=self.tokens and other.tokens,
+            keys=self.keys and other.keys,
+            scopes=tuple(dict.fromkeys((*self.scopes, *other.scopes))),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
     """What a route demands of a session, and from where it may be asked. `claims` are demanded in addition to
     those that the portal demands of every sign-in."""
@@ -77,6 +95,8 @@ class Requirement:
     """The client's address must be in a network of each of these sets."""
     roles: tuple[frozenset[str], ...] = ()
     """The person must have a role of each of these sets."""
+    machines: MachineDemand | None = None
+    """Programs that may come in; None: none. Of the demands above only `networks` holds for them."""
 
     @property
     def is_per_request(self) -> bool:

@@ -14,6 +14,14 @@ from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.gateway import Gateway, running
 from authproxy.bootstrap.key_rotation import rotate_keys
 from authproxy.bootstrap.keys import signing_keys
+from authproxy.bootstrap.machine_keys import (
+    IssuedKey,
+    NameOfPerson,
+    add_machine_key,
+    list_machine_keys,
+    revoke_machine_key,
+    revoke_machine_keys_of,
+)
 from authproxy.bootstrap.open_sessions import (
     OpenSession,
     SeveralPeople,
@@ -34,13 +42,19 @@ __all__ = [
     "CannotStart",
     "ExplainedCertificate",
     "Gateway",
+    "IssuedKey",
+    "NameOfPerson",
     "OpenSession",
     "SeveralPeople",
+    "add_machine_key",
     "all_portals",
     "audited_register",
     "explain_certificate",
+    "list_machine_keys",
     "list_sessions",
     "nginx_pages",
+    "revoke_machine_key",
+    "revoke_machine_keys_of",
     "revoke_session",
     "revoke_sessions_of",
     "revoke_sessions_of_subject",

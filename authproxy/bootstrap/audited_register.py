@@ -31,6 +31,8 @@ from authproxy.identity.member import Account, CertificateName, Member
 from authproxy.identity.person import Issuer, MemberId, Person, Subject
 from authproxy.identity.register import ListedPerson
 from authproxy.settings.schema import Settings
+from authproxy.storage.memory import MemoryMachineKeys
+from authproxy.storage.redis.machine_keys import RedisMachineKeys
 from authproxy.telemetry.audit import Event, EventFields
 
 
@@ -43,6 +45,7 @@ class AuditedRegister:
     audit: CommandAudit
     issuer: Issuer
     certificates: KeptCertificates
+    machine_keys: RedisMachineKeys | MemoryMachineKeys
 
     def audit_name_of(self, who: Member | Account) -> str:
         """The name under which the person appears in the audit trail."""
@@ -170,10 +173,12 @@ class AuditedRegister:
         return members
 
     async def reseal(self) -> Resealed:
+        """Also seals the API keys of programs anew, so that one command is enough before a key of the ring is
+        dropped."""
         resealed = await self.people.reseal()
-        await self.audit.record_change(
-            Event.PEOPLE_RESEALED, detail=f"{resealed.people} people, {resealed.enrolments} enrolments moved"
-        )
+        keys = await self.machine_keys.reseal()
+        detail = f"{resealed.people} people, {resealed.enrolments} enrolments moved, {keys} API keys"
+        await self.audit.record_change(Event.PEOPLE_RESEALED, detail=detail)
         return resealed
 
     async def _record_removed(self, who: Member | Account, outcome: MethodsRemoved) -> MethodsRemoved:
@@ -211,7 +216,11 @@ def register_in(
         clock=clock,
     )
     return AuditedRegister(
-        people, audit, Issuer(settings.assertions.issuer), KeptCertificates(stores.shared_octets)
+        people,
+        audit,
+        Issuer(settings.assertions.issuer),
+        KeptCertificates(stores.shared_octets),
+        stores.machine_keys,
     )
 
 

@@ -22,6 +22,7 @@ from authproxy.storage.memory import (
     MemoryGrants,
     MemoryLimits,
     MemoryLogoutTokens,
+    MemoryMachineKeys,
     MemoryNotices,
     MemoryPeople,
     MemorySessions,
@@ -40,6 +41,7 @@ from authproxy.storage.redis.grants import RedisGrants
 from authproxy.storage.redis.heartbeat import Heartbeat
 from authproxy.storage.redis.limits import RedisLimits
 from authproxy.storage.redis.logout_tokens import RedisLogoutTokens
+from authproxy.storage.redis.machine_keys import RedisMachineKeys
 from authproxy.storage.redis.notices import RedisNotices
 from authproxy.storage.redis.open_sessions import RedisOpenSessions
 from authproxy.storage.redis.people import RedisPeople
@@ -69,6 +71,7 @@ class Stores:
     notices: RedisNotices | MemoryNotices
     grants: RedisGrants | MemoryGrants
     used_proofs: RedisUsedProofs | MemoryUsedProofs
+    machine_keys: RedisMachineKeys | MemoryMachineKeys
     near_cache: NearCache
     connection: RedisConnection | None
     heartbeat: Heartbeat | None
@@ -82,8 +85,13 @@ class Stores:
     @property
     def unreadable(self) -> dict[str, int]:
         """How many records none of the keys has opened since the start, by kind."""
-        kinds = {"session": self.sessions, "challenge": self.challenges, "enrolment": self.enrolments}
-        sealed = RedisSessions | RedisChallenges | RedisEnrolments
+        kinds = {
+            "session": self.sessions,
+            "challenge": self.challenges,
+            "enrolment": self.enrolments,
+            "machine_key": self.machine_keys,
+        }
+        sealed = RedisSessions | RedisChallenges | RedisEnrolments | RedisMachineKeys
         return {name: store.unreadable for name, store in kinds.items() if isinstance(store, sealed)}
 
     async def check(self) -> Check:
@@ -162,6 +170,7 @@ def _memory_stores(settings: Settings, keys: KeyRing, clock: Callable[[], dateti
         notices=MemoryNotices(),
         grants=MemoryGrants(),
         used_proofs=MemoryUsedProofs(clock=clock),
+        machine_keys=MemoryMachineKeys(near_cache),
         near_cache=near_cache,
         connection=None,
         heartbeat=None,
@@ -207,6 +216,7 @@ def _redis_stores(
         notices=RedisNotices(connection, keys=keys),
         grants=RedisGrants(connection, keys=keys),
         used_proofs=RedisUsedProofs(connection),
+        machine_keys=RedisMachineKeys(connection, keys=keys, heartbeat=heartbeat),
         audit_queue=RedisAuditQueue(connection, keys=keys),
         near_cache=NearCache(near_cache_for=settings.store.near_cache_for),
         connection=connection,

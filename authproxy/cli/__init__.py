@@ -15,6 +15,7 @@ from authproxy.cli.completion import completion
 from authproxy.cli.explain import explain
 from authproxy.cli.healthcheck import healthcheck
 from authproxy.cli.keys import keys
+from authproxy.cli.machines import machines
 from authproxy.cli.nginx_pages import nginx_pages
 from authproxy.cli.people.command import people
 from authproxy.cli.sandbox import sandbox
@@ -39,6 +40,7 @@ for command in (
     nginx_pages,
     sessions,
     people,
+    machines,
     certificate,
     healthcheck,
     keys,

@@ -13,6 +13,7 @@ from typing import Protocol
 from authproxy.challenges.challenge import Challenge, ChallengeId, Standing, State
 from authproxy.identity.attempt import Attempt, Showing
 from authproxy.identity.grant import Grant, GrantTurn
+from authproxy.identity.machine_client import ApiKey
 from authproxy.identity.member import Account, BlockedAccount, Member, RegisterKey
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session, SessionId, SessionSummary, StoredSession
@@ -210,6 +211,14 @@ class PeopleStore(Protocol):
     async def unblock_account(self, account: Account, *, revision: int) -> bool: ...
     async def departures(self) -> Sequence[Departure]: ...
     async def settle(self, departures: Sequence[Departure]) -> None: ...
+
+
+class MachineKeyStore(Protocol):
+    """API keys of programs."""
+
+    async def find(self, key_id: str) -> ApiKey | None:
+        """The key, also if it has ended."""
+        ...
 
 
 class LastNumbers(Protocol):

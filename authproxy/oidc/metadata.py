@@ -237,6 +237,40 @@ class _Searches:
         return True
 
 
+class UnsolicitedKeys:
+    """Keys for tokens that anybody may send. An unknown key is looked for at most once a minute, so forged
+    tokens cause few questions."""
+
+    def __init__(self, keys: LastGood[KeySet], clock: Callable[[], datetime]) -> None:
+        self._keys = keys
+        self._found = LastGood(self._find, clock)
+
+    async def key(self, key_id: str | None) -> VerificationKey | None:
+        """The key that a token names; None if it is not published."""
+        known = (await self._keys.current()).key_for(key_id)
+        return known or (await self._found.renewed(interval=UNSOLICITED_KEY_SEARCH_INTERVAL)).key_for(key_id)
+
+    async def _find(self) -> KeySet:
+        await self._keys.refresh()
+        if self._keys.failure is not None:
+            raise cannot_ask(self._keys.failure)
+        return await self._keys.current()
+
+
+async def fetched_document(
+    session: aiohttp.ClientSession, name: str, url: str, time_limit: timedelta
+) -> dict[str, Any]:
+    """The JSON object at a URL. Raises CannotAsk."""
+    question = ProviderQuestion(name=name, url=url, size_limit=_SIZE_LIMIT)
+    answer = await ask(session, question, time_limit=time_limit)
+    if answer.status != 200:
+        raise cannot_ask(f"{name} answered {answer.status}")
+    try:
+        return answer.json_object()
+    except AnswerInvalid as found:
+        raise cannot_ask(str(found)) from None
+
+
 class ProviderMetadata:
     """The metadata and the keys of one provider."""
 
@@ -249,7 +283,7 @@ class ProviderMetadata:
         self.keys = LastGood(self._fetch_keys, clock)
         self._jwks: Mapping[str, Any] = {"keys": []}
         self._searches = _Searches(clock)
-        self._keys_for_unsolicited = LastGood(self._found_keys, clock)
+        self._keys_for_unsolicited = UnsolicitedKeys(self.keys, clock)
 
     async def current(self) -> Metadata:
         return await self.metadata.current()
@@ -288,10 +322,7 @@ class ProviderMetadata:
     async def key_for_unsolicited(self, key_id: str | None) -> VerificationKey | None:
         """Like `key`, for tokens that anybody may send. They have a search limit of their own, so that forged
         tokens do not use up the searches that sign-ins need after a change of keys."""
-        known = (await self.keys.current()).key_for(key_id)
-        return known or (
-            await self._keys_for_unsolicited.renewed(interval=UNSOLICITED_KEY_SEARCH_INTERVAL)
-        ).key_for(key_id)
+        return await self._keys_for_unsolicited.key(key_id)
 
     async def userinfo_key(self, key_id: str | None, algorithm: Algorithm) -> VerificationKey | None:
         """Like `key`, for signed userinfo, which may use another algorithm than ID tokens."""
@@ -352,21 +383,5 @@ class ProviderMetadata:
         except TimeoutError:
             raise cannot_ask(self.keys.failure or "JWK set was not there in time") from None
 
-    async def _found_keys(self) -> KeySet:
-        await self.keys.refresh()
-        if self.keys.failure is not None:
-            raise cannot_ask(self.keys.failure)
-        return await self.keys.current()
-
     async def _document(self, name: str, url: str) -> dict[str, Any]:
-        answer = await ask(
-            self._session,
-            ProviderQuestion(name=name, url=url, size_limit=_SIZE_LIMIT),
-            time_limit=self._relying_party.timeout,
-        )
-        if answer.status != 200:
-            raise cannot_ask(f"{name} answered {answer.status}")
-        try:
-            return answer.json_object()
-        except AnswerInvalid as found:
-            raise cannot_ask(str(found)) from None
+        return await fetched_document(self._session, name, url, self._relying_party.timeout)

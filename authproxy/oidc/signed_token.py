@@ -43,6 +43,8 @@ class SignedToken:
     kind: TokenKind
     key_id: str | None
     algorithm: Algorithm
+    token_type: str
+    """`typ` in capitals; `JWT` if the token has none."""
     signing_input: bytes = field(repr=False)
     payload: bytes = field(repr=False)
     signature: bytes = field(repr=False)
@@ -80,7 +82,8 @@ def read(token: str, kind: TokenKind, *algorithms: Algorithm) -> SignedToken:
     key_id = header.get("kid")
     if key_id is not None and not isinstance(key_id, str):
         raise kind.refused("kid is no text")
-    return SignedToken(kind, key_id, algorithm, ".".join(parts[:2]).encode("ascii"), payload, signature)
+    signing_input = ".".join(parts[:2]).encode("ascii")
+    return SignedToken(kind, key_id, algorithm, token_type.upper(), signing_input, payload, signature)
 
 
 def claims_of(token: SignedToken, key: VerificationKey) -> dict[str, Any]:

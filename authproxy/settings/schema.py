@@ -58,6 +58,10 @@ class RequestRateSettings:
             description="Requests for a code or notification, answers to them, and steps of adding a method.",
         ),
     ] = 600
+    machines: Annotated[
+        int,
+        Field(ge=0, description="Access tokens and API keys that are refused. Valid ones are not limited."),
+    ] = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -608,6 +612,21 @@ class StepUpDemandSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MachineRouteSettings:
+    """Programs that may come in without a person."""
+
+    tokens: Annotated[bool, Field(description="Access tokens of the issuer in the section `machines`.")] = (
+        False
+    )
+    keys: Annotated[bool, Field(description="API keys (`authproxy machines add`).")] = False
+    scopes: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$")], ...],
+        Form("list of scopes"),
+        Field(description="Scopes that the token or the key must have, all of them."),
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouteSettings:
     """A part of a portal with demands of its own. Keys that are left out have the portal's values."""
 
@@ -656,6 +675,13 @@ class RouteSettings:
     step_up: Annotated[
         StepUpDemandSettings | None,
         Field(description="Replaces the portal's `step_up`; unset: the portal's."),
+    ] = None
+    machines: Annotated[
+        MachineRouteSettings | None,
+        Field(
+            description="Programs that may come in here without a person; unset: none. The demands on people "
+            "(`sign_in`, `level`, `required_claims`, `step_up`) do not hold for them; `scopes` do."
+        ),
     ] = None
     strict: Annotated[bool, Field(description="Ask the store on every request.")] = False
     rekono_parameters: Annotated[
@@ -904,6 +930,38 @@ class PortalSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MachineSettings:
+    """The issuer of access tokens for programs."""
+
+    issuer: Annotated[Text, Field(description="`iss` of the tokens, exactly as the issuer writes it.")]
+    audience: Annotated[
+        Text,
+        Field(
+            description="What `aud` must contain: the name that the issuer knows this gateway by. Choose one "
+            "that no ID token has."
+        ),
+    ]
+    algorithm: Annotated[
+        Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"],
+        Field(description="The only accepted signature algorithm. It is never taken from the token."),
+    ] = "RS256"
+    jwks_url: Annotated[
+        Text, Field(description="Where the issuer publishes its keys (`jwks_uri` in its metadata).")
+    ]
+    subject_claim: Annotated[
+        Text,
+        Field(
+            description="The claim that names the client (`azp` or `appid` at some issuers). Portals get it "
+            "as the subject."
+        ),
+    ] = "client_id"
+    ca_file: Annotated[
+        File | None,
+        Field(description="Certificate authority that must have issued the certificate of `jwks_url`."),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetrySettings:
     """Logs and audit events."""
 
@@ -963,4 +1021,11 @@ class Settings:
             "and the name in logs.",
         ),
     ]
+    machines: Annotated[
+        MachineSettings | None,
+        Field(
+            description="Whose access tokens let programs in, on routes with `machines: {tokens: true}`. "
+            "Leave it out if there are none."
+        ),
+    ] = None
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)

@@ -19,6 +19,7 @@ from authproxy.settings.document import Value
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.schema import (
     AssertionSettings,
+    MachineSettings,
     PageSettings,
     PortalSettings,
     ProviderSettings,
@@ -47,6 +48,7 @@ class Sections:
     step_up: StepUpSettings | None = None
     pages: PageSettings | None = None
     portals: dict[str, PortalSettings] = field(default_factory=dict)
+    machines: MachineSettings | None = None
     telemetry: TelemetrySettings | None = None
     faulty: frozenset[str] = frozenset()
     """The sections with faults. An optional section is also None if it was left out."""
@@ -61,8 +63,10 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {
     "acnlb": TypeAdapter(AcnlbSettings | None),
     "step_up": TypeAdapter(StepUpSettings),
     "pages": TypeAdapter(PageSettings),
+    "machines": TypeAdapter(MachineSettings | None),
     "telemetry": TypeAdapter(TelemetrySettings),
 }
+_OPTIONAL = frozenset({"acnlb", "machines"})
 _PORTAL: TypeAdapter[PortalSettings] = TypeAdapter(PortalSettings)
 
 
@@ -103,7 +107,7 @@ def _sound(tree: dict[str, Value], broken: set[KeyPath]) -> Sections:
         },
         **{
             # If a section is missing, an optional one is None, and any other has its defaults.
-            name: adapter.validate_python(tree.get(name, None if name == "acnlb" else {}))
+            name: adapter.validate_python(tree.get(name, None if name in _OPTIONAL else {}))
             for name, adapter in _ADAPTERS.items()
             if (name,) not in broken
         },

@@ -44,6 +44,7 @@ class NearCache:
         "_heard_at",
         "_heard_until",
         "_invalidated",
+        "_machine_keys_epoch",
         "_max_entries",
         "_near_cache_for",
         "_silence",
@@ -69,6 +70,7 @@ class NearCache:
         self._epoch = 0
         self._cleared = 0
         self._invalidated: OrderedDict[SessionId, int] = OrderedDict()
+        self._machine_keys_epoch = 0
 
     def lookup(self, ticket_text: str, now: datetime) -> CachedSession | None:
         entry = self._entries.get(ticket_text)
@@ -119,8 +121,19 @@ class NearCache:
         if ticket_text is not None:
             del self._entries[ticket_text]
 
+    def forget_machine_keys(self) -> None:
+        """Notes that an API key was added or revoked. This is rare, so all of them are read again."""
+        self._machine_keys_epoch += 1
+
+    @property
+    def machine_keys_epoch(self) -> int:
+        """What was read of API keys may be used while this is still the number that it was before the
+        reading, and while `is_heard`."""
+        return self._machine_keys_epoch
+
     def forget_all(self) -> None:
         self._epoch += 1
+        self._machine_keys_epoch += 1
         self._cleared = self._epoch
         self._invalidated.clear()
         self._entries.clear()

@@ -26,6 +26,8 @@ NUMBER_KNOWN_FOR: Final = timedelta(days=730)
 """Since the last sign-in. Some people use a portal once a year."""
 USED_PROOF_REMEMBERED_FOR: Final = timedelta(hours=1)
 """A proof for one request is good for five minutes. An hour covers any difference between clocks."""
+MACHINE_KEY_KEPT_AFTERWARDS: Final = timedelta(days=30)
+"""Operators see for so long that an API key has ended."""
 STEP_KEPT_FOR: Final = timedelta(days=2)
 """Much longer than a time-based code is good, whatever the clocks say."""
 

@@ -18,9 +18,11 @@ from authproxy.storage.near_cache import NearCache
 from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.invalidation import listen
+from authproxy.storage.redis.machine_keys import RedisMachineKeys
 from authproxy.storage.redis.sessions import RedisSessions
+from tests.support.machine_builders import KEY_ID, api_key
 from tests.support.redis_server import GENEROUS, RedisServer, fault_proxy
-from tests.support.session_builders import ISSUER, SUBJECT, new_ticket, session_for
+from tests.support.session_builders import ISSUER, NOW, SUBJECT, new_ticket, session_for
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.needs("redis-server")
@@ -132,6 +134,15 @@ async def test_revoking_a_subject_reaches_every_near_cache(server):
         assert await a.sessions.revoke_subject(ISSUER, SUBJECT) >= 5
         await until(lambda: not any(b.holds(ticket) for ticket in tickets))
         assert [await b.read(ticket) for ticket in tickets] == [None] * 5
+
+
+async def test_an_api_key_that_is_revoked_on_one_instance_is_read_anew_on_the_other(server):
+    async with instance(server.socket_url) as a, instance(server.socket_url) as b:
+        keys_of_a = RedisMachineKeys(a.redis, keys=KEYS)
+        for change in (keys_of_a.add(api_key(), now=NOW), keys_of_a.revoke(KEY_ID)):
+            before = b.cache.machine_keys_epoch
+            await change
+            assert await until(lambda before=before: b.cache.machine_keys_epoch != before) < 1
 
 
 async def test_the_near_cache_stays_in_use_while_nothing_happens(server):

@@ -269,8 +269,8 @@ def unblock_person(
 @people.command("reseal")
 @config_option
 def reseal_people(config: Path) -> None:
-    """Write the register and what people have enrolled anew under the first of the session keys, so that the
-    others may be dropped."""
+    """Write the register, what people have enrolled, and the API keys of programs anew under the first of the
+    session keys, so that the others may be dropped."""
     resealed = on_register(settings_of(config), lambda register: register.reseal(), command="people reseal")
     click.echo(f"{resealed.people} people resealed; {resealed.enrolments} enrolments moved")
 

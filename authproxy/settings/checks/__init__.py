@@ -10,6 +10,7 @@ from authproxy.settings.checks import (
     delivery,
     files,
     gateway,
+    machines,
     pages,
     plaintext,
     portals,
@@ -31,6 +32,7 @@ def remarks(sections: Sections, machine: Machine) -> Iterator[Remark]:
     yield from portals.remarks(sections)
     yield from pages.remarks(sections)
     yield from provider.remarks(sections)
+    yield from machines.remarks(sections)
     yield from plaintext.remarks(sections, machine)
     yield from surroundings.remarks(sections, machine)
     yield from files.remarks(sections, machine)

@@ -46,6 +46,8 @@ def remarks(sections: Sections, machine: Machine) -> Iterator[Remark]:
         yield from _authorities(("rekono", "ca_file"), sections.rekono.ca_file)
         if sections.rekono.client_key_file and sections.rekono.client_authentication == "private_key_jwt":
             yield from _key(("rekono", "client_key_file"), sections.rekono.client_key_file)
+    if sections.machines:
+        yield from _authorities(("machines", "ca_file"), sections.machines.ca_file)
     if sections.assertions:
         yield from _ring(sections.assertions)
     for portal_id, portal in sections.portals.items():

@@ -7,6 +7,7 @@ from authproxy.storage.memory.enrolments import MemoryEnrolments
 from authproxy.storage.memory.grants import MemoryGrants
 from authproxy.storage.memory.limits import MemoryLimits
 from authproxy.storage.memory.logout_tokens import MemoryLogoutTokens
+from authproxy.storage.memory.machine_keys import MemoryMachineKeys
 from authproxy.storage.memory.notices import MemoryNotices
 from authproxy.storage.memory.people import MemoryPeople
 from authproxy.storage.memory.sessions import MemorySessions
@@ -20,6 +21,7 @@ __all__ = [
     "MemoryGrants",
     "MemoryLimits",
     "MemoryLogoutTokens",
+    "MemoryMachineKeys",
     "MemoryNotices",
     "MemoryPeople",
     "MemorySessions",

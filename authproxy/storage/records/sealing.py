@@ -70,6 +70,8 @@ class Purpose(Enum):
     """Bound to their name in the store."""
     AUDIT_ENTRY = "operator's act"
     """Bound to `acts`."""
+    MACHINE_KEY = "machine key"
+    """Bound to the public name of the API key."""
 
 
 class KeyRing:
@@ -118,6 +120,10 @@ class KeyRing:
             return cipher.decrypt(nonce, sealed[_HEAD_SIZE + _NONCE_SIZE :], head + bound_to.encode())
         except InvalidTag:
             return None
+
+    def is_under_first_key(self, sealed: bytes) -> bool:
+        """Whether the record opens without the other keys of the ring."""
+        return sealed[len(_FORMAT) : _HEAD_SIZE] == self.key_ids[0]
 
     def subject_names(self, issuer: Issuer, subject: Subject) -> tuple[str, ...]:
         """The names of the index of a person's sessions, one for each key. New sessions go under the first.

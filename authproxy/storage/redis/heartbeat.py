@@ -278,7 +278,14 @@ class Heartbeat:
     async def _end_again(self) -> None:
         for page in pages(self.endings.every()):
             # Successors are not deleted: a session that goes on under another id has not ended.
-            await self._connection.all([("DEL", keyspace.session(session_id)) for session_id in page])
+            # API keys that were revoked are among the endings, too.
+            await self._connection.all(
+                [
+                    ("DEL", key)
+                    for ended in page
+                    for key in (keyspace.session(ended), keyspace.machine_key(ended))
+                ]
+            )
         self.endings.tell_again()
         self._must_end_again = False
 

@@ -102,23 +102,27 @@ def _apply(message: Any, near_cache: NearCache) -> None:
     """Removes the sessions that a message names. If it cannot be read, everything is removed: it may have
     named any session. Anybody who may write to the store can publish such a message."""
     try:
-        session_ids = _session_ids(message)
+        names = _names(message)
     except (ValueError, TypeError, AttributeError):
         _log.warning("store.invalidation_unreadable")
-        session_ids = None
-    if session_ids is None:
+        names = None
+    if names is None:
         near_cache.forget_all()
         return
+    session_ids, has_machine_key = names
     for session_id in session_ids:
         near_cache.forget(session_id)
+    if has_machine_key:
+        near_cache.forget_machine_keys()
 
 
-def _session_ids(message: Any) -> list[SessionId] | None:
-    """The sessions that a message names; None means all. Raises ValueError, TypeError or AttributeError if it
-    is not a message of this channel."""
+def _names(message: Any) -> tuple[list[SessionId], bool] | None:
+    """The sessions that a message names, and whether it names an API key; None means everything. Raises
+    ValueError, TypeError or AttributeError if it is not a message of this channel."""
     _, _, keys = message
     if keys is None:  # FLUSHALL, FLUSHDB
         return None
     if not isinstance(keys, list):
         raise TypeError
-    return [session_id for key in keys if (session_id := keyspace.session_id_in(key)) is not None]
+    session_ids = [session_id for key in keys if (session_id := keyspace.session_id_in(key)) is not None]
+    return session_ids, any(keyspace.machine_key_id_in(key) for key in keys)

@@ -18,7 +18,9 @@ EVERY_SESSION: Final = "authproxy:{*}:session"
 """Pattern for SCAN."""
 EVERY_ENROLMENTS: Final = "authproxy:{*}:enrolments"
 EVERY_RECOVERY: Final = "authproxy:{*}:recovery"
+EVERY_MACHINE_KEY: Final = "authproxy:{*}:machine-key"
 _SESSION_SUFFIX: Final = "}:session"
+_MACHINE_KEY_SUFFIX: Final = "}:machine-key"
 # The whole register is in one slot, so that an import takes effect in one step or not at all.
 REGISTER: Final = f"{PREFIX}register}}:register"
 REGISTER_NAMES: Final = f"{PREFIX}register}}:register-names"
@@ -53,6 +55,19 @@ def session_id_in(key: bytes) -> SessionId | None:
     if text.startswith(PREFIX) and text.endswith(_SESSION_SUFFIX):
         return SessionId(text[len(PREFIX) : -len(_SESSION_SUFFIX)])
     return None
+
+
+def machine_key(key_id: str) -> str:
+    """`key_id` is the public name of an API key, which is a hash of it."""
+    return f"{PREFIX}{key_id}{_MACHINE_KEY_SUFFIX}"
+
+
+def machine_key_id_in(key: bytes) -> str:
+    """The API key whose key in the store this is; empty for a key of another kind."""
+    text = key.decode("ascii", "replace")
+    if text.startswith(PREFIX) and text.endswith(_MACHINE_KEY_SUFFIX):
+        return text[len(PREFIX) : -len(_MACHINE_KEY_SUFFIX)]
+    return ""
 
 
 def successor(session_id: SessionId) -> str:

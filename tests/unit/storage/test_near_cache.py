@@ -258,3 +258,12 @@ def test_the_channel_of_an_in_process_store_is_always_heard():
     cache.heard(NOW)
     assert cache.lookup(text, NOW) is entry
     assert cache.is_heard(NOW + timedelta(days=365))
+
+
+def test_what_was_read_of_api_keys_is_out_of_date_after_a_change_and_whenever_everything_is(cache):
+    epochs = [cache.machine_keys_epoch]
+    for change in (cache.forget_machine_keys, cache.forget_all, cache.lost, lambda: cache.heard(NOW)):
+        change()
+        epochs.append(cache.machine_keys_epoch)
+    assert epochs == sorted(set(epochs))
+    assert not NearCache(near_cache_for=KEEPS_FOR).is_heard(NOW)

@@ -28,6 +28,7 @@ SEALED_BEFORE = {
     Purpose.BLOCKED_ACCOUNT: ("name", None, "a86cfe5c25555465a0c28ff84ef70d354cd0e1229e"),
     Purpose.SHARED_OCTETS: ("name", None, "8dbddfd84a9999bda3430c204044dc7b730c288545"),
     Purpose.AUDIT_ENTRY: ("acts", None, "70b015329e5eddcdfb7a54638f09123f4e13fd5adf"),
+    Purpose.MACHINE_KEY: ("name", None, "1e6976de533196c97ace4214aeec997249e1ee6f24"),
 }
 HEAD = "01630dcd29" + NONCE.hex()
 
@@ -153,7 +154,7 @@ def test_a_record_does_not_open_as_one_of_another_purpose(purpose):
     bound_to, secret, _ = SEALED_BEFORE[purpose]
     sealed = sealed_with(RING, purpose)
     others = [other for other in Purpose if other is not purpose]
-    assert [RING.open(other, sealed, bound_to=bound_to, secret=secret) for other in others] == [None] * 12
+    assert [RING.open(other, sealed, bound_to=bound_to, secret=secret) for other in others] == [None] * 13
 
 
 def test_after_a_key_change_old_records_open_and_new_ones_are_under_the_new_key(purpose):
@@ -215,3 +216,11 @@ def test_a_nonce_of_the_wrong_size_is_a_mistake_of_the_program():
 def test_a_key_ring_shows_no_key():
     assert repr(KEY)[2:10] not in repr(RING)
     assert KEY.hex() not in repr(RING)
+
+
+def test_a_record_tells_whether_it_needs_another_key_than_the_first():
+    sealed = RING.seal(Purpose.MACHINE_KEY, b"plain", bound_to="name")
+    assert RING.is_under_first_key(sealed)
+    assert not ring_of(OTHER_KEY, KEY).is_under_first_key(sealed)
+    assert ring_of(KEY, OTHER_KEY).is_under_first_key(sealed)
+    assert not RING.is_under_first_key(b"")

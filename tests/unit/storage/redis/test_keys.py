@@ -37,6 +37,7 @@ def test_every_key_has_one_hash_tag_and_says_what_it_is():
         keyspace.last_number("name"),
         keyspace.person("name"),
         keyspace.used_proof("name"),
+        keyspace.machine_key("0f" * 16),
         keyspace.grant("name"),
         keyspace.staged(keyspace.person("name"), "import"),
     ]
@@ -46,6 +47,12 @@ def test_every_key_has_one_hash_tag_and_says_what_it_is():
 
 def test_a_sessions_key_leads_back_to_the_session():
     assert keyspace.session_id_in(keyspace.session(SESSION_ID).encode()) == SESSION_ID
+
+
+def test_a_machine_keys_key_leads_back_to_it_and_those_of_other_kinds_to_none():
+    assert keyspace.machine_key_id_in(keyspace.machine_key("0f" * 16).encode()) == "0f" * 16
+    others = [keyspace.session(SESSION_ID), keyspace.subject("x"), "other:{x}:machine-key", "\xff"]
+    assert [keyspace.machine_key_id_in(name.encode("latin-1")) for name in others] == [""] * 4
 
 
 def test_keys_of_other_kinds_lead_to_no_session():
