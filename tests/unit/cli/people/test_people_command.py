@@ -547,7 +547,7 @@ def test_an_old_key_may_be_dropped_once_the_register_is_resealed(desk):
     assert desk.run("reseal").stdout == "1 people resealed; 1 enrolments moved\n"
     assert (desk.events()[-1]["event"], desk.events()[-1]["detail"]) == (
         "people.resealed",
-        "1 people, 1 enrolments moved",
+        "1 people, 1 enrolments moved, 0 API keys",
     )
     with_keys(new)
     assert desk.shown("ana")["name"] == "Ana Novak"
