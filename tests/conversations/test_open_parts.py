@@ -106,3 +106,38 @@ async def test_behind_a_trusted_proxy_its_clients_are_judged_and_one_that_it_doe
         assert await status("/here", "198.51.100.1") == 403
         assert await status("/here", None) == 403
         assert await status("/here", "unknown") == 403
+
+
+WEBDAV = [
+    {"path": "/pub/people", "level": "30"},
+    {"path": "/pub/closed", "access": "deny"},
+    {"path": "/pub", "access": "public"},
+    {"path": "/open", "access": "public"},
+]
+
+
+async def test_what_a_webdav_request_acts_on_must_be_open_as_well(houses):
+    async with houses(acq={"webdav": True, "routes": WEBDAV}) as house:
+        ana = house.person()
+
+        async def asks(method, path, **fields):
+            headers = {name.replace("_", "-"): value for name, value in fields.items()}
+            answer = await ana.browser.request(method, house.acq + path, headers=headers)
+            is_ours = answer.header("content-type").startswith("application/problem+json")
+            return answer.json["reason"] if is_ours else "reached the portal"
+
+        def at(path):
+            return house.acq + path
+
+        assert await asks("PROPFIND", "/pub/x", Depth="0") == "reached the portal"
+        assert await asks("COPY", "/open/x", Destination=at("/open/y")) == "reached the portal"
+        assert await asks("PROPFIND", "/pub", Depth="1") == "no_session"
+        assert await asks("COPY", "/open/x", Destination=at("/elsewhere")) == "no_session"
+        assert await asks("COPY", "/elsewhere", Destination=at("/open/x")) == "no_session"
+        assert await asks("MOVE", "/open/x", Destination=at("/pub/closed/x")) == "access_denied_here"
+        assert await asks("REPORT", "/open/x") == "no_session"
+        await ana.signs_in(house.acq + "/")
+        assert await asks("COPY", "/open/x", Destination=at("/elsewhere")) == "reached the portal"
+        assert await asks("PROPFIND", "/pub", Depth="0") == "reached the portal"
+        assert await asks("DELETE", "/pub") == "level_too_low"
+        assert await asks("COPY", "/pub/closed/x", Destination=at("/open/x")) == "access_denied_here"

@@ -35,6 +35,9 @@ def remarks(
         if route.path == "/":
             problem = "opens everything to everybody that no route before this one covers"
             yield Remark(path=(*path, "access"), problem=problem, read="public", severity="warning")
+        elif portal.webdav and not route.methods:
+            problem = "lets everybody write and delete there as well: the portal has `webdav: true`"
+            yield Remark(path=(*path, "methods"), problem=problem, valid="`[GET, HEAD]`", severity="warning")
     elif route.access == "deny":
         for key in [*of_people, *(["networks"] if route.networks is not None else [])]:
             problem = "has no effect: `access: deny` lets nobody in"

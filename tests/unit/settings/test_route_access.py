@@ -92,6 +92,15 @@ def test_a_public_route_may_repeat_that_it_needs_no_proof(workshop):
     assert routes(workshop, access="public", step_up={"required": False})[0].requirement.step_up is None
 
 
+def test_a_public_part_of_a_portal_with_webdav_should_name_its_methods(workshop):
+    def spoil(settings):
+        with_route(access="public")(settings)
+        settings["portals"]["acq"]["webdav"] = True
+
+    finding = workshop.finding(spoil)
+    assert (finding.severity, finding.key) == ("warning", "portals.acq.routes[0].methods")
+
+
 @pytest.mark.parametrize(
     ("server", "is_warned_of"),
     [
