@@ -108,6 +108,15 @@ async def test_behind_a_trusted_proxy_its_clients_are_judged_and_one_that_it_doe
         assert await status("/here", "unknown") == 403
 
 
+async def test_a_sign_in_that_begins_in_a_public_part_leads_back_there(parted):
+    async with parted() as house:
+        ana = house.person()
+        assert (await ana.signs_in(f"{house.acq}/.authproxy/login?rt=/api/received")).status == 200
+        assert ana.browser.history[-1].url == f"{house.acq}/api/received"
+        page = await ana.opens(f"{house.acq}/.authproxy/step-up?rt=/api/received&for=acq/api/received")
+        assert (page.status, page.location) == (303, f"{house.acq}/api/received")
+
+
 WEBDAV = [
     {"path": "/pub/people", "level": "30"},
     {"path": "/pub/closed", "access": "deny"},

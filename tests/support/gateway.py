@@ -532,7 +532,7 @@ def write_settings(
             "listen": [f"127.0.0.1:{ports['gateway']}", f"unix:{folder / 'authproxy.sock'}"],
             "management": f"127.0.0.1:{ports['management']}",
         },
-        "store": {"url": store_url, "deadline": "10s"},  # which a busy machine may need
+        "store": {"url": store_url, "deadline": "5s"},  # which a busy machine may need
         "sessions": {"keys": [secrets.token_urlsafe(32)]},
         "assertions": {
             "issuer": f"http://localhost:{ports['gateway']}",

@@ -60,7 +60,7 @@ async def open_step_up_house(
     ports = {name: free_port() for name in ("outbox", "provider")}
     sections = {
         "server": {"trusted_proxies": ["127.0.0.1"]},  # so that one browser can be at many addresses
-        "store": {"url": store_url, "deadline": "10s"},  # which a busy machine may need
+        "store": {"url": store_url, "deadline": "5s"},  # which a busy machine may need
         "telemetry": {"log_level": "debug", "access_log": True},
         "step_up": _settings(ports) | dict(step_up or {}),
     }
