@@ -5,7 +5,7 @@ Every refusal that a person, a script, a log line or an audit event shows carrie
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from authproxy.access.routes import Portal, Route
@@ -122,6 +122,8 @@ class Allowed:
     session: Session | None
     """Whose request it is; None on a public route for a request of nobody whom the gateway knows."""
     identity_headers: bytes
+    cookie_owner: bytes = field(default=b"", repr=False)
+    """The key of the person's cookies at a portal that has some of its own (`access.personal_cookies`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

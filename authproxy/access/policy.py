@@ -24,6 +24,12 @@ def route_of(portal: Portal, target: RequestTarget) -> Route | None:
     return next(iter(routes.values())) if len(routes) == 1 else None
 
 
+def is_sign_out(portal: Portal, target: RequestTarget) -> bool:
+    """Whether the portal could take the target for one of its `sign_out_paths`. Somebody who is led to our
+    sign-out page by mistake loses nothing, because nothing ends there without their consent."""
+    return not portal.sign_out_paths.isdisjoint(target.readings())
+
+
 def barred(route: Route, sender: Sender) -> Reason | None:
     """Why the request may not enter the route, whoever has sent it; None if it may. It is judged before
     anybody is asked to sign in, because no sign-in would help."""

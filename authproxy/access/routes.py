@@ -13,6 +13,7 @@ from typing import Literal
 
 from authproxy.access import methods as http_methods
 from authproxy.access.client_networks import Network
+from authproxy.access.personal_cookies import PersonalCookies
 from authproxy.access.provider_demand import NOTHING, ProviderDemand
 from authproxy.identity.assurance import (
     STEP_UP_METHODS,
@@ -27,6 +28,9 @@ Members = Literal["anyone", "register"]
 Claim = Literal["tax_number", "name", "birthdate", "address", "email", "phone_number"]
 RouteAccess = Literal["required", "public", "deny"]
 """Who may come in: people with a session (and programs, where the route lets them), everybody, or nobody."""
+Activity = Literal["requests", "streams", "websocket_messages"]
+"""What can keep a session from being idle: requests when they come, bytes that flow in a request or an answer
+that takes long, messages of a WebSocket."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +163,12 @@ class Portal:
     accepts_encoded_percent: bool = False
     binds_assertion: bool = False
     """Whether every request gets an assertion of its own, bound to its method and URL (`htm`, `htu`)."""
+    activity: frozenset[Activity] = frozenset({"requests"})
+    """What keeps sessions of this portal from being idle."""
+    personal_cookies: PersonalCookies | None = None
+    """The portal's cookies that belong to one person; None if the settings name none."""
+    sign_out_paths: frozenset[str] = frozenset()
+    """Canonical paths of the portal's own sign-out. They lead to ours."""
 
     def route(self, path: str, method: str) -> Route | None:
         """The first route that covers the path; None if none does, which denies the request."""

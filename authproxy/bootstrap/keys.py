@@ -52,3 +52,10 @@ def person_key(settings: Settings) -> bytes:
     # The oldest key, so that a person's name in the trail stays the same until that key is dropped.
     oldest = record_keys(settings.sessions)[-1]
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"authproxy audit person").derive(oldest)
+
+
+def cookie_key(settings: SessionSettings) -> bytes:
+    """The key behind the marks of portals' cookies (`access.personal_cookies`). It comes from the oldest
+    session key. When that is dropped, portals ask people once more who they are."""
+    oldest = record_keys(settings)[-1]
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"authproxy portal cookies").derive(oldest)

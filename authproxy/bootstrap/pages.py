@@ -9,11 +9,13 @@ from aiohttp import web
 from authproxy.bootstrap.components import ZONE, Components
 from authproxy.bootstrap.management import ENDS_WITHIN
 from authproxy.bootstrap.own_folders import own_folder
+from authproxy.bootstrap.portal_sign_outs import portal_sign_outs
 from authproxy.bootstrap.provider import claim_rules, links
 from authproxy.bootstrap.server import hsts
 from authproxy.bootstrap.step_up import step_up_services
 from authproxy.flows.ending.back_channel_logout import BackChannelLogout
 from authproxy.flows.ending.logout import Logout
+from authproxy.flows.ending.portal_sign_out import PortalSignOuts
 from authproxy.flows.held.requests import HeldRequests
 from authproxy.flows.register.membership import Membership
 from authproxy.flows.sign_in.openid import OpenIdSignIn
@@ -73,6 +75,11 @@ def _services(components: Components, held_requests: HeldRequests) -> Services:
         seals=stores.seals,
         return_to_fits=stores.seals.return_to_fits,
         certificate_login=None if certificates is None else certificates.login,
+        personal_cookies={
+            portal.portal_id: portal.personal_cookies
+            for portal in components.portals.by_host.values()
+            if portal.personal_cookies is not None
+        },
         certificates_end=lambda now: None if certificates is None else certificates.profile.ends_at(now),
     )
 
@@ -103,4 +110,9 @@ def _logout(components: Components) -> Logout:
         origins={portal.portal_id: portal.origin for portal in components.portals.by_host.values()},
         random_text=secrets.token_urlsafe,
         forget_grant=forget_grant,
+        portals=PortalSignOuts(
+            portal_sign_outs(components),
+            identity=components.access.identity,
+            spawn=components.background.spawn,
+        ),
     )

@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 
 from authproxy.access.header_names import PRESETS, HeaderNames
 from authproxy.access.methods import ORDINARY, WEBDAV
+from authproxy.access.personal_cookies import PersonalCookies
 from authproxy.access.provider_demand import NOTHING, ProviderDemand, provider_demand
 from authproxy.access.routes import Portal, Portals, Requirement, Route, StepUp
 from authproxy.access.target import canonical_host
+from authproxy.bootstrap.keys import cookie_key
 from authproxy.bootstrap.provider import step_up_by
 from authproxy.edge.rules.headers import RequestFilter
 from authproxy.edge.site import Site
@@ -33,6 +35,7 @@ def all_portals(settings: Settings) -> Portals:
             portal_settings,
             sign_in_methods(settings, portal_settings),
             parameters_everywhere=settings.rekono.parameters,
+            personal_cookies=personal_cookies(portal_id, settings),
         )
         for portal_id, portal_settings in settings.portals.items()
     ]
@@ -74,6 +77,7 @@ def portal_of(
     methods: tuple[SignInMethod, ...],
     *,
     parameters_everywhere: Mapping[str, str] | None = None,
+    personal_cookies: PersonalCookies | None = None,
 ) -> Portal:
     """`parameters_everywhere` are `rekono.parameters`, which hold for every portal."""
     url = urlsplit(settings.url)
@@ -110,6 +114,23 @@ def portal_of(
         accepts_encoded_slash=settings.accepts_encoded_slash,
         accepts_encoded_percent=settings.accepts_encoded_percent,
         binds_assertion=settings.binds_assertion,
+        activity=frozenset(settings.activity),
+        personal_cookies=personal_cookies,
+        sign_out_paths=frozenset(settings.sign_out_paths),
+    )
+
+
+def personal_cookies(portal_id: str, settings: Settings) -> PersonalCookies | None:
+    """The portal's cookies that belong to one person; None if the settings name none."""
+    portal = settings.portals[portal_id]
+    if not portal.cookies.end_with_session:
+        return None
+    return PersonalCookies(
+        portal.cookies.end_with_session,
+        portal_id=portal_id,
+        secret=cookie_key(settings.sessions),
+        is_secure=portal.url.startswith("https:"),
+        carries_values=portal.sign_out_url is not None,
     )
 
 

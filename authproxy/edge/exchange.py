@@ -14,8 +14,18 @@ from typing import Any, Final
 from authproxy.access import bound_proof, methods, own_paths, policy
 from authproxy.access import target as request_target
 from authproxy.access.client_networks import network_of
-from authproxy.access.decision import Allowed, Decision, Denied, Reason, Refusal, StepUpRequired, Unavailable
+from authproxy.access.decision import (
+    Allowed,
+    AuthenticationRequired,
+    Decision,
+    Denied,
+    Reason,
+    Refusal,
+    StepUpRequired,
+    Unavailable,
+)
 from authproxy.access.own_cookies import ticket_in
+from authproxy.access.personal_cookies import Marking
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget, TargetRefused
 from authproxy.edge import held_requests, joint_decision, outgoing_heads
@@ -31,11 +41,15 @@ from authproxy.edge.transfer import Transfer
 from authproxy.edge.tunnel import Tunnel
 from authproxy.edge.upstream.connection import UpstreamConnection
 from authproxy.edge.upstream.pool import UpstreamPool
+from authproxy.edge.watch import Watch
 from authproxy.identity.session import Session
 
 _LARGEST_OWN_BODY: Final = 16 * 1024
 """Bytes. Forms and logout tokens are collected before the pages are asked, so that a slow body holds none of
 the connections to them."""
+
+_LOOKED_AFTER: Final = 2.0
+"""Seconds after which a transfer's session is looked at, and then about once a second."""
 
 
 class Exchange:
@@ -52,6 +66,7 @@ class Exchange:
         "_session_share",
         "_trailers",
         "_transfer",
+        "_watch",
         "_when_whole",
         "head",
         "tunnel",
@@ -77,6 +92,8 @@ class Exchange:
         self._page: PageWanted | None = None
         """The page of a refusal that is being asked for."""
         self._transfer: Transfer | None = None
+        self._watch: Watch | None = None
+        """Looks after the session of a transfer that takes long."""
         self._is_over = False
         self.tunnel: Tunnel | None = None
         """Not None once the portal has switched protocols."""
@@ -189,6 +206,9 @@ class Exchange:
         return all(origin in site.websocket_origins for origin in origins)
 
     def _decide(self, site: Site, target: RequestTarget) -> None:
+        if site.portal.sign_out_paths and policy.is_sign_out(site.portal, target):
+            self._answer(refusals.sign_out(site.portal))
+            return
         self._record.ticket = ticket_in(self.head.cookies)
         if target.method not in methods.ON_ONE_TARGET and self._is_not_judged_alone(site, target):
             return
@@ -402,6 +422,9 @@ class Exchange:
 
     def _decide_original(self, site: Site, original: RequestTarget, dialect: Dialect) -> None:
         gate, portal = self._gate, site.portal
+        if portal.sign_out_paths and policy.is_sign_out(portal, original):
+            self._answer(subrequest.sign_out(portal, dialect))
+            return
         others: list[RequestTarget] = []
         if original.method not in methods.ON_ONE_TARGET:
             if self._is_passed_preflight(portal, original):
@@ -439,6 +462,10 @@ class Exchange:
         answer = subrequest.answer(
             decision, original=original, head=self.head, dialect=dialect, request_id=record.request_id
         )
+        if isinstance(decision, Allowed) and decision.portal.personal_cookies is not None:
+            answer.headers += subrequest.portal_cookies(
+                decision.portal.personal_cookies, decision.cookie_owner, self.head.cookies
+            )
         self._answer(answer)
 
     # Answers of the gateway itself.
@@ -501,8 +528,15 @@ class Exchange:
     def _forward(self, site: Site, target: RequestTarget, identity: bytes, head: RequestHead) -> None:
         if self.head.is_relayed and self._ends_here(site, head):
             return
+        personal, marking = site.portal.personal_cookies, None
+        if personal is not None:
+            outcome = self._record.outcome
+            owner = outcome.cookie_owner if isinstance(outcome, Allowed) else b""
+            owner = owner or personal.owner(None)
+            head.cookies = personal.kept(head.cookies, owner)
+            marking = Marking(personal, owner, target.path)
         outgoing = outgoing_heads.for_portal(self._gate, site, self._record, target, identity, head)
-        self._transfer_to(site.pool, head, outgoing)
+        self._transfer_to(site.pool, head, outgoing, marking)
 
     def _ends_here(self, site: Site, head: RequestHead) -> bool:
         """Whether Via or Max-Forwards keep an allowed request from the portal. It is answered here then."""
@@ -529,7 +563,9 @@ class Exchange:
         head, outgoing = outgoing_heads.for_refusal_page(self._gate, self._record, page)
         self._transfer_to(self._gate.pages, head, outgoing)
 
-    def _transfer_to(self, pool: UpstreamPool, head: RequestHead, outgoing: bytes) -> None:
+    def _transfer_to(
+        self, pool: UpstreamPool, head: RequestHead, outgoing: bytes, marking: Marking | None = None
+    ) -> None:
         transfer = self._transfer = Transfer(
             owner=self,
             client=self._client,
@@ -539,6 +575,7 @@ class Exchange:
             outgoing=outgoing,
             ticket=self._record.ticket,
         )
+        transfer.marking = marking
         pieces, self._pieces = self._pieces, []
         if self._page is None:
             for piece in pieces:
@@ -595,6 +632,54 @@ class Exchange:
         """Called about once a second while the exchange is the connection's current one: ends what hangs."""
         if self._transfer is not None:
             self._transfer.check(now)
+        transfer = self._transfer
+        if transfer is not None and transfer.sent_at and now - transfer.sent_at > _LOOKED_AFTER:
+            self._look_after(transfer)
+
+    def _look_after(self, transfer: Transfer) -> None:
+        """What takes long ends with the session that has begun it."""
+        if self._page is not None:
+            return
+        if self._watch is None:
+            allowed = self._record.outcome
+            if not isinstance(allowed, Allowed):
+                return
+            self._watch = Watch(self._gate, allowed, self._record, "streams")
+        self._watch.look(
+            transfer.sent + self._record.bytes_in,
+            is_finite=not transfer.is_endless,
+            ended=self._session_is_over,
+            failed=self._client.abort,
+        )
+
+    def _session_is_over(self) -> None:
+        """The session of this transfer has ended. What has begun is cut, so that nothing looks complete; a
+        stream that never ends by itself is ended in order. Where no answer has begun, the client learns
+        why."""
+        transfer = self._transfer
+        if self._is_over or transfer is None:
+            return
+        if not transfer.status:
+            transfer.stop()
+            self._transfer = None
+            self._start(self._refuse_late())
+            return
+        self._record.failure = Reason.SESSION_ENDED
+        if transfer.is_endless:
+            transfer.wind_down()
+        else:
+            transfer.stop()
+            self.broken()
+
+    async def _refuse_late(self) -> None:
+        """The answer to a request that waits for its portal while its session ends."""
+        site, target = self._record.site, self._record.target
+        assert site is not None and target is not None  # noqa: S101, PT018  (it was on its way to a portal)
+        decision = await self._gate.access.decide(site.portal, target, self._record, self._gate.clock())
+        if isinstance(decision, Allowed):
+            decision = AuthenticationRequired(reason=Reason.SESSION_ENDED, portal=site.portal)
+        if not self._is_over:
+            self._refuse(decision)
 
     # How the transfer went.
 
@@ -630,9 +715,7 @@ class Exchange:
         self.tunnel = transfer.tunnel = Tunnel(
             client=self._client,
             connection=connection,
-            gate=self._gate,
-            allowed=allowed,
-            sender=self._record,
+            watch=Watch(self._gate, allowed, self._record, "websocket_messages"),
         )
         self._client.become_tunnel()
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from authproxy.access.decision import Allowed, Decision, PerRequestDecision, Reason, StepUpRequired
 from authproxy.access.held_request import HeldRequest
-from authproxy.access.routes import Portal
+from authproxy.access.routes import Activity, Portal
 from authproxy.access.sender import Sender
 from authproxy.access.target import RequestTarget, TargetRefused, canonical_host
 from authproxy.edge.rules.client_address import TrustedProxies
@@ -53,9 +53,30 @@ class Access(Protocol):
         """Makes a proof valid again: the request that it was used for has not been sent."""
         ...
 
-    async def still_allowed(self, allowed: Allowed, sender: Sender, now: datetime) -> bool:
-        """Whether what was allowed, and is still open, may go on. This is no activity of the person. If the
-        store cannot be asked, the answer is yes."""
+    def still_allowed_now(
+        self,
+        allowed: Allowed,
+        sender: Sender,
+        now: datetime,
+        *,
+        activity: Activity | None,
+        is_finite: bool,
+    ) -> bool | None:
+        """Whether what was allowed, and is still open, may go on, if that needs no question to the store;
+        None: ask `still_allowed`. `activity` is what has happened since the last question. What is finite
+        does not end because a proof has aged."""
+        ...
+
+    async def still_allowed(
+        self,
+        allowed: Allowed,
+        sender: Sender,
+        now: datetime,
+        *,
+        activity: Activity | None,
+        is_finite: bool,
+    ) -> bool:
+        """As `still_allowed_now`. If the store cannot be asked, the answer is yes."""
         ...
 
 

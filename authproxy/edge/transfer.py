@@ -11,6 +11,7 @@ import asyncio
 from typing import Final, Protocol
 
 from authproxy.access.decision import Reason
+from authproxy.access.personal_cookies import Marking
 from authproxy.edge.client_side import ClientSide
 from authproxy.edge.rules import headers
 from authproxy.edge.rules.request_head import Fields, RequestHead
@@ -78,6 +79,7 @@ class Transfer:
         "_ticket",
         "_trailers",
         "_waiting_pieces",
+        "marking",
         "sent",
         "sent_at",
         "status",
@@ -116,6 +118,8 @@ class Transfer:
         self._is_endless = False
         self._is_over = False
         self.tunnel: Tunnel | None = None
+        self.marking: Marking | None = None
+        """Marks the portal's cookies that belong to one person; None if it has none."""
         self.status = 0
         self.sent = 0
         self.sent_at = 0.0
@@ -241,8 +245,14 @@ class Transfer:
             # request, the exchange stays among the requests.
             self._pool.count_as_stream(self._connection)
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether the answer has begun and ends only when one side ends it."""
+        return self._is_endless
+
     def wind_down(self) -> None:
-        """The gateway is going down: ends an answer that would never end, with its last chunk."""
+        """The gateway is going down, or the session is over: ends an answer that would never end, with its
+        last chunk."""
         if self._is_endless and not self._is_over:
             self._keeps_alive = False
             connection, self._connection = self._connection, None
@@ -343,6 +353,8 @@ class Transfer:
         if head.lines is not None:
             self._write(b"%s%s%s\r\n" % (status_line, head.lines, framing))
         else:
+            if self.marking is not None:
+                framing += self.marking.lines(head.fields)
             self._write(
                 headers.returning(status_line, head.fields, framing + b"\r\n", may_set_own_cookies=is_own)
             )
@@ -354,6 +366,8 @@ class Transfer:
             return
         self.status = 101
         ending = b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        if self.marking is not None:
+            ending = self.marking.lines(head.fields) + ending
         self._write(headers.returning(b"HTTP/1.1 101 %s\r\n" % head.phrase, head.fields, ending))
         self.answer_paused()
         self._pool.count_as_stream(connection)

@@ -11,12 +11,10 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from authproxy.access.decision import Allowed
-from authproxy.access.sender import Sender
 from authproxy.edge.client_side import ClientSide
 from authproxy.edge.rules.websocket import POLICY_VIOLATION, Frames, close_frame, masked_close_frame
-from authproxy.edge.site import Gate
 from authproxy.edge.upstream.connection import UpstreamConnection
+from authproxy.edge.watch import Watch
 
 _CLOSE_WITHIN: Final = 2.0
 """Seconds in which a frame that has begun may end and the client may answer a close frame; then the
@@ -34,10 +32,8 @@ class Tunnel:
         "_connection",
         "_from_client",
         "_from_portal",
-        "_gate",
         "_has_sent_close",
-        "_is_checking",
-        "_sender",
+        "_watch",
     )
 
     def __init__(
@@ -45,16 +41,11 @@ class Tunnel:
         *,
         client: ClientSide,
         connection: UpstreamConnection,
-        gate: Gate,
-        allowed: Allowed,
-        sender: Sender,
+        watch: Watch,
     ) -> None:
         self._client = client
         self._connection = connection
-        self._gate = gate
-        self._allowed = allowed
-        self._sender = sender
-        self._is_checking = False
+        self._watch = watch
         self._from_client = Frames(are_masked=True)
         self._from_portal = Frames(are_masked=False)
         self._code = 0
@@ -126,14 +117,13 @@ class Tunnel:
             self._connection.pause()
 
     def check(self) -> None:
-        if not self._is_checking and not self._code:
-            self._is_checking = True
-            # An unexpected error cuts the tunnel: otherwise it could outlive its session.
-            self._gate.start(self._check_session(), self._client.abort)
+        if not self._code:
+            self._watch.look(
+                self._from_client.messages + self._from_portal.messages,
+                is_finite=False,
+                ended=self._session_is_over,
+                failed=self._client.abort,
+            )
 
-    async def _check_session(self) -> None:
-        try:
-            if not await self._gate.access.still_allowed(self._allowed, self._sender, self._gate.clock()):
-                self.close(POLICY_VIOLATION)
-        finally:
-            self._is_checking = False
+    def _session_is_over(self) -> None:
+        self.close(POLICY_VIOLATION)

@@ -24,7 +24,7 @@ from authproxy.access.decision import (
     Unavailable,
 )
 from authproxy.access.header_names import HeaderNames
-from authproxy.access.routes import Portal, Route
+from authproxy.access.routes import Activity, Portal, Route
 from authproxy.access.sender import Sender
 from authproxy.access.target import RequestTarget
 from authproxy.access.unavailable import CannotAsk
@@ -133,7 +133,7 @@ class Access:
             barred = policy.barred(route, sender)
             if barred is not None:
                 return Denied(reason=barred, portal=portal, route=route)
-            if route.access != "public":
+            if route.access != "public" and "requests" in portal.activity:
                 # If this is a session's ticket, its person is active and must not become idle because the
                 # store is away.
                 self._sessions.note_missed(parsed, now=now)
@@ -158,26 +158,86 @@ class Access:
             )
         return AuthenticationRequired(reason=reason, portal=portal)
 
-    async def still_allowed(self, allowed: Allowed, sender: Sender, now: datetime) -> bool:
-        """Whether an open tunnel may stay open: its session lives and still meets every demand of the route,
-        also for a fresh proof. A tunnel that was opened without a session has none to end with. This counts
-        as no activity. If the store cannot be asked, the tunnel stays open until the session's own end."""
+    def still_allowed_now(
+        self,
+        allowed: Allowed,
+        sender: Sender,
+        now: datetime,
+        *,
+        activity: Activity | None = None,
+        is_finite: bool = False,
+    ) -> bool | None:
+        """As `still_allowed`, if that needs no question to the store; None if it does."""
         if allowed.session is None:
             return True
-        portal, route, ticket = allowed.portal, allowed.route, sender.ticket
+        ticket = sender.ticket
+        if ticket is None:
+            return False
+        known = self._near_cache.lookup(ticket, now)
+        if known is None:
+            return None
+        return self._goes_on(allowed, known, sender, ticket, now, activity, is_finite=is_finite)
+
+    async def still_allowed(
+        self,
+        allowed: Allowed,
+        sender: Sender,
+        now: datetime,
+        *,
+        activity: Activity | None = None,
+        is_finite: bool = False,
+    ) -> bool:
+        """Whether what was allowed, and is still open, may go on: its session lives and still meets every
+        demand of the route. What is finite, such as a download, was let in by its proof. It does not end
+        because that has aged, nor because its session got a new ticket by another proof. What was opened
+        without a session has none to end with.
+
+        Nothing of this counts as activity but what has happened meanwhile, if the portal wants that. If the
+        store cannot be asked, the answer is yes."""
+        session, ticket = allowed.session, sender.ticket
+        if session is None:
+            return True
         parsed = tickets.parse(ticket)
         if ticket is None or parsed is None:
             return False
         try:
             known = self._near_cache.lookup(ticket, now) or await self._read(parsed, now)
+            if known is None:
+                return is_finite and await self._has_new_ticket(session, now)
         except CannotAsk:
             self.tunnels_kept_open += 1
             return True
-        reason = (
-            Reason.SESSION_ENDED if known is None else policy.unmet(known.session, portal, route, sender, now)
+        return self._goes_on(allowed, known, sender, ticket, now, activity, is_finite=is_finite)
+
+    def _goes_on(
+        self,
+        allowed: Allowed,
+        known: RememberedSession,
+        sender: Sender,
+        ticket: str,
+        now: datetime,
+        activity: Activity | None,
+        *,
+        is_finite: bool,
+    ) -> bool:
+        portal, route = allowed.portal, allowed.route
+        reason = policy.unmet(known.session, portal, route, sender, now)
+        # On a route with a proof for each request, the proof is used up now.
+        if reason is Reason.STEP_UP_REQUIRED and (is_finite or route.requirement.is_per_request):
+            reason = None
+        if reason is None and activity is not None:
+            self._note_activity(activity, portal, route, known, ticket, now)
+        return reason is None
+
+    async def _has_new_ticket(self, session: Session, now: datetime) -> bool:
+        """Whether the session goes on under another ticket, which only its browser knows. A proof moves
+        neither start nor end. Raises CannotAsk."""
+        return any(
+            other.portal == session.portal
+            and other.started_at == session.started_at
+            and other.expires_at == session.expires_at
+            for other in await self._sessions.of_person(session.person, now=now)
         )
-        # A tunnel on a route with a proof for each request was let in by such a proof, which is used up now.
-        return reason is None or (reason is Reason.STEP_UP_REQUIRED and route.requirement.is_per_request)
 
     async def admit_once(
         self, required: StepUpRequired, target: RequestTarget, binding: str, now: datetime
@@ -201,12 +261,16 @@ class Access:
                     for event in session.events
                 )
                 # Signed first, because a request that cannot be sent must not use up the proof.
-                block = self._identity(
+                block = self.identity(
                     required.portal, replace(session, events=events), now, bound_to=bound_to
                 )
                 if await used_proofs.use(name):
                     allowed = Allowed(
-                        portal=required.portal, route=required.route, session=session, identity_headers=block
+                        portal=required.portal,
+                        route=required.route,
+                        session=session,
+                        identity_headers=block,
+                        cookie_owner=_cookie_owner(required.portal, session),
                     )
                     return PerRequestDecision(decision=allowed, proof=name)
         except CannotAsk as refused:
@@ -239,7 +303,7 @@ class Access:
         if isinstance(finished, _Finished) and now < finished.good_until:
             allowed = finished.allowed.get(id(route))
             if allowed is not None:
-                self._note_activity(route, cached, ticket, now)
+                self._note_activity("requests", portal, route, cached, ticket, now)
                 return allowed
         session = cached.session
         reason = policy.unmet(session, portal, route, sender, now)
@@ -247,17 +311,23 @@ class Access:
             reason is Reason.NOT_A_MEMBER and route.access == "public"
         ):
             return self._decide_on_nobody(portal, route, sender, reason)
-        self._note_activity(route, cached, ticket, now)
+        self._note_activity("requests", portal, route, cached, ticket, now)
         if reason is Reason.STEP_UP_REQUIRED:
             return StepUpRequired(portal=portal, route=route, session=session)
         if reason is not None:
             return Denied(reason=reason, portal=portal, route=route, session=session)
         try:
             if portal.binds_assertion:
-                block = self._identity(
+                block = self.identity(
                     portal, session, now, bound_to=(target.method, portal.origin + target.path)
                 )
-                return Allowed(portal=portal, route=route, session=session, identity_headers=block)
+                return Allowed(
+                    portal=portal,
+                    route=route,
+                    session=session,
+                    identity_headers=block,
+                    cookie_owner=_cookie_owner(portal, session),
+                )
             return self._allow(portal, route, cached, now)
         except CannotAsk as refused:
             return Unavailable(reason=refused.reason, portal=portal)
@@ -266,23 +336,41 @@ class Access:
         finished = cached.extras.get(_FINISHED)
         if not isinstance(finished, _Finished) or now >= finished.good_until:
             finished = cached.extras[_FINISHED] = _Finished(
-                self._identity(portal, cached.session, now), now + self._assertion_good_for
+                self.identity(portal, cached.session, now), now + self._assertion_good_for
             )
-        allowed = Allowed(portal=portal, route=route, session=cached.session, identity_headers=finished.block)
+        allowed = Allowed(
+            portal=portal,
+            route=route,
+            session=cached.session,
+            identity_headers=finished.block,
+            cookie_owner=_cookie_owner(portal, cached.session),
+        )
         if not route.requirement.varies:
             finished.allowed[id(route)] = allowed
         return allowed
 
-    def _identity(
+    def identity(
         self, portal: Portal, session: Session, now: datetime, bound_to: tuple[str, str] | None = None
     ) -> bytes:
+        """The identity headers of a session, with an assertion for this one method and URL if they are given.
+        Raises CannotAsk."""
         assertion = self._signer.mint(session, portal_id=portal.portal_id, now=now, bound_to=bound_to)
         return identity_headers.lines(session, self._header_names[portal.portal_id], assertion=assertion)
 
     # The idle clock.
 
-    def _note_activity(self, route: Route, cached: RememberedSession, ticket: str, now: datetime) -> None:
-        if route.access == "public":
+    def _note_activity(
+        self,
+        activity: Activity,
+        portal: Portal,
+        route: Route,
+        cached: RememberedSession,
+        ticket: str,
+        now: datetime,
+    ) -> None:
+        """The one rule of what keeps a session from being idle: what the portal lists, where a session is
+        demanded."""
+        if activity not in portal.activity or route.access == "public":
             # A page that asks for open parts by itself would keep a session alive whose person has left.
             return
         due = cached.extras.get(_TOUCH_DUE_AT)
@@ -351,3 +439,8 @@ class Access:
         if not any(summary.session_id == session_id for summary in await self.others(session, now=now)):
             return False
         return await self._sessions.revoke(session_id)
+
+
+def _cookie_owner(portal: Portal, session: Session) -> bytes:
+    cookies = portal.personal_cookies
+    return b"" if cookies is None else cookies.owner(session.person)

@@ -12,6 +12,7 @@ from authproxy.sandbox.identity_provider.openid.clients import Client
 from authproxy.sandbox.outbox.sms_gateway import SANDBOX_CREDENTIALS
 from authproxy.sandbox.portals.catalogue import PORTAL_IDS
 from authproxy.sandbox.portals.description import Description
+from authproxy.sandbox.portals.own_sign_in import COOKIE, SIGN_OUT_LINK
 from authproxy.sandbox.start_page.application import ListedAddress
 
 CLIENT_ID = "bankart-varni-spletni-prehod"
@@ -193,6 +194,7 @@ def gateway_settings(
                 "upstream": addresses.upstream(portal.portal_id),
                 "idle": f"{int(idle(portal.portal_id).total_seconds() // 60)}m",
                 "routes": _DEMANDING.get(portal.portal_id, []),
+                **(_personal(addresses, portal) if portal.own_sign_in is not None else {}),
             }
             for portal in portals
         },
@@ -203,6 +205,15 @@ def gateway_settings(
             "access_log": is_verbose,
             "log_level": "info" if is_verbose else "warning",
         },
+    }
+
+
+def _personal(addresses: Addresses, portal: Description) -> dict[str, object]:
+    """Settings for a portal that would take the next person at a browser for the one before."""
+    return {
+        "cookies": {"end_with_session": [COOKIE]},
+        "sign_out_url": addresses.upstream(portal.portal_id) + SIGN_OUT_LINK,
+        "sign_out_paths": [SIGN_OUT_LINK],
     }
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from authproxy.access.header_names import Encoding, Preset
-from authproxy.access.routes import Claim, Members, RouteAccess
+from authproxy.access.routes import Activity, Claim, Members, RouteAccess
 from authproxy.identity.assurance import Level, SignInMethod, StepUpMethod
 from authproxy.settings.certificates import AcnlbSettings
 from authproxy.settings.step_up import StepUpSettings
@@ -743,6 +743,20 @@ class UpstreamTlsSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PortalCookieSettings:
+    """The portal's own cookies."""
+
+    end_with_session: Annotated[
+        tuple[Text, ...],
+        Field(
+            description="Names (`*` at the end for any ending) of cookies that the portal sets for one "
+            "person, such as its session. They reach the portal only with requests of the person for whom "
+            "it set them, and end at sign-out. Not for cookies that the portal's scripts set."
+        ),
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PageSettings:
     """Look and contacts of the gateway's pages. A portal's own `pages` override the common ones."""
 
@@ -882,6 +896,34 @@ class PortalSettings:
         ),
     ] = ()
     headers: HeaderSettings = field(default_factory=HeaderSettings)
+    cookies: PortalCookieSettings = field(default_factory=PortalCookieSettings)
+    sign_out_url: Annotated[
+        str | None,
+        Form("`http://host[:port]/path` or `https://host[:port]/path`"),
+        Field(
+            pattern=r"^https?://[^/?#@\s]+/[^#\s]*$",
+            description="Address at which the portal ends its own session. At sign-out the gateway sends it "
+            "a GET with the person's identity and `cookies.end_with_session`. The sign-out does not wait "
+            "for the answer.",
+        ),
+    ] = None
+    sign_out_paths: Annotated[
+        tuple[Text, ...],
+        Field(
+            description="Paths of the portal's own sign-out links. They lead to the gateway's sign-out page "
+            "instead of the portal."
+        ),
+    ] = ()
+    activity: Annotated[
+        tuple[Activity, ...],
+        Field(
+            min_length=1,
+            description="What keeps a session from being idle: `requests` when they come, `streams` while "
+            "bytes of a request or an answer flow that takes longer than two seconds, `websocket_messages` "
+            "in either direction. A screen that refreshes itself is active as long as it is open, up to "
+            "`sessions.absolute`.",
+        ),
+    ] = ("requests",)
     binds_assertion: Annotated[
         bool,
         Field(

@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from authproxy.access.decision import Reason
+from authproxy.access.personal_cookies import PersonalCookies
 from authproxy.flows.access import Access
 from authproxy.flows.ending.back_channel_logout import BackChannelLogout
 from authproxy.flows.ending.logout import Logout
@@ -85,6 +86,8 @@ class Services:
     certificates_end: Callable[[datetime], datetime | None] = lambda _now: None
     """When certificates stop being accepted; None as long as people need not be told."""
     return_to_fits: Callable[[str], bool] = lambda _return_to: True
+    personal_cookies: Mapping[str, PersonalCookies] = field(default_factory=dict)
+    """By portal id: the portals' cookies that end at sign-out."""
 
 
 def application(services: Services) -> web.Application:
@@ -122,6 +125,7 @@ def application(services: Services) -> web.Application:
         pages=pages,
         audit=services.audit,
         clock=services.clock,
+        personal_cookies=services.personal_cookies,
     )
     provider_logout = BackChannelLogoutEndpoint(
         logout=services.back_channel_logout,

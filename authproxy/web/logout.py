@@ -3,11 +3,12 @@ that says what has ended."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from aiohttp import hdrs, web
 
+from authproxy.access.personal_cookies import PersonalCookies
 from authproxy.flows.access import Access
 from authproxy.flows.ending.logout import Logout
 from authproxy.oidc.end_session import EndSessionRequest
@@ -25,13 +26,22 @@ out of its other portals."""
 
 class LogoutPages:
     def __init__(
-        self, *, logout: Logout, sessions: Access, pages: Pages, audit: Audit, clock: Callable[[], datetime]
+        self,
+        *,
+        logout: Logout,
+        sessions: Access,
+        pages: Pages,
+        audit: Audit,
+        clock: Callable[[], datetime],
+        personal_cookies: Mapping[str, PersonalCookies],
     ) -> None:
+        """`personal_cookies` by portal id, of the portals that have any."""
         self._logout = logout
         self._sessions = sessions
         self._pages = pages
         self._audit = audit
         self._clock = clock
+        self._personal_cookies = personal_cookies
 
     async def ask(self, request: web.Request) -> web.StreamResponse:
         """GET logout: asks a signed-in person whether to sign out. Others see what their last sign-out has
@@ -65,6 +75,7 @@ class LogoutPages:
             ticket_text=cookies.ticket_in(sent_cookies).value,
             now=self._clock(),
             everywhere=everywhere,
+            cookies="; ".join(sent_cookies),
         )
         if ended.session is not None:
             for session_id in ended.others:
@@ -82,6 +93,11 @@ class LogoutPages:
         answer.headers.add(hdrs.SET_COOKIE, cookies.removing(cookies.FLOW))
         if left is not None:
             answer.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.LEFT, left.text))
+        personal = self._personal_cookies.get(request[CONTEXT].portal.portal_id)
+        if personal is not None:
+            sent = "; ".join(sent_cookies).encode("utf-8", "surrogateescape")
+            for value in personal.expired(sent):
+                answer.headers.add(hdrs.SET_COOKIE, value)
         answer.headers["Clear-Site-Data"] = _CLEAR
         return answer
 

@@ -96,6 +96,11 @@ async def signs_in_behind(person, town, portal_id, path="/", *, password=None):
     return await person.browser.submit(door, form, {"uporabnik": name, "geslo": password or own})
 
 
+def portals_cookies(answer):
+    """The Set-Cookie values of the portal itself. The gateway adds a mark to a cookie of one person."""
+    return [value for value in answer.all("set-cookie") if not value.startswith("__Host-authproxy-mark-")]
+
+
 async def received(person, town, portal_id, *, headers=()):
     """Headers by lower-case name as the portal got them."""
     answer = await person.browser.request(
@@ -154,14 +159,14 @@ async def test_the_second_sign_in_is_the_portals_own_and_its_redirects_pass_as_t
 async def test_several_cookies_of_one_answer_pass_as_an_old_server_writes_them(town):
     ana = town.person()
     answer = await signs_in_behind(ana, town, "ecmsweb")
-    session, *others = answer.all("set-cookie")
+    session, *others = portals_cookies(answer)
     assert re.fullmatch(r"JSESSIONID=[0-9a-f]{32}; Path=/; HttpOnly; SameSite=Lax", session)
     assert others == [
         "razporeditev=po-datumu; Path=/kartice; Expires=Wed, 22 Dec 2027 10:00:00 GMT",
         'zadnja_prijava="22. 11. 2026"; Path=/; SameSite=Lax',
     ]
     elsewhere = town.person()
-    assert (await signs_in_behind(elsewhere, town, "bankomati")).all("set-cookie")[1:] == [
+    assert portals_cookies(await signs_in_behind(elsewhere, town, "bankomati"))[1:] == [
         "pogled=zemljevid; Path=/bankomati; Max-Age=86400",
         "skupina=; Path=/; Max-Age=0",
     ]
@@ -205,9 +210,9 @@ async def test_signing_out_of_the_portal_leaves_the_gateways_session_and_a_relat
     page = await ana.browser.follow(await signs_in_behind(ana, town, "bankomati"))
     [form] = [form for form in page.forms if form.action.endswith("/odjava")]
     answer = await ana.browser.submit(page, form)
-    assert (answer.header("location"), answer.header("set-cookie")) == (
+    assert (answer.header("location"), portals_cookies(answer)) == (
         "/prijava?odjavljen=1",
-        "JSESSIONID=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax",
+        ["JSESSIONID=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"],
     )
     assert "Prijava na prehodu še velja." in (await ana.browser.follow(answer)).text
     assert (await ana.browser.fetch(town.url("bankomati", "/api/jaz"))).status == 200

@@ -217,6 +217,18 @@ async def test_a_revoked_session_closes_its_sockets():
             await asyncio.wait_for(socket.recv(), 5)
 
 
+async def test_messages_of_both_sides_are_activity_and_pings_are_not():
+    async with edge_before_websockets() as edge, opened(edge) as socket:
+        edge.pass_time(1)
+        await socket.send("č" * 50_000)
+        await socket.recv()
+        edge.pass_time(1)
+        await asyncio.sleep(0)
+        await (await socket.ping())
+        edge.pass_time(1)
+        assert edge.access.activities == [None, "websocket_messages", None]
+
+
 async def test_the_listener_looks_after_sockets_by_itself():
     async with running_edge(script=echoes) as edge:
         client, _ = await tunnelled(edge)

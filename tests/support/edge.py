@@ -91,6 +91,8 @@ class TicketAccess:
     def __init__(self) -> None:
         self.asked: list[RequestTarget] = []
         self.revoked: set[str] = set()
+        self.activities: list[str | None] = []
+        """What has happened on open connections each time somebody looked after them."""
         self.lacks_proof: set[str] = set()
         self.closed: tuple[str, ...] = ()
         """Beginnings of paths that nobody may enter."""
@@ -114,7 +116,11 @@ class TicketAccess:
         await self.may_answer.wait()
         return self._decision(portal, target, sender.ticket)
 
-    async def still_allowed(self, allowed: Allowed, sender: Sender, now: datetime) -> bool:
+    def still_allowed_now(self, allowed: Allowed, sender: Sender, now: datetime, **what: Any) -> bool | None:
+        self.activities.append(what["activity"])
+        return None
+
+    async def still_allowed(self, allowed: Allowed, sender: Sender, now: datetime, **what: Any) -> bool:
         return allowed.session is None or sender.ticket not in self.revoked
 
     def _decision(self, portal: Portal, target: RequestTarget, ticket: str | None) -> Decision:

@@ -3,6 +3,7 @@ asked."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -114,11 +115,12 @@ class Received:
 
 @dataclass
 class RecordingPortal:
-    """Answers everything with 200 and `portal`, `/status/N` with N, `/socket` with a WebSocket that
-    echoes."""
+    """Answers everything with 200 and `portal` and the cookies of `?set-cookie=`, `/status/N` with N,
+    `/socket` with a WebSocket that echoes, `/events` with an event stream."""
 
     port: int
     received: list[Received] = field(default_factory=list)
+    events: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
 
     @property
     def last(self) -> Received:
@@ -127,6 +129,7 @@ class RecordingPortal:
     def application(self) -> web.Application:
         made = web.Application(client_max_size=0)
         made.router.add_get("/socket", self._socket)
+        made.router.add_get("/events", self._events)
         made.router.add_route("*", "/{tail:.*}", self._answer)
         return made
 
@@ -151,7 +154,18 @@ class RecordingPortal:
     async def _answer(self, request: web.Request) -> web.Response:
         await self._record(request)
         status = int(request.path.removeprefix("/status/")) if request.path.startswith("/status/") else 200
-        return web.Response(status=status, text="portal", headers={"X-Portal": "here"})
+        answer = web.Response(status=status, text="portal", headers={"X-Portal": "here"})
+        for value in request.query.getall("set-cookie", []):
+            answer.headers.add("Set-Cookie", value)
+        return answer
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        """An event for everything that is put into `events`, until somebody goes."""
+        await self._record(request)
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await answer.prepare(request)
+        while True:
+            await answer.write(b"data: %s\n\n" % (await self.events.get()).encode())
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         await self._record(request)

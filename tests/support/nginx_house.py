@@ -18,6 +18,7 @@ PATIENCE = 15.0
 _SERVERS = """
 include authproxy/http.conf;
 include authproxy/pages.conf;
+{http}
 upstream portal {{ server 127.0.0.1:{portal}; keepalive 8; }}
 server {{
     listen 127.0.0.1:{port};
@@ -91,9 +92,10 @@ def says(answer: Answer, name: str) -> str | None:
 
 @asynccontextmanager
 async def behind_nginx(
-    store_url: str, *, more: str = "", acq: Mapping[str, Any] | None = None
+    store_url: str, *, http: str = "", more: str = "", acq: Mapping[str, Any] | None = None
 ) -> AsyncIterator[Front]:
-    """`more` goes into the portal's server block, `acq` are settings of that portal."""
+    """`http` goes into the http block, `more` into the portal's server block, `acq` are settings of that
+    portal."""
     port = free_port()
     url = f"http://acq.localhost:{port}"
     environment = {
@@ -102,7 +104,7 @@ async def behind_nginx(
     }
     async with recording_portal() as portal, open_house(store_url, environment=environment, acq=acq) as house:
         with Nginx(
-            _SERVERS.format(port=port, portal=portal.port, more=more),
+            _SERVERS.format(port=port, portal=portal.port, http=http, more=more),
             port=port,
             gateway=house.socket,
             folder=house.folder,

@@ -21,6 +21,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from authproxy.access.decision import Reason
+from authproxy.access.personal_cookies import PersonalCookies
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.ending.back_channel_logout import LogoutRefused, SessionsEnded
 from authproxy.flows.ending.logout import LogoutOutcome
@@ -126,6 +127,8 @@ class ScriptedFlows:
     begun: list[Mapping[str, object]] = field(default_factory=list)
     completed: list[Mapping[str, object]] = field(default_factory=list)
     last_active_at: datetime = NOW - timedelta(minutes=1)
+    signed_out_with: str = ""
+    """The cookies of the last sign-out."""
 
     def _ask(self) -> None:
         if self.down is not None:
@@ -187,9 +190,10 @@ class ScriptedFlows:
         self.open_sessions = {ticket: one for ticket, one in self.open_sessions.items() if one != session}
 
     async def end(
-        self, *, portal_id: str, ticket_text: str | None, now: datetime, everywhere: bool
+        self, *, portal_id: str, ticket_text: str | None, now: datetime, everywhere: bool, cookies: str
     ) -> LogoutOutcome:
         self._ask()
+        self.signed_out_with = cookies
         session = self.open_sessions.pop(ticket_text or "", None)
         others = tuple(summary.session_id for summary in self.elsewhere) if session and everywhere else ()
         if others:
@@ -258,6 +262,7 @@ async def running_pages(
     clock: Callable[[], datetime] = lambda: NOW,
     hsts: str | None = "max-age=31536000; includeSubDomains",
     links: Links = LINKS,
+    personal_cookies: Mapping[str, PersonalCookies] | None = None,
 ) -> AsyncIterator[PagesFixture]:
     """`written` says whether an audit event has been written; with it such events are required. With `seals`
     refused sign-ins are told at addresses of their own."""
@@ -295,6 +300,7 @@ async def running_pages(
         rates=rates or Rates({}),
         seals=seals,
         hsts=hsts,
+        personal_cookies=personal_cookies or {},
     )
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "pages"

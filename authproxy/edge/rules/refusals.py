@@ -155,6 +155,12 @@ def _particulars(refusal: Denied | Unavailable, target: RequestTarget, head: Req
     return lines if levels is None else lines + b"X-Authproxy-Levels: %d %d\r\n" % levels
 
 
+def sign_out(portal: Portal) -> OwnAnswer:
+    """The answer where the portal would sign somebody out: our page, which asks them. So no foreign page can
+    sign anybody out by a link or a form, however the portal protects its own."""
+    return OwnAnswer(303, NEVER_STORED + b"Location: %s/.authproxy/logout\r\n" % portal.origin.encode())
+
+
 def options(allowed: frozenset[str]) -> OwnAnswer:
     """RFC 9110 §9.3.7: the answer to OPTIONS, with the methods that may be used here."""
     return OwnAnswer(200, b"Allow: %s\r\n" % ", ".join(sorted(allowed)).encode())

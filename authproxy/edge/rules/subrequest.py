@@ -21,8 +21,11 @@ from authproxy.access.decision import (
     StepUpRequired,
     Unavailable,
 )
+from authproxy.access.personal_cookies import PersonalCookies
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget, TargetRefused
+from authproxy.edge.rules import refusals
+from authproxy.edge.rules.headers import without_own_cookies
 from authproxy.edge.rules.refusals import (
     NEVER_STORED,
     OwnAnswer,
@@ -128,6 +131,25 @@ def answer(
         status = 302 if dialect.redirects else 401
         return OwnAnswer(status, refusal.headers + b"Location: %s\r\n" % location.encode(), refusal.body)
     return refusal
+
+
+def sign_out(portal: Portal, dialect: Dialect) -> OwnAnswer:
+    """The same as `refusals.sign_out`, as a redirect that this kind of proxy understands."""
+    answer = refusals.sign_out(portal)
+    answer.status = 302 if dialect.redirects else 401
+    return answer
+
+
+def portal_cookies(personal: PersonalCookies, owner: bytes, cookies: bytes) -> bytes:
+    """Lines for a portal with cookies that belong to one person: the Cookie value that it may get (`-` for
+    none), and the mark that the proxy sets beside such a cookie, because the portal's answer does not pass
+    the gateway."""
+    owner = owner or personal.owner(None)
+    kept = without_own_cookies(personal.kept(cookies, owner, marked_by_proxy=True))
+    return b"X-Authproxy-Cookie: %s\r\nX-Authproxy-Cookie-Mark: %s\r\n" % (
+        kept or b"-",
+        personal.proxy_mark(owner),
+    )
 
 
 def passed(request_id: str) -> OwnAnswer:

@@ -20,7 +20,7 @@ class Frames:
 
     Bytes that are no frames of that direction set `are_lost`. From there on no border can be found."""
 
-    __slots__ = ("_are_masked", "_header", "_is_close", "_left", "are_lost", "has_closed")
+    __slots__ = ("_are_masked", "_header", "_is_close", "_left", "are_lost", "has_closed", "messages")
 
     def __init__(self, *, are_masked: bool) -> None:
         self._are_masked = are_masked
@@ -30,6 +30,9 @@ class Frames:
         self.are_lost = False
         self.has_closed = False
         """Whether a close frame has passed. Nothing may follow it."""
+        self.messages = 0
+        """How many frames of messages have begun. Pings and their answers, which a browser sends without its
+        person, are no messages."""
 
     @property
     def is_at_border(self) -> bool:
@@ -84,6 +87,8 @@ class Frames:
         self._header = b""
         self._left = int.from_bytes(header[2 : 2 + wide], "big") if wide else short
         self._is_close = opcode == _CLOSE
+        if not is_control:
+            self.messages += 1
         return at + size - had
 
 

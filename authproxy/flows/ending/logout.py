@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from authproxy.access.unavailable import CannotAsk
+from authproxy.flows.ending.portal_sign_out import PortalSignOuts
 from authproxy.flows.stores import SessionStore
 from authproxy.identity import ticket as tickets
 from authproxy.identity.session import Session, SessionId
@@ -39,21 +40,31 @@ class Logout:
         origins: Mapping[str, str],
         random_text: Callable[[int], str],
         forget_grant: Callable[[str], None] = lambda _grant: None,
+        portals: PortalSignOuts | None = None,
     ) -> None:
         """`origins` are the portals' public origins by portal id. `forget_grant` is called with the grant of
-        a session that has ended, and returns before the provider has been told."""
+        a session that has ended, and returns before the provider has been told. `portals` are told that a
+        person has signed out; without it none is."""
         self._sessions = sessions
         self._provider = provider
         self._origins = origins
         self._random_text = random_text
         self._forget_grant = forget_grant
+        self._portals = portals
 
     async def end(
-        self, *, portal_id: str, ticket_text: str | None, now: datetime, everywhere: bool = False
+        self,
+        *,
+        portal_id: str,
+        ticket_text: str | None,
+        now: datetime,
+        everywhere: bool = False,
+        cookies: str = "",
     ) -> LogoutOutcome:
         """Ends the session behind the ticket, and with `everywhere` all other sessions of its person. Once
         this has returned, they open nothing on any instance. Raises CannotAsk if the store could not be told:
-        then nobody may be told that anything has ended."""
+        then nobody may be told that anything has ended. `cookies` are those of the request, for the portal's
+        own sign-out."""
         ticket = tickets.parse(ticket_text)
         stored = None if ticket is None else await self._sessions.load(ticket, now=now)
         if ticket is None or stored is None:
@@ -63,6 +74,8 @@ class Logout:
         await self._sessions.revoke(ticket.session_id)
         if stored.session.grant is not None:
             self._forget_grant(stored.session.grant)
+        if self._portals is not None:
+            self._portals.begin(stored.session, cookies, now=now)
         return LogoutOutcome(
             session=stored.session,
             provider_logout=await self._at_provider(stored.session, portal_id),

@@ -25,7 +25,7 @@ from authproxy.sandbox.portals.assertion import (
 from authproxy.sandbox.portals.description import Description, PortalForm
 from authproxy.sandbox.portals.entries import Entries, faults
 from authproxy.sandbox.portals.front_page import bars, numbers, pins
-from authproxy.sandbox.portals.own_sign_in import USER, OwnSignInPages
+from authproxy.sandbox.portals.own_sign_in import PERSON, USER, OwnSignInPages
 from authproxy.sandbox.portals.tables import Table, as_csv, filtered, month
 from authproxy.sandbox.portals.trial import Trial
 from authproxy.sandbox.web_pages.pages import SandboxPages, language_of
@@ -190,6 +190,7 @@ class _Portal:
             portal=self._portal,
             who=request.get(CLAIMS),
             user=request.get(USER),
+            person=request.get(PERSON),
             here=request.path,
             kept=other_query,
             **values,

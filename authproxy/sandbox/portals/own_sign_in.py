@@ -1,8 +1,8 @@
 """A portal's own sign-in behind the gateway, from before there was a gateway: a form and a session cookie, or
 HTTP Basic (RFC 7617).
 
-Its session belongs to the person whom the gateway vouched for when it began. With another person it is not
-valid.
+It is as naive as such portals are: its cookie decides who is inside, and it remembers whom the gateway
+vouched for when the session began. It does not look whether that is still the person who sends the cookie.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ from authproxy.sandbox.web_pages.http_basic import credentials
 Page = Callable[..., web.Response]
 """Renders a template of the portal: request, template, and its values by name."""
 COOKIE = "JSESSIONID"
+SIGN_OUT_LINK = "/izhod"
 USER = web.RequestKey("USER", str)
 """The portal's own user, after this sign-in."""
+PERSON = web.RequestKey("PERSON", str)
+"""The name of the person who signed in here, as the portal remembers it."""
 _LIVES_FOR = timedelta(minutes=30)
 _MOST_SESSIONS = 1000
 # Paths that need the gateway's session but not this sign-in.
@@ -36,7 +39,7 @@ _OPEN_BEFORE_SIGN_IN = frozenset(
 
 class _Session(NamedTuple):
     user: str
-    subject: str
+    person: str
     ends_at: datetime
 
 
@@ -61,6 +64,8 @@ class OwnSignInPages:
         router.add_get("/prijava", self.form)
         router.add_post("/prijava", self.sign_in)
         router.add_post("/odjava", self.sign_out)
+        # Old portals end a session by a mere link, too.
+        router.add_get(SIGN_OUT_LINK, self.sign_out)
         if self._settings.basic is not None:
             router.add_get(self._settings.basic, self.for_machines)
 
@@ -68,14 +73,14 @@ class OwnSignInPages:
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path in _OPEN_BEFORE_SIGN_IN or request.path == self._settings.basic:
             return await handler(request)
-        user = self._user(request)
-        if user is None:
+        session = self._session(request)
+        if session is None:
             return self._to_the_form(request)
-        request[USER] = user
+        request[USER], request[PERSON] = session.user, session.person
         return await handler(request)
 
     async def form(self, request: web.Request) -> web.Response:
-        if self._user(request) is not None:
+        if self._session(request) is not None:
             return self._redirect(request, _way_back(request.query.get("nazaj", "/")))
         return self._shown(
             request, back=request.query.get("nazaj", "/"), is_signed_out="odjavljen" in request.query
@@ -87,7 +92,9 @@ class OwnSignInPages:
         if not self._is_known(name, form.get("geslo", "")):
             return self._shown(request, back=back, name=name, is_wrong=True)
         identifier = self._random_bytes(16).hex()
-        self._sessions[identifier] = _Session(name, request[CLAIMS]["sub"], self._clock() + _LIVES_FOR)
+        claims = request[CLAIMS]
+        person = claims.get("name") or claims["sub"]
+        self._sessions[identifier] = _Session(name, person, self._clock() + _LIVES_FOR)
         if len(self._sessions) > _MOST_SESSIONS:
             self._sessions.popitem(last=False)
         response = self._redirect(request, _way_back(back))
@@ -113,11 +120,9 @@ class OwnSignInPages:
         names = [column.name for column in table.columns]
         return web.json_response([dict(zip(names, row, strict=True)) for row in table.rows])
 
-    def _user(self, request: web.Request) -> str | None:
+    def _session(self, request: web.Request) -> _Session | None:
         session = self._sessions.get(request.cookies.get(COOKIE, ""))
-        if session is None or self._clock() >= session.ends_at or session.subject != request[CLAIMS]["sub"]:
-            return None
-        return session.user
+        return None if session is None or self._clock() >= session.ends_at else session
 
     def _is_known(self, name: str, password: str) -> bool:
         shown = f"{name}\0{password}".encode(errors="replace")

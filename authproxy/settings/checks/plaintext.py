@@ -81,6 +81,12 @@ def _plain(sections: Sections) -> Iterator[tuple[KeyPath, str, str]]:
                 portal.upstream,
                 "identities, and what people write and read,",
             )
+        if not portal.allows_plaintext and _scheme(portal.sign_out_url or "") == "http":
+            yield (
+                ("portals", name, "sign_out_url"),
+                portal.sign_out_url or "",
+                "identities, and cookies of the portal's sessions,",
+            )
     onepass = sections.step_up.onepass if sections.step_up else None
     if onepass is not None and not onepass.allows_plaintext and _scheme(onepass.url) == "http":
         yield ("step_up", "onepass", "url"), onepass.url, "notifications and the key of this gateway"

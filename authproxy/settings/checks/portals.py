@@ -19,6 +19,8 @@ from authproxy.settings.values import SocketPath, TcpAddress, is_local, listen_a
 
 # A token (RFC 9110 §5.6.2), without characters that no header name needs.
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}", re.ASCII)
+# A token as well, without the characters that some servers read as something else.
+_COOKIE_NAME = re.compile(r"[A-Za-z0-9_.~!#&^-]{1,128}|[A-Za-z0-9_.~!#&^-]{3,128}\*", re.ASCII)
 _RESERVED = {
     "connection",
     "content-length",
@@ -60,6 +62,8 @@ def remarks(sections: Sections) -> Iterator[Remark]:
         yield from _routes(path, portal)
         yield from _headers(path, portal)
         yield from _origins(path, portal)
+        yield from _personal_cookies(path, portal)
+        yield from _sign_out(path, portal, sections.server)
 
 
 def _url(path: KeyPath, portal: PortalSettings, hosts: dict[str, str], name: str) -> Iterator[Remark]:
@@ -208,20 +212,24 @@ def _routes(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
 def _route(path: KeyPath, route: RouteSettings) -> Iterator[Remark]:
     for at, method in enumerate(route.methods):
         yield from _method((*path, "methods", at), method)
+    yield from _path((*path, "path"), route.path)
+
+
+def _path(path: KeyPath, text: str) -> Iterator[Remark]:
     try:
-        canonical = target.parse(method="GET", target=route.path, host="localhost")
+        canonical = target.parse(method="GET", target=text, host="localhost")
     except target.TargetRefused as refused:
-        yield Remark(path=(*path, "path"), problem=f"covers no request: {refused}", read=shown(route.path))
+        yield Remark(path=path, problem=f"covers no request: {refused}", read=shown(text))
         return
-    # Routes are compared with canonical paths. A path in another form would never match.
-    if canonical.path != route.path or canonical.query is not None or len(canonical.readings()) > 1:
+    # Paths are compared with canonical ones. A path in another form would never match.
+    if canonical.path != text or canonical.query is not None or len(canonical.readings()) > 1:
         valid = "a path as requests carry it: no query, no `;`, no `//`, nothing escaped that need not be"
-        yield Remark(path=(*path, "path"), problem="covers no request", read=shown(route.path), valid=valid)
+        yield Remark(path=path, problem="covers no request", read=shown(text), valid=valid)
     elif is_own_path(canonical):
         yield Remark(
-            path=(*path, "path"),
+            path=path,
             problem="is the gateway's own: no rule of a portal applies there",
-            read=shown(route.path),
+            read=shown(text),
         )
 
 
@@ -285,3 +293,38 @@ def _origins(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
                 read=shown(origin),
                 valid="`https://host[:port]`",
             )
+
+
+def _personal_cookies(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
+    for at, name in enumerate(portal.cookies.end_with_session):
+        here = (*path, "cookies", "end_with_session", at)
+        if not _COOKIE_NAME.fullmatch(name):
+            valid = "a cookie's name, or its beginning (at least three characters) and `*`"
+            yield Remark(path=here, problem="is no name of a cookie", read=shown(name), valid=valid)
+        elif name.lower().startswith("__host-authproxy"):
+            yield Remark(path=here, problem="is a cookie of the gateway itself", read=shown(name))
+
+
+def _sign_out(path: KeyPath, portal: PortalSettings, server: ServerSettings | None) -> Iterator[Remark]:
+    if portal.sign_out_url is not None:
+        here = (*path, "sign_out_url")
+        yield from urls.asked(here, portal.sign_out_url, valid="`https://host[:port]/path`")
+        url = url_of(portal.sign_out_url)
+        if url is not None and url.hostname:
+            host = "127.0.0.1" if is_local(url.hostname) else url.hostname
+            if TcpAddress(host, url.port or (443 if url.scheme == "https" else 80)) in set(
+                _listeners(server)
+            ):
+                problem = "is the gateway itself, where the session has ended by then"
+                yield Remark(
+                    path=here,
+                    problem=problem,
+                    read=shown(portal.sign_out_url),
+                    valid="an address of the portal's server, like `upstream`",
+                )
+    for at, text in enumerate(portal.sign_out_paths):
+        here = (*path, "sign_out_paths", at)
+        if text == "/":
+            yield Remark(path=here, problem="is the portal's front page, which nobody could open any more")
+        else:
+            yield from _path(here, text)

@@ -15,6 +15,7 @@ from authproxy.access.decision import (
     Unavailable,
 )
 from authproxy.access.header_names import HeaderNames
+from authproxy.access.personal_cookies import PersonalCookies
 from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.sender import Sender
 from authproxy.access.target import RequestTarget
@@ -175,12 +176,18 @@ class AccessFixture:
         sender = Sender(ticket or self.ticket.text, address=address)
         return await self.access.decide(portal, target(path, method, portal), sender, at)
 
-    async def goes_on(self, path="/", at=NOW, *, portal=ACQ, ticket=None, opened_by=SOMEBODY, address=HOME):
+    async def goes_on(
+        self, path="/", at=NOW, *, portal=ACQ, ticket=None, opened_by=SOMEBODY, address=HOME, **what
+    ):
         """Whether a tunnel that was opened by this session, or by nobody, may stay open."""
-        route = portal.route(path, "GET")
-        allowed = Allowed(portal=portal, route=route, session=opened_by, identity_headers=b"")
         sender = Sender(ticket or self.ticket.text, address=address)
-        return await self.access.still_allowed(allowed, sender, at)
+        return await self.access.still_allowed(let_in(path, portal, opened_by), sender, at, **what)
+
+
+def let_in(path="/", portal=ACQ, opened_by=SOMEBODY):
+    """What is open."""
+    route = portal.route(path, "GET")
+    return Allowed(portal=portal, route=route, session=opened_by, identity_headers=b"")
 
 
 def target(path, method="GET", portal=ACQ):
@@ -487,6 +494,100 @@ async def test_a_tunnel_ends_with_the_freshness_that_its_route_demands(house):
     await house.signed_in(events=(pushed(),))
     for span, goes_on in ((FRESH_FOR, True), (FRESH_FOR + timedelta(seconds=1), False)):
         assert await house.goes_on("/payments", NOW + span) is goes_on
+
+
+async def test_a_download_does_not_end_because_its_proof_has_aged_or_been_followed_by_another(house):
+    session = await house.signed_in(events=(pushed(),))
+    later = NOW + FRESH_FOR + SECOND
+
+    async def goes_on(**what):
+        return await house.goes_on("/payments", later, opened_by=session, **what)
+
+    assert not await goes_on()
+    assert await goes_on(is_finite=True)
+    stronger = new_ticket()
+    assert await house.sessions.rotate(
+        house.ticket, stronger, replace(session, session_id=stronger.session_id), browser=None, now=NOW
+    )
+    assert not await goes_on()
+    assert await goes_on(is_finite=True)
+    await house.sessions.revoke(stronger.session_id)
+    assert not await goes_on(is_finite=True)
+
+
+async def test_another_session_of_the_same_person_keeps_no_download_open(house):
+    session = await house.signed_in()
+    other = new_ticket()
+    for changes in (
+        {"portal": "b2b"},
+        {"started_at": NOW - SECOND},
+        {"expires_at": session.expires_at + SECOND},
+    ):
+        await house.sessions.create(other, replace(session_for(other), **changes), browser="", now=NOW)
+        await house.sessions.revoke(session.session_id)
+        assert not await house.goes_on(opened_by=session, is_finite=True)
+
+
+async def test_what_is_open_is_looked_at_without_the_store_while_the_near_cache_knows(house):
+    session = await house.signed_in()
+
+    def goes_on(path="/", ticket=house.ticket.text, opened_by=session, **what):
+        return house.access.still_allowed_now(let_in(path, ACQ, opened_by), Sender(ticket), NOW, **what)
+
+    assert goes_on() is None
+    await house.later()
+    loads = house.sessions.loads
+    assert goes_on() is True
+    assert goes_on("/high") is False
+    assert goes_on(ticket=None) is False
+    assert goes_on(ticket=None, opened_by=None) is True
+    assert goes_on("/each") is goes_on("/each", is_finite=True) is True
+    assert goes_on("/payments") is False
+    assert house.sessions.loads == loads
+
+
+@pytest.mark.parametrize(
+    ("listed", "happens", "counts"),
+    [
+        ({"requests"}, "request", True),
+        ({"streams", "websocket_messages"}, "request", False),
+        ({"requests"}, "streams", False),
+        ({"requests", "streams"}, "streams", True),
+        ({"requests", "streams"}, "websocket_messages", False),
+        ({"websocket_messages"}, "websocket_messages", True),
+        ({"requests", "streams", "websocket_messages"}, None, False),
+    ],
+)
+@pytest.mark.parametrize("is_near", [True, False])
+async def test_only_what_the_portal_lists_keeps_a_session_from_being_idle(
+    house, listed, happens, counts, is_near
+):
+    session = await house.signed_in(idle_for=timedelta(minutes=10))
+    portal = replace(ACQ, activity=frozenset(listed))
+    at = NOW + timedelta(minutes=2)
+    if is_near:
+        await house.later(at=NOW)
+    for step in range(2):
+        now = at + step * SECOND
+        allowed = let_in("/", portal, session)
+        if happens == "request":
+            await house.later(at=now, portal=portal)
+        elif (
+            house.access.still_allowed_now(allowed, Sender(house.ticket.text), now, activity=happens) is None
+        ):
+            await house.access.still_allowed(allowed, Sender(house.ticket.text), now, activity=happens)
+        await house.background()
+    assert house.sessions.touches == int(counts)
+
+
+async def test_the_cookies_of_a_portal_have_the_owner_whom_the_portal_sees(house):
+    session = await house.signed_in()
+    cookies = PersonalCookies(("JSESSIONID",), portal_id="acq", secret=bytes(32))
+    for changes in ({}, {"binds_assertion": True}):
+        portal = replace(ACQ, personal_cookies=cookies, routes=ACQ.routes[-1:], **changes)
+        allowed = await house.later(portal=portal)
+        assert allowed.cookie_owner == cookies.owner(session.person)
+    assert (await house.later("/strict")).cookie_owner == b""
 
 
 async def test_a_store_that_is_away_cuts_no_tunnel(house):

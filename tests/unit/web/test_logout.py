@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from authproxy.access.decision import Reason
-from tests.support.pages import ELSEWHERE, FORM, PROVIDER_LOGOUT, SESSION, TICKET
+from authproxy.access.personal_cookies import PersonalCookies
+from tests.support.pages import ELSEWHERE, FORM, PROVIDER_LOGOUT, SESSION, TICKET, running_pages
 
 TICKET_COOKIE = f"__Host-authproxy={TICKET}"
 
@@ -47,6 +48,29 @@ async def test_signing_out_ends_the_session_and_clears_the_browser(house):
     assert house.flows.open_sessions == {}
     event = json.loads(house.audit_lines[0])
     assert (event["event"], event["by"]) == ("session.ended", "person")
+
+
+async def test_signing_out_removes_the_portals_cookies_of_this_person_too():
+    cookies = PersonalCookies(("JSESSIONID",), portal_id="acq", secret=bytes(32))
+    mark = cookies.marks([(b"Set-Cookie", b"JSESSIONID=a; Path=/app")], cookies.owner(SESSION.person), "/")
+    sent = f"{TICKET_COOKIE}; look=blue; {mark.decode().removeprefix('Set-Cookie: ').partition(';')[0]}"
+    async with running_pages(personal_cookies={"acq": cookies}) as house:
+        async with house.asked("POST", "/.authproxy/logout", headers=FORM, cookies=sent, body="") as answer:
+            gone = [line for line in answer.headers.getall("Set-Cookie") if "Max-Age=0" in line]
+            assert "JSESSIONID=; Max-Age=0; Path=/app; Secure; HttpOnly" in gone
+            assert "JSESSIONID=; Max-Age=0; Path=/; Secure; HttpOnly" in gone
+            assert any(line.startswith("__Host-authproxy-mark-") for line in gone)
+            assert not any(line.startswith("look") for line in gone)
+        assert house.flows.signed_out_with == sent
+        async with house.asked(
+            "POST",
+            "/.authproxy/logout",
+            headers={**FORM, "X-Authproxy-Portal": "b2b", "Origin": "http://b2b.example.si"},
+            cookies=sent,
+            body="",
+        ) as answer:
+            assert answer.status == 200
+            assert not any("JSESSIONID" in line for line in answer.headers.getall("Set-Cookie"))
 
 
 async def test_the_browser_goes_straight_on_to_the_provider_once_the_session_here_has_ended(house):

@@ -111,6 +111,16 @@ def test_what_is_no_frame_of_a_server_has_no_borders(data):
     assert (followed.is_at_border, followed.has_closed) == (False, False)
 
 
+def test_pings_and_their_answers_are_no_messages():
+    followed = Frames(are_masked=False)
+    followed.pass_on(b"\x89\x00\x8a\x02ok")
+    assert followed.messages == 0
+    followed.pass_on(b"\x81\x02hi\x02\x01a\x89\x00\x80\x01b")
+    assert followed.messages == 3
+    followed.pass_on(b"\x88\x00")
+    assert followed.messages == 3
+
+
 def test_what_a_client_does_not_mask_has_no_borders():
     followed = Frames(are_masked=True)
     followed.pass_on(b"\x81\x01x")

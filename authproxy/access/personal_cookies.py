@@ -1,0 +1,315 @@
+"""PURE: cookies of a portal that belong to one person (`cookies.end_with_session`).
+
+A request does not say for whom the portal once set a cookie that it carries. So when the portal sets a listed
+cookie, the browser gets a cookie of ours with it, the mark: a MAC over name and value, under a key of the
+person whose request was answered. A listed cookie reaches the portal only with a mark of the person who sends
+it. So nobody is inside the portal as somebody else: not the next person at the same browser, whatever has
+ended the session before, and nobody into whose browser another site has planted a cookie.
+
+The portal's cookie itself is not changed, because scripts of the portal may read it, and no store is asked.
+The mark also says for which domain and path the cookie was set, so that a sign-out can expire it. It stands
+at `/`, where every page of ours gets it.
+
+Behind a front proxy the portal's answers do not pass the gateway. There the proxy sets a weaker mark, which
+it can write without computing anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from authproxy.identity.person import Person
+
+_MARK: Final = b"__Host-authproxy-mark-"
+_PROXY_MARK: Final = b"__Host-authproxy-proxy-"
+_OF_MARK: Final = "Path=/; Secure; HttpOnly; SameSite=Lax"
+_MAC_SIZE: Final = 22
+"""Characters: 16 bytes in base64url."""
+_LONGEST_PLACE: Final = 512
+_LONGEST_CARRIED: Final = 1024
+_MOST_EXPIRED: Final = 64
+_MOST_NAMES: Final = 4096
+
+_ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
+_NO_WORD: Final = re.compile(rb"[^a-z0-9*]+")
+# A name inside another cookie's value: old servers also separate cookies by commas (RFC 2109 §4.4), and read
+# quoted values in their own ways.
+_INNER_NAME: Final = re.compile(rb"[,\"\s]\s*([^\s=,;\"]+)\s*=")
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", re.ASCII)
+_PATH: Final = re.compile(r"/[\x21-\x3a\x3c-\x7e]{0,511}", re.ASCII)
+_DOMAIN: Final = re.compile(r"(?:[a-z0-9.-]{1,253})?", re.ASCII)
+
+
+class MarkedCookie:
+    """What a mark says of a cookie. `domain` is empty if the cookie was set for its host only. `value` is
+    None if the mark does not carry it."""
+
+    __slots__ = ("domain", "mac", "name", "path", "value")
+
+    def __init__(self, name: str, domain: str, path: str, value: str | None, mac: str) -> None:
+        self.name = name
+        self.domain = domain
+        self.path = path
+        self.value = value
+        self.mac = mac
+
+
+class Marking:
+    """Writes the marks of one answer."""
+
+    __slots__ = ("_cookies", "_owner", "_path")
+
+    def __init__(self, cookies: PersonalCookies, owner: bytes, path: str) -> None:
+        self._cookies = cookies
+        self._owner = owner
+        self._path = path
+
+    def lines(self, fields: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """Finished lines that set the marks of the listed cookies which the fields set."""
+        return self._cookies.marks(fields, self._owner, self._path)
+
+
+class PersonalCookies:
+    """The listed cookies of one portal. `names` may end with `*`. `secret` never leaves the gateway. With
+    `carries_values` marks also carry the cookies' values, because our own pages do not get cookies of another
+    path, and the portal must be told which session has ended."""
+
+    __slots__ = (
+        "_beginnings",
+        "_carries_values",
+        "_exact",
+        "_is_secure",
+        "_known",
+        "_listed",
+        "_portal_id",
+        "_secret",
+    )
+
+    def __init__(
+        self,
+        names: Iterable[str],
+        *,
+        portal_id: str,
+        secret: bytes,
+        is_secure: bool = True,
+        carries_values: bool = False,
+    ) -> None:
+        listed = tuple(names)
+        self._listed = tuple(name for name in listed if not name.endswith("*"))
+        self._exact = frozenset(_folded(name.encode()) for name in self._listed)
+        self._beginnings = tuple(_folded(name[:-1].encode()) for name in listed if name.endswith("*"))
+        self._portal_id = portal_id
+        self._secret = secret
+        self._is_secure = is_secure
+        self._carries_values = carries_values
+        self._known: dict[bytes, bool] = {}
+
+    def __repr__(self) -> str:
+        return f"<PersonalCookies {', '.join(self._listed)}>"
+
+    def owner(self, person: Person | None) -> bytes:
+        """The key of a person's marks. Nobody, who opens public paths without a session, has one too: what
+        was set for nobody is nobody else's."""
+        if person is None:
+            who = ""
+        elif person.member is not None:
+            who = f"member\0{person.member}"
+        else:
+            who = f"account\0{person.issuer}\0{person.subject}"
+        text = f"{self._portal_id}\0{who}"
+        return hmac.digest(self._secret, text.encode("utf-8", "surrogateescape"), "sha256")
+
+    def lists(self, name: bytes) -> bool:
+        """Whether a cookie of that name is listed, in any spelling that some server takes for the same
+        name."""
+        is_listed = self._known.get(name)
+        if is_listed is None:
+            folded = _folded(name)
+            is_listed = folded in self._exact or (
+                bool(self._beginnings) and folded.startswith(self._beginnings)
+            )
+            if len(self._known) < _MOST_NAMES:
+                self._known[name] = is_listed
+        return is_listed
+
+    # Requests.
+
+    def kept(self, cookies: bytes, owner: bytes, *, marked_by_proxy: bool = False) -> bytes:
+        """A Cookie value without the listed cookies that are not this owner's; otherwise byte for byte as it
+        was. Our own cookies are still in it. `marked_by_proxy`: also the marks of a front proxy count."""
+        pairs = cookies.split(b";")
+        marks: set[bytes] | None = None
+        passing: list[bytes] = []
+        for pair in pairs:
+            name, _, value = pair.partition(b"=")
+            name = name.strip(b" \t")
+            if self.lists(name):
+                if marks is None:
+                    marks = self._marks(pairs, owner, marked_by_proxy=marked_by_proxy)
+                if self._mac(owner, name, value.strip(b" \t")) in marks:
+                    passing.append(pair)
+            elif not self._hides_a_listed_name(pair):
+                passing.append(pair)
+        return cookies if len(passing) == len(pairs) else b";".join(passing).strip(b" \t")
+
+    def _marks(self, pairs: list[bytes], owner: bytes, *, marked_by_proxy: bool) -> set[bytes]:
+        marks: set[bytes] = set()
+        own = self.proxy_mark(owner) + b"."
+        for pair in pairs:
+            name, _, value = pair.strip(b" \t").partition(b"=")
+            if name.startswith(_MARK):
+                marks.add(value[:_MAC_SIZE])
+            elif marked_by_proxy and name.startswith(_PROXY_MARK) and value.startswith(own):
+                marks.add(self._mac(owner, name[len(_PROXY_MARK) :], value[len(own) :]))
+        return marks
+
+    def _hides_a_listed_name(self, pair: bytes) -> bool:
+        if b"," not in pair and b'"' not in pair and b" " not in pair.strip(b" \t"):
+            return False
+        return any(self.lists(name) for name in _INNER_NAME.findall(pair.strip(b" \t")))
+
+    def proxy_mark(self, owner: bytes) -> bytes:
+        """What a front proxy writes before the values of this person's cookies. It is no key, so it may be
+        seen in this person's browser."""
+        return _encoded(hmac.digest(owner, b"front proxy", "sha256")[:16])
+
+    def _mac(self, owner: bytes, name: bytes, value: bytes) -> bytes:
+        return _encoded(hmac.digest(owner, name + b"\0" + value, "sha256")[:16])
+
+    # Answers of the portal.
+
+    def marks(self, fields: Iterable[tuple[bytes, bytes]], owner: bytes, request_path: str) -> bytes:
+        """Finished lines that set the marks of the listed cookies which the fields set. `request_path` is
+        where the answered request went: a cookie without a path belongs to its folder (RFC 6265 §5.1.4)."""
+        lines = b""
+        for field, text in fields:
+            if field.lower() == b"set-cookie":
+                pair, _, attributes = text.partition(b";")
+                name, _, value = pair.partition(b"=")
+                name = name.strip(b" \t")
+                if self.lists(name):
+                    lines += self._mark(name, value.strip(b" \t"), attributes, owner, request_path)
+        return lines
+
+    def _mark(self, name: bytes, value: bytes, attributes: bytes, owner: bytes, request_path: str) -> bytes:
+        path, domain, lifetime = b"", b"", b""
+        for attribute in attributes.split(b";"):
+            key, _, content = attribute.partition(b"=")
+            key, content = key.strip(b" \t").lower(), content.strip(b" \t")
+            if key == b"path":
+                path = content
+            elif key == b"domain":
+                domain = content.lower().removeprefix(b".")
+            elif key in {b"max-age", b"expires"}:
+                # The mark lives as long as its cookie, and goes when the portal removes it.
+                lifetime += b"; " + attribute.strip(b" \t")
+        if not path.startswith(b"/"):
+            path = _folder(request_path).encode()
+        place = b"\n".join((name, domain, path))
+        where = hashlib.sha256(place).digest()[:9]
+        if len(place) > _LONGEST_PLACE:
+            place = b""
+        elif self._carries_values and len(value) <= _LONGEST_CARRIED:
+            place += b"\n" + value
+        return b"Set-Cookie: %s%s=%s.%s; %s%s\r\n" % (
+            _MARK,
+            _encoded(where),
+            self._mac(owner, name, value),
+            _encoded(place),
+            _OF_MARK.encode(),
+            lifetime,
+        )
+
+    # A sign-out.
+
+    def marked(self, cookies: bytes) -> list[MarkedCookie]:
+        """What the marks in a Cookie value say of listed cookies. A browser can say here what it likes: this
+        is good for expiring cookies, and `belongs` tells more."""
+        found: list[MarkedCookie] = []
+        for pair in cookies.split(b";"):
+            name, _, value = pair.strip(b" \t").partition(b"=")
+            if name.startswith(_MARK):
+                parts = _decoded(value[_MAC_SIZE + 1 :]).split("\n")
+                if (
+                    len(parts) in {3, 4}
+                    and _NAME.fullmatch(parts[0])
+                    and _DOMAIN.fullmatch(parts[1])
+                    and _PATH.fullmatch(parts[2])
+                    and self.lists(parts[0].encode())
+                ):
+                    carried = parts[3] if len(parts) == 4 and parts[3].isprintable() else None
+                    mac = value[:_MAC_SIZE].decode("ascii", "replace")
+                    found.append(MarkedCookie(parts[0], parts[1], parts[2], carried, mac))
+        return found[:_MOST_EXPIRED]
+
+    def expired(self, cookies: bytes) -> list[str]:
+        """The Set-Cookie values that remove the listed cookies and their marks from a browser which has sent
+        these cookies. A cookie whose domain and path nobody has told us is removed at `/`."""
+        places = {(name, "", "/") for name in self._listed}
+        gone: list[str] = []
+        for pair in cookies.split(b";"):
+            raw = pair.partition(b"=")[0].strip(b" \t")
+            if raw.startswith((_MARK, _PROXY_MARK)):
+                mark = raw.decode("ascii", "replace")
+                if _NAME.fullmatch(mark):
+                    gone.append(f"{mark}=; Max-Age=0; {_OF_MARK}")
+                raw = raw.removeprefix(_PROXY_MARK)
+            name = raw.decode("ascii", "replace")
+            if self.lists(raw) and _NAME.fullmatch(name):
+                places.add((name, "", "/"))
+        places.update((cookie.name, cookie.domain, cookie.path) for cookie in self.marked(cookies))
+        secure = "; Secure" if self._is_secure else ""
+        for name, domain, path in sorted(places):
+            at = f"; Domain={domain}" if domain else ""
+            gone.append(f"{name}=; Max-Age=0; Path={path}{at}{secure}; HttpOnly")
+        return gone[: 2 * _MOST_EXPIRED]
+
+    def sent_to(self, path: str, cookies: bytes, owner: bytes) -> str:
+        """The Cookie value with which the portal is told at `path` that this owner has signed out: their
+        listed cookies, of those that a sign-out page of ours gets and of those that marks carry."""
+        pairs: dict[str, None] = {}
+        for cookie in self.marked(cookies):
+            if cookie.value is not None and _matches(path, cookie.path):
+                mac = self._mac(owner, cookie.name.encode(), cookie.value.encode())
+                if hmac.compare_digest(mac, cookie.mac.encode("ascii", "replace")):
+                    pairs[f"{cookie.name}={cookie.value}"] = None
+        for pair in self.kept(cookies, owner, marked_by_proxy=True).split(b";"):
+            raw = pair.strip(b" \t")
+            if raw.isascii() and self.lists(raw.partition(b"=")[0].strip(b" \t")):
+                pairs[raw.decode("ascii")] = None
+        return "; ".join(pairs)
+
+
+def _folded(name: bytes) -> bytes:
+    """The form in which all spellings of one cookie's name are equal: ASP.NET ignores case, PHP decodes
+    escapes, turns dots and blanks into underscores, and takes `name[x]` for a part of `name`."""
+    decoded = _ESCAPE.sub(lambda escape: bytes((int(escape[1], 16),)), name)
+    return _NO_WORD.sub(b"_", decoded.partition(b"\0")[0].partition(b"[")[0].lower())
+
+
+def _folder(path: str) -> str:
+    """RFC 6265 §5.1.4: the default path of a cookie."""
+    return path[: path.rfind("/")] or "/"
+
+
+def _matches(path: str, cookie_path: str) -> bool:
+    """RFC 6265 §5.1.4: whether a cookie of that path is sent with a request for `path`."""
+    return path == cookie_path or path.startswith(
+        cookie_path if cookie_path.endswith("/") else cookie_path + "/"
+    )
+
+
+def _encoded(octets: bytes) -> bytes:
+    return base64.urlsafe_b64encode(octets).rstrip(b"=")
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        return base64.b64decode(text + b"=" * (-len(text) % 4), b"-_", validate=True).decode()
+    except ValueError:
+        return ""
