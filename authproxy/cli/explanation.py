@@ -79,6 +79,9 @@ def _explained(
         return Explanation(
             text="\n".join([*lines, f"refused  {Reason.METHOD_UNSUPPORTED}: {because}"]), is_served=False
         )
+    if policy.is_sign_out(portal, request):
+        lines += ["route    the portal's own sign-out (`sign_out_paths`); it leads to the gateway's page"]
+        return Explanation(text="\n".join(lines), is_served=True)
     route = policy.route_of(portal, request)
     if route is None:
         names = {

@@ -917,7 +917,6 @@ class PortalSettings:
     activity: Annotated[
         tuple[Activity, ...],
         Field(
-            min_length=1,
             description="What keeps a session from being idle: `requests` when they come, `streams` while "
             "bytes of a request or an answer flow that takes longer than two seconds, `websocket_messages` "
             "in either direction. A screen that refreshes itself is active as long as it is open, up to "

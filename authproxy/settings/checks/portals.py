@@ -322,6 +322,9 @@ def _sign_out(path: KeyPath, portal: PortalSettings, server: ServerSettings | No
                     read=shown(portal.sign_out_url),
                     valid="an address of the portal's server, like `upstream`",
                 )
+    if not portal.activity:
+        problem = "is empty: every session would end `idle` after its sign-in, whatever its person does"
+        yield Remark(path=(*path, "activity"), problem=problem, valid="`[requests]`")
     for at, text in enumerate(portal.sign_out_paths):
         here = (*path, "sign_out_paths", at)
         if text == "/":

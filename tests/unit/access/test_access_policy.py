@@ -8,7 +8,7 @@ import pytest
 
 from authproxy.access.decision import Reason, StepUpRequired
 from authproxy.access.header_names import PRESETS
-from authproxy.access.policy import barred, route_of, unmet
+from authproxy.access.policy import barred, is_sign_out, route_of, unmet
 from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.sender import Sender
 from authproxy.access.target import RequestTarget
@@ -246,3 +246,25 @@ def test_only_a_route_with_a_maximum_age_of_proofs_or_with_networks_varies():
 def test_a_refusal_says_whether_a_proof_is_for_one_request_only(step_up, is_per_request):
     route = dataclasses.replace(REST, requirement=Requirement(step_up=step_up))
     assert StepUpRequired(portal=PORTAL, route=route, session=SESSION).is_per_request is is_per_request
+
+
+@pytest.mark.parametrize(
+    ("path", "leads"),
+    [
+        ("/logout", True),
+        ("/logout;jsessionid=A", True),
+        ("//logout", True),
+        ("/logout/now", False),
+        ("/Logout", False),
+        ("/", False),
+    ],
+)
+def test_whatever_the_portal_could_take_for_its_sign_out_leads_to_ours(path, leads):
+    portal = Portal(
+        portal_id="acq",
+        origin="https://acq.example",
+        host="acq.example",
+        routes=(),
+        sign_out_paths=frozenset({"/logout", "/app/exit"}),
+    )
+    assert is_sign_out(portal, RequestTarget("GET", portal.host, path, "a=b")) is leads

@@ -255,3 +255,16 @@ def test_it_is_told_which_rule_stops_an_address_or_a_role(address, roles, refuse
     assert "roles    one of auditor, clerk" in told.text
     assert told.is_served is (refused is None)
     assert (f"refused  {refused}" in told.text) is (refused is not None)
+
+
+def test_the_portals_own_sign_out_is_said_to_lead_to_ours():
+    portal = Portal(
+        portal_id="acq",
+        origin="https://acq.example",
+        host="acq.example",
+        routes=(),
+        sign_out_paths=frozenset({"/logout"}),
+    )
+    found = explained("POST", "https://acq.example/logout;jsessionid=A", Portals({portal.host: portal}))
+    assert found.is_served
+    assert "`sign_out_paths`" in found.text

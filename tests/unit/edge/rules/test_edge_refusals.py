@@ -261,3 +261,10 @@ def test_a_script_is_told_the_level_that_a_proof_must_reach():
     answer = refusals.answer(required, target=target(), head=head(), request_id="r")
     assert isinstance(answer, OwnAnswer)
     assert json.loads(answer.body)["level_needed"] == int(Level.HIGH)
+
+
+def test_the_portals_own_sign_out_leads_to_our_page():
+    answer = refusals.sign_out(PORTAL)
+    assert answer.status == 303
+    assert b"Location: %s/.authproxy/logout\r\n" % PORTAL.origin.encode() in answer.headers
+    assert b"Cache-Control: no-store" in answer.headers

@@ -14,6 +14,7 @@ from authproxy.access.decision import (
     StepUpRequired,
     Unavailable,
 )
+from authproxy.access.personal_cookies import PersonalCookies
 from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.target import RequestTarget, canonical_host
 from authproxy.edge.rules import subrequest
@@ -161,3 +162,22 @@ def test_a_preflight_is_let_pass_with_nothing_about_anybody():
     assert (answer.status, answer.body) == (200, b"")
     assert b"X-Auth" not in answer.headers
     assert answer.headers.endswith(b"X-Request-Id: r1\r\n")
+
+
+def test_a_proxy_learns_which_cookies_the_portal_may_get_and_how_it_marks_one():
+    cookies = PersonalCookies(("JSESSIONID",), portal_id="acq", secret=bytes(32))
+    ana = cookies.owner(session_for(new_ticket()).person)
+    mark = cookies.proxy_mark(ana)
+    sent = b"look=blue; JSESSIONID=a; __Host-authproxy-proxy-JSESSIONID=%s.a; __Host-authproxy=t" % mark
+    told = b"X-Authproxy-Cookie: %s\r\nX-Authproxy-Cookie-Mark: %s\r\n"
+    assert subrequest.portal_cookies(cookies, ana, sent) == told % (b"look=blue; JSESSIONID=a", mark)
+    nobodys = cookies.proxy_mark(cookies.owner(None))
+    assert subrequest.portal_cookies(cookies, b"", sent) == told % (b"look=blue", nobodys)
+    assert subrequest.portal_cookies(cookies, ana, b"JSESSIONID=planted") == told % (b"-", mark)
+
+
+@pytest.mark.parametrize(("redirects", "status"), [(True, 302), (False, 401)])
+def test_the_portals_own_sign_out_leads_to_ours_by_a_redirect_that_the_proxy_understands(redirects, status):
+    answer = subrequest.sign_out(PORTAL, dataclasses.replace(NGINX, redirects=redirects))
+    assert answer.status == status
+    assert b"\r\nLocation: https://acq.example/.authproxy/logout\r\n" in answer.headers
