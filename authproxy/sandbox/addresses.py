@@ -16,6 +16,8 @@ from authproxy.sandbox.portals.own_sign_in import COOKIE, SIGN_OUT_LINK
 from authproxy.sandbox.start_page.application import ListedAddress
 
 CLIENT_ID = "bankart-varni-spletni-prehod"
+# A bank's program that hands in batches, as a client of the provider.
+PROGRAM_ID, PROGRAM_SECRET, PROGRAM_AUDIENCE = "paketni-odjemalec", "Paketi-2026!", "bankart-portali"
 AUTHORITY_FOLDER = "certificate-authority"
 SMTP_PORT = 8025
 START_PORT, PROVIDER_PORT, PHONE_PORT, OUTBOX_PORT, CERTIFICATE_AUTHORITY_PORT = 8088, 8081, 8082, 8083, 8084
@@ -229,6 +231,17 @@ def registration(addresses: Addresses, portals: tuple[Description, ...], secret:
     )
 
 
+def program_registration() -> Client:
+    """The program as a client of the provider, which gives it tokens of its own."""
+    return Client(
+        client_id=PROGRAM_ID,
+        client_secret=PROGRAM_SECRET,
+        redirect_uris=(),
+        name="Paketni odjemalec",
+        audience=PROGRAM_AUDIENCE,
+    )
+
+
 def listed(addresses: Addresses, portals: tuple[Description, ...]) -> list[ListedAddress]:
     """The addresses that the start page shows."""
     return [
@@ -241,6 +254,9 @@ def listed(addresses: Addresses, portals: tuple[Description, ...]) -> list[Liste
                 users=tuple((user.name, user.password) for user in portal.own_sign_in.users)
                 if portal.own_sign_in
                 else (),
+                ways=tuple(
+                    (addresses.portal(portal.portal_id) + way.path, way.label) for way in portal.old_ways
+                ),
             )
             for portal in portals
         ),

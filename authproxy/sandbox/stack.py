@@ -41,6 +41,7 @@ from authproxy.sandbox.addresses import (
     gateway_settings,
     greeting,
     listed,
+    program_registration,
     registration,
     upstream_port,
     used_ports,
@@ -145,7 +146,7 @@ def _applications(
             PROVIDER_PORT,
             identity_provider.application(
                 issuer=addresses.issuer,
-                clients=(client,),
+                clients=(client, program_registration()),
                 accounts=accounts,
                 outbox_url=addresses.local(OUTBOX_PORT),
                 clock=clock,

@@ -13,8 +13,9 @@ from urllib.parse import urlencode
 from aiohttp import ClientSession, web
 from aiohttp.typedefs import Handler
 
-from authproxy.sandbox.portals import atlas, streams
+from authproxy.sandbox.portals import atlas, streams, windows_server
 from authproxy.sandbox.portals.assertion import (
+    ASSERTION_HEADER,
     CLAIMS,
     VERIFIER,
     GatewayKeys,
@@ -22,15 +23,18 @@ from authproxy.sandbox.portals.assertion import (
     NotVouchedFor,
     Verifier,
 )
+from authproxy.sandbox.portals.batches import Batches
 from authproxy.sandbox.portals.description import Description, PortalForm
 from authproxy.sandbox.portals.entries import Entries, faults
 from authproxy.sandbox.portals.front_page import bars, numbers, pins
+from authproxy.sandbox.portals.java_server import JavaServer
+from authproxy.sandbox.portals.monitoring import Monitoring
 from authproxy.sandbox.portals.own_sign_in import PERSON, USER, OwnSignInPages
 from authproxy.sandbox.portals.tables import Table, as_csv, filtered, month
 from authproxy.sandbox.portals.trial import Trial
+from authproxy.sandbox.portals.windows_server import WindowsServer
 from authproxy.sandbox.web_pages.pages import SandboxPages, language_of
 
-ASSERTION_HEADER = "X-Auth-Assertion"
 _OPEN_TO_ALL = frozenset({"/slog.css", "/favicon.ico", "/api/received", "/api/"})
 
 
@@ -54,16 +58,24 @@ def application(
             yield
 
     app.cleanup_ctx.append(keys)
+    page = portal_pages.page
     portal_pages.pages.install(app, style="/slog.css")
     app.middlewares.append(portal_pages.guard)
     if portal.own_sign_in is not None:
-        own_sign_in = OwnSignInPages(
-            portal, portal.own_sign_in, portal_pages.page, clock=clock, random_bytes=random_bytes
-        )
+        own_sign_in = OwnSignInPages(portal, portal.own_sign_in, page, clock=clock, random_bytes=random_bytes)
         app.middlewares.append(own_sign_in.guard)
         own_sign_in.route(app.router)
     portal_pages.route(app.router)
-    Trial(portal, portal_pages.page).route(app.router)
+    match portal.server:
+        case "java":
+            JavaServer(portal, page, random_bytes=random_bytes).route(app.router, portal_pages.rows_of)
+        case "windows":
+            WindowsServer(portal, page, random_bytes=random_bytes).route(app.router)
+    if portal.monitor is not None:
+        Monitoring(portal, page).route(app.router)
+    if portal.takes_batches:
+        Batches().route(app.router)
+    Trial(portal, page).route(app.router)
     streams.route(app.router)
     return app
 
@@ -72,12 +84,18 @@ class _Portal:
     def __init__(self, portal: Description) -> None:
         self._portal = portal
         self._entries = Entries()
-        self.pages = SandboxPages("authproxy.sandbox.portals", connect=True)
+        self._open = _OPEN_TO_ALL | (windows_server.OPEN if portal.server == "windows" else frozenset())
+        self.pages = SandboxPages(
+            "authproxy.sandbox.portals",
+            connect=True,
+            script="/skript.js" if portal.monitor is not None else None,
+            frames_itself=portal.server == "java",
+        )
 
     def route(self, router: web.UrlDispatcher) -> None:
         router.add_get("/", self.home)
         for table in self._portal.tables:
-            router.add_get(table.path, self._rows_of(table))
+            router.add_get(table.path, self.rows_of(table))
             router.add_get(f"{table.path}.csv", self._file_of(table))
             router.add_get(f"{table.path}/{{key}}", self._row_of(table))
         for form in self._portal.forms:
@@ -90,7 +108,7 @@ class _Portal:
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """403 without a valid assertion, 503 if the keys to verify it cannot be fetched."""
-        if request.path not in _OPEN_TO_ALL:
+        if request.path not in self._open:
             try:
                 request[CLAIMS] = await request.app[VERIFIER].claims(request.headers.get(ASSERTION_HEADER))
             except NotVouchedFor as fault:
@@ -111,7 +129,7 @@ class _Portal:
             tax_number=_masked(request[CLAIMS].get("tax_number")),
         )
 
-    def _rows_of(self, table: Table) -> Handler:
+    def rows_of(self, table: Table) -> Handler:
         async def rows(request: web.Request) -> web.Response:
             return self.page(
                 request, "table.html", table=table, rows=filtered(table, request.query), query=request.query

@@ -14,6 +14,7 @@ from typing import Any
 import jwt
 from aiohttp import ClientError, ClientSession, web
 
+ASSERTION_HEADER = "X-Auth-Assertion"
 _ALGORITHM = "ES256"
 _REQUIRED = ["iss", "aud", "sub", "iat", "exp"]
 _LEEWAY_SECONDS = 5

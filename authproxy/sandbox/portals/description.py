@@ -13,6 +13,8 @@ from typing import Any, Literal
 from authproxy.sandbox.portals.ledger import GENERATED
 from authproxy.sandbox.portals.tables import Column, Row, Table, Words
 
+Monitor = Literal["events", "websocket"]
+Server = Literal["java", "windows"]
 Look = Literal["green", "brown", "blue", "grey", "red", "teal"]
 
 
@@ -98,6 +100,14 @@ class OwnSignIn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OldWay:
+    """A place where the portal does something as old portals do it."""
+
+    path: str
+    label: Words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
     portal_id: str
     name: str
@@ -109,6 +119,13 @@ class Description:
     breakdown: Breakdown | None = None
     map: Map | None = None
     own_sign_in: OwnSignIn | None = None
+    server: Server | None = None
+    """The old server that the portal runs on, if one notices."""
+    monitor: Monitor | None = None
+    """What its monitoring screen listens to, if it has one."""
+    takes_batches: bool = False
+    """Whether programs hand in batches."""
+    old_ways: tuple[OldWay, ...] = ()
 
     def table(self, path: str) -> Table:
         """Raises KeyError."""
@@ -132,6 +149,12 @@ def described(text: Mapping[str, Any]) -> Description:
         breakdown=Breakdown(**breakdown | {"title": Words(*breakdown["title"])}) if breakdown else None,
         map=Map(**at | {"title": Words(*at["title"])}) if at else None,
         own_sign_in=_own_sign_in(own) if own else None,
+        server=text.get("server"),
+        monitor=text.get("monitor"),
+        takes_batches=text.get("takes_batches", False),
+        old_ways=tuple(
+            OldWay(path=each["path"], label=Words(*each["label"])) for each in text.get("old_ways", ())
+        ),
     )
 
 

@@ -3,14 +3,17 @@ the list for scripts."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from aiohttp import web
 
+from authproxy.sandbox.portals import batches
 from authproxy.sandbox.portals.assertion import CLAIMS, VERIFIER, KeysUnavailable, NotVouchedFor
 from authproxy.sandbox.portals.description import Description
 from authproxy.sandbox.portals.own_sign_in import Page
 
+_LONGEST_REPORT = 600
 _SECRET = frozenset({"authorization", "cookie", "x-auth-assertion"})
 
 
@@ -24,6 +27,7 @@ class Trial:
         router.add_get("/vnos", self.entry)
         router.add_post("/vnos", self.entry)
         router.add_get("/piskotek", self.cookie)
+        router.add_get("/porocilo", self.report)
         router.add_get("/api/jaz", self.me)
         router.add_get("/api/", self.interface)
         router.add_route("*", "/api/received", self.received)
@@ -51,6 +55,14 @@ class Trial:
         response = self._page(request, "cookie.html", visits=visits, cookie=name)
         response.set_cookie(name, str(visits), path="/", httponly=True, samesite="Lax")
         return response
+
+    async def report(self, request: web.Request) -> web.Response:
+        """A page that takes `?sekund=` to be made, 64 if nothing is said."""
+        text = request.query.get("sekund", "64")
+        if not (text.isascii() and text.isdigit() and len(text) <= 3 and int(text) <= _LONGEST_REPORT):
+            raise web.HTTPBadRequest
+        await asyncio.sleep(int(text))
+        return self._page(request, "report.html", seconds=int(text))
 
     async def me(self, request: web.Request) -> web.Response:
         return web.json_response(request[CLAIMS])
@@ -91,8 +103,10 @@ class Trial:
                 "/ws": "WebSocket echo",
                 "/piskotek": "a cookie of the portal",
                 "/vnos": "a form that shows what it was sent",
+                "/porocilo?sekund=N": "a page that takes so long to be made",
                 "tables": [table.path for table in self._portal.tables],
                 "forms": [form.path for form in self._portal.forms],
+                **({batches.PATH: "batches that programs hand in"} if self._portal.takes_batches else {}),
                 **({own.basic: "HTTP Basic"} if own is not None and own.basic else {}),
             }
         )

@@ -41,6 +41,8 @@ class ListedAddress:
     """The purpose of a portal, in Slovene and in English."""
     users: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """User names and passwords of a portal with a sign-in of its own."""
+    ways: tuple[tuple[str, tuple[str, str]], ...] = ()
+    """What a portal does as old portals do it: address, and name in Slovene and in English."""
 
 
 def application(

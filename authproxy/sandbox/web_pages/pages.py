@@ -45,8 +45,9 @@ class SandboxPages:
 
     `form_targets` are URLs of other origins to which a form may lead, directly or by redirects: Chromium
     applies `form-action` to the whole chain. `connect` lets scripts in the page call their own origin.
-    `script` is the path of `static/script.js`; without it no script runs. Errors below the paths `json_below`
-    are JSON; other errors are a page: the package's `error.html`, or the common one.
+    `script` is the path of `static/script.js`; without it no script runs. `frames_itself` lets the pages
+    stand in frames of their own origin. Errors below the paths `json_below` are JSON; other errors are a
+    page: the package's `error.html`, or the common one.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class SandboxPages:
         form_targets: Iterable[str] = (),
         connect: bool = False,
         script: str | None = None,
+        frames_itself: bool = False,
         json_below: tuple[str, ...] = ("/api/",),
     ) -> None:
         self._environment = Environment(
@@ -78,7 +80,11 @@ class SandboxPages:
                 *(("script-src 'self'",) if script else ()),
                 " ".join(("form-action 'self'", *sorted({_origin(url) for url in form_targets}))),
                 "base-uri 'none'",
-                "frame-ancestors 'none'",
+                *(
+                    ("frame-src 'self'", "frame-ancestors 'self'")
+                    if frames_itself
+                    else ("frame-ancestors 'none'",)
+                ),
             )
         )
 

@@ -32,6 +32,8 @@ class Client:
     name: str
     public_key: str | None = None
     may_introspect: bool = False
+    audience: str | None = None
+    """For whom a program may have access tokens of its own (client credentials); None: it may have none."""
 
 
 class BadCredentials(Exception):  # noqa: N818

@@ -39,6 +39,8 @@ async def token(request: web.Request) -> web.Response:
             return failure
     if form.get("grant_type") == "refresh_token":
         return _refreshed(provider, client, form.get("refresh_token", ""))
+    if form.get("grant_type") == "client_credentials" and client.audience is not None:
+        return _for_itself(provider, client.client_id, client.audience, form.get("scope", ""))
     try:
         grant = _granted(provider, client, form)
     except _NotGranted as fault:
@@ -144,6 +146,26 @@ def _refreshed(provider: Provider, client: Client, refresh_token: str) -> web.Re
         refresh_token = provider.random_bytes(24).hex()
         provider.refresh_tokens.put(refresh_token, grant)
     return web.json_response(_answer(provider, client, grant, refresh_token=refresh_token), headers=_PRIVATE)
+
+
+def _for_itself(provider: Provider, client_id: str, audience: str, scope: str) -> web.Response:
+    """The token of a program that no person has sent (RFC 6749 §4.4). It gets every scope that it
+    asks for."""
+    claims = tokens.application_token_claims(
+        client_id,
+        audience,
+        scope,
+        issuer=provider.issuer,
+        identifier=provider.new_uuid(),
+        now=provider.clock(),
+    )
+    answer = {
+        "access_token": provider.keys.application_token(claims),
+        "token_type": "Bearer",
+        "expires_in": tokens.ACCESS_TOKEN_SECONDS - 1,
+        "scope": scope,
+    }
+    return web.json_response(answer, headers=_PRIVATE)
 
 
 def _end(provider: Provider, grant: AuthorizationGrant) -> None:

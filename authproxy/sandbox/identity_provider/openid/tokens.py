@@ -77,6 +77,11 @@ class SigningKeys:
     def sign(self, claims: Claims) -> str:
         return self.id_token(claims, signature="RS256", names_key=True, client_secret="")
 
+    def application_token(self, claims: Claims) -> str:
+        """An access token as RFC 9068 has it, whose type says what it is."""
+        key_id, key = self._keys[-1]
+        return jwt.encode(claims, key, algorithm="RS256", headers={"kid": key_id, "typ": "at+jwt"})
+
     def id_token(self, claims: Claims, *, signature: Signature, names_key: bool, client_secret: str) -> str:
         """The ID token, signed (or not) in the given way."""
         key_id, key = self._keys[-1]
@@ -158,6 +163,23 @@ def access_token_claims(grant: AuthorizationGrant, *, issuer: str, identifier: s
         "sub": grant.login_name,
         "azp": grant.request.client_id,
         "iss": issuer,
+        "exp": issued_at + ACCESS_TOKEN_SECONDS,
+        "iat": issued_at,
+        "jti": identifier,
+    }
+
+
+def application_token_claims(
+    client_id: str, audience: str, scope: str, *, issuer: str, identifier: str, now: datetime
+) -> Claims:
+    """Of a program that speaks for itself (RFC 9068 §2.2)."""
+    issued_at = int(now.timestamp())
+    return {
+        "iss": issuer,
+        "sub": client_id,
+        "client_id": client_id,
+        "aud": audience,
+        "scope": scope,
         "exp": issued_at + ACCESS_TOKEN_SECONDS,
         "iat": issued_at,
         "jti": identifier,
