@@ -6,6 +6,7 @@ import contextlib
 import resource
 from dataclasses import dataclass
 
+from authproxy.bootstrap.ways import connection_limits
 from authproxy.settings.schema import Settings
 from authproxy.web.management import Check
 
@@ -62,10 +63,10 @@ def raise_limit() -> None:
 
 def descriptors(settings: Settings) -> Descriptors:
     limits = settings.server.limits
-    requests, streams = (
-        len(settings.portals) * limits.upstream_connections,
-        len(settings.portals) * limits.upstream_streams,
-    )
+    to_portals = [
+        most for portal in settings.portals.values() for most in connection_limits(portal, settings.server)
+    ]
+    requests, streams = sum(to_portals), len(to_portals) * limits.upstream_streams
     # Every connection to a portal serves a client's connection, so there are no more of them. A connection to
     # our pages has both ends in this process and counts twice.
     requests = min(requests, limits.connections)

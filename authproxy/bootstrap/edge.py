@@ -8,6 +8,7 @@ import secrets
 from authproxy.bootstrap.components import Components
 from authproxy.bootstrap.portals import default_site, site
 from authproxy.bootstrap.server import limits
+from authproxy.bootstrap.ways import ways
 from authproxy.edge.rules.client_address import TrustedProxies
 from authproxy.edge.rules.connection_shares import ConnectionShares
 from authproxy.edge.rules.via import Via
@@ -25,28 +26,22 @@ def make_gate(components: Components, pages_socket: str, held_requests: HeldRequ
     """What every connection of a client needs. `pages_socket` is where the pages are."""
     server, portals = components.settings.server, components.portals.by_host
     recorder = _recorder(components)
-    own_via = Via(server.via)
-
-    def pool(upstream: Upstream, reuses: bool, via: Via = own_via) -> UpstreamPool:  # noqa: FBT001  (called here and by `site`)
-        return UpstreamPool(
-            upstream,
-            upstream_connections=server.limits.upstream_connections,
-            connect_timeout=server.timeouts.connect.total_seconds(),
-            upstream_idle_timeout=server.timeouts.upstream_idle.total_seconds(),
-            upstream_streams=server.limits.upstream_streams,
-            reuses=reuses,
-            names=components.names,
-            via=via,
-        )
-
+    via = Via(server.via)
     sites = {
-        host: site(portal, components.settings.portals[portal.portal_id], pool)
+        host: site(portal, of_portal, ways(portal, of_portal, server, names=components.names, via=via))
         for host, portal in portals.items()
+        for of_portal in [components.settings.portals[portal.portal_id]]
     }
     return Gate(
         sites=sites,
         default_site=default_site(sites, server.default_portal),
-        pages=pool(Upstream(unix_path=pages_socket, authority=b"localhost"), True, Via()),
+        pages=UpstreamPool(
+            Upstream(unix_path=pages_socket, authority=b"localhost"),
+            upstream_connections=server.limits.upstream_connections,
+            connect_timeout=server.timeouts.connect.total_seconds(),
+            upstream_idle_timeout=server.timeouts.upstream_idle.total_seconds(),
+            upstream_streams=server.limits.upstream_streams,
+        ),
         access=components.access,
         trusted_proxies=TrustedProxies.of(server.trusted_proxies),
         limits=limits(server),

@@ -138,7 +138,7 @@ def _start_tasks(components: Components, listener: Listener, gate: Gate) -> None
     """Starts the tasks that run as long as the gateway. Gateways for text messages start their own
     (`text_messages.py`)."""
     keep, stores = components.background.keep, components.stores
-    pools = (*(site.pool for site in gate.sites.values()), gate.pages)
+    pools = (*(pool for site in gate.sites.values() for pool in site.pools()), gate.pages)
     keep(TIME_LIMITS, lambda: listener.watch(pools))
     keep("provider_refresh", lambda: _refresh_provider(components.provider))
     if components.notices.can_send:

@@ -97,9 +97,13 @@ def _exposition(
     metrics.connections_refused[("limit",)] = listener.refused_at_limit
     metrics.connections_refused[("descriptors",)] = listener.refused_without_descriptor
     components.background.count(metrics)
-    for portal, pool in (
-        ("", gate.pages),
-        *((site.portal.portal_id, site.pool) for site in gate.sites.values()),
+    for portal, route, pool in (
+        ("", "", gate.pages),
+        *(
+            (site.portal.portal_id, route, pool)
+            for site in gate.sites.values()
+            for pool, route in site.pools().items()
+        ),
     ):
         use = pool.use
         for state, count in (
@@ -108,8 +112,8 @@ def _exposition(
             ("long", use.long),
             ("waiting", use.waiting),
         ):
-            metrics.upstream_connections[portal, state] = count
-        metrics.upstream_unasked[(portal,)] = pool.unasked
+            metrics.upstream_connections[portal, state, route] = count
+        metrics.upstream_unasked[portal, route] = pool.unasked
     metrics.near_cache_lookups[("hit",)] = components.access.hits
     metrics.near_cache_lookups[("miss",)] = components.access.misses
     components.outputs.count(metrics)

@@ -1,13 +1,9 @@
-"""The section `portals` of the settings → what the edge and the flows know of a portal.
-
-Reads the certificates that `upstream_tls` names.
-"""
+"""The section `portals` of the settings → what the edge and the flows know of a portal."""
 
 from __future__ import annotations
 
 import dataclasses
-import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
@@ -17,11 +13,11 @@ from authproxy.access.personal_cookies import PersonalCookies
 from authproxy.access.provider_demand import NOTHING, ProviderDemand, provider_demand
 from authproxy.access.routes import Portal, Portals, Requirement, Route, StepUp
 from authproxy.access.target import canonical_host
+from authproxy.bootstrap import ways
 from authproxy.bootstrap.keys import cookie_key
 from authproxy.bootstrap.provider import step_up_by
 from authproxy.edge.rules.headers import RequestFilter
-from authproxy.edge.site import Site
-from authproxy.edge.upstream.pool import Upstream, UpstreamPool
+from authproxy.edge.site import Site, Way
 from authproxy.flows.sign_in.attempts import SignInDemand
 from authproxy.identity.assurance import STEP_UP_METHODS, SignInMethod
 from authproxy.settings.schema import PortalSettings, RouteSettings, Settings, StepUpDemandSettings
@@ -93,8 +89,10 @@ def portal_of(
             access=route.access,
             strict=route.strict,
             provider_demand=route_demand,
+            upstream="" if route.upstream in {None, settings.upstream} else route.upstream or "",
+            way=way,
         )
-        for route in settings.routes
+        for route, way in zip(settings.routes, ways.numbers(settings), strict=True)
         for route_demand in [provider_demand((*parameters, route.rekono_parameters))]
     ]
     requirement = Requirement(
@@ -170,44 +168,22 @@ def step_up(settings: StepUpDemandSettings, demand: ProviderDemand = NOTHING) ->
     )
 
 
-def upstream(settings: PortalSettings) -> Upstream:
-    if settings.upstream.startswith("unix:"):
-        return Upstream(unix_path=settings.upstream.removeprefix("unix:"), authority=b"localhost")
-    url = urlsplit(settings.upstream)
-    tls = None
-    if url.scheme == "https":
-        tls = ssl.create_default_context(cafile=settings.upstream_tls.ca_file)
-        tls.set_alpn_protocols(["http/1.1"])
-        if settings.upstream_tls.certificate_file is not None:
-            tls.load_cert_chain(settings.upstream_tls.certificate_file, settings.upstream_tls.key_file)
-    return Upstream(
-        host=url.hostname or "",
-        port=url.port or (443 if tls else 80),
-        tls=tls,
-        server_name=settings.upstream_tls.server_name,
-        authority=url.netloc.encode("ascii"),
-    )
-
-
-def site(portal: Portal, settings: PortalSettings, pool: Callable[[Upstream, bool], UpstreamPool]) -> Site:
-    """`pool` makes the connection pool of an upstream; its second argument says whether connections are
-    reused."""
-    server = upstream(settings)
+def site(portal: Portal, settings: PortalSettings, to: tuple[Way, ...]) -> Site:
+    """`to` are the ways of the portal (`ways.py`)."""
     scheme = portal.origin.partition(":")[0]
     names = header_names(settings)
     return Site(
         portal=portal,
-        pool=pool(server, settings.upstream_reuse != "never"),
+        way=to[0],
+        ways=to[1:],
         filter=RequestFilter(
             value for name, value in dataclasses.asdict(names).items() if name != "encoding" and value
         ),
-        host_for_upstream=b"" if settings.preserve_host else server.authority,
         forwarded=b"X-Forwarded-Proto: %s\r\nX-Forwarded-Host: %s\r\n"
         % (scheme.encode(), portal.host.encode()),
         websocket_origins=frozenset(
             origin.encode() for origin in (portal.origin, *settings.websocket_origins)
         ),
-        scheme_for_upstream=b"http" if server.tls is None else b"https",
     )
 
 

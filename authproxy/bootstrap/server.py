@@ -98,6 +98,7 @@ def limits(server: ServerSettings) -> EdgeLimits:
         idle_timeout=timeouts.idle.total_seconds(),
         body_timeout=timeouts.body.total_seconds(),
         first_byte_timeout=timeouts.first_byte.total_seconds(),
+        whole_timeout=timeouts.whole.total_seconds(),
     )
 
 

@@ -36,7 +36,7 @@ from authproxy.edge.rules.preflight import Preflight, is_preflight
 from authproxy.edge.rules.refusals import OwnAnswer, PageWanted
 from authproxy.edge.rules.request_head import RequestHead
 from authproxy.edge.rules.subrequest import DIALECTS, Dialect, SubrequestRefused
-from authproxy.edge.site import Gate, Site
+from authproxy.edge.site import EdgeLimits, Gate, Site, Way
 from authproxy.edge.transfer import Transfer
 from authproxy.edge.tunnel import Tunnel
 from authproxy.edge.upstream.connection import UpstreamConnection
@@ -59,6 +59,7 @@ class Exchange:
         "_gate",
         "_is_for_pages",
         "_is_over",
+        "_limits",
         "_page",
         "_pieces",
         "_record",
@@ -67,6 +68,7 @@ class Exchange:
         "_trailers",
         "_transfer",
         "_watch",
+        "_way",
         "_when_whole",
         "head",
         "tunnel",
@@ -95,6 +97,10 @@ class Exchange:
         self._watch: Watch | None = None
         """Looks after the session of a transfer that takes long."""
         self._is_over = False
+        self._way: Way | None = None
+        """How the request will be passed on if it is allowed."""
+        self._limits = gate.limits
+        """Those of the way; until it is known, those of the server."""
         self.tunnel: Tunnel | None = None
         """Not None once the portal has switched protocols."""
 
@@ -129,9 +135,13 @@ class Exchange:
             else:
                 self.refuse_rest(405 if refused.reason is Reason.METHOD_UNSUPPORTED else 400, refused.reason)
             return
-        if gate.limits.body_size and (head.content_length or 0) > gate.limits.body_size:
+        is_own = own_paths.is_own_path(record.target)
+        if site is not None and not is_own:
+            way = self._way = site.way_of(record.target)
+            self._limits = way.limits
+        if self._limits.body_size and (head.content_length or 0) > self._limits.body_size:
             self.refuse_rest(413, Reason.BODY_TOO_LARGE)
-        elif own_paths.is_own_path(record.target):
+        elif is_own:
             self._begin_for_pages(record.target)
         elif site is None:
             self._decided(Denied(reason=Reason.UNKNOWN_HOST))
@@ -254,6 +264,10 @@ class Exchange:
         return route is not None and policy.barred(route, self._record) is None
 
     def _pass_preflight(self, site: Site, target: RequestTarget) -> None:
+        if site.ways:
+            # The request after it goes to the server of its own method, which must be asked.
+            method = self.head.all(b"access-control-request-method")[0].decode("latin-1")
+            self._way = site.way_of(RequestTarget(method, target.host, target.path, target.query))
         self._record.decided_at = self._gate.time()
         self._record.outcome = Preflight(portal=site.portal)
         if self._client.is_trusted and not self._counts_for_address():
@@ -526,7 +540,8 @@ class Exchange:
     # Forwarding.
 
     def _forward(self, site: Site, target: RequestTarget, identity: bytes, head: RequestHead) -> None:
-        if self.head.is_relayed and self._ends_here(site, head):
+        way = self._way or site.way
+        if self.head.is_relayed and self._ends_here(site, way, head):
             return
         personal, marking = site.portal.personal_cookies, None
         if personal is not None:
@@ -535,12 +550,12 @@ class Exchange:
             owner = owner or personal.owner(None)
             head.cookies = personal.kept(head.cookies, owner)
             marking = Marking(personal, owner, target.path)
-        outgoing = outgoing_heads.for_portal(self._gate, site, self._record, target, identity, head)
-        self._transfer_to(site.pool, head, outgoing, marking)
+        outgoing = outgoing_heads.for_portal(self._gate, site, way, self._record, target, identity, head)
+        self._transfer_to(way.pool, way.limits, head, outgoing, marking)
 
-    def _ends_here(self, site: Site, head: RequestHead) -> bool:
+    def _ends_here(self, site: Site, way: Way, head: RequestHead) -> bool:
         """Whether Via or Max-Forwards keep an allowed request from the portal. It is answered here then."""
-        if site.pool.via.is_loop(self.head.all(b"via")):
+        if way.pool.via.is_loop(self.head.all(b"via")):
             self._cannot_forward(508, Reason.LOOP_DETECTED)
             return True
         left = via.forwards_left(head)
@@ -555,22 +570,28 @@ class Exchange:
         gate, record = self._gate, self._record
         assert record.target is not None  # noqa: S101  (the target has shown that the request is for the pages)
         outgoing = outgoing_heads.for_pages(gate, record, self.head, record.target.origin_form)
-        self._transfer_to(gate.pages, self.head, outgoing)
+        self._transfer_to(gate.pages, gate.limits, self.head, outgoing)
 
     def _show_page(self, page: PageWanted) -> None:
         """A refusal that people read: the pages render it, the status is ours."""
         self._page = page
         head, outgoing = outgoing_heads.for_refusal_page(self._gate, self._record, page)
-        self._transfer_to(self._gate.pages, head, outgoing)
+        self._transfer_to(self._gate.pages, self._gate.limits, head, outgoing)
 
     def _transfer_to(
-        self, pool: UpstreamPool, head: RequestHead, outgoing: bytes, marking: Marking | None = None
+        self,
+        pool: UpstreamPool,
+        limits: EdgeLimits,
+        head: RequestHead,
+        outgoing: bytes,
+        marking: Marking | None = None,
     ) -> None:
         transfer = self._transfer = Transfer(
             owner=self,
             client=self._client,
             gate=self._gate,
             pool=pool,
+            limits=limits,
             head=head,
             outgoing=outgoing,
             ticket=self._record.ticket,
@@ -588,7 +609,7 @@ class Exchange:
 
     def request_body(self, piece: bytes) -> None:
         self._record.bytes_in += len(piece)
-        limit = self._gate.limits.body_size
+        limit = self._limits.body_size
         if self._is_over or self._page is not None:
             return  # the request was answered without the rest of it
         if limit and self._record.bytes_in > limit:

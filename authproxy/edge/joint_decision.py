@@ -4,10 +4,10 @@ the first refusal is the answer."""
 from __future__ import annotations
 
 from authproxy.access import other_targets
-from authproxy.access.decision import Allowed, Decision, StepUpRequired
+from authproxy.access.decision import Allowed, Decision, Reason, StepUpRequired
 from authproxy.access.routes import Portal
 from authproxy.access.sender import Sender
-from authproxy.access.target import RequestTarget
+from authproxy.access.target import RequestTarget, TargetRefused
 from authproxy.edge import held_requests
 from authproxy.edge.rules.request_head import RequestHead
 from authproxy.edge.site import Gate, Site
@@ -26,9 +26,13 @@ def further_targets(site: Site, target: RequestTarget, head: RequestHead) -> lis
     depth = () if b"depth" in head.connection.lower() else head.all(b"depth")
     judged = other_targets.judged_with(portal, target, destination, depth)
     if destination is not None:
+        way = site.way_of(target)
+        there = [other for other in judged if other.path == destination.path]
+        if any(site.way_of(other).pool.upstream is not way.pool.upstream for other in there):
+            raise TargetRefused(Reason.FOREIGN_ORIGIN, "Destination is at another server of the portal")
         destination_url = b"%s://%s%s" % (
-            site.scheme_for_upstream,
-            site.host_for_upstream or target.host.encode(),
+            way.scheme,
+            way.host or target.host.encode(),
             destination.path.encode(),
         )
         head.fields = [

@@ -11,7 +11,7 @@ from authproxy.edge.request_record import RequestRecord
 from authproxy.edge.rules.headers import RequestFilter
 from authproxy.edge.rules.refusals import PageWanted
 from authproxy.edge.rules.request_head import RequestHead
-from authproxy.edge.site import Gate, Site
+from authproxy.edge.site import Gate, Site, Way
 
 _PAGES_FILTER: Final = RequestFilter()
 _WANTED_BY_REFUSAL_PAGES: Final = frozenset(
@@ -20,17 +20,23 @@ _WANTED_BY_REFUSAL_PAGES: Final = frozenset(
 
 
 def for_portal(
-    gate: Gate, site: Site, record: RequestRecord, target: RequestTarget, identity: bytes, head: RequestHead
+    gate: Gate,
+    site: Site,
+    way: Way,
+    record: RequestRecord,
+    target: RequestTarget,
+    identity: bytes,
+    head: RequestHead,
 ) -> bytes:
     """`identity` are the finished lines of identity headers; `head` is the client's, or that of a kept
     form."""
-    via = site.pool.via
+    via = way.pool.via
     own = (
         f"X-Forwarded-For: {record.client}\r\nX-Request-Id: {record.request_id}\r\ntraceparent: "
         f"{gate.identifiers.trace_parent()}\r\n{via.text_of_1_0 if head.is_http_1_0 else via.text}"
     )
     added = identity + site.forwarded + own.encode()
-    host = site.host_for_upstream or target.host.encode()
+    host = way.host or target.host.encode()
     return site.filter.outgoing(head, origin_form=target.origin_form, host=host, added=added)
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from email.utils import formatdate
 from typing import Any, Final, Protocol
 
+from authproxy.access import policy
 from authproxy.access.decision import Allowed, Decision, PerRequestDecision, Reason, StepUpRequired
 from authproxy.access.held_request import HeldRequest
 from authproxy.access.routes import Activity, Portal
@@ -117,21 +118,6 @@ class FormKeeping:
     when_released: Observer
 
 
-@dataclass(slots=True, kw_only=True)
-class Site:
-    """A portal behind the edge."""
-
-    portal: Portal
-    pool: UpstreamPool
-    filter: RequestFilter
-    host_for_upstream: bytes
-    forwarded: bytes
-    """Finished X-Forwarded-Proto and X-Forwarded-Host lines."""
-    websocket_origins: frozenset[bytes]
-    scheme_for_upstream: bytes = b"http"
-    """The scheme by which the portal's server is reached, and that it takes for its own."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeLimits:
     """Sizes in bytes, times in seconds."""
@@ -147,6 +133,52 @@ class EdgeLimits:
     idle_timeout: float = 75.0
     body_timeout: float = 60.0
     first_byte_timeout: float = 60.0
+    whole_timeout: float = 0.0
+    """For a request and its answer, except for answers without end and tunnels; 0 for none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How requests are passed on: to which server, and within which limits. A portal has one, and one more
+    for each of its routes that differ from it."""
+
+    pool: UpstreamPool
+    host: bytes = b""
+    """The Host that is sent; empty for the public one."""
+    scheme: bytes = b"http"
+    """The scheme by which the server is reached, and that it takes for its own."""
+    limits: EdgeLimits = EdgeLimits()
+    """Those of the server, except for what the portal or the route says about bodies and times."""
+    name: str = ""
+    """The path of the first route with this way; empty for the portal's own."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Site:
+    """A portal behind the edge."""
+
+    portal: Portal
+    way: Way
+    filter: RequestFilter
+    forwarded: bytes
+    """Finished X-Forwarded-Proto and X-Forwarded-Host lines."""
+    websocket_origins: frozenset[bytes]
+    ways: tuple[Way, ...] = ()
+    """Those of routes, by `Route.way` less one."""
+
+    def way_of(self, target: RequestTarget) -> Way:
+        """The way of the route that covers the target."""
+        if not self.ways:
+            return self.way
+        route = policy.route_of(self.portal, target)
+        return self.way if route is None or not route.way else self.ways[route.way - 1]
+
+    def pools(self) -> dict[UpstreamPool, str]:
+        """The pools of all ways, each with the name of the first way that has it."""
+        pools: dict[UpstreamPool, str] = {}
+        for way in (self.way, *self.ways):
+            pools.setdefault(way.pool, way.name)
+        return pools
 
 
 @dataclass(slots=True, kw_only=True)

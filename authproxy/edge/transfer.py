@@ -15,7 +15,7 @@ from authproxy.access.personal_cookies import Marking
 from authproxy.edge.client_side import ClientSide
 from authproxy.edge.rules import headers
 from authproxy.edge.rules.request_head import Fields, RequestHead
-from authproxy.edge.site import Gate
+from authproxy.edge.site import EdgeLimits, Gate
 from authproxy.edge.tunnel import Tunnel
 from authproxy.edge.upstream.authenticated_connection import AuthenticatedConnection
 from authproxy.edge.upstream.connection import AnswerHead, UpstreamConnection
@@ -58,7 +58,7 @@ class TransferOwner(Protocol):
 
 class Transfer:
     """`head` is that of the request that is sent. It is not the client's if a refusal page or a kept form is
-    sent."""
+    sent. `limits` are those of the way that it takes."""
 
     __slots__ = (
         "_client",
@@ -70,6 +70,7 @@ class Transfer:
         "_is_endless",
         "_is_over",
         "_keeps_alive",
+        "_limits",
         "_outgoing",
         "_owner",
         "_pool",
@@ -93,6 +94,7 @@ class Transfer:
         client: ClientSide,
         gate: Gate,
         pool: UpstreamPool,
+        limits: EdgeLimits,
         head: RequestHead,
         outgoing: bytes,
         ticket: str | None,
@@ -101,6 +103,7 @@ class Transfer:
         self._client = client
         self._gate = gate
         self._pool = pool
+        self._limits = limits
         self._head = head
         self._outgoing = outgoing
         self._ticket = ticket
@@ -204,10 +207,10 @@ class Transfer:
             if self._head.is_chunked:
                 self._connection.write(b"0\r\n%s\r\n" % self._trailers)
             if not self.status:
-                self._deadline = self._gate.time() + self._gate.limits.first_byte_timeout
+                self._deadline = self._gate.time() + self._limits.first_byte_timeout
 
     def client_may_flow(self, *, flows: bool) -> None:
-        self._deadline = self._gate.time() + self._gate.limits.body_timeout
+        self._deadline = self._gate.time() + self._limits.body_timeout
         if self._connection is not None:
             if flows:
                 self._connection.resume()
@@ -229,8 +232,14 @@ class Transfer:
         """Called about once a second. The transfer fails if a portal that has the request, or takes no more
         of it, says nothing for too long; also if an answer makes no progress for too long, on either side."""
         if (
-            self._deadline
-            and now > self._deadline
+            (
+                (self._deadline and now > self._deadline)
+                or (
+                    self._limits.whole_timeout
+                    and now > self.sent_at + self._limits.whole_timeout
+                    and not self._is_endless
+                )
+            )
             and not self._is_over
             and self._connection is not None
             and self.status != 101
@@ -264,7 +273,7 @@ class Transfer:
 
     def request_may_flow(self, *, flows: bool) -> None:
         if not self.status and not self._request_is_complete:
-            self._deadline = 0.0 if flows else self._gate.time() + self._gate.limits.first_byte_timeout
+            self._deadline = 0.0 if flows else self._gate.time() + self._limits.first_byte_timeout
         if flows:
             self._client.resume()
         else:
@@ -329,7 +338,7 @@ class Transfer:
 
     def _begin_answer(self, head: AnswerHead) -> None:
         self.status = head.status
-        self._deadline = self._gate.time() + self._gate.limits.body_timeout
+        self._deadline = self._gate.time() + self._limits.body_timeout
         stays = self._owner.may_stay
         if head.length is not None and head.status != 204:
             framing = b"Content-Length: %d\r\n" % head.length
@@ -374,7 +383,7 @@ class Transfer:
         self._owner.switched(connection)
 
     def answer_body(self, piece: bytes) -> None:
-        self._deadline = self._gate.time() + self._gate.limits.body_timeout
+        self._deadline = self._gate.time() + self._limits.body_timeout
         self._write(b"%x\r\n%s\r\n" % (len(piece), piece) if self._sends_chunks else piece)
 
     def answer_ended(self, trailers: Fields) -> None:

@@ -144,6 +144,13 @@ class TimeoutSettings:
         Duration,
         Field(description="From the end of a request to the first byte of the portal's answer (504)."),
     ] = timedelta(seconds=60)
+    whole: Annotated[
+        Duration,
+        Field(
+            description="From a request sent to a portal to the end of its answer (504, or the connection is "
+            "cut). Event streams and WebSockets are not limited. 0 for no limit."
+        ),
+    ] = timedelta(0)
     upstream_idle: Annotated[Duration, Field(description="A connection to a portal without a request.")] = (
         timedelta(seconds=30)
     )
@@ -157,6 +164,51 @@ class TimeoutSettings:
     drain: Annotated[
         Duration, Field(description="After `leave`, how long running requests may take to finish.")
     ] = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassingTimeoutSettings:
+    """How long the gateway waits for the portal's server. Unset: as above it, and finally as in
+    `server.timeouts`."""
+
+    connect: Annotated[Duration | None, Field(description="Connecting to it (504).")] = None
+    first_byte: Annotated[
+        Duration | None,
+        Field(
+            description="From the end of a request to the first byte of the answer (504). Proxies in front "
+            "of the gateway must wait as long."
+        ),
+    ] = None
+    body: Annotated[Duration | None, Field(description="Between two pieces of an answer's body.")] = None
+    whole: Annotated[
+        Duration | None,
+        Field(
+            description="From a request sent to the end of its answer. Event streams and WebSockets are not "
+            "limited. 0 for no limit."
+        ),
+    ] = None
+    upstream_idle: Annotated[
+        Duration | None,
+        Field(description="A connection without a request; less than what the server allows."),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassingLimitSettings:
+    """How much goes to the portal's server. Unset: as above it, and finally as in `server.limits`."""
+
+    body_size: Annotated[
+        Size | None,
+        Field(description="Request body in bytes; more is answered 413. 0 for no limit."),
+    ] = None
+    upstream_connections: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="Connections at a time; further requests wait. A route with this key has connections "
+            "for itself.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -684,6 +736,18 @@ class RouteSettings:
         ),
     ] = None
     strict: Annotated[bool, Field(description="Ask the store on every request.")] = False
+    upstream: Annotated[
+        str | None,
+        Form("`http://host[:port]`, `https://host[:port]` or `unix:/path`"),
+        Field(
+            pattern=r"^(https?://[^/?#@\s]+/?|unix:/.+)$",
+            description="The server that answers here; unset: the portal's. It gets the whole path. "
+            "`allows_plaintext`, `preserve_host` and `upstream_tls` of the portal hold for it too, except "
+            "for `server_name`.",
+        ),
+    ] = None
+    timeouts: PassingTimeoutSettings = field(default_factory=PassingTimeoutSettings)
+    limits: PassingLimitSettings = field(default_factory=PassingLimitSettings)
     rekono_parameters: Annotated[
         dict[str, Text],
         Field(
@@ -848,8 +912,15 @@ class PortalSettings:
         ),
     ] = "auto"
     preserve_host: Annotated[
-        bool, Field(description="Send the public host to the portal; otherwise the upstream's.")
+        bool,
+        Field(
+            description="Send the public host to the portal; otherwise the upstream's. Then the upstream's "
+            "own address becomes the public one in `Location`, `Content-Location`, `Refresh` and in `Domain` "
+            "of cookies; bodies are not changed."
+        ),
     ] = True
+    timeouts: PassingTimeoutSettings = field(default_factory=PassingTimeoutSettings)
+    limits: PassingLimitSettings = field(default_factory=PassingLimitSettings)
     sign_in: Annotated[
         tuple[SignInMethod, ...] | None,
         Field(

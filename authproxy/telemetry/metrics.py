@@ -201,12 +201,17 @@ class Metrics(Collector):
             "gauge",
             "authproxy_upstream_connections",
             "Connections to portals (empty: to our own pages) in use, idle or long in use, and requests "
-            "that wait for one.",
+            "that wait for one. The route is empty for those of the whole portal.",
             "portal",
             "state",
+            "route",
         )
         self.upstream_unasked = Series(
-            "counter", "authproxy_upstream_unasked", "Bytes from portals that belong to no answer.", "portal"
+            "counter",
+            "authproxy_upstream_unasked",
+            "Bytes from portals that belong to no answer.",
+            "portal",
+            "route",
         )
         self._build = Series("gauge", "authproxy_build_info", "The running version; always 1.", "version")
         self._build[(version,)] = 1

@@ -131,7 +131,7 @@ async def test_a_destination_on_two_lines_missing_or_elsewhere_goes_nowhere():
 async def test_a_portal_gets_the_destination_as_it_knows_itself():
     async with running_edge(portal=WEBDAV) as edge:
         site = edge.gate.sites[HOST]
-        site.host_for_upstream, site.scheme_for_upstream = b"inside:8443", b"https"
+        site.way = dataclasses.replace(site.way, host=b"inside:8443", scheme=b"https")
         assert (await (await edge.client()).ask("COPY /a", f"Destination: http://{HOST}/b")).status == 200
         assert b"\r\nDestination: https://inside:8443/b\r\n" in edge.portal.received
 

@@ -36,8 +36,9 @@ from authproxy.edge.client.listener import Listener
 from authproxy.edge.client.sockets import ListenAddress, bind
 from authproxy.edge.rules.client_address import TrustedProxies
 from authproxy.edge.rules.headers import RequestFilter
+from authproxy.edge.rules.public_addresses import PublicAddresses
 from authproxy.edge.rules.via import Via
-from authproxy.edge.site import EdgeLimits, FormKeeping, Gate, Site
+from authproxy.edge.site import EdgeLimits, FormKeeping, Gate, Site, Way
 from authproxy.edge.upstream.pool import Upstream, UpstreamPool
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.person import Issuer, Person, Subject
@@ -410,7 +411,7 @@ class Edge:
         self.observed: list[dict[str, object]] = []
         self.errors: list[dict[str, Any]] = []
         self.tls: ssl.SSLContext | None = None
-        self.pool: UpstreamPool = gate.sites[HOST].pool
+        self.pool: UpstreamPool = gate.sites[HOST].way.pool
         self._clients: list[RawClient] = []
 
     async def client(self, *, unix: bool = False, has_small_window: bool = False) -> RawClient:
@@ -478,6 +479,7 @@ async def running_edge(
     own_headers: Iterable[str] = (),
     portal: Portal = PORTAL,
     via: str = "authproxy",
+    addresses: PublicAddresses | None = None,
     form_keeping: FormKeeping | None = None,
 ) -> AsyncIterator[Edge]:
     """An edge on a TCP port and a Unix socket, with one portal and the pages behind it. Fails the test for
@@ -497,7 +499,7 @@ async def running_edge(
         portal_upstream = (
             upstream(portal_server.port, folder_path / "portal.sock")
             if upstream
-            else Upstream(host="127.0.0.1", port=portal_server.port)
+            else Upstream(host="127.0.0.1", port=portal_server.port, addresses=addresses)
         )
         access = TicketAccess()
         observed: list[dict[str, object]] = []
@@ -517,17 +519,19 @@ async def running_edge(
 
         site = Site(
             portal=portal,
-            pool=UpstreamPool(
-                portal_upstream,
-                upstream_connections=pool_limit,
-                connect_timeout=connect_timeout,
-                upstream_idle_timeout=30,
-                upstream_streams=pool_streams,
-                reuses=pool_reuses,
-                via=Via(via),
+            way=Way(
+                pool=UpstreamPool(
+                    portal_upstream,
+                    upstream_connections=pool_limit,
+                    connect_timeout=connect_timeout,
+                    upstream_idle_timeout=30,
+                    upstream_streams=pool_streams,
+                    reuses=pool_reuses,
+                    via=Via(via),
+                ),
+                limits=limits or EdgeLimits(),
             ),
             filter=RequestFilter(own_headers),
-            host_for_upstream=b"",
             forwarded=b"X-Forwarded-Proto: http\r\nX-Forwarded-Host: %s\r\n" % HOST.encode(),
             websocket_origins=frozenset({f"http://{HOST}".encode()}),
         )
@@ -563,7 +567,8 @@ async def running_edge(
             edge.close_clients()
             access.may_answer.set()
             await edge.listener.drain(0.2)
-            site.pool.close()
+            for pool in site.pools():
+                pool.close()
             gate.pages.close()
             await portal_server.close()
             await pages.close()

@@ -14,6 +14,7 @@ from typing import Final, Protocol, cast
 import httptools
 
 from authproxy.edge.rules import headers
+from authproxy.edge.rules.public_addresses import PublicAddresses
 from authproxy.edge.rules.request_head import Fields, authenticates_connection
 from authproxy.edge.upstream import plain_answer
 from authproxy.edge.upstream.plain_answer import PlainAnswer
@@ -246,6 +247,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _pass(self, plain: PlainAnswer, data: bytes, reader: AnswerReader) -> None:
         """Reports a plain answer. The parser has not seen it and is ready for the next one."""
+        if plain.has_address and self._pool.addresses is not None:
+            plain.lines = self._pool.addresses.in_lines(plain.lines)
         if len(data) - plain.body_at == plain.length:
             self._reader = None
             self.resume()
@@ -367,7 +370,9 @@ class UpstreamConnection(asyncio.Protocol):
             self.is_reusable = False
             return
         status = self._parser.get_status_code()
-        head = AnswerHead(status, self._phrase, self._fields)
+        addresses = self._pool.addresses
+        fields = self._fields if addresses is None else addresses.in_fields(self._fields)
+        head = AnswerHead(status, self._phrase, fields)
         self._fields = []
         version = self._parser.get_http_version()
         head.is_http_1_0 = version == "1.0"
@@ -454,6 +459,11 @@ class ConnectionOwner(Protocol):
     @property
     def reuses(self) -> bool:
         """Whether a connection may serve more than one request."""
+        ...
+
+    @property
+    def addresses(self) -> PublicAddresses | None:
+        """What the portal calls itself and browsers do not; None if there is no such thing."""
         ...
 
     def lost(self, connection: UpstreamConnection) -> None: ...

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from authproxy.edge.rules.public_addresses import names_an_address
+
 _ALLOWED: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 (?!204|304)([2-5][0-9]{2}) [\t\x20-\x7e\x80-\xff]*")
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -25,6 +27,7 @@ _IS_LENGTH: Final = 2
 _IS_CONNECTION: Final = 3
 _IS_NOT_PLAIN: Final = 4
 _IS_DATE: Final = 5
+_IS_ADDRESS: Final = 6
 # By spelling, so that a line costs one look-up. Portals use a few dozen spellings; the tables are bounded,
 # because a strange portal could send ever new ones.
 _status_lines: Final[dict[bytes, int]] = {}
@@ -33,12 +36,21 @@ _meanings: Final[dict[bytes, int]] = {}
 
 class PlainAnswer:
     """`status_line` has no line end; `lines` are the fields except Connection and Content-Length, each ended
-    by CRLF; the body begins at `body_at`."""
+    by CRLF; the body begins at `body_at`. `has_address` tells whether one of the fields may be a URL of the
+    portal."""
 
-    __slots__ = ("body_at", "has_date", "length", "lines", "status", "status_line")
+    __slots__ = ("body_at", "has_address", "has_date", "length", "lines", "status", "status_line")
 
     def __init__(
-        self, status: int, status_line: bytes, lines: bytes, length: int, body_at: int, *, has_date: bool
+        self,
+        status: int,
+        status_line: bytes,
+        lines: bytes,
+        length: int,
+        body_at: int,
+        *,
+        has_date: bool,
+        has_address: bool,
     ) -> None:
         self.status = status
         self.status_line = status_line
@@ -46,6 +58,7 @@ class PlainAnswer:
         self.length = length
         self.body_at = body_at
         self.has_date = has_date
+        self.has_address = has_address
 
     @property
     def phrase(self) -> bytes:
@@ -69,7 +82,7 @@ def read(data: bytes) -> PlainAnswer | None:
         return None
     digits: bytes | None = None
     connection: bytes | None = None
-    has_date = False
+    has_date = has_address = False
     passed: list[bytes] = []
     for index in range(1, len(fields)):
         line = fields[index]
@@ -83,9 +96,10 @@ def read(data: bytes) -> PlainAnswer | None:
             passed.append(line)
         elif meaning == _IS_LENGTH and digits is None:
             digits = value.strip()
-        elif meaning == _IS_DATE:
+        elif meaning in (_IS_DATE, _IS_ADDRESS):
             passed.append(line)
-            has_date = True
+            has_date = has_date or meaning == _IS_DATE
+            has_address = has_address or meaning == _IS_ADDRESS
         elif meaning == _IS_CONNECTION and connection is None:
             connection = value.strip()
         else:
@@ -95,7 +109,15 @@ def read(data: bytes) -> PlainAnswer | None:
     if len(data) - body_at > length:
         return None
     passed.append(b"")
-    return PlainAnswer(status, status_line, b"\r\n".join(passed), length, body_at, has_date=has_date)
+    return PlainAnswer(
+        status,
+        status_line,
+        b"\r\n".join(passed),
+        length,
+        body_at,
+        has_date=has_date,
+        has_address=has_address,
+    )
 
 
 def _length(digits: bytes | None, connection: bytes | None) -> int:
@@ -125,6 +147,8 @@ def _meaning_of(name: bytes) -> int:
         meaning = _IS_NOT_PLAIN
     elif lower == b"date":
         meaning = _IS_DATE
+    elif names_an_address(lower):
+        meaning = _IS_ADDRESS
     else:
         meaning = (
             _IS_LENGTH

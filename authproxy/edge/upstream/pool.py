@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from authproxy.dns.resolver import Resolver
+from authproxy.edge.rules.public_addresses import PublicAddresses
 from authproxy.edge.rules.via import Via
 from authproxy.edge.upstream.connection import UpstreamConnection
 
@@ -34,6 +35,8 @@ class Upstream:
     server_name: str | None = None
     authority: bytes = b""
     """The upstream's own authority, sent as Host where the public one is not wanted."""
+    addresses: PublicAddresses | None = None
+    """What its answers call it although browsers do not; None if there is no such thing."""
 
 
 class UpstreamUnreachable(Exception):  # noqa: N818
@@ -98,12 +101,16 @@ class UpstreamPool:
         self._waiting: deque[asyncio.Future[UpstreamConnection | None]] = deque()
 
     @property
-    def authority(self) -> bytes:
-        return self._upstream.authority
+    def upstream(self) -> Upstream:
+        return self._upstream
 
     @property
     def reuses(self) -> bool:
         return self._may_reuse and not self._is_distrusted
+
+    @property
+    def addresses(self) -> PublicAddresses | None:
+        return self._upstream.addresses
 
     @property
     def use(self) -> PoolUse:

@@ -401,7 +401,7 @@ def _bounds(sections: Sections) -> Iterator[Remark]:
             )
     timeouts = sections.server.timeouts if sections.server else None
     for name in (field.name for field in fields(timeouts)) if timeouts else ():
-        if name not in {"leave", "drain"} and not getattr(timeouts, name):
+        if name not in {"leave", "drain", "whole"} and not getattr(timeouts, name):
             yield Remark(
                 path=("server", "timeouts", name),
                 problem="is nothing at all: every request would end there",

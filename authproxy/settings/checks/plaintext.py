@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address
 
+from authproxy.settings.checks.portals import upstreams
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.machine import Machine
 from authproxy.settings.sms import SmsGatewaySettings
@@ -75,12 +76,9 @@ def _plain(sections: Sections) -> Iterator[tuple[KeyPath, str, str]]:
     if store is not None and not store.allows_plaintext and _scheme(store.url) in _PLAIN_STORES:
         yield ("store", "url"), store.url, "the store's password and people's sessions"
     for name, portal in sections.portals.items():
-        if not portal.allows_plaintext and _scheme(portal.upstream) == "http":
-            yield (
-                ("portals", name, "upstream"),
-                portal.upstream,
-                "identities, and what people write and read,",
-            )
+        for path, text in () if portal.allows_plaintext else upstreams(("portals", name), portal):
+            if _scheme(text) == "http":
+                yield path, text, "identities, and what people write and read,"
         if not portal.allows_plaintext and _scheme(portal.sign_out_url or "") == "http":
             yield (
                 ("portals", name, "sign_out_url"),

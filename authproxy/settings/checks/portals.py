@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import fields
+from datetime import timedelta
 
 from authproxy.access import methods, target
 from authproxy.access.header_names import PRESETS
@@ -56,7 +57,8 @@ def remarks(sections: Sections) -> Iterator[Remark]:
         yield from _url(path, portal, hosts, name)
         yield from urls.linked((*path, "help_url"), portal.help_url)
         yield from _reachable(path, portal, sections.server)
-        yield from _upstream(path, portal, sections.server)
+        yield from _upstreams(path, portal, sections.server)
+        yield from _times(path, portal)
         yield from demands.remarks(path, portal, sections)
         yield from _methods(path, portal)
         yield from _routes(path, portal)
@@ -106,23 +108,13 @@ def _reachable(path: KeyPath, portal: PortalSettings, server: ServerSettings | N
         yield Remark(path=(*path, "url"), problem=problem, read=shown(portal.url), severity="warning")
 
 
-def _upstream(path: KeyPath, portal: PortalSettings, server: ServerSettings | None) -> Iterator[Remark]:
-    listeners = set(_listeners(server))
-    url = url_of(portal.upstream)
-    if portal.upstream.startswith("unix:"):
-        address: TcpAddress | SocketPath = SocketPath(portal.upstream.removeprefix("unix:"))
-    elif url is None or not url.hostname:
-        yield Remark(path=(*path, "upstream"), problem="is no URL of a server", read=shown(portal.upstream))
-        return
-    else:
-        address = TcpAddress(
-            "127.0.0.1" if is_local(url.hostname) else url.hostname,
-            url.port or (443 if url.scheme == "https" else 80),
-        )
-    if address in listeners:
-        problem = "is the gateway itself: requests would go round in circles"
-        yield Remark(path=(*path, "upstream"), problem=problem, read=shown(portal.upstream))
-    if portal.upstream_tls != type(portal.upstream_tls)() and not portal.upstream.startswith("https:"):
+def _upstreams(path: KeyPath, portal: PortalSettings, server: ServerSettings | None) -> Iterator[Remark]:
+    named = list(upstreams(path, portal))
+    for at, text in named:
+        yield from _upstream(at, text, server)
+    if portal.upstream_tls != type(portal.upstream_tls)() and not any(
+        text.startswith("https:") for _, text in named
+    ):
         yield Remark(
             path=(*path, "upstream_tls"),
             problem="has no effect: the upstream is not `https`",
@@ -132,6 +124,52 @@ def _upstream(path: KeyPath, portal: PortalSettings, server: ServerSettings | No
         yield Remark(
             path=(*path, "upstream_tls"), problem="has only one of `certificate_file` and `key_file`"
         )
+
+
+def upstreams(path: KeyPath, portal: PortalSettings) -> Iterator[tuple[KeyPath, str]]:
+    """The key and the text of every upstream of a portal: its own, and those of its routes."""
+    yield (*path, "upstream"), portal.upstream
+    for at, route in enumerate(portal.routes):
+        if route.upstream is not None:
+            yield (*path, "routes", at, "upstream"), route.upstream
+
+
+def _upstream(path: KeyPath, text: str, server: ServerSettings | None) -> Iterator[Remark]:
+    url = url_of(text)
+    if text.startswith("unix:"):
+        address: TcpAddress | SocketPath = SocketPath(text.removeprefix("unix:"))
+    elif url is None or not url.hostname or not _is_host(url.netloc):
+        yield Remark(path=path, problem="is no URL of a server", read=shown(text))
+        return
+    else:
+        address = TcpAddress(
+            "127.0.0.1" if is_local(url.hostname) else url.hostname,
+            url.port or (443 if url.scheme == "https" else 80),
+        )
+    if address in set(_listeners(server)):
+        problem = "is the gateway itself: requests would go round in circles"
+        yield Remark(path=path, problem=problem, read=shown(text))
+
+
+def _is_host(authority: str) -> bool:
+    try:
+        target.canonical_host(authority, 0)
+    except target.TargetRefused:
+        return False
+    return True
+
+
+def _times(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
+    said = [(path, portal.timeouts)]
+    said += [((*path, "routes", at), route.timeouts) for at, route in enumerate(portal.routes)]
+    for at_path, timeouts in said:
+        for name in ("connect", "first_byte", "body", "upstream_idle"):
+            if getattr(timeouts, name) == timedelta(0):
+                yield Remark(
+                    path=(*at_path, "timeouts", name),
+                    problem="is nothing at all: every request would end there",
+                    read="0s",
+                )
 
 
 def _listeners(server: ServerSettings | None) -> Iterator[TcpAddress | SocketPath]:

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from authproxy.settings.checks.plaintext import is_here
+from authproxy.settings.checks.portals import upstreams
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.machine import Machine
 from authproxy.settings.validation import Sections
@@ -72,15 +73,16 @@ def _loops(sections: Sections, machine: Machine) -> Iterator[Remark]:
         and not is_local(address.host)
         and ip_address(address.host).is_unspecified
     }
-    for name, portal in sections.portals.items():
-        url = url_of(portal.upstream)
+    for path, text in (
+        named for name, portal in sections.portals.items() for named in upstreams(("portals", name), portal)
+    ):
+        url = url_of(text)
         if url is None or not url.hostname or is_local(url.hostname):
             continue
-        path = ("portals", name, "upstream")
         port = url.port or (443 if url.scheme == "https" else 80)
         if port in everywhere and is_here(url.hostname, machine):
             problem = "is the gateway itself: requests would go round in circles"
-            yield Remark(path=path, problem=problem, read=shown(portal.upstream))
+            yield Remark(path=path, problem=problem, read=shown(text))
         elif url.hostname in public:
             problem = (
                 f"is the host by which browsers find portal {public[url.hostname]}: unless it leads "
@@ -89,7 +91,7 @@ def _loops(sections: Sections, machine: Machine) -> Iterator[Remark]:
             yield Remark(
                 path=path,
                 problem=problem,
-                read=shown(portal.upstream),
+                read=shown(text),
                 valid="the portal's own server",
                 severity="warning",
             )
