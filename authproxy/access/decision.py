@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from authproxy.access import bearer
 from authproxy.access.routes import Portal, Route
+from authproxy.identity.machine_client import MachineClient
 from authproxy.identity.session import Session
 
 
@@ -25,6 +27,9 @@ class Reason(StrEnum):
     # 401: a fresh proof helps
     STEP_UP_REQUIRED = "step_up_required"
 
+    # 401: a program needs another credential
+    MACHINE_TOKEN_INVALID = "machine_token_invalid"  # noqa: S105  (a reason, no password)
+
     # 403: signing in again as the same person does not help
     UNKNOWN_HOST = "unknown_host"
     LEVEL_TOO_LOW = "level_too_low"
@@ -39,6 +44,7 @@ class Reason(StrEnum):
     ROLE_MISSING = "role_missing"
     NETWORK_NOT_ALLOWED = "network_not_allowed"
     ACCESS_DENIED_HERE = "access_denied_here"
+    MACHINE_NOT_ALLOWED_HERE = "machine_not_allowed_here"
     UNTRUSTED_PEER = "untrusted_peer"
     SUBREQUEST_UNREADABLE = "subrequest_unreadable"
     FOREIGN_ORIGIN = "foreign_origin"
@@ -120,10 +126,13 @@ class Allowed:
     portal: Portal
     route: Route
     session: Session | None
-    """Whose request it is; None on a public route for a request of nobody whom the gateway knows."""
+    """Whose request it is; None for a program, and on a public route for a request of nobody whom the gateway
+    knows."""
     identity_headers: bytes
     cookie_owner: bytes = field(default=b"", repr=False)
     """The key of the person's cookies at a portal that has some of its own (`access.personal_cookies`)."""
+    machine: MachineClient | None = None
+    """The program that has sent the request. Its credential does not go to the portal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +167,10 @@ class Denied:
     portal: Portal | None = None
     route: Route | None = None
     session: Session | None = None
+    machine: MachineClient | None = None
+    """The program whose request is denied, if its credential is genuine."""
+    bearer_error: bearer.Error | None = None
+    """What the challenge says; None for a denial without a challenge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ _TITLES: Final[dict[int, str]] = {
 }
 _TITLES_BY_REASON: Final[dict[Reason, str]] = {
     Reason.STEP_UP_REQUIRED: "Step-up required",
+    Reason.MACHINE_TOKEN_INVALID: "The token or key is not accepted",
     Reason.PROVIDER_ANSWER_INVALID: "The OpenID provider's answer is invalid",
 }
 

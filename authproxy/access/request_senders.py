@@ -28,6 +28,9 @@ def is_page_load(fields: Iterable[tuple[bytes, bytes]], method: str) -> bool:
                 accept = value.lower()
             case b"x-requested-with":
                 is_scripted = True
+            case b"authorization":
+                # No browser sends a token when it opens a page.
+                is_scripted = is_scripted or value[:6].lower() == b"bearer"
     if is_scripted or is_ahead:
         return False
     if mode:

@@ -161,6 +161,9 @@ class Portal:
     """Whether the portal answers CORS preflights itself. They come without a session."""
     accepts_encoded_slash: bool = False
     accepts_encoded_percent: bool = False
+    machines: MachineDemand | None = None
+    """The kinds of credentials by which programs come in somewhere at this portal; None: no route lets them
+    in."""
     binds_assertion: bool = False
     """Whether every request gets an assertion of its own, bound to its method and URL (`htm`, `htu`)."""
     activity: frozenset[Activity] = frozenset({"requests"})

@@ -52,6 +52,33 @@ def claims(
     return {name: value for name, value in stated.items() if value not in (None, "", [])}
 
 
+def machine_claims(
+    client_id: str,
+    *,
+    issuer: str,
+    portal_id: str,
+    now: datetime,
+    lifetime: timedelta,
+    token_id: str,
+    bound_to: tuple[str, str] | None = None,
+) -> dict[str, object]:
+    """The claims about a program. They have `client_id` (RFC 8693 §4.3), which those about a person never
+    have, and nothing that only a person can have."""
+    issued_at = _seconds(now)
+    stated: dict[str, object] = {
+        "iss": issuer,
+        "aud": portal_id,
+        "sub": client_id,
+        "client_id": client_id,
+        "jti": token_id,
+        "iat": issued_at,
+        "exp": issued_at + int(lifetime.total_seconds()),
+        "level": 0,
+        "method": "machine",
+    }
+    return stated if bound_to is None else stated | {"htm": bound_to[0], "htu": bound_to[1]}
+
+
 def _acr(session: Session) -> str | None:
     """The `acr` of the latest event that has one."""
     return next(

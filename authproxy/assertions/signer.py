@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from jwt.algorithms import get_default_algorithms
 from jwt.utils import base64url_encode
 
-from authproxy.assertions.claims import claims
+from authproxy.assertions.claims import claims, machine_claims
 from authproxy.assertions.keys import SigningKeyRing
 from authproxy.identity.session import Session
 
@@ -45,6 +45,24 @@ class AssertionSigner:
             token_id=self._random_text(16),
             bound_to=bound_to,
         )
+        return self._signed(payload)
+
+    def mint_for_machine(
+        self, client_id: str, *, portal_id: str, now: datetime, bound_to: tuple[str, str] | None = None
+    ) -> str:
+        """As `mint`, about a program."""
+        payload = machine_claims(
+            client_id,
+            issuer=self._issuer,
+            portal_id=portal_id,
+            now=now,
+            lifetime=self._lifetime,
+            token_id=self._random_text(16),
+            bound_to=bound_to,
+        )
+        return self._signed(payload)
+
+    def _signed(self, payload: dict[str, object]) -> str:
         signing_input = self._header + b"." + _segment(payload)
         signature = self._algorithm.sign(signing_input, self._keys.current.private)
         return (signing_input + b"." + base64url_encode(signature)).decode("ascii")

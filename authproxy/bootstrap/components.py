@@ -21,6 +21,7 @@ from authproxy.bootstrap.delivery import Delivery, delivery
 from authproxy.bootstrap.descriptors import Descriptors, descriptors
 from authproxy.bootstrap.keys import assertion_signer
 from authproxy.bootstrap.log_outputs import LogOutputs, open_log_outputs
+from authproxy.bootstrap.machines import MachineComponents, machine_components
 from authproxy.bootstrap.notices import notices
 from authproxy.bootstrap.portals import all_portals, header_names, sign_in_demand
 from authproxy.bootstrap.presentations import no_portal, presentations
@@ -33,6 +34,7 @@ from authproxy.challenges.recovery import Cost
 from authproxy.dns.resolver import Resolver
 from authproxy.edge.client.sockets import BoundAddress, ListenAddress, bind
 from authproxy.flows.access import Access
+from authproxy.flows.machines import MachineIdentity, MachineReports
 from authproxy.flows.register.membership import Membership
 from authproxy.flows.sign_in.attempts import SignInDemand, SignIns
 from authproxy.flows.sign_in.browser_names import described
@@ -81,6 +83,7 @@ class Components:
     names: Resolver
     certificates: CertificateComponents | None
     accounts: AccountChecks | None
+    machines: MachineComponents | None
     rates: Rates
     outputs: LogOutputs
 
@@ -111,15 +114,30 @@ async def assemble(
 
     # The decision about each request.
     accounts = account_checks(settings.rekono, stores, provider, audit)
+    metrics, limits_per_address = Metrics(version=__version__), rates(settings.server)
+    names_for_portals = {portal_id: header_names(portal) for portal_id, portal in settings.portals.items()}
+    machines = await machine_components(
+        settings,
+        stores,
+        identity=MachineIdentity(
+            signer=signer, assertion_lifetime=settings.assertions.lifetime, header_names=names_for_portals
+        ),
+        reports=MachineReports(audit=audit, metrics=metrics),
+        limit=limits_per_address,
+        clock=clock,
+        names=names,
+        resources=resources,
+    )
     access = Access(
         sessions=stores.sessions,
         near_cache=stores.near_cache,
         signer=signer,
         assertion_lifetime=settings.assertions.lifetime,
-        header_names={portal_id: header_names(portal) for portal_id, portal in settings.portals.items()},
+        header_names=names_for_portals,
         spawn=background.spawn,
         look_at_account=None if accounts is None else accounts.look,
         used_proofs=stores.used_proofs,
+        machines=None if machines is None else machines.machines,
     )
 
     # Signing in and proving oneself.
@@ -168,7 +186,7 @@ async def assemble(
         signer=signer,
         access=access,
         audit=audit,
-        metrics=Metrics(version=__version__),
+        metrics=metrics,
         clock=clock,
         background=background,
         bound=bound,
@@ -183,6 +201,7 @@ async def assemble(
         names=names,
         certificates=certificates,
         accounts=accounts,
-        rates=rates(settings.server),
+        machines=machines,
+        rates=limits_per_address,
         outputs=outputs,
     )

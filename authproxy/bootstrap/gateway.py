@@ -26,6 +26,7 @@ from authproxy.challenges.recovery import COST, Cost
 from authproxy.edge.client.listener import Listener
 from authproxy.edge.site import Gate
 from authproxy.oidc.provider import OpenIdProvider
+from authproxy.oidc.token_issuer import TokenIssuer
 from authproxy.settings.schema import Settings
 from authproxy.storage.redis import invalidation
 from authproxy.telemetry import logging as logs
@@ -140,7 +141,10 @@ def _start_tasks(components: Components, listener: Listener, gate: Gate) -> None
     keep, stores = components.background.keep, components.stores
     pools = (*(pool for site in gate.sites.values() for pool in site.pools()), gate.pages)
     keep(TIME_LIMITS, lambda: listener.watch(pools))
-    keep("provider_refresh", lambda: _refresh_provider(components.provider))
+    keep("provider_refresh", lambda: _refresh(components.provider))
+    if components.machines is not None and components.machines.issuer is not None:
+        issuer = components.machines.issuer
+        keep("token_issuer_refresh", lambda: _refresh(issuer))
     if components.notices.can_send:
         keep("notices", components.notices.run)
     if stores.connection is not None:
@@ -167,8 +171,8 @@ def _start_tasks(components: Components, listener: Listener, gate: Gate) -> None
         keep("certificate_watch", lambda: certificates.keep_looking(acnlb.revocation.sessions_checked_every))
 
 
-async def _refresh_provider(provider: OpenIdProvider) -> None:
-    """Keeps the provider's metadata and keys fresh, so that no sign-in waits for them."""
+async def _refresh(provider: OpenIdProvider | TokenIssuer) -> None:
+    """Keeps metadata and keys fresh, so that no sign-in and no program waits for them."""
     while True:
         await provider.refresh()
         await asyncio.sleep(_PROVIDER_ASKED_EVERY)

@@ -80,6 +80,7 @@ def _checks(components: Components, listener: Listener, own_certificates: OwnCer
         **components.delivery.checks,
         **({} if components.certificates is None else {"revocation": components.certificates.check}),
         **({} if components.accounts is None else {"accounts": components.accounts.check}),
+        **({} if components.machines is None else {"machines": components.machines.check}),
     }
 
 

@@ -11,7 +11,7 @@ from authproxy.access.header_names import PRESETS, HeaderNames
 from authproxy.access.methods import ORDINARY, WEBDAV
 from authproxy.access.personal_cookies import PersonalCookies
 from authproxy.access.provider_demand import NOTHING, ProviderDemand, provider_demand
-from authproxy.access.routes import Portal, Portals, Requirement, Route, StepUp
+from authproxy.access.routes import MachineDemand, Portal, Portals, Requirement, Route, StepUp
 from authproxy.access.target import canonical_host
 from authproxy.bootstrap import ways
 from authproxy.bootstrap.keys import cookie_key
@@ -111,6 +111,7 @@ def portal_of(
         passes_preflights=settings.preflight == "pass",
         accepts_encoded_slash=settings.accepts_encoded_slash,
         accepts_encoded_percent=settings.accepts_encoded_percent,
+        machines=_machines(settings),
         binds_assertion=settings.binds_assertion,
         activity=frozenset(settings.activity),
         personal_cookies=personal_cookies,
@@ -138,8 +139,9 @@ def _requirement(
     """What a route demands. A public one demands nothing of a session, also nothing of what the portal
     demands elsewhere."""
     networks = () if route.networks is None else (frozenset(map(ip_network, route.networks)),)
+    machines = None if route.machines is None else MachineDemand(**dataclasses.asdict(route.machines))
     if route.access == "public":
-        return Requirement(methods=methods, networks=networks)
+        return Requirement(methods=methods, networks=networks, machines=machines)
     return Requirement(
         level=route.level or portal.level,
         methods=route.sign_in or methods,
@@ -147,7 +149,16 @@ def _requirement(
         step_up=step_up(route.step_up or portal.step_up, demand),
         networks=networks,
         roles=() if route.roles is None else (frozenset(route.roles),),
+        machines=machines,
     )
+
+
+def _machines(settings: PortalSettings) -> MachineDemand | None:
+    """The kinds of credentials that some route takes."""
+    taken = [route.machines for route in settings.routes if route.machines is not None]
+    if not taken:
+        return None
+    return MachineDemand(tokens=any(each.tokens for each in taken), keys=any(each.keys for each in taken))
 
 
 def passed_methods(settings: PortalSettings) -> frozenset[str]:

@@ -111,6 +111,7 @@ def rates(server: ServerSettings) -> Rates:
             "callbacks": per_minute.callbacks,
             "logout_tokens": per_minute.logout_tokens,
             "codes": per_minute.codes,
+            "machines": per_minute.machines,
         }
     )
 

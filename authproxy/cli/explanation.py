@@ -97,7 +97,12 @@ def _explained(
         return Explanation(
             text="\n".join([*lines, f"refused  {Reason.TARGET_AMBIGUOUS}: {because}"]), is_served=False
         )
-    lines += [*_route_lines(portal, route), *_demands(portal, route), *_other_targets(portal, request)]
+    lines += [
+        *_route_lines(portal, route),
+        *_demands(portal, route),
+        *_machines(route),
+        *_other_targets(portal, request),
+    ]
     stopped = _stopped(route, address, roles)
     return Explanation(text="\n".join([*lines, *stopped]), is_served=not stopped)
 
@@ -170,6 +175,18 @@ def _demands(portal: Portal, route: Route) -> list[str]:
         if route.strict
         else "session  from the near cache where it is fresh",
     ]
+
+
+def _machines(route: Route) -> list[str]:
+    """Which programs come in, if any."""
+    demand = route.requirement.machines
+    if demand is None or route.access == "deny" or not (demand.tokens or demand.keys):
+        return []
+    kinds = [
+        words for takes, words in ((demand.tokens, "an access token"), (demand.keys, "an API key")) if takes
+    ]
+    scopes = f" that has {' and '.join(demand.scopes)}" if demand.scopes else ""
+    return [f"or       a program with {' or '.join(kinds)}{scopes}, without a person"]
 
 
 def _proof(requirement: Requirement) -> str:

@@ -42,6 +42,7 @@ from authproxy.edge.tunnel import Tunnel
 from authproxy.edge.upstream.connection import UpstreamConnection
 from authproxy.edge.upstream.pool import UpstreamPool
 from authproxy.edge.watch import Watch
+from authproxy.identity.machine_client import MachineClient
 from authproxy.identity.session import Session
 
 _LARGEST_OWN_BODY: Final = 16 * 1024
@@ -196,15 +197,19 @@ class Exchange:
             return True
         return False
 
-    def _has_room(self, session: Session | None) -> bool:
-        """Whether there is room for one more request of this session and its address. It counts until it
-        ends, streams and tunnels too. Without a session only the address counts."""
+    def _has_room(self, session: Session | None, machine: MachineClient | None = None) -> bool:
+        """Whether there is room for one more request of this session, or of this program, and its address. It
+        counts until it ends, streams and tunnels too. Without either only the address counts."""
         if self._client.is_trusted and not self._counts_for_address():
             return False
-        if session is None:
+        if session is not None:
+            share: str = session.session_id
+        elif machine is not None:
+            share = f"machine:{machine.client_id}"
+        else:
             return True
-        if self._gate.connections_per_session.take(session.session_id):
-            self._session_share = session.session_id
+        if self._gate.connections_per_session.take(share):
+            self._session_share = share
             return True
         return False
 
@@ -291,7 +296,9 @@ class Exchange:
                 # A ticket that opens nothing may still name an upstream connection on which its person has
                 # authenticated.
                 record.ticket = None
-            if self._has_room(decision.session):
+            if decision.machine is not None:
+                self.head.fields = [each for each in self.head.fields if each[0].lower() != b"authorization"]
+            if self._has_room(decision.session, decision.machine):
                 self._forward(site, target, decision.identity_headers, self.head)
             else:
                 self._refuse_for_lack_of_room(site)

@@ -7,6 +7,7 @@ most requests are only counted.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from authproxy.access.decision import (
@@ -25,6 +26,7 @@ from authproxy.edge.rules.preflight import Preflight
 from authproxy.edge.rules.request_head import RequestHead
 from authproxy.edge.rules.subrequest import Dialect
 from authproxy.edge.site import Site
+from authproxy.identity.machine_client import MachineClient
 from authproxy.identity.session import Session
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9_-]{1,64}")
@@ -54,7 +56,6 @@ class RequestRecord(Sender):
         "failure",
         "head",
         "outcome",
-        "request_id",
         "sent_at",
         "site",
         "started_at",
@@ -71,7 +72,6 @@ class RequestRecord(Sender):
         self._is_trusted_peer = is_trusted_peer
         self._trusted = trusted
         self._client = ""
-        self.request_id = ""
         self.site: Site | None = None
         self.target: RequestTarget | None = None
         """What was judged; in a subrequest, the original request."""
@@ -153,6 +153,17 @@ class RequestRecord(Sender):
     @property
     def address(self) -> str:
         return "" if self.client_is_nobody else self.client
+
+    @property
+    def authorization(self) -> Sequence[bytes]:
+        # From the index, which keeps the field when it is removed from what goes to the portal: an open
+        # tunnel is judged by it again.
+        return self.head.all(b"authorization")
+
+    @property
+    def machine(self) -> MachineClient | None:
+        outcome = self.outcome
+        return outcome.machine if isinstance(outcome, (Allowed, Denied)) else None
 
     @property
     def dialect(self) -> str | None:

@@ -30,6 +30,7 @@ from authproxy.access.target import RequestTarget
 from authproxy.access.unavailable import CannotAsk
 from authproxy.assertions.signer import AssertionSigner
 from authproxy.flows import identity_headers
+from authproxy.flows.machines import Machines
 from authproxy.flows.stores import RememberedSession, SessionCache, SessionStore, UsedProofs
 from authproxy.flows.visit import stored_session
 from authproxy.identity import ticket as tickets
@@ -61,7 +62,7 @@ _TOUCHES_AHEAD: Final = 10_000
 class Access:
     """`hits` and `misses` count what the near cache could answer, for metrics."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each is a part of the gateway)
         self,
         *,
         sessions: SessionStore,
@@ -72,10 +73,12 @@ class Access:
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         look_at_account: Callable[[Session, datetime], Coroutine[Any, Any, None]] | None = None,
         used_proofs: UsedProofs | None = None,
+        machines: Machines | None = None,
     ) -> None:
         """`look_at_account` is called with active sessions, about as often as activity is written back.
         Without `used_proofs` no proof for one request lets anybody in, because nobody can say whether it was
-        used already."""
+        used already. Without `machines` no program comes in."""
+        self._machines = machines
         self._look_at_account = look_at_account
         self._sessions = sessions
         self._near_cache = near_cache
@@ -100,6 +103,10 @@ class Access:
         route = policy.route_of(portal, target)
         if route is None:
             return Denied(reason=Reason.TARGET_AMBIGUOUS, portal=portal)
+        if portal.machines is not None and self._machines is not None:
+            credential = self._machines.credential_in(portal, route, sender)
+            if credential is not None:
+                return self._machines.decide_now(portal, route, target, sender, credential, now)
         ticket = sender.ticket
         if ticket is None:
             return self._decide_on_nobody(portal, route, sender, Reason.NO_SESSION)
@@ -123,6 +130,10 @@ class Access:
         route = policy.route_of(portal, target)
         if route is None:
             return Denied(reason=Reason.TARGET_AMBIGUOUS, portal=portal)
+        if portal.machines is not None and self._machines is not None:
+            credential = self._machines.credential_in(portal, route, sender)
+            if credential is not None:
+                return await self._machines.decide(portal, route, target, sender, credential, now)
         ticket = sender.ticket
         parsed = tickets.parse(ticket)
         if ticket is None or parsed is None:

@@ -65,6 +65,22 @@ def of_nobody(names: HeaderNames) -> bytes:
     return b"".join(b"%s: %s\r\n" % (name.encode("ascii"), NOTHING) for name in plain if name)
 
 
+def of_machine(client_id: str, names: HeaderNames, *, assertion: str) -> bytes:
+    """The block for a request of a program: the client as subject, and the level 0, which no person has."""
+    stated = {
+        names.subject: _identifier(client_id),
+        names.method: "machine",
+        names.level: "0",
+        names.assertion: assertion,
+    }
+    nothing = dict.fromkeys((names.name, names.email, names.tax_number, names.step_up))
+    return b"".join(
+        b"%s: %s\r\n" % (name.encode("ascii"), _value(value))
+        for name, value in (nothing | stated).items()
+        if name
+    )
+
+
 def _value(value: str | bytes | None) -> bytes:
     return (value.encode("ascii") if isinstance(value, str) else value or b"") or NOTHING
 

@@ -58,15 +58,17 @@ class AccessLog:
         total: float,
         deciding: float,
         upstream: float,
+        machine: str | None = None,
     ) -> None:
-        """Adds a line. `total`, `deciding` and `upstream` are in seconds. `path` has no query."""
+        """Adds a line. `total`, `deciding` and `upstream` are in seconds. `path` has no query. Only the line
+        of a program has the field `machine`."""
         lines = self._lines
         lines.append(
             f'{{"at":"{self._now()}","event":"request.answered",'
             f'"request_id":{_quoted(request_id)},"portal":{_text(portal)},"method":{_quoted(method)},"path":{_path(path)},'
             f'"status":{status},"decision":{_quoted(decision)},"reason":{_text(reason)},"rule":{_text(rule)},'
             f'"level":{"null" if level is None else int(level)},"session":{_text(session)},'
-            f'"client":{_quoted(client)},'
+            f'{"" if machine is None else _machine(machine)}"client":{_quoted(client)},'
             f'"bytes_in":{bytes_in},"bytes_out":{bytes_out},'
             f'"total_ms":{total * 1e3:.3f},"decision_ms":{deciding * 1e3:.3f},'
             f'"upstream_ms":{upstream * 1e3:.3f}}}\n'
@@ -99,12 +101,16 @@ def _text(value: str | None) -> str:
     return "null" if value is None else _quoted(value)
 
 
+def _machine(machine: str) -> str:
+    return f'"machine":{_quoted(machine)},'
+
+
 def _path(path: str) -> str:
     """Cuts a query that a caller forgot to remove: queries carry codes and states."""
     if "?" in path:
         path = path.partition("?")[0]
     if len(path) > _LONGEST_PATH:
         path = path[:_LONGEST_PATH] + "…"
-    # Tokens begin with `eyJ`, tickets with `1.`. The search for whole ones costs more than the rest of the
-    # line.
-    return _quoted(redacted(path) if "eyJ" in path or "1." in path else path)
+    # Tokens begin with `eyJ`, tickets with `1.`, API keys with our name. The search for whole ones costs more
+    # than the rest of the line.
+    return _quoted(redacted(path) if "eyJ" in path or "1." in path or "authproxy_" in path else path)

@@ -119,6 +119,14 @@ class Metrics(Collector):
         self.back_channel_logouts = Series(
             "counter", "authproxy_back_channel_logouts", "Logout tokens of the provider by answer.", "answer"
         )
+        self.machine_requests = Series(
+            "counter",
+            "authproxy_machine_requests",
+            "Requests that showed a program's credential: token, key, or empty if it was not accepted.",
+            "portal",
+            "credential",
+            "reason",
+        )
         self.requests_limited = Series(
             "counter",
             "authproxy_requests_limited",

@@ -47,6 +47,7 @@ _SECRET_TEXT = re.compile(
     # A compact JWS or JWE (RFC 7515 §7.1): its header begins with `{"`.
     r"eyJ[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){1,4}"
     r"|\b1\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"  # our session ticket
+    r"|authproxy_[0-9a-f]{16,64}"  # an API key of a program, or the beginning of one
     r"|(?i:\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{6,}"
     r"|(?i:\b(?:code|state|nonce|token|password|secret|tax_?number|[a-z_]+_token|id_token_hint|client_secret|code_verifier|client_assertion)"
     r"[\"']?\s*[=:]\s*)[\"']?[^\s&\"',;}]+"

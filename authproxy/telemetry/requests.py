@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from authproxy.identity.machine_client import MachineClient
 from authproxy.identity.session import Session
 from authproxy.telemetry.access_log import AccessLog
 from authproxy.telemetry.audit import Audit, Event
@@ -43,6 +44,8 @@ class AnsweredRequest(Protocol):
     def rule(self) -> str | None: ...
     @property
     def session(self) -> Session | None: ...
+    @property
+    def machine(self) -> MachineClient | None: ...
     @property
     def client(self) -> str: ...
     @property
@@ -111,6 +114,7 @@ class RequestRecorder:
     @staticmethod
     def _write_line(log: AccessLog, answered: AnsweredRequest) -> None:
         session = answered.session
+        machine = answered.machine if session is None else None
         log.write(
             request_id=answered.request_id,
             portal=answered.portal,
@@ -122,6 +126,7 @@ class RequestRecorder:
             rule=answered.rule,
             level=int(session.level) if session is not None else None,
             session=session.session_id if session is not None else None,
+            machine=machine.client_id if machine is not None else None,
             client=answered.client,
             bytes_in=answered.bytes_in,
             bytes_out=answered.bytes_out,

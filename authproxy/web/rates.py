@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from authproxy.challenges.limits import address_name
 
-Kind = Literal["sign_ins", "callbacks", "logout_tokens", "codes"]
+Kind = Literal["sign_ins", "callbacks", "logout_tokens", "codes", "machines"]
 _WINDOW: Final = timedelta(minutes=1)
 _MOST_ADDRESSES: Final = 20_000
 _UNKNOWN: Final = frozenset({"", "local"})

@@ -62,6 +62,8 @@ PAGES: Mapping[Reason, tuple[str, int]] = {
     Reason.CERTIFICATE_REVOKED: ("certificate_revoked", 403),
     Reason.CERTIFICATE_SUNSET: ("certificate_sunset", 403),
     Reason.CERTIFICATE_UNKNOWN: ("certificate_unknown", 403),
+    Reason.MACHINE_TOKEN_INVALID: ("machine_refused", 401),
+    Reason.MACHINE_NOT_ALLOWED_HERE: ("machine_refused", 403),
     Reason.STEP_UP_REQUIRED: ("step_up_required", 401),
     Reason.CODE_WRONG: ("code_wrong", 403),
     Reason.CHALLENGE_OVER: ("challenge_over", 403),

@@ -33,7 +33,10 @@ def test_what_nginx_removes_or_sets_is_what_the_edge_removes():
         *(folded(name.encode()).decode() for name in IDENTITY_NAMES + FORWARDING_NAMES),
     }
     others = {name for name in names if not is_identity(name.encode())}
-    assert others == {"host", "connection", "upgrade", "cookie", "destination", "depth", "http2-settings"}
+    assert others == {
+        *("host", "connection", "upgrade", "cookie", "destination", "depth", "http2-settings"),
+        "authorization",
+    }
 
 
 def test_every_known_name_is_in_the_form_by_which_the_edge_judges():

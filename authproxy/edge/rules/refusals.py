@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from authproxy.access import methods, problems, request_senders
+from authproxy.access import bearer, methods, problems, request_senders
 from authproxy.access.decision import (
     AuthenticationRequired,
     Denied,
@@ -33,7 +33,11 @@ NEVER_STORED: Final = (
 )
 _PROBLEM: Final = NEVER_STORED + b"Content-Type: %s; charset=utf-8\r\n" % problems.MEDIA_TYPE.encode()
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
-_STATUSES: Final = {Reason.HELD_REQUEST_GONE: 410}
+_STATUSES: Final = {
+    Reason.HELD_REQUEST_GONE: 410,
+    Reason.MACHINE_TOKEN_INVALID: 401,
+    Reason.TOO_MANY_REQUESTS: 429,
+}
 """Statuses of denials other than 403."""
 
 
@@ -130,7 +134,22 @@ def answer(
     status = 503 if isinstance(refusal, Unavailable) else _STATUSES.get(refusal.reason, 403)
     if is_page:
         return PageWanted(status, refusal.reason, _particulars(refusal, target, head))
+    if isinstance(refusal, Denied) and refusal.bearer_error is not None:
+        return bearer_problem(refusal, status, request_id)
     return problem(status, refusal.reason, request_id, levels=_levels(refusal))
+
+
+def bearer_problem(denied: Denied, status: int, request_id: str) -> OwnAnswer:
+    """The answer to a program, with the challenge of RFC 6750 §3."""
+    answer = problem(status, denied.reason, request_id)
+    portal, error, demand = denied.portal, denied.bearer_error, None
+    if denied.route is not None and error == "insufficient_scope":
+        demand = denied.route.requirement.machines
+    if portal is not None and error is not None:
+        scopes = () if demand is None else demand.scopes
+        challenge = bearer.challenge(portal.portal_id, error, scopes).encode()
+        answer.headers += b"WWW-Authenticate: %s\r\n" % challenge
+    return answer
 
 
 def _levels(refusal: Denied | Unavailable) -> tuple[int, int] | None:
@@ -182,8 +201,8 @@ def problem(
         members["login_url"] = login_url
     if status == 401 and portal is not None:
         headers += b"WWW-Authenticate: %s\r\n" % problems.challenge(portal.portal_id, reason).encode()
-    if status == 503:
-        headers += _RETRY
+    if status in problems.RETRY_AFTER:
+        headers += b"Retry-After: %d\r\n" % problems.RETRY_AFTER[status]
     return OwnAnswer(status, headers, _json(members))
 
 

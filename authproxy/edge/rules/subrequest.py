@@ -17,6 +17,7 @@ from authproxy.access.decision import (
     Allowed,
     AuthenticationRequired,
     Decision,
+    Denied,
     Reason,
     StepUpRequired,
     Unavailable,
@@ -29,6 +30,7 @@ from authproxy.edge.rules.headers import without_own_cookies
 from authproxy.edge.rules.refusals import (
     NEVER_STORED,
     OwnAnswer,
+    bearer_problem,
     is_page_load,
     login_url,
     problem,
@@ -64,6 +66,11 @@ NGINX: Final = Dialect(
 )
 DIALECTS: Final = {f"/.authproxy/auth/{dialect.name}": dialect for dialect in (NGINX,)}
 """By the path at which each kind of proxy asks."""
+
+
+CREDENTIAL_USED: Final = b"X-Authproxy-Used: authorization\r\n"
+"""Tells the front proxy that `Authorization` was a credential for the gateway, and must not go to the
+portal."""
 
 
 class SubrequestRefused(ValueError):  # noqa: N818
@@ -115,8 +122,10 @@ def answer(
     """The answer to a front proxy. To allow is exactly 200 with all identity headers and no cookie. A failure
     of ours stays a 503 and never becomes a 401."""
     if isinstance(decision, Allowed):
+        used = CREDENTIAL_USED if decision.machine is not None else b""
         return OwnAnswer(
-            200, NEVER_STORED + decision.identity_headers + b"X-Request-Id: %s\r\n" % request_id.encode()
+            200,
+            NEVER_STORED + decision.identity_headers + used + b"X-Request-Id: %s\r\n" % request_id.encode(),
         )
     if isinstance(decision, AuthenticationRequired):
         location = login_url(decision.portal, original, head)
@@ -125,6 +134,9 @@ def answer(
         # The front proxy has the body of a form and keeps none, so the page says that it is lost.
         location = step_up_url(decision, original, head)
         refusal = step_up_problem(decision, request_id, location)
+    elif isinstance(decision, Denied) and decision.bearer_error is not None:
+        status = 401 if decision.reason is Reason.MACHINE_TOKEN_INVALID else 403
+        return bearer_problem(decision, status, request_id)
     else:
         return problem(503 if isinstance(decision, Unavailable) else 403, decision.reason, request_id)
     if is_page_load(head, original.method):
