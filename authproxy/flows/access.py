@@ -179,6 +179,9 @@ class Access:
         is_finite: bool = False,
     ) -> bool | None:
         """As `still_allowed`, if that needs no question to the store; None if it does."""
+        if allowed.machine is not None:
+            machines = self._machines
+            return machines is not None and machines.still_allowed_now(allowed, sender, now)
         if allowed.session is None:
             return True
         ticket = sender.ticket
@@ -205,6 +208,11 @@ class Access:
 
         Nothing of this counts as activity but what has happened meanwhile, if the portal wants that. If the
         store cannot be asked, the answer is yes."""
+        if allowed.machine is not None:
+            machines = self._machines
+            return machines is not None and await machines.still_allowed(
+                allowed, sender, now, is_finite=is_finite
+            )
         session, ticket = allowed.session, sender.ticket
         if session is None:
             return True

@@ -152,6 +152,10 @@ class _Wrong(Exception):  # noqa: N818
     """The credential is not genuine, or is over. The message is for operators and does not repeat it."""
 
 
+class _Over(_Wrong):
+    """The key was genuine, and its time is over."""
+
+
 class _Known:
     """A genuine credential. `epoch` is None for a token. `blocks` are finished header blocks, by portal, and
     until when they may be used."""
@@ -256,20 +260,39 @@ class Machines:
             return Unavailable(reason=refused.reason, portal=portal)
         return self._judged(portal, route, target, sender, known, now)
 
-    async def still_allowed(self, allowed: Allowed, sender: Sender, now: datetime) -> bool:
-        """Whether what was opened by a program may stay open. If nobody can be asked, until the end of its
-        credential."""
-        portal, route, machine = allowed.portal, allowed.route, allowed.machine
+    def still_allowed_now(self, allowed: Allowed, sender: Sender, now: datetime) -> bool | None:
+        """As `still_allowed`, if that needs no question; None if it does."""
         credential = bearer.credential_in(sender.authorization)
-        if credential is None or machine is None:
+        known = None if credential is None else self._remembered(credential, now)
+        return None if known is None else self._goes_on(allowed, sender, known.client)
+
+    async def still_allowed(
+        self, allowed: Allowed, sender: Sender, now: datetime, *, is_finite: bool = False
+    ) -> bool:
+        """Whether what a program has opened may go on. It ends when its key is revoked. What is finite, such
+        as a download, does not end because its credential is over by now. If nobody can be asked, it goes on
+        until the end of its credential."""
+        machine, credential = allowed.machine, bearer.credential_in(sender.authorization)
+        if machine is None or credential is None:
             return False
+        if is_finite and machine.credential == "token":
+            return True
         try:
             known = self._remembered(credential, now) or await self._read(credential, now)
+        except _Over:
+            return is_finite
         except _Wrong:
             return False
         except CannotAsk:
             return now < machine.ends_at
-        return machine_policy.unmet(known.client, portal, route, sender) is None
+        return self._goes_on(allowed, sender, known.client)
+
+    @staticmethod
+    def _goes_on(allowed: Allowed, sender: Sender, client: MachineClient) -> bool:
+        return (
+            policy.barred(allowed.route, sender) is None
+            and machine_policy.unmet(client, allowed.portal, allowed.route, sender) is None
+        )
 
     # Whose credential it is.
 
@@ -311,7 +334,7 @@ class Machines:
         if key is None:
             raise _Wrong(f"API key {key_id}: unknown or revoked")
         if key.ends_at <= now:
-            raise _Wrong(f"API key {key_id} of {key.client_id}: over since {key.ends_at:%Y-%m-%d %H:%M} UTC")
+            raise _Over(f"API key {key_id} of {key.client_id}: over since {key.ends_at:%Y-%m-%d %H:%M} UTC")
         client = MachineClient(
             client_id=key.client_id,
             credential="key",
