@@ -25,6 +25,7 @@ class NaivePortal:
         self.received: list[web.Request] = []
         self.told = asyncio.Event()
         self.is_broken = False
+        self.domain = ""
 
     async def answer(self, request: web.Request) -> web.Response:
         self.received.append(request)
@@ -38,7 +39,8 @@ class NaivePortal:
         name = secrets.token_hex(16)
         self.sessions[name] = request.headers["X-Auth-Name"]
         answer = web.Response(text=f"hello {self.sessions[name]}")
-        answer.headers.add("Set-Cookie", f"JSESSIONID={name}; Path={self.path}; HttpOnly")
+        domain = f"; Domain={self.domain}" if self.domain else ""
+        answer.headers.add("Set-Cookie", f"JSESSIONID={name}; Path={self.path}; HttpOnly{domain}")
         answer.headers.add("Set-Cookie", "look=blue; Path=/")
         return answer
 
@@ -51,7 +53,10 @@ async def house_before(store_url, *, path="/", sign_out_url=False, **acq):
     at = f"http://127.0.0.1:{port_of(listening)}"
     if sign_out_url:
         acq["sign_out_url"] = f"{at}/app/logout"
-    async with serving(application, listening), open_house(store_url, acq=acq | {"upstream": at}) as house:
+    async with (
+        serving(application, listening),
+        open_house(store_url, acq=acq | {"upstream": at}, keeps_log=True) as house,
+    ):
         yield house, portal
 
 
@@ -118,6 +123,19 @@ async def test_somebody_who_comes_back_after_an_idle_end_is_still_inside_their_o
         house.advance(minutes=16)
         assert await greeted(ana, house) == "hello Ana Novak"
         assert len(portal.sessions) == 1
+
+
+async def test_a_portal_that_knows_only_its_inner_name_has_its_cookies_marked_where_browsers_keep_them(
+    store_url,
+):
+    async with house_before(store_url, preserve_host=False, **SETTINGS) as (house, portal):
+        portal.domain = "127.0.0.1"
+        ana = house.person(ANA)
+        await greeted(ana, house)
+        assert await greeted(ana, house) == "hello Ana Novak"
+        assert len(portal.sessions) == 1
+        answer = await signs_out(ana, house)
+        assert "JSESSIONID=; Max-Age=0; Path=/; Domain=acq.localhost; HttpOnly" in answer.all("set-cookie")
 
 
 async def test_a_cookie_that_somebody_has_planted_opens_nothing(store_url):
