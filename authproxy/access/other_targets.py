@@ -103,15 +103,12 @@ def judged_with(
 
 def _below(portal: Portal, top: RequestTarget, methods: Sequence[str]) -> Iterator[RequestTarget]:
     """The paths of all routes below a collection. A path with several readings stands for several
-    collections."""
-    prefixes = tuple(reading if reading.endswith("/") else f"{reading}/" for reading in top.readings())
-    for route in portal.routes:
-        if route.path.startswith(prefixes):
-            yield from (
-                _at(top, route.path, method)
-                for method in methods
-                if not route.methods or method in route.methods
-            )
+    collections. A route with a `*` is judged by a path in which the `*` is a name."""
+    readings = top.readings(portal.paths)
+    for pattern, covered, route in portal.table.rows:
+        if any(reading == "/" or pattern.may_cover_below(reading) for reading in readings):
+            path = route.path.removesuffix("/**") or "/"
+            yield from (_at(top, path, method) for method in methods if not covered or method in covered)
 
 
 def _at(target: RequestTarget, path: str, method: str) -> RequestTarget:

@@ -24,7 +24,12 @@ def is_own_path(target: RequestTarget) -> bool:
         return False
     # Other spellings of our prefix (`/.AUTHPROXY`, `/.authproxy;x/`) must not reach a portal, which might
     # take them for the same path.
-    return any(reading.lower().startswith(_BARE_PREFIX) for reading in target.readings())
+    return any(is_own_reading(reading) for reading in target.readings())
+
+
+def is_own_reading(reading: str) -> bool:
+    """Whether a portal that takes a path for this one might serve something of its own in our place."""
+    return reading.lower().startswith(_BARE_PREFIX)
 
 
 def needs_no_portal(path: str) -> bool:

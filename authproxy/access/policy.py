@@ -4,30 +4,79 @@ sign-in, never what was asked for."""
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from authproxy.access.client_networks import is_in
+from authproxy.access.combination import BETWEEN_NAMES, combined
 from authproxy.access.decision import Reason
+from authproxy.access.own_paths import is_own_reading
 from authproxy.access.routes import Portal, Route
 from authproxy.access.sender import Sender
-from authproxy.access.target import RequestTarget
+from authproxy.access.target import RequestTarget, TargetRefused, parse
 from authproxy.identity.session import Session
+
+_MOST_COMBINATIONS: Final = 1024
+"""How many a portal remembers. Which ones are needed is up to those who send requests."""
 
 
 def route_of(portal: Portal, target: RequestTarget) -> Route | None:
-    """The route that covers the target. None if there is none, or if two readings of the path (merged
-    slashes, dropped parameters) fall under different routes: then the gateway cannot know which demand
-    applies to what the portal will serve."""
-    readings = target.readings()
+    """The route whose demand counts for the target. If a portal might take the path for others that fall
+    under other routes, it is a route that demands what each of them demands. None if no route covers the
+    path, or if no single demand says so: then the gateway cannot know which demand applies to what the portal
+    will serve."""
+    readings = target.readings(portal.paths)
     if len(readings) == 1:
         return portal.route(readings[0], target.method)
-    routes = {id(route): route for route in (portal.route(reading, target.method) for reading in readings)}
-    return next(iter(routes.values())) if len(routes) == 1 else None
+    found: dict[int, Route] = {}
+    for reading in readings:
+        routes = portal.possible_routes(reading, target.method)
+        if not routes or is_own_reading(reading):
+            return None
+        found.update((id(route), route) for route in routes)
+    return _together(portal, found)
+
+
+def route_at(portal: Portal, method: str, target: str) -> Route | None:
+    """The route whose demand counts for a request of this method for this path and query. None if none
+    does, or if the request would be refused anyway."""
+    try:
+        parsed = parse(
+            method=method,
+            target=target,
+            host=portal.host,
+            accepts_encoded_slash=portal.accepts_encoded_slash,
+            accepts_encoded_percent=portal.accepts_encoded_percent,
+        )
+    except TargetRefused:
+        return None
+    return route_of(portal, parsed)
+
+
+def named_route(portal: Portal, name: str) -> Route | None:
+    """The route of that name, which may be a combined one."""
+    by_name = {route.name: route for route in reversed(portal.routes)}
+    parts = [by_name.get(part) for part in name.split(BETWEEN_NAMES)]
+    found = {id(route): route for route in parts if route is not None}
+    return _together(portal, found) if len(found) == len(parts) else None
+
+
+def _together(portal: Portal, found: dict[int, Route]) -> Route | None:
+    if len(found) < 2:
+        return next(iter(found.values()), None)
+    known = portal.table.combinations
+    routes = tuple(route for route in portal.routes if id(route) in found)
+    key = tuple(id(route) for route in routes)
+    if key not in known:
+        if len(known) >= _MOST_COMBINATIONS:
+            known.clear()
+        known[key] = combined(routes)
+    return known[key]
 
 
 def is_sign_out(portal: Portal, target: RequestTarget) -> bool:
     """Whether the portal could take the target for one of its `sign_out_paths`. Somebody who is led to our
     sign-out page by mistake loses nothing, because nothing ends there without their consent."""
-    return not portal.sign_out_paths.isdisjoint(target.readings())
+    return not portal.sign_out_paths.isdisjoint(target.readings(portal.paths))
 
 
 def barred(route: Route, sender: Sender) -> Reason | None:

@@ -13,6 +13,8 @@ from typing import Literal
 
 from authproxy.access import methods as http_methods
 from authproxy.access.client_networks import Network
+from authproxy.access.path_patterns import PathPattern
+from authproxy.access.path_readings import ANY_SEGMENT, Paths
 from authproxy.access.personal_cookies import PersonalCookies
 from authproxy.access.provider_demand import NOTHING, ProviderDemand
 from authproxy.identity.assurance import (
@@ -116,8 +118,8 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A part of a portal with its own demand. `path` is a prefix that ends at a segment border: `/admin`
-    covers `/admin` and `/admin/x`, but not `/administer`."""
+    """A part of a portal with its own demand. `path` is a pattern (`path_patterns.py`): `/admin` covers
+    `/admin` and `/admin/x`, but not `/administer`."""
 
     name: str
     path: str
@@ -134,12 +136,23 @@ class Route:
     both apply to one request."""
     way: int = 0
     """How requests are passed on here (`Site.ways` of the edge); 0 for the portal's own way."""
+    parts: tuple[Route, ...] = ()
+    """The routes whose demands this one combines (`combination.py`); empty for a route of the settings."""
 
     def covers(self, path: str, method: str) -> bool:
-        if self.methods and method not in self.methods:
-            return False
-        prefix = self.path
-        return prefix in (path, "/") or path.startswith(prefix if prefix.endswith("/") else prefix + "/")
+        return (not self.methods or method in self.methods) and PathPattern(self.path).covers(path)
+
+
+class RouteTable:
+    """The routes of a portal, with their patterns ready to be compared, and the combinations of them that
+    paths with several readings have needed. Made once; only the combinations are added."""
+
+    __slots__ = ("combinations", "rows")
+
+    def __init__(self, routes: Iterable[Route], paths: Paths) -> None:
+        self.rows = [(PathPattern(route.path, paths), route.methods, route) for route in routes]
+        self.combinations: dict[tuple[int, ...], Route | None] = {}
+        """By the `id` of each route, in the order of the portal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +177,8 @@ class Portal:
     machines: MachineDemand | None = None
     """The kinds of credentials by which programs come in somewhere at this portal; None: no route lets them
     in."""
+    paths: Paths = "exact"
+    """How the portal compares paths. It decides what the path of a request may be taken for."""
     binds_assertion: bool = False
     """Whether every request gets an assertion of its own, bound to its method and URL (`htm`, `htu`)."""
     activity: frozenset[Activity] = frozenset({"requests"})
@@ -171,14 +186,31 @@ class Portal:
     personal_cookies: PersonalCookies | None = None
     """The portal's cookies that belong to one person; None if the settings name none."""
     sign_out_paths: frozenset[str] = frozenset()
-    """Canonical paths of the portal's own sign-out. They lead to ours."""
+    """Canonical paths of the portal's own sign-out, as readings are compared. They lead to ours."""
 
-    def route(self, path: str, method: str) -> Route | None:
-        """The first route that covers the path; None if none does, which denies the request."""
-        for route in self.routes:
-            if route.covers(path, method):
+    table: RouteTable = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "table", RouteTable(self.routes, self.paths))
+
+    def route(self, reading: str, method: str) -> Route | None:
+        """The first route that covers a reading of a path; None if none does, which denies the request."""
+        for pattern, methods, route in self.table.rows:
+            if (not methods or method in methods) and pattern.covers(reading):
                 return route
         return None
+
+    def possible_routes(self, reading: str, method: str) -> list[Route]:
+        """The routes of which one covers the reading: more than one only if it has `ANY_SEGMENT`. The last of
+        them covers it whatever the segment is; empty if none does."""
+        found: list[Route] = []
+        for pattern, methods, route in self.table.rows:
+            if not methods or method in methods:
+                if pattern.covers(reading):
+                    return [*found, route]
+                if ANY_SEGMENT in reading and pattern.may_cover(reading):
+                    found.append(route)
+        return []
 
 
 @dataclass(frozen=True, slots=True)

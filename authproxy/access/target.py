@@ -8,11 +8,11 @@ string judged was not the string served".
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
-from authproxy.access import methods
+from authproxy.access import methods, path_readings
 from authproxy.access.decision import Reason
+from authproxy.access.path_readings import ENCODED_TWICE, UNRESERVED, Paths
 
 # Fast path: no escape, no dot segment, no empty segment, no parameter, nothing outside RFC 3986 `pchar`.
 _PLAIN_PATH: Final = re.compile(
@@ -25,14 +25,12 @@ _PATH_CHARACTERS: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/%|^\[\]-]*", 
 # line for some readers.
 _QUERY_CHARACTERS: Final = re.compile(r"[\x21\x22\x24-\x7e]*", re.ASCII)
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})?", re.ASCII)
-_WHOLE_ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})", re.ASCII)
 _MOST_DECODINGS: Final = 3
 """How often a path may be decoded until nothing in it looks encoded."""
-_ENCODED_TWICE: Final = re.compile(r"%25(?=[0-9A-Fa-f]{2})", re.ASCII)
 _HOST: Final = re.compile(
     r"(?P<name>[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{0,5}))?", re.ASCII
 )
-_UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_END_OF_NAME: Final = re.compile(r";|%3B|%3F|%23", re.ASCII)
 # UTF-8 sequences that spell an ASCII character in more bytes than it needs (`%C0%AE` for a dot). RFC 3629 §3
 # forbids them, but some servers decode them.
 _OVERLONG: Final = re.compile(
@@ -54,13 +52,17 @@ class RequestTarget:
     it is not the scheme's default. `path` and `query` are sent to the portal byte for byte. A target is never
     changed."""
 
-    __slots__ = ("host", "method", "path", "query")
+    __slots__ = ("_is_plain", "host", "method", "path", "query")
 
-    def __init__(self, method: str, host: str, path: str, query: str | None) -> None:
+    def __init__(
+        self, method: str, host: str, path: str, query: str | None, *, is_plain: bool = False
+    ) -> None:
+        """`is_plain` says that nobody who compares paths exactly can read the path in another way."""
         self.method = method
         self.host = host
         self.path = path
         self.query = query
+        self._is_plain = is_plain
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RequestTarget) and self._members() == other._members()
@@ -80,41 +82,12 @@ class RequestTarget:
         """The target as it is sent to the portal (RFC 9112 §3.2.1)."""
         return self.path if self.query is None else f"{self.path}?{self.query}"
 
-    def readings(self) -> tuple[str, ...]:
-        """The path, and every other path that a portal might take it for: decoded once more or with slashes
-        decoded (if the portal has opted in to them), with empty segments merged, with `;parameters` dropped.
-        A rule that decides differently for two readings cannot be applied."""
-        path = self.path
-        if (
-            "//" not in path
-            and ";" not in path
-            and "%2F" not in path
-            and "%5C" not in path
-            and "%25" not in path
-        ):
-            return (path,)
-        readings: dict[str, None] = {}
-        for decoded in _decoded_readings(path):
-            for slashes in (decoded, re.sub("%2F|%5C", "/", decoded)):
-                for parameters in (slashes, re.sub(r";[^/]*", "", slashes)):
-                    readings[parameters] = readings[re.sub(r"/{2,}", "/", parameters)] = None
-        return tuple(readings)
-
-
-def _decoded_readings(path: str) -> Iterator[str]:
-    """The canonical path, and the results for a portal that decodes twice, three times and so on."""
-    yield path
-    while _ENCODED_TWICE.search(path):
-        path = _decoded_once_more(path)
-        yield path
-
-
-def _decoded_once_more(path: str) -> str:
-    """Decodes `%25` before two hex digits, and brings the resulting escapes into canonical form."""
-    return _WHOLE_ESCAPE.sub(
-        lambda escape: chr(int(escape[1], 16)) if int(escape[1], 16) in _UNRESERVED else escape[0].upper(),
-        _ENCODED_TWICE.sub("%", path),
-    )
+    def readings(self, paths: Paths = "exact") -> tuple[str, ...]:
+        """The path, and every other path that the portal might take it for (`path_readings.py`). Empty if
+        nobody can say what a portal would serve."""
+        if self._is_plain and paths == "exact":
+            return (self.path,)
+        return path_readings.readings(self.path, paths)
 
 
 def canonical_host(text: str, default_port: int) -> str:
@@ -163,13 +136,11 @@ def parse(
         target = _origin_form_of_absolute(target, host, default_port)
     path, question_mark, query = target.partition("?")
     decodings = _MOST_DECODINGS if accepts_encoded_percent else 1
+    is_plain = _PLAIN_PATH.fullmatch(path) is not None
+    if not is_plain:
+        path = _canonical_path(path, accepts_encoded_slash=accepts_encoded_slash, decodings=decodings)
     return RequestTarget(
-        method,
-        host,
-        path
-        if _PLAIN_PATH.fullmatch(path)
-        else _canonical_path(path, accepts_encoded_slash=accepts_encoded_slash, decodings=decodings),
-        _checked_query(query) if question_mark else None,
+        method, host, path, _checked_query(query) if question_mark else None, is_plain=is_plain
     )
 
 
@@ -205,21 +176,21 @@ def _canonical_path(path: str, *, accepts_encoded_slash: bool, decodings: int) -
             lambda escape: _canonical_escape(escape, accepts_encoded_slash=accepts_encoded_slash), path
         )
         # Judged after the decoding: only now `%25%32%65` has become `%252e`.
-        if _ENCODED_TWICE.search(path):
+        if ENCODED_TWICE.search(path):
             if decodings == 1:
                 raise TargetRefused(Reason.TARGET_AMBIGUOUS, "path is percent-encoded twice")
             # A portal that decodes once more gets this path, so it must pass the same checks.
             _canonical_path(
-                _ENCODED_TWICE.sub("%", path),
+                ENCODED_TWICE.sub("%", path),
                 accepts_encoded_slash=accepts_encoded_slash,
                 decodings=decodings - 1,
             )
         if _OVERLONG.search(path):
             raise TargetRefused(Reason.TARGET_AMBIGUOUS, "path contains an overlong UTF-8 sequence")
-    # Some servers split at encoded slashes, or drop `;parameters`, before they resolve dots. No such reading
-    # may have a dot segment.
+    # Some servers split at encoded slashes, drop `;parameters`, or end the path at an encoded question mark
+    # before they resolve dots. nginx decodes `..%3B` on the way to a portal behind `proxy_pass http://x/;`.
     for segment in re.split(r"/|%2F|%5C", path):
-        if segment.partition(";")[0] in {".", ".."}:
+        if _END_OF_NAME.split(segment, maxsplit=1)[0] in {".", ".."}:
             raise TargetRefused(Reason.TARGET_AMBIGUOUS, "path contains a dot segment")
     return path
 
@@ -232,4 +203,4 @@ def _canonical_escape(escape: re.Match[str], *, accepts_encoded_slash: bool) -> 
         raise TargetRefused(Reason.REQUEST_UNREADABLE, "path contains an encoded control character")
     if byte in (0x2F, 0x5C) and not accepts_encoded_slash:
         raise TargetRefused(Reason.TARGET_AMBIGUOUS, "path contains an encoded slash or backslash")
-    return chr(byte) if byte in _UNRESERVED else escape[0].upper()
+    return chr(byte) if byte in UNRESERVED else escape[0].upper()

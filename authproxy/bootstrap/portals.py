@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from authproxy.access.header_names import PRESETS, HeaderNames
 from authproxy.access.methods import ORDINARY, WEBDAV
+from authproxy.access.path_readings import as_compared
 from authproxy.access.personal_cookies import PersonalCookies
 from authproxy.access.provider_demand import NOTHING, ProviderDemand, provider_demand
 from authproxy.access.routes import MachineDemand, Portal, Portals, Requirement, Route, StepUp
@@ -112,10 +113,11 @@ def portal_of(
         accepts_encoded_slash=settings.accepts_encoded_slash,
         accepts_encoded_percent=settings.accepts_encoded_percent,
         machines=_machines(settings),
+        paths=settings.paths,
         binds_assertion=settings.binds_assertion,
         activity=frozenset(settings.activity),
         personal_cookies=personal_cookies,
-        sign_out_paths=frozenset(settings.sign_out_paths),
+        sign_out_paths=frozenset(as_compared(path, settings.paths) for path in settings.sign_out_paths),
     )
 
 

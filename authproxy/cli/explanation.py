@@ -84,18 +84,9 @@ def _explained(
         return Explanation(text="\n".join(lines), is_served=True)
     route = policy.route_of(portal, request)
     if route is None:
-        names = {
-            (covering.name if covering else "none")
-            for covering in (portal.route(path, request.method) for path in request.readings())
-        }
-        because = (
-            "the path can be read in several ways, which fall under different routes "
-            f"({', '.join(sorted(names))})"
-            if len(names) > 1
-            else "no route covers it"
-        )
         return Explanation(
-            text="\n".join([*lines, f"refused  {Reason.TARGET_AMBIGUOUS}: {because}"]), is_served=False
+            text="\n".join([*lines, f"refused  {Reason.TARGET_AMBIGUOUS}: {_why_no_route(portal, request)}"]),
+            is_served=False,
         )
     lines += [
         *_route_lines(portal, route),
@@ -120,6 +111,22 @@ def _stopped(route: Route, address: str | None, roles: Collection[str] | None) -
     return []
 
 
+def _why_no_route(portal: Portal, request: RequestTarget) -> str:
+    readings = request.readings(portal.paths)
+    if not readings:
+        return "a portal might find a dot segment in the path, or read it in too many ways"
+    found = [portal.possible_routes(reading, request.method) for reading in readings]
+    names = sorted(
+        {route.name for routes in found for route in routes} | {"none" for routes in found if not routes}
+    )
+    if len(names) == 1:
+        return "no route covers it"
+    return (
+        f"the path can be read in several ways, which fall under different routes ({', '.join(names)}), and "
+        "nobody can meet what each of them demands"
+    )
+
+
 def _other_targets(portal: Portal, request: RequestTarget) -> list[str]:
     """What else must be allowed, for a WebDAV request without `Depth`."""
     lines = [
@@ -135,14 +142,7 @@ def _other_targets(portal: Portal, request: RequestTarget) -> list[str]:
 
 def _route_lines(portal: Portal, route: Route) -> list[str]:
     methods = f" ({', '.join(route.methods)})" if route.methods else ""
-    position = portal.routes.index(route) + 1
-    routes = len(portal.routes)
-    reason = (
-        f"the first of {routes} that covers path and method"
-        if position == 1
-        else f"number {position} of {routes}, and none before it covers path and method"
-    )
-    return [f"route    {route.name}: {route.path}{methods}", f"because  it is {reason}"]
+    return [f"route    {route.name}: {route.path}{methods}", f"because  {_why(portal, route)}"]
 
 
 def _demands(portal: Portal, route: Route) -> list[str]:
@@ -187,6 +187,15 @@ def _machines(route: Route) -> list[str]:
     ]
     scopes = f" that has {' and '.join(demand.scopes)}" if demand.scopes else ""
     return [f"or       a program with {' or '.join(kinds)}{scopes}, without a person"]
+
+
+def _why(portal: Portal, route: Route) -> str:
+    if route.parts:
+        return "the path can be read in several ways, so what each of these routes demands must be met"
+    position, routes = portal.routes.index(route) + 1, len(portal.routes)
+    if position == 1:
+        return f"it is the first of {routes} that covers path and method"
+    return f"it is number {position} of {routes}, and none before it covers path and method"
 
 
 def _proof(requirement: Requirement) -> str:

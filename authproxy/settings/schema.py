@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from authproxy.access.header_names import Encoding, Preset
+from authproxy.access.path_readings import Paths
 from authproxy.access.routes import Activity, Claim, Members, RouteAccess
 from authproxy.identity.assurance import Level, SignInMethod, StepUpMethod
 from authproxy.settings.certificates import AcnlbSettings
@@ -685,7 +686,10 @@ class RouteSettings:
     path: Annotated[
         str,
         Form("path"),
-        Field(pattern=r"^/", description="Path prefix, such as `/payments`; it matches whole segments."),
+        Field(
+            description="Path such as `/payments`. It covers everything below, in whole segments. `*` stands "
+            "for one segment: `/shops/*/orders`."
+        ),
     ]
     methods: Annotated[tuple[Text, ...], Field(description="HTTP methods; empty for all.")] = ()
     access: Annotated[
@@ -1035,6 +1039,14 @@ class PortalSettings:
             "twice is judged too."
         ),
     ] = False
+    paths: Annotated[
+        Paths,
+        Field(
+            description="How the portal compares paths: `exact`, `ignore_case` (as many programs on Windows "
+            "do), or `windows` (files on Windows: also dots and blanks at the end of a name, short names "
+            "such as `ADMINI~1`, streams). Routes then hold for every spelling."
+        ),
+    ] = "exact"
     websocket_origins: Annotated[
         tuple[Text, ...],
         Field(description="Origins besides the portal's own whose pages may open WebSockets."),

@@ -76,6 +76,9 @@ def _is_on_portal(target: str, *, accepts_encoded_slash: bool, accepts_encoded_p
     except TargetRefused:
         return False
     # Not our own pages: the chooser would be a loop, the callback a replay, and the sign-out a trap.
-    return not is_own_path(parsed) and not any(
-        _LEAVES_THE_HOST.match(reading) for reading in parsed.readings()
+    readings = parsed.readings()
+    return (
+        not is_own_path(parsed)
+        and bool(readings)
+        and not any(_LEAVES_THE_HOST.match(reading) for reading in readings)
     )

@@ -15,7 +15,7 @@ from authproxy.web.forms import cookie_fields
 from authproxy.web.refusals import RETURN_TO
 from authproxy.web.request_keys import CONTEXT
 
-_LONGEST_ROUTE = 128
+_LONGEST_ROUTE = 512
 
 
 def visit_of(

@@ -31,6 +31,13 @@ REFUSED = [
     "/.;/admin",
     "/a/..;/b",
     "/%2e%2e;/admin",
+    # a portal behind nginx with a path in `proxy_pass` gets a decoded `;`
+    "/x/..%3B/admin",
+    "/..%3bv=1/admin",
+    "/%2e%2e%3B/admin",
+    "/x/.%3B/admin",
+    "/x/..%3F/admin",
+    "/x/..%23",
     "/..%2fadmin",
     "/..%5cadmin",
     "/%252e%252e/admin",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from authproxy.access.combination import BETWEEN_NAMES
 from authproxy.access.decision import Reason
 from authproxy.access.routes import Claim, Members
 from authproxy.access.unavailable import CannotAsk
@@ -50,6 +51,11 @@ class SignInDemand:
     def callback(self, method: SignInMethod) -> str:
         """The address to which the browser comes back."""
         return f"{self.origin}{_CALLBACK}{method}"
+
+    def level_at(self, route: str) -> Level:
+        """The level that the route of this name demands; the portal's if there is none. A combined route
+        demands the highest of its parts."""
+        return max(self.route_levels.get(part, self.level) for part in route.split(BETWEEN_NAMES))
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ class OpenIdProof:
             return not_proved(attempt, Reason.PROOF_TOO_OLD, detail=too_old, session=session)
         identity = self._round_trip.identity(authenticated, required=())
         demand = self._demands[attempt.portal]
-        needed = demand.route_levels.get(attempt.route, demand.level)
+        needed = demand.level_at(attempt.route)
         if identity.level < needed:
             detail = f"the account has level {int(identity.level)} now, and {int(needed)} is needed"
             return not_proved(attempt, Reason.LEVEL_TOO_LOW, detail=detail, session=session)

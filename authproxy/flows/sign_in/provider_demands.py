@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from authproxy.access import target
-from authproxy.access.policy import route_of
+from authproxy.access.policy import named_route, route_at
 from authproxy.access.provider_demand import NOTHING, ProviderDemand
-from authproxy.access.routes import Portal, Route
+from authproxy.access.routes import Portal
 from authproxy.identity.attempt import Attempt
 
 
@@ -24,26 +23,8 @@ class ProviderDemands:
         if portal is None or not portal.routes:
             return NOTHING
         route = (
-            _named(portal, attempt.route)
+            named_route(portal, attempt.route)
             if attempt.step_up_of is not None
-            else _entered(portal, attempt.return_to)
+            else route_at(portal, "GET", attempt.return_to)
         )
         return (route or portal.routes[-1]).provider_demand
-
-
-def _named(portal: Portal, name: str) -> Route | None:
-    return next((route for route in portal.routes if route.name == name), None)
-
-
-def _entered(portal: Portal, return_to: str) -> Route | None:
-    try:
-        entered = target.parse(
-            method="GET",
-            target=return_to,
-            host=portal.host,
-            accepts_encoded_slash=portal.accepts_encoded_slash,
-            accepts_encoded_percent=portal.accepts_encoded_percent,
-        )
-    except target.TargetRefused:
-        return None
-    return route_of(portal, entered)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from authproxy.access import bound_proof
+from authproxy.access import bound_proof, policy
 from authproxy.access.routes import Portal, Route
 from authproxy.challenges.notification import on_one_line
 from authproxy.flows.held.form_contents import contents, is_plain
@@ -58,8 +58,8 @@ class BoundRequests:
         """The request that the visit is about. None if its route does not demand a proof for each request.
         `named` is the route in the page's address."""
         if visit.held is None:
-            path, _, query = visit.return_to.partition("?")
-            route = portal.route(path, "GET")
+            query = visit.return_to.partition("?")[2]
+            route = policy.route_at(portal, "GET", visit.return_to)
             if (
                 route is None
                 or not route.requirement.is_per_request
@@ -71,8 +71,8 @@ class BoundRequests:
         held_request = await self._held_requests.find(visit.held, session)
         if held_request is None:
             return HeldRequestGone() if named.requirement.is_per_request else None
-        path, _, query = held_request.target.partition("?")
-        route = portal.route(path, "POST")
+        query = held_request.target.partition("?")[2]
+        route = policy.route_at(portal, "POST", held_request.target)
         if route is None or not route.requirement.is_per_request:
             return None
         # Many programs read the fields of a form in the query as well, some of them before those in the body.

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from authproxy.access import policy
 from authproxy.access.decision import Reason
 from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.unavailable import CannotAsk
@@ -290,9 +291,11 @@ class StepUpChallenges:
             step_up = StepUp(methods=change.methods, max_age=change.max_age)
             return Route(name=name, path=_SESSION_PAGE, requirement=Requirement(step_up=step_up))
         portal = self._portals[visit.portal_id]
-        named = next((route for route in portal.routes if route.name == name), None)
-        path = visit.return_to.partition("?")[0]
-        return named or portal.route(path, "GET") or portal.routes[-1]
+        return (
+            policy.named_route(portal, name)
+            or policy.route_at(portal, "GET", visit.return_to)
+            or portal.routes[-1]
+        )
 
     async def _pending(
         self, visit: Visit, session: Session, route: Route, method: StepUpMethod

@@ -11,7 +11,9 @@ from datetime import timedelta
 from authproxy.access import methods, target
 from authproxy.access.header_names import PRESETS
 from authproxy.access.own_paths import is_own_path
-from authproxy.access.routes import Requirement, Route
+from authproxy.access.path_patterns import PathPattern
+from authproxy.access.path_readings import Paths
+from authproxy.access.pattern_faults import fault_of
 from authproxy.settings.checks import demands, urls
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.schema import PortalSettings, RouteSettings, ServerSettings
@@ -217,17 +219,19 @@ def _method(path: KeyPath, method: str) -> Iterator[Remark]:
 
 
 def _routes(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
-    earlier: list[Route] = []
+    earlier: list[tuple[int, PathPattern, RouteSettings]] = []
     passed = (methods.ORDINARY if portal.methods is None else frozenset(portal.methods)) | (
         methods.WEBDAV if portal.webdav else set()
     )
     for at, settings in enumerate(portal.routes):
         route_path = (*path, "routes", at)
-        faults = list(_route(route_path, settings))
+        faults = list(_route(route_path, settings, portal.paths))
         yield from faults
         if faults:
             continue
-        covered = [method for method in settings.methods or passed if method in passed]
+        yield from _leaves_its_top(route_path, settings, portal)
+        pattern = PathPattern(settings.path, portal.paths)
+        covered = {method for method in settings.methods or passed if method in passed}
         if not covered:
             problem = (
                 "is a rule that has no effect: the portal's `methods` and `webdav` pass none of its methods "
@@ -239,28 +243,90 @@ def _routes(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
                 read=", ".join(settings.methods),
                 severity="warning",
             )
-        elif all(any(route.covers(settings.path, method) for route in earlier) for method in covered):
-            problem = "is a rule that has no effect: earlier ones cover every request of it"
-            yield Remark(path=(*route_path, "path"), problem=problem, read=settings.path, severity="warning")
-        earlier.append(
-            Route(name=settings.path, path=settings.path, methods=settings.methods, requirement=Requirement())
+        else:
+            yield from _never_reached(
+                route_path,
+                portal,
+                settings,
+                covered,
+                [
+                    (position, route)
+                    for position, before, route in earlier
+                    if before.includes(pattern) and (not route.methods or covered.intersection(route.methods))
+                ],
+            )
+        earlier.append((at, pattern, settings))
+
+
+def _leaves_its_top(path: KeyPath, settings: RouteSettings, portal: PortalSettings) -> Iterator[Remark]:
+    """`/admin/*` looks as if it protected everything at `/admin`."""
+    top, star, _ = settings.path.removesuffix("/**").rpartition("/*")
+    others = (PathPattern(other.path) for other in portal.routes if other is not settings)
+    if star and not any(other.covers(top or "/") for other in others):
+        yield Remark(
+            path=(*path, "path"),
+            problem=f"leaves `{top or '/'}` itself to the portal's own demands",
+            read=settings.path,
+            valid=f"`{top or '/'}` covers it and everything below",
+            severity="warning",
         )
 
 
-def _route(path: KeyPath, route: RouteSettings) -> Iterator[Remark]:
+def _never_reached(
+    path: KeyPath,
+    portal: PortalSettings,
+    settings: RouteSettings,
+    covered: set[str],
+    before: list[tuple[int, RouteSettings]],
+) -> Iterator[Remark]:
+    """`before` are the earlier routes that cover every path of this one. The first match counts."""
+    if not all(
+        any(not route.methods or method in route.methods for _, route in before) for method in covered
+    ):
+        return
+    by = " and ".join(f"`routes[{position}]`" for position, _ in before)
+    problem = f"is a rule that has no effect: earlier ones cover every request of it ({by})"
+    if any(_demands_less(route, settings, portal) for _, route in before):
+        problem += ", and demand less"
+    yield Remark(
+        path=(*path, "path"), problem=problem, read=settings.path, valid="before them", severity="warning"
+    )
+
+
+def _demands_less(one: RouteSettings, other: RouteSettings, portal: PortalSettings) -> bool:
+    """Whether the first might let somebody in whom the second would not."""
+    one_step_up, other_step_up = one.step_up or portal.step_up, other.step_up or portal.step_up
+    return (
+        (one.level or portal.level) < (other.level or portal.level)
+        or (other_step_up.required and not one_step_up.required)
+        or (one_step_up.max_age != other_step_up.max_age and other_step_up.max_age is not None)
+        or not set(other.required_claims) <= set(one.required_claims)
+    )
+
+
+def _route(path: KeyPath, route: RouteSettings, paths: Paths) -> Iterator[Remark]:
     for at, method in enumerate(route.methods):
         yield from _method((*path, "methods", at), method)
-    yield from _path((*path, "path"), route.path)
+    path = (*path, "path")
+    fault = fault_of(route.path, paths)
+    if fault is not None:
+        yield Remark(path=path, problem=fault.problem, read=shown(route.path), valid=fault.spelling)
+    elif is_own_path(target.parse(method="GET", target=route.path, host="localhost")):
+        yield Remark(
+            path=path,
+            problem="is the gateway's own: no rule of a portal applies there",
+            read=shown(route.path),
+        )
 
 
-def _path(path: KeyPath, text: str) -> Iterator[Remark]:
+def _path_of_sign_out(path: KeyPath, text: str, paths: Paths) -> Iterator[Remark]:
     try:
         canonical = target.parse(method="GET", target=text, host="localhost")
     except target.TargetRefused as refused:
         yield Remark(path=path, problem=f"covers no request: {refused}", read=shown(text))
         return
     # Paths are compared with canonical ones. A path in another form would never match.
-    if canonical.path != text or canonical.query is not None or len(canonical.readings()) > 1:
+    if canonical.path != text or canonical.query is not None or len(canonical.readings(paths)) != 1:
         valid = "a path as requests carry it: no query, no `;`, no `//`, nothing escaped that need not be"
         yield Remark(path=path, problem="covers no request", read=shown(text), valid=valid)
     elif is_own_path(canonical):
@@ -368,4 +434,4 @@ def _sign_out(path: KeyPath, portal: PortalSettings, server: ServerSettings | No
         if text == "/":
             yield Remark(path=here, problem="is the portal's front page, which nobody could open any more")
         else:
-            yield from _path(here, text)
+            yield from _path_of_sign_out(here, text, portal.paths)

@@ -8,7 +8,7 @@ import pytest
 
 from authproxy.access.decision import Reason, StepUpRequired
 from authproxy.access.header_names import PRESETS
-from authproxy.access.policy import barred, is_sign_out, route_of, unmet
+from authproxy.access.policy import barred, is_sign_out, named_route, route_at, route_of, unmet
 from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.sender import Sender
 from authproxy.access.target import RequestTarget
@@ -41,15 +41,93 @@ SESSION = Session(
         ("/public", "rest"),
         ("/admin//x", "admin"),
         ("/x//admin", "rest"),
-        ("/;x/admin", None),
-        ("/admin;x/y", None),
-        ("/admin%2Fx", None),
+        ("/;x/admin", "admin + rest"),
+        ("/admin;x/y", "admin + rest"),
+        ("/admin%3Bx/secret", "admin + rest"),
+        ("/admin%2Fx", "admin + rest"),
         ("/x;admin", "rest"),
     ],
 )
-def test_a_path_that_could_fall_under_two_routes_falls_under_none(path, name):
+def test_a_path_that_could_fall_under_two_routes_falls_under_both(path, name):
     found = route_of(PORTAL, RequestTarget("GET", "acq.example", path, None))
     assert (found.name if found else None) == name
+
+
+def test_a_combined_route_demands_what_each_of_them_demands():
+    session = dataclasses.replace(SESSION, level=Level.LOW)
+    both = route_of(PORTAL, RequestTarget("GET", "acq.example", "/admin;jsessionid=A", None))
+    assert both.parts == (ADMIN, REST)
+    assert unmet(session, PORTAL, both, SENDER, START) is Reason.LEVEL_TOO_LOW
+    assert unmet(SESSION, PORTAL, both, SENDER, START) is None
+
+
+def test_the_same_routes_are_combined_once():
+    first, second = (
+        route_of(PORTAL, RequestTarget("GET", "acq.example", path, None))
+        for path in ("/admin;x", "/;y/admin")
+    )
+    assert first is second
+
+
+def test_however_many_combinations_are_asked_for_only_so_many_are_kept():
+    routes = [Route(name=str(at), path=f"/{at}", requirement=Requirement()) for at in range(50)]
+    portal = dataclasses.replace(PORTAL, routes=(*routes, REST))
+    for one in range(50):
+        for other in range(50):
+            found = named_route(portal, f"{one} + {other}")
+            assert (found is None) is (one == other)
+    assert 0 < len(portal.table.combinations) <= 1024
+
+
+@pytest.mark.parametrize("name", ["", "admin + nothing", "admin + admin", "nothing", " + ", "admin +"])
+def test_a_name_of_no_route_names_none(name):
+    assert named_route(PORTAL, name) is None
+
+
+def test_a_combined_route_is_found_by_its_name():
+    assert named_route(PORTAL, "admin + rest").parts == (ADMIN, REST)
+    assert named_route(PORTAL, "admin") is ADMIN
+
+
+def test_what_cannot_be_combined_is_covered_by_nothing():
+    other = dataclasses.replace(ADMIN, requirement=Requirement(methods=("acnlb",)))
+    portal = dataclasses.replace(PORTAL, routes=(other, REST))
+    assert route_of(portal, RequestTarget("GET", "acq.example", "/admin;x", None)) is None
+    assert route_of(portal, RequestTarget("GET", "acq.example", "/admin/x", None)) is other
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/ADMIN/secret", "admin"),
+        ("/admin./x", "admin + rest"),
+        ("/admin%20/x", "admin + rest"),
+        ("/admin::$DATA", "admin + rest"),
+        ("/ADMINI~1/x", "admin + rest"),
+        ("/x/ADMINI~1", "rest"),
+        ("/%EF%BD%81dmin", "admin + rest"),
+        ("/x%EF%BC%8Fadmin", "rest"),
+        ("/%EF%BC%8Fadmin", "admin + rest"),
+        ("/..%EF%BC%8Fadmin", None),
+        ("/.authproxy./login", None),
+        ("/%EF%BC%8Eauthproxy/login", None),
+    ],
+)
+def test_a_windows_portal_is_protected_in_its_own_spellings(path, name):
+    portal = dataclasses.replace(PORTAL, paths="windows")
+    found = route_of(portal, RequestTarget("GET", "acq.example", path, None))
+    assert (found.name if found else None) == name
+
+
+def test_the_route_of_a_text_is_that_of_the_request_or_none():
+    assert route_at(PORTAL, "GET", "/%61dmin?x=1") is ADMIN
+    assert route_at(PORTAL, "GET", "/x/../admin") is None
+    assert route_at(PORTAL, "GET", "//admin") is None
+
+
+def test_an_unknown_name_under_no_route_for_certain_is_denied():
+    portal = dataclasses.replace(PORTAL, routes=(ADMIN,), paths="windows")
+    assert route_of(portal, RequestTarget("GET", "acq.example", "/ADMINI~1", None)) is None
 
 
 def test_a_path_that_no_route_covers_has_none():

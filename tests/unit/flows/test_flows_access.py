@@ -297,13 +297,21 @@ async def test_a_ticket_of_no_session_has_ended(house):
     assert await house.later() == AuthenticationRequired(reason=Reason.SESSION_ENDED, portal=ACQ)
 
 
-async def test_a_path_under_two_rules_is_denied(house):
+async def test_a_path_under_two_rules_needs_what_both_demand(house):
     await house.signed_in()
-    assert (
-        await house.later("//high")
-        == house.now("//high")
-        == Denied(reason=Reason.TARGET_AMBIGUOUS, portal=ACQ)
-    )
+    for denied in (await house.later("//high"), house.now("//high"), await house.later("/high;jsessionid=A")):
+        assert (type(denied), denied.reason) == (Denied, Reason.LEVEL_TOO_LOW)
+        assert denied.route.parts == (ACQ.route("/high", "GET"), ACQ.route("/", "GET"))
+    allowed = await house.later("/x;jsessionid=A")
+    assert (type(allowed), allowed.route) == (Allowed, ACQ.route("/", "GET"))
+
+
+async def test_a_path_under_rules_that_nobody_can_meet_together_is_denied(house):
+    await house.signed_in()
+    for path in ("/acnlb;x", "/acnlb%3Bx"):
+        assert (
+            await house.later(path) == house.now(path) == Denied(reason=Reason.TARGET_AMBIGUOUS, portal=ACQ)
+        )
 
 
 @pytest.mark.parametrize(

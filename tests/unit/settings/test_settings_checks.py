@@ -204,8 +204,40 @@ ERRORS = [
     (acq("routes", [{"path": "/.authproxy/login"}]), "portals.acq.routes[0].path", "is the gateway's own"),
     *(
         (acq("routes", [{"path": path}]), "portals.acq.routes[0].path", "covers no request")
-        for path in ("/a/../b", "/a%2Fb", "/%61", "/a//b", "/a;b", "/a?b=c", "/č", "/a b", "//a")
+        for path in ("/a/../b", "/a%2Fb", "/%61", "/a//b", "/a;b", "/a?b=c", "/č", "/a b", "//a", "a", "^/a")
     ),
+    *(
+        (acq("routes", [{"path": path}]), "portals.acq.routes[0].path", "is a pattern of another language")
+        for path in (
+            "/*.do",
+            "/(a|b)",
+            "/:id/pay",
+            "/a$",
+            "/a/.*",
+            "/a?",
+            "/[0-9]+",
+            "/a/**/b",
+            "/a*",
+            "/{id}",
+        )
+    ),
+    (acq("routes", [{"path": "/a/"}]), "portals.acq.routes[0].path", "leaves `/a` itself to other rules"),
+    (
+        acq("routes", [{"path": "/a%21"}]),
+        "portals.acq.routes[0].path",
+        "is not written as paths are compared",
+    ),
+    (
+        many(acq("paths", "ignore_case"), acq("routes", [{"path": "/stra%C3%9Fe"}])),
+        "portals.acq.routes[0].path",
+        "take for different ones",
+    ),
+    (
+        many(acq("paths", "windows"), acq("routes", [{"path": "/a./b"}])),
+        "portals.acq.routes[0].path",
+        "take for different ones",
+    ),
+    (acq("paths", "Windows"), "portals.acq.paths", "is not valid"),
     *(
         (acq("headers", {"name": name}), "portals.acq.headers.name", "is no header name")
         for name in ("_X_Auth", "X Auth", "X-Auth:", "1X", "X-Imé")
@@ -298,6 +330,43 @@ WARNINGS = [
         "portals.acq.routes[2].path",
         "no effect",
     ),
+    (
+        acq("routes", [{"path": "/x/*"}, {"path": "/x", "methods": ["GET"]}, {"path": "/x/7/ack"}]),
+        "portals.acq.routes[2].path",
+        "earlier ones cover every request of it (`routes[0]` and `routes[1]`)",
+    ),
+    (
+        many(acq("paths", "ignore_case"), acq("routes", [{"path": "/Admin"}, {"path": "/admin/x"}])),
+        "portals.acq.routes[1].path",
+        "no effect",
+    ),
+    *(
+        (
+            acq("routes", [{"path": "/a"}, {"path": "/a/b", **more}]),
+            "portals.acq.routes[1].path",
+            "and demand less",
+        )
+        for more in (
+            {"level": "30"},
+            {"required_claims": ["email"]},
+            {"step_up": {"max_age": "5m"}},
+        )
+    ),
+    (
+        acq("routes", [{"path": "/a", "step_up": {"required": False}}, {"path": "/a/b"}]),
+        "portals.acq.routes[1].path",
+        "and demand less",
+    ),
+    (
+        acq("routes", [{"path": "/x/*"}]),
+        "portals.acq.routes[0].path",
+        "leaves `/x` itself to the portal's own",
+    ),
+    (
+        acq("routes", [{"path": "/*/**"}]),
+        "portals.acq.routes[0].path",
+        "leaves `/` itself to the portal's own",
+    ),
     (acq("headers", EVERYTHING_EMPTY), "portals.acq.headers", "are all empty"),
     (
         acq("headers", {"subject": "SM_USER"}),
@@ -334,6 +403,27 @@ WARNINGS = [
         "have no effect",
     ),
 ]
+
+
+@pytest.mark.parametrize(
+    ("path", "spelling"),
+    [
+        ("/a?b=c", "`/a`"),
+        ("/:id/pay", "`/*/pay`"),
+        ("/(a|b)", "`/a` and `/b`, one route each"),
+        ("/a//b", "`/a/b`"),
+        ("//a", "`/a`"),
+        ("/a;b", "`/a`"),
+        ("/a%3Bb", "`/a`"),
+        ("/%61", "`/a`"),
+        ("/č", "`/%C4%8D`"),
+        ("/a b", "`/a%20b`"),
+        ("/a/../b", ""),
+        ("/a/", "`/a`"),
+    ],
+)
+def test_a_path_that_covers_nothing_is_told_with_the_spelling_that_was_meant(workshop, path, spelling):
+    assert workshop.finding(acq("routes", [{"path": path}])).valid == spelling
 
 
 @pytest.mark.parametrize(("spoil", "key", "problem"), WARNINGS)
@@ -383,6 +473,19 @@ def test_what_works_but_is_dangerous_or_without_effect_is_a_warning(workshop, sp
                 {"path": "/"},
             ],
         ),
+        acq(
+            "routes",
+            [
+                {"path": "/x/*/ack", "methods": ["POST"]},
+                {"path": "/x/*", "level": "20"},
+                {"path": "/x/**"},
+                {"path": "/odata/$metadata"},
+                {"path": "/Merchants(5)"},
+                {"path": "/v1/jobs:export"},
+                {"path": "/%C4%8Dek"},
+            ],
+        ),
+        many(acq("paths", "windows"), acq("routes", [{"path": "/Admin/%C4%8Cek"}, {"path": "/report.aspx"}])),
         acq("name", {"sl": "Portal", "en": "Portal"}),
         acq("step_up", {"required": False}),
         *(

@@ -79,7 +79,7 @@ def server(section, name, value):
         (acq("telephone", "call us"), "valid: telephone number such as `+386 1 234 56 78`."),
         (
             acq("routes", [{"path": "payments"}]),
-            "valid: path. Path prefix, such as `/payments`; it matches whole segments.)",
+            "does not begin with `/` (read: payments; valid: `/payments`)",
         ),
         (acq("routes", [{"path": "/a", "strict": "maybe"}]), "valid: true or false."),
         (
