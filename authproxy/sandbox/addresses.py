@@ -10,6 +10,7 @@ from pathlib import Path
 from authproxy.sandbox.identity_provider.onepass import relying_parties
 from authproxy.sandbox.identity_provider.openid.clients import Client
 from authproxy.sandbox.outbox.sms_gateway import SANDBOX_CREDENTIALS
+from authproxy.sandbox.portals import java_server, windows_server
 from authproxy.sandbox.portals.catalogue import PORTAL_IDS
 from authproxy.sandbox.portals.description import Description
 from authproxy.sandbox.portals.own_sign_in import COOKIE, SIGN_OUT_LINK
@@ -22,8 +23,10 @@ AUTHORITY_FOLDER = "certificate-authority"
 SMTP_PORT = 8025
 START_PORT, PROVIDER_PORT, PHONE_PORT, OUTBOX_PORT, CERTIFICATE_AUTHORITY_PORT = 8088, 8081, 8082, 8083, 8084
 CERTIFICATE_PORT, CERTIFICATE_CONFIRMATION_PORT = 8444, 8445
-# Routes whose forms need a fresh proof. On bips even a sign-in at the provider a moment ago is not enough.
-_DEMANDING: dict[str, list[dict[str, object]]] = {
+_OPEN: dict[str, object] = {"methods": ["GET", "HEAD"], "access": "public"}
+# Forms that need a fresh proof (on bips even a sign-in at the provider a moment ago is not enough), pages
+# that are open to everybody, and those for one role.
+_ROUTES: dict[str, list[dict[str, object]]] = {
     "bips": [
         {
             "path": "/poizvedba",
@@ -35,8 +38,21 @@ _DEMANDING: dict[str, list[dict[str, object]]] = {
             "methods": ["POST"],
             "step_up": {"methods": ["push", "totp", "sms"], "max_age": 0, "shows": ["amount", "payee"]},
         },
+        {"path": "/porocilo", "timeouts": {"first_byte": "3m"}},
     ],
     "b2b": [{"path": "/oddaja", "methods": ["POST"], "step_up": {"max_age": "5m"}}],
+    "bws": [
+        *({"path": path, **_OPEN} for path in ("/robots.txt", "/assets", "/pomoc", "/slog.css")),
+        {"path": windows_server.ADMINISTRATION, "roles": ["skrbnik"]},
+    ],
+}
+# What the gateway must know of the servers on which two portals run.
+_SERVERS: dict[str, dict[str, object]] = {
+    "bips": {
+        "cookies": {"end_with_session": [java_server.COOKIE]},
+        "activity": ["requests", "streams"],
+    },
+    "bws": {"preserve_host": False, "activity": ["requests", "websocket_messages"]},
 }
 # Portals with payments on the screen.
 _SHORT_IDLE = frozenset({"acq", "b2b", "bips"})
@@ -195,7 +211,8 @@ def gateway_settings(
                 "url": addresses.portal(portal.portal_id),
                 "upstream": addresses.upstream(portal.portal_id),
                 "idle": f"{int(idle(portal.portal_id).total_seconds() // 60)}m",
-                "routes": _DEMANDING.get(portal.portal_id, []),
+                "routes": _ROUTES.get(portal.portal_id, []),
+                **_SERVERS.get(portal.portal_id, {}),
                 **(_personal(addresses, portal) if portal.own_sign_in is not None else {}),
             }
             for portal in portals
