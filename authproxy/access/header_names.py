@@ -3,7 +3,7 @@ the portal used before."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 Encoding = Literal["percent", "ascii-fold", "latin1", "utf8", "base64"]
@@ -30,23 +30,41 @@ class HeaderNames:
     tax_number: str = "X-Auth-Tax-Number"
     method: str = "X-Auth-Method"
     level: str = "X-Auth-Level"
+    roles: str = "X-Auth-Roles"
     step_up: str = "X-Auth-Step-Up"
     assertion: str = "X-Auth-Assertion"
     encoding: Encoding = "percent"
+    roles_separator: str = ","
+    """What stands between two roles."""
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The names of all headers that are sent."""
+        values = (getattr(self, field.name) for field in fields(self) if field.name not in _NO_NAMES)
+        return tuple(value for value in values if value)
 
 
-_NONE = HeaderNames(subject="", name="", email="", tax_number="", method="", level="", step_up="")
+_NO_NAMES = frozenset({"encoding", "roles_separator"})
+_NONE = HeaderNames(subject="", name="", email="", tax_number="", method="", level="", roles="", step_up="")
 PRESETS: dict[Preset, HeaderNames] = {
     "authproxy": HeaderNames(),
     "oauth2-proxy": replace(
-        _NONE, subject="X-Forwarded-User", email="X-Forwarded-Email", name="X-Forwarded-Preferred-Username"
+        _NONE,
+        subject="X-Forwarded-User",
+        email="X-Forwarded-Email",
+        name="X-Forwarded-Preferred-Username",
+        roles="X-Forwarded-Groups",
     ),
-    "authelia": replace(_NONE, subject="Remote-User", name="Remote-Name", email="Remote-Email"),
+    "authelia": replace(
+        _NONE, subject="Remote-User", name="Remote-Name", email="Remote-Email", roles="Remote-Groups"
+    ),
     "authentik": replace(
         _NONE,
         subject="X-Authentik-Uid",
         name="X-Authentik-Name",
         email="X-Authentik-Email",
+        roles="X-Authentik-Groups",
+        roles_separator="|",
         assertion="X-Authentik-Jwt",
     ),
     "pomerium": replace(
@@ -54,13 +72,27 @@ PRESETS: dict[Preset, HeaderNames] = {
         subject="X-Pomerium-Claim-Sub",
         name="X-Pomerium-Claim-Name",
         email="X-Pomerium-Claim-Email",
+        roles="X-Pomerium-Claim-Groups",
         assertion="X-Pomerium-Jwt-Assertion",
     ),
-    "lemonldap": replace(_NONE, subject="Auth-User", name="Auth-Cn", email="Auth-Mail"),
-    "mod_auth_openidc": replace(
-        _NONE, subject="OIDC_CLAIM_sub", name="OIDC_CLAIM_name", email="OIDC_CLAIM_email"
+    "lemonldap": replace(
+        _NONE,
+        subject="Auth-User",
+        name="Auth-Cn",
+        email="Auth-Mail",
+        roles="Auth-Groups",
+        roles_separator="; ",
     ),
-    "gatekeeper": replace(_NONE, subject="X-Auth-Subject", name="X-Auth-Username", email="X-Auth-Email"),
+    "mod_auth_openidc": replace(
+        _NONE,
+        subject="OIDC_CLAIM_sub",
+        name="OIDC_CLAIM_name",
+        email="OIDC_CLAIM_email",
+        roles="OIDC_CLAIM_roles",
+    ),
+    "gatekeeper": replace(
+        _NONE, subject="X-Auth-Subject", name="X-Auth-Username", email="X-Auth-Email", roles="X-Auth-Roles"
+    ),
     "cloudflare": replace(
         _NONE, email="Cf-Access-Authenticated-User-Email", assertion="Cf-Access-Jwt-Assertion"
     ),

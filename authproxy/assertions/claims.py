@@ -40,6 +40,7 @@ def claims(
         "amr": list(dict.fromkeys(word for event in session.events for word in event.amr)),
         "level": int(session.level),
         "method": session.method,
+        "roles": list(session.roles),
         "step_up": [
             {"method": event.method, "at": _seconds(event.at)} for event in session.events if event.is_step_up
         ],

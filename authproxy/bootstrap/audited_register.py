@@ -18,7 +18,9 @@ from authproxy.flows.register.operators import (
     AccountUnblocked,
     Changed,
     Contradicted,
+    MayNotEnter,
     MethodsRemoved,
+    NotGiven,
     NotLinked,
     NotLost,
     PersonMethods,
@@ -27,7 +29,7 @@ from authproxy.flows.register.operators import (
     TakenOver,
 )
 from authproxy.flows.sign_in.kept_certificates import KeptCertificates
-from authproxy.identity.member import Account, CertificateName, Member
+from authproxy.identity.member import Account, CertificateName, Member, PortalRole
 from authproxy.identity.person import Issuer, MemberId, Person, Subject
 from authproxy.identity.register import ListedPerson
 from authproxy.settings.schema import Settings
@@ -159,6 +161,16 @@ class AuditedRegister:
             await self._record(
                 Event.PERSON_UNLINKED, outcome.member, f"{name}; {outcome.sessions_ended} sessions ended"
             )
+        return outcome
+
+    async def change_roles(
+        self, member_id: str, *, added: Sequence[PortalRole] = (), removed: Sequence[PortalRole] = ()
+    ) -> Changed | MayNotEnter | NotGiven | None:
+        outcome = await self.people.change_roles(member_id, added=added, removed=removed)
+        if isinstance(outcome, Changed):
+            changes = [*(f"+{role}" for role in added), *(f"-{role}" for role in removed)]
+            detail = f"{' '.join(changes)}; {outcome.sessions_ended} sessions ended"
+            await self._record(Event.PERSON_ROLES, outcome.member, detail)
         return outcome
 
     async def refused_certificate(self, code: str) -> bytes | None:

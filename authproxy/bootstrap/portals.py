@@ -189,9 +189,7 @@ def site(portal: Portal, settings: PortalSettings, to: tuple[Way, ...]) -> Site:
         portal=portal,
         way=to[0],
         ways=to[1:],
-        filter=RequestFilter(
-            value for name, value in dataclasses.asdict(names).items() if name != "encoding" and value
-        ),
+        filter=RequestFilter(names.used),
         forwarded=b"X-Forwarded-Proto: %s\r\nX-Forwarded-Host: %s\r\n"
         % (scheme.encode(), portal.host.encode()),
         websocket_origins=frozenset(

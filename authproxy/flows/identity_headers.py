@@ -44,6 +44,8 @@ def lines(session: Session, names: HeaderNames, *, assertion: str) -> bytes:
         (names.tax_number, _identifier(person.tax_number)),
         (names.method, session.method),
         (names.level, str(int(session.level))),
+        # A role's name cannot contain a separator or anything else that would be encoded.
+        (names.roles, names.roles_separator.join(quote(role, safe="") for role in session.roles)),
         (names.step_up, _step_ups(session)),
         (names.assertion, assertion),
     )
@@ -60,6 +62,7 @@ def of_nobody(names: HeaderNames) -> bytes:
         names.tax_number,
         names.method,
         names.level,
+        names.roles,
         names.step_up,
     )
     return b"".join(b"%s: %s\r\n" % (name.encode("ascii"), NOTHING) for name in plain if name)

@@ -7,7 +7,7 @@ is found by name.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, NamedTuple
@@ -15,11 +15,27 @@ from typing import Literal, NamedTuple
 from authproxy.identity.person import Issuer, MemberId, Person, Subject, TaxNumber
 
 EVERY_PORTAL = "*"
+ROLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+"""A role's name. Nothing in it can end it in any list that portals know: no comma, `|`, `;`, `:` or blank."""
 _SHOWN_DIGITS = 3
 _DIGITS_OF_A_NUMBER = 5
 """A text with fewer digits is neither a tax number nor a telephone number."""
 
 KeyKind = Literal["id", "tax number", "fingerprint", "issuer and serial", "account"]
+
+
+class PortalRole(NamedTuple):
+    """A role at one portal, or with `*` at every portal that the person may enter."""
+
+    portal: str
+    role: str
+
+    def is_within(self, portals: Collection[str]) -> bool:
+        """Whether it belongs to a person who may enter these portals. One at `*` belongs to everybody."""
+        return self.portal in {EVERY_PORTAL, *portals} or EVERY_PORTAL in portals
+
+    def __str__(self) -> str:
+        return f"{self.portal}:{self.role}"
 
 
 class RegisterKey(NamedTuple):
@@ -79,6 +95,7 @@ class Member:
     phone: str | None = field(default=None, repr=False)
     """E.164: `+38640123456`."""
     portals: tuple[str, ...] = ()
+    roles: tuple[PortalRole, ...] = ()
     certificates: tuple[CertificateName, ...] = ()
     accounts: tuple[Account, ...] = ()
     """At most one at each provider."""
@@ -98,6 +115,18 @@ class Member:
 
     def may_enter(self, portal_id: str) -> bool:
         return not self.is_blocked and (portal_id in self.portals or EVERY_PORTAL in self.portals)
+
+    def roles_at(self, portal_id: str) -> tuple[str, ...]:
+        """The person's roles at the portal, sorted. A portal that they may not enter gives them none."""
+        if not self.may_enter(portal_id):
+            return ()
+        return tuple(sorted({role for portal, role in self.roles if portal in (portal_id, EVERY_PORTAL)}))
+
+    def with_roles(self, roles: Iterable[PortalRole]) -> Member:
+        """Replaces all roles. Those at portals that the person may not enter are dropped, so that they do not
+        come back with the portal."""
+        kept = {granted for granted in roles if granted.is_within(self.portals)}
+        return replace(self, roles=tuple(sorted(kept)))
 
     def account_at(self, issuer: str) -> Account | None:
         return next((account for account in self.accounts if account.issuer == issuer), None)

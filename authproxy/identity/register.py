@@ -7,15 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from authproxy.identity.member import EVERY_PORTAL, CertificateName, Member, RegisterKey
+from authproxy.identity.member import EVERY_PORTAL, CertificateName, Member, PortalRole, RegisterKey
 from authproxy.identity.person import MemberId, TaxNumber
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedPerson:
-    """A person as a list states them. `certificates` and `is_blocked` may be None: then the register's value
-    stays, so that a list made elsewhere neither unblocks somebody whom an operator has blocked here nor drops
-    a certificate that was linked here."""
+    """A person as a list states them. `roles`, `certificates` and `is_blocked` may be None: then the
+    register's value stays, so that a list made elsewhere neither unblocks somebody whom an operator has
+    blocked here nor drops a role or a certificate that was added here."""
 
     member_id: MemberId
     name: str = field(repr=False)
@@ -23,6 +23,7 @@ class ListedPerson:
     email: str | None = field(default=None, repr=False)
     phone: str | None = field(default=None, repr=False)
     portals: tuple[str, ...] = ()
+    roles: tuple[PortalRole, ...] | None = None
     certificates: tuple[CertificateName, ...] | None = None
     is_blocked: bool | None = None
 
@@ -80,12 +81,16 @@ def leaves(was: Member, after: Register) -> bool:
 
 
 def has_lost(before: Member, after: Member) -> bool:
-    """Whether the person lost a portal, or something by which they may have signed in or proved themselves. A
-    changed telephone number counts, because codes were sent to the old one."""
+    """Whether the person lost a portal, a role, or something by which they may have signed in or proved
+    themselves. A changed telephone number counts, because codes were sent to the old one."""
     loses_portal = EVERY_PORTAL not in after.portals and not set(before.portals) <= set(after.portals)
+    loses_role = any(
+        not {granted, PortalRole(EVERY_PORTAL, granted.role)} & set(after.roles) for granted in before.roles
+    )
     loses_phone = before.phone is not None and before.phone != after.phone
     return (
         loses_portal
+        or loses_role
         or loses_phone
         or not before.keys <= after.keys
         or (after.is_blocked and not before.is_blocked)
@@ -113,6 +118,8 @@ def _updated(before: Member | None, listed: ListedPerson, now: datetime) -> Memb
             blocked_at=before.blocked_at,
             block_reason=before.block_reason,
         )
+    roles = listed.roles if listed.roles is not None else before.roles if before is not None else ()
+    member = member.with_roles(roles)
     if listed.is_blocked is None or listed.is_blocked == member.is_blocked:
         return member
     return member.blocked(now, None) if listed.is_blocked else member.unblocked()

@@ -37,6 +37,9 @@ class Session:
     """The provider's name (`sid`) for its own session, by which it can end this one (OpenID Connect
     Back-Channel Logout §2.1). After a sign-in with a certificate it is the certificate's SHA-256, because the
     session ends with the certificate."""
+    roles: tuple[str, ...] = ()
+    """The roles that the register gave the person at this portal when they signed in, sorted. If they lose
+    one, the session ends; one that is added counts from the next sign-in on."""
     claims: tuple[str, ...] = ()
     """The personal data that were stated at sign-in, by the names that routes use in their demands."""
     grant: str | None = field(default=None, repr=False)

@@ -781,6 +781,13 @@ class HeaderSettings:
     tax_number: Annotated[HeaderName, Field(description="Tax number.")] = None
     method: Annotated[HeaderName, Field(description="`rekono` or `acnlb`.")] = None
     level: Annotated[HeaderName, Field(description="10, 20 or 30.")] = None
+    roles: Annotated[
+        HeaderName,
+        Field(
+            description="The person's roles at this portal, by the register of people, with commas between "
+            "them (`authentik`: `|`, `lemonldap`: `; `)."
+        ),
+    ] = None
     step_up: Annotated[HeaderName, Field(description="Methods and times of step-ups.")] = None
     assertion: Annotated[HeaderName, Field(description="The signed identity assertion (JWT).")] = None
     encoding: Annotated[

@@ -59,6 +59,7 @@ class Event(StrEnum):
     PERSON_UNBLOCKED = "person.unblocked"
     PERSON_LINKED = "person.linked"
     PERSON_UNLINKED = "person.unlinked"
+    PERSON_ROLES = "person.roles_changed"
     PEOPLE_RESEALED = "people.resealed"
     PEOPLE_EXPORTED = "people.exported"
     LINK_REFUSED = "link.refused"

@@ -13,7 +13,7 @@ from typing import Final
 
 from cryptography import x509
 
-from authproxy.identity.member import EVERY_PORTAL, CertificateName
+from authproxy.identity.member import EVERY_PORTAL, ROLE, CertificateName, PortalRole
 from authproxy.identity.person import InvalidTaxNumber, MemberId, TaxNumber, tax_number
 
 NOTHING: Final = "-"
@@ -37,6 +37,10 @@ VALID: Final = {
     "name": "one line of at most 200 characters",
     "email": "one address, `name@example.si`",
     "phone": "E.164: `+38640123456`",
+    "roles": (
+        "PORTAL:ROLE with spaces between several; `*` as the portal for every one that the person may enter; "
+        "a role has letters, digits and `. _ -`, at most 64; `-` for none"
+    ),
     "certificates": (
         "SHA-256 as 64 hexadecimal digits, or SERIAL@ISSUER with the serial in hexadecimal; `|` between "
         "several; `-` for none"
@@ -97,6 +101,26 @@ def portals(text: str, known: Collection[str]) -> tuple[str, ...]:
     if unknown:
         raise ValueError("names a portal that the settings do not have")
     return named
+
+
+def roles(text: str, known: Collection[str]) -> tuple[PortalRole, ...] | None:
+    """`PORTAL:ROLE` with spaces, commas or `|` between several; None for an empty cell."""
+    if not text:
+        return None
+    if text == NOTHING:
+        return ()
+    items = dict.fromkeys(re.split(r"[\s,|]+", text.strip(" ,|\t")))
+    return tuple(role(item, known) for item in items)
+
+
+def role(text: str, known: Collection[str]) -> PortalRole:
+    """A role at one portal, or at every one (`*`)."""
+    portal_id, _, name_of_role = text.partition(":")
+    if not ROLE.fullmatch(name_of_role):
+        raise ValueError("is no role at a portal")
+    if portal_id not in {*known, EVERY_PORTAL}:
+        raise ValueError("names a portal that the settings do not have")
+    return PortalRole(portal_id, name_of_role)
 
 
 def certificates(text: str) -> tuple[CertificateName, ...] | None:

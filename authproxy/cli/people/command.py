@@ -21,6 +21,7 @@ from authproxy.cli.people.register import (
     say,
     subject_option,
 )
+from authproxy.cli.people.roles import roles
 from authproxy.cli.terminal import (
     FINDINGS,
     UNREADABLE,
@@ -56,6 +57,7 @@ def people() -> None:
 
 
 people.add_command(methods)
+people.add_command(roles)
 people.add_command(link_person)
 people.add_command(unlink_person)
 people.add_command(export_people)
@@ -352,6 +354,7 @@ def _row(member: Member) -> dict[str, object]:
         "id": member.member_id,
         "name": member.name,
         "portals": list(member.portals),
+        "roles": list(map(str, member.roles)),
         "certificates": len(member.certificates),
         "accounts": len(member.accounts),
         "blocked": member.is_blocked,
@@ -368,6 +371,7 @@ def _details(member: Member, audit_name: str) -> dict[str, object]:
         "email": member.email,
         "phone": None if member.phone is None else masked(member.phone),
         "portals": list(member.portals),
+        "roles": list(map(str, member.roles)),
         "certificates": [_certificate_words(certificate) for certificate in member.certificates],
         "accounts": [f"{account.subject} at {account.issuer}" for account in member.accounts],
         "blocked": None if member.blocked_at is None else time_text(member.blocked_at),

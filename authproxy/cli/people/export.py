@@ -64,6 +64,7 @@ def _cells(member: Member) -> tuple[str, ...]:
         member.email or NOTHING,
         member.phone or NOTHING,
         " ".join(member.portals) or NOTHING,
+        " ".join(map(str, member.roles)) or NOTHING,
         "|".join(name for certificate in member.certificates for name in _names(certificate)) or NOTHING,
         "yes" if member.is_blocked else "no",
     )

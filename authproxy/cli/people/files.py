@@ -20,7 +20,7 @@ from authproxy.identity.register import Conflict, ListedPerson
 from authproxy.settings.document import DocumentUnreadable, parse
 from authproxy.settings.findings import Finding, dotted, shown
 
-COLUMNS: Final = ("id", "tax_number", "name", "email", "phone", "portals", "certificates", "blocked")
+COLUMNS: Final = ("id", "tax_number", "name", "email", "phone", "portals", "roles", "certificates", "blocked")
 REQUIRED: Final = ("id", "name", "portals")
 _COLUMN_OF_KEY: Final = {
     "id": "id",
@@ -209,6 +209,7 @@ def _listed(file: str, row: _Row, portals: Collection[str], findings: list[Findi
         "email": columns.email,
         "phone": columns.phone,
         "portals": lambda text: columns.portals(text, portals),
+        "roles": lambda text: columns.roles(text, portals),
         "certificates": columns.certificates,
         "blocked": columns.blocked,
     }
@@ -227,7 +228,13 @@ def _listed(file: str, row: _Row, portals: Collection[str], findings: list[Findi
     if len(findings) > before:
         return None
     renamed = {"id": "member_id", "blocked": "is_blocked"}
-    return ListedPerson(**{renamed.get(column, column): value for column, value in values.items()})  # type: ignore[arg-type]
+    person = ListedPerson(**{renamed.get(column, column): value for column, value in values.items()})  # type: ignore[arg-type]
+    elsewhere = [granted for granted in person.roles or () if not granted.is_within(person.portals)]
+    if elsewhere:
+        problem = "names a portal that the person may not enter"
+        findings.append(_finding(file, row.line, row.prefix + "roles", problem, str(elsewhere[0])))
+        return None
+    return person
 
 
 def _finding(

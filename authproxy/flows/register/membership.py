@@ -33,10 +33,11 @@ _TRIES: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """`person` is as they signed in, with their id in the register if they are in it. `is_new_link`: the
-    account has been linked to them just now."""
+    """`person` is as they signed in, with their id in the register if they are in it. `roles` are theirs at
+    the portal. `is_new_link`: the account has been linked to them just now."""
 
     person: Person
+    roles: tuple[str, ...] = ()
     is_new_link: bool = False
 
 
@@ -68,7 +69,8 @@ def refusal(member: Member, *, portal_id: str, members: Members) -> NotAdmitted 
 
 
 def changed_meanwhile() -> CannotAsk:
-    """The error if the register names somebody else at the end of a sign-in than at its beginning."""
+    """The error if the register names somebody else at the end of a sign-in than at its beginning, or gives
+    them other roles."""
     return CannotAsk(Reason.STORE_UNAVAILABLE, "the register of people was changed during the sign-in")
 
 
@@ -182,7 +184,9 @@ def _stranger(person: Person, level: Level, members: Members) -> Admitted | NotA
 def _admission(member: Member, person: Person, portal_id: str, members: Members) -> Admitted | NotAdmitted:
     refused = refusal(member, portal_id=portal_id, members=members)
     # The bank says where a member's codes go. No account at the provider changes that.
-    return refused or Admitted(person=replace(person, member=member.member_id, phone=member.phone))
+    return refused or Admitted(
+        person=replace(person, member=member.member_id, phone=member.phone), roles=member.roles_at(portal_id)
+    )
 
 
 def _alarm_of(linked: Member, owner: StoredMember | None, person: Person) -> NotAdmitted | None:

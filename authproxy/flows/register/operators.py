@@ -20,7 +20,14 @@ from authproxy.challenges.enrolment import EnrolledMethod, Enrolment, EnrolmentS
 from authproxy.challenges.limits import person_name
 from authproxy.flows.stores import AnswerLimits, PeopleStore, SessionStore
 from authproxy.identity import register
-from authproxy.identity.member import Account, BlockedAccount, CertificateName, Member, RegisterKey
+from authproxy.identity.member import (
+    Account,
+    BlockedAccount,
+    CertificateName,
+    Member,
+    PortalRole,
+    RegisterKey,
+)
 from authproxy.identity.person import MemberId
 from authproxy.identity.register import Conflict, ListedPerson
 from authproxy.identity.stored_register import RegisterSnapshot, StoredMember
@@ -109,6 +116,20 @@ class AccountIsBlocked:
 @dataclass(frozen=True, slots=True)
 class NotLinked:
     """Nothing has changed: the person does not have this certificate or account."""
+
+
+@dataclass(frozen=True, slots=True)
+class MayNotEnter:
+    """Nothing has changed: the person may not enter this portal, so they can have no role there."""
+
+    portal_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotGiven:
+    """Nothing has changed: the person does not have this role. They may have it by another entry (`*`)."""
+
+    role: PortalRole
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +353,24 @@ class RegisterOperations:
     @staticmethod
     def _without(member: Member, what: CertificateName | Account) -> Member:
         return member.without_account(what) if isinstance(what, Account) else member.without_certificate(what)
+
+    async def change_roles(
+        self, member_id: str, *, added: Sequence[PortalRole] = (), removed: Sequence[PortalRole] = ()
+    ) -> Changed | MayNotEnter | NotGiven | None:
+        """Gives the person roles, or takes roles away. Their sessions end if they lose one. A new one counts
+        from their next sign-in on."""
+        stored = await self._stored(member_id)
+        if stored is None:
+            return None
+        for role in added:
+            if not role.is_within(stored.member.portals):
+                return MayNotEnter(role.portal)
+        for role in removed:
+            if role not in stored.member.roles:
+                return NotGiven(role)
+        return await self._change(
+            member_id, lambda member: member.with_roles({*member.roles, *added}.difference(removed))
+        )
 
     async def reseal(self) -> Resealed:
         """Seals everything under the first key, so that the other keys can be dropped."""

@@ -96,6 +96,8 @@ class SignInRefused:
     """What the register answered, if it was the one to refuse."""
 
 
+RegisterAnswer = tuple[MemberId | None, tuple[str, ...]]
+"""Who somebody is in the register, and their roles at the portal."""
 SignInOutcome = SignedIn | AlreadySignedIn | SignInRefused | SteppedUp | NotProved
 """The last two end an attempt that was to bring a proof."""
 
@@ -112,6 +114,8 @@ class ProvedSignIn:
     ends_at: datetime | None = None
     id_token: str | None = field(default=None, repr=False)
     provider_session: str | None = field(default=None, repr=False)
+    roles: tuple[str, ...] = ()
+    """What the register gives them at the portal."""
     claims: tuple[Claim, ...] = ()
     """Which data of the person were stated."""
     grant: str | None = field(default=None, repr=False)
@@ -272,6 +276,7 @@ class SignIns:
             idle_for=demand.idle_for,
             id_token=proved.id_token,
             provider_session=proved.provider_session,
+            roles=proved.roles,
             claims=proved.claims,
             grant=proved.grant,
         )
@@ -284,11 +289,11 @@ class SignIns:
         return SignedIn(ticket.text, attempt.return_to, session)
 
     async def confirmed(
-        self, signed_in: SignedIn, *, first: MemberId | None, second: MemberId | SignInRefused | None
+        self, signed_in: SignedIn, *, first: RegisterAnswer, second: RegisterAnswer | SignInRefused
     ) -> SignedIn | SignInRefused:
         """The session, if the register gives the same answer after it was stored (`second`) as before
-        (`first`); otherwise the session ends. Of a block in between, either the operator's command finds the
-        session, or the second question finds the block."""
+        (`first`); otherwise the session ends. Of a block or a lost role in between, either the operator's
+        command finds the session, or the second question finds the change."""
         if second == first:
             return signed_in
         await self._sessions.revoke(signed_in.session.session_id)

@@ -231,13 +231,15 @@ class CertificateSignIn:
         now = self._clock()
         # Before there is a session: its certificate can be asked about for as long as the session lives.
         await self._certificates.keep_watched(shown, demand.absolute_lifetime)
-        proved = self._proved(first, shown, now)
+        proved = replace(self._proved(first, shown, now), roles=first.roles_at(demand.portal_id))
         signed_in = await self._sign_ins.start(proved, attempt, demand, visit, now=now)
         second = await self._ask_register(shown, demand)
         return await self._sign_ins.confirmed(
             signed_in,
-            first=first.member_id,
-            second=second if isinstance(second, SignInRefused) else second.member_id,
+            first=(first.member_id, first.roles_at(demand.portal_id)),
+            second=second
+            if isinstance(second, SignInRefused)
+            else (second.member_id, second.roles_at(demand.portal_id)),
         )
 
     async def _ask_register(self, shown: ShownCertificate, demand: SignInDemand) -> Member | SignInRefused:

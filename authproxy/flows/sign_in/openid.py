@@ -146,12 +146,14 @@ class OpenIdSignIn:
         first = await self._ask_register(identity, attempt)
         if isinstance(first, SignInRefused):
             return first
-        signed_in = await self._start(attempt, visit, replace(identity, person=first.person), authenticated)
+        signed_in = await self._start(
+            attempt, visit, replace(identity, person=first.person), authenticated, first.roles
+        )
         second = await self._ask_register(identity, attempt)
         return await self._sign_ins.confirmed(
             replace(signed_in, is_new_link=first.is_new_link),
-            first=first.person.member,
-            second=second if isinstance(second, SignInRefused) else second.person.member,
+            first=(first.person.member, first.roles),
+            second=second if isinstance(second, SignInRefused) else (second.person.member, second.roles),
         )
 
     async def _ask_register(self, identity: ClaimedIdentity, attempt: Attempt) -> Admitted | SignInRefused:
@@ -174,7 +176,12 @@ class OpenIdSignIn:
         return answer
 
     async def _start(
-        self, attempt: Attempt, visit: Visit, identity: ClaimedIdentity, authenticated: Authenticated
+        self,
+        attempt: Attempt,
+        visit: Visit,
+        identity: ClaimedIdentity,
+        authenticated: Authenticated,
+        roles: tuple[str, ...],
     ) -> SignedIn:
         now, demand = self._clock(), self._demands[attempt.portal]
         grant = None
@@ -187,6 +194,7 @@ class OpenIdSignIn:
             event=self._round_trip.event(identity, now=now),
             id_token=authenticated.id_token,
             provider_session=authenticated.claims.provider_session,
+            roles=roles,
             claims=identity.present,
             grant=grant,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from authproxy.identity.member import Account, BlockedAccount, CertificateName, Member
+from authproxy.identity.member import Account, BlockedAccount, CertificateName, Member, PortalRole
 from authproxy.identity.person import Issuer, MemberId, Subject, TaxNumber
 from authproxy.storage.records.values import (
     UNREADABLE,
@@ -60,6 +60,7 @@ def _fields(member: Member) -> dict[str, Any]:
         "email": member.email,
         "phone": member.phone,
         "portals": member.portals,
+        "roles": member.roles,
         "certificates": [
             [certificate.fingerprint, certificate.issuer, certificate.serial]
             for certificate in member.certificates
@@ -80,6 +81,7 @@ def member_in(octets: bytes) -> Member | None:
             email=fields.get("email"),
             phone=fields.get("phone"),
             portals=tuple(fields.get("portals", ())),
+            roles=tuple(PortalRole(portal, role) for portal, role in fields.get("roles", ())),
             certificates=tuple(map(_certificate, fields.get("certificates", ()))),
             accounts=tuple(
                 Account(issuer=Issuer(issuer), subject=Subject(subject))

@@ -66,6 +66,7 @@ def session_octets(session: Session) -> bytes:
             "idle_for": session.idle_for // _MICROSECOND,
             "id_token": session.id_token,
             "provider_session": session.provider_session,
+            "roles": session.roles,
             "claims": session.claims,
             "grant": session.grant,
         }
@@ -87,6 +88,7 @@ def session_in(octets: bytes) -> Session | None:
             idle_for=fields["idle_for"] * _MICROSECOND,
             id_token=fields.get("id_token"),
             provider_session=fields.get("provider_session"),
+            roles=tuple(fields.get("roles", ())),
             claims=tuple(fields.get("claims", ())),
             grant=fields.get("grant"),
         )

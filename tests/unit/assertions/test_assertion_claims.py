@@ -117,3 +117,8 @@ def test_an_assertion_for_one_request_names_its_method_and_url():
 
 def test_a_member_is_stated_by_the_id_of_the_register():
     assert stated(replace(SESSION, person=replace(SESSION.person, member=MemberId("m-1"))))["sub"] == "m-1"
+
+
+def test_roles_are_a_list_and_a_person_without_any_has_no_such_claim():
+    assert stated(replace(SESSION, roles=("approver", "clerk")))["roles"] == ["approver", "clerk"]
+    assert "roles" not in stated(SESSION)

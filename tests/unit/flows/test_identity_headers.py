@@ -28,7 +28,7 @@ def values(one, *, encoding="percent", **names):
     return dict(line.split(b": ", 1) for line in block[:-2].split(b"\r\n"))
 
 
-def test_a_session_becomes_eight_lines():
+def test_a_session_becomes_nine_lines():
     assert values(session(name="Ana Novak")) == {
         b"X-Auth-Subject": b"ana.novak",
         b"X-Auth-Name": b"Ana Novak",
@@ -36,6 +36,7 @@ def test_a_session_becomes_eight_lines():
         b"X-Auth-Tax-Number": b"12345679",
         b"X-Auth-Method": b"rekono",
         b"X-Auth-Level": b"20",
+        b"X-Auth-Roles": b"-",
         b"X-Auth-Step-Up": b"rekono;at=2026-11-22T08:00:00Z",
         b"X-Auth-Assertion": ASSERTION.encode(),
     }
@@ -49,7 +50,17 @@ def test_what_is_not_known_is_a_dash():
 
 def test_an_empty_name_leaves_the_line_out():
     assert set(
-        values(session(), name="", step_up="", tax_number="", method="", level="", email="", subject="")
+        values(
+            session(),
+            name="",
+            step_up="",
+            tax_number="",
+            method="",
+            level="",
+            roles="",
+            email="",
+            subject="",
+        )
     ) == {b"X-Auth-Assertion"}
 
 
@@ -185,7 +196,22 @@ def test_a_subject_that_no_header_can_carry_is_refused():
 def test_nobody_has_a_dash_in_every_line_and_no_assertion():
     names = replace(PRESETS["mod_auth_openidc"], level="X-Level")
     assert identity_headers.of_nobody(names) == (
-        b"OIDC_CLAIM_sub: -\r\nOIDC_CLAIM_name: -\r\nOIDC_CLAIM_email: -\r\nX-Level: -\r\n"
+        b"OIDC_CLAIM_sub: -\r\nOIDC_CLAIM_name: -\r\nOIDC_CLAIM_email: -\r\nX-Level: -\r\nOIDC_CLAIM_roles: -\r\n"
     )
     ours = identity_headers.of_nobody(HeaderNames())
-    assert (ours.count(b": -\r\n"), b"Assertion" in ours) == (7, False)
+    assert (ours.count(b": -\r\n"), b"Assertion" in ours) == (8, False)
+
+
+@pytest.mark.parametrize(
+    ("separator", "text"), [(",", b"approver,clerk"), ("|", b"approver|clerk"), ("; ", b"approver; clerk")]
+)
+def test_roles_are_one_list_as_the_portal_splits_it(separator, text):
+    one = replace(session(), roles=("approver", "clerk"))
+    assert values(one, roles_separator=separator)[b"X-Auth-Roles"] == text
+    assert values(replace(one, roles=("clerk",)), roles_separator=separator)[b"X-Auth-Roles"] == b"clerk"
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1))
+def test_no_role_can_end_the_line_or_the_list_whatever_the_store_says(roles):
+    written = values(replace(session(), roles=tuple(roles)))[b"X-Auth-Roles"]
+    assert [unquote(role) for role in written.decode("ascii").split(",")] == roles

@@ -4,7 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from authproxy.identity.member import CertificateName, RegisterKey, issuer_and_serial, masked, tax_number_key
+from authproxy.identity.member import (
+    ROLE,
+    CertificateName,
+    PortalRole,
+    RegisterKey,
+    issuer_and_serial,
+    masked,
+    tax_number_key,
+)
 from authproxy.identity.person import Issuer, TaxNumber
 from tests.support.people_builders import ANA, ANAS_CERTIFICATE, CVETKA, DAVID, REKONO, SUBCA, account
 from tests.support.session_builders import NOW
@@ -104,3 +112,51 @@ def test_what_is_taken_from_somebody_leaves_the_rest():
     assert everything.without_account(account()).accounts == (account("second"),)
     # One of the two names of a certificate is enough.
     assert everything.without_certificate(CertificateName(fingerprint="a1" * 32)).certificates == (other,)
+
+
+APPROVER, AUDITOR = PortalRole("acq", "approver"), PortalRole("*", "auditor")
+
+
+@pytest.mark.parametrize(
+    ("member", "portal", "roles"),
+    [
+        (ANA, "acq", ()),
+        (replace(ANA, roles=(APPROVER, AUDITOR)), "acq", ("approver", "auditor")),
+        (replace(ANA, roles=(APPROVER, AUDITOR)), "b2b", ("auditor",)),
+        (replace(ANA, roles=(APPROVER, PortalRole("*", "approver"))), "acq", ("approver",)),
+        (replace(ANA, roles=(AUDITOR,)), "bips", ()),
+        (replace(CVETKA, roles=(APPROVER, AUDITOR)), "acq", ("approver", "auditor")),
+        (replace(ANA, roles=(APPROVER,)).blocked(NOW, None), "acq", ()),
+    ],
+)
+def test_a_role_counts_at_its_portal_if_the_person_may_enter_it(member, portal, roles):
+    assert member.roles_at(portal) == roles
+
+
+def test_roles_at_portals_that_a_person_may_not_enter_are_dropped():
+    roles = (PortalRole("bips", "clerk"), AUDITOR, APPROVER, APPROVER)
+    assert ANA.with_roles(roles).roles == (AUDITOR, APPROVER)
+    assert CVETKA.with_roles(roles).roles == (AUDITOR, APPROVER, PortalRole("bips", "clerk"))
+    assert DAVID.with_roles((APPROVER,)).roles == ()
+
+
+def test_the_name_of_a_role_can_be_split_wrongly_in_no_list():
+    for text in ("approver", "ROLE_ADMIN", "acq-clerk.2", "7"):
+        assert ROLE.fullmatch(text)
+    for text in (
+        "",
+        "-",
+        "-clerk",
+        "a,b",
+        "a|b",
+        "a;b",
+        "a b",
+        "a:b",
+        "a\tb",
+        "a=b",
+        'a"b',
+        "č",
+        "a\n",
+        "a" * 65,
+    ):
+        assert not ROLE.fullmatch(text)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from authproxy.identity import register
-from authproxy.identity.member import CertificateName
+from authproxy.identity.member import CertificateName, PortalRole
 from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.identity.register import Conflict, ListedPerson
 from tests.support.people_builders import ANA, ANAS_CERTIFICATE, CVETKA, DAVID, account, linked
@@ -126,3 +126,36 @@ def test_somebody_who_is_gone_or_has_another_tax_number_loses_their_enrolments(a
 
 def test_somebody_without_a_tax_number_may_get_one_and_keeps_their_enrolments():
     assert not register.leaves(replace(ANA, tax_number=None), by_id(ANA))
+
+
+APPROVER, AUDITOR = PortalRole("acq", "approver"), PortalRole("*", "auditor")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "loses"),
+    [
+        ((), (APPROVER,), False),
+        ((APPROVER,), (APPROVER, AUDITOR), False),
+        ((APPROVER,), (), True),
+        ((APPROVER,), (AUDITOR,), True),
+        ((APPROVER,), (PortalRole("b2b", "approver"),), True),
+        ((APPROVER,), (PortalRole("*", "approver"),), False),
+        ((AUDITOR,), (PortalRole("acq", "auditor"), PortalRole("b2b", "auditor")), True),
+    ],
+)
+def test_somebody_who_loses_a_role_is_signed_out_and_somebody_who_gets_one_is_not(before, after, loses):
+    was, now = replace(ANA, roles=before), replace(ANA, roles=after)
+    assert register.has_lost(was, now) is loses
+    assert (was in register.members_to_sign_out(by_id(was), by_id(now))) is loses
+
+
+def test_a_list_without_roles_leaves_them_except_at_portals_that_the_person_may_no_longer_enter():
+    before = replace(ANA, certificates=(), roles=(AUDITOR, APPROVER, PortalRole("b2b", "clerk")))
+    assert taken([before], LISTED)[ANA.member_id].roles == before.roles
+    assert taken([before], replace(LISTED, portals=("acq",)))[ANA.member_id].roles == (AUDITOR, APPROVER)
+
+
+@pytest.mark.parametrize("before", [(), (ANA,), (replace(ANA, roles=(AUDITOR,)),)])
+def test_roles_of_a_list_replace_those_of_the_register(before):
+    assert taken(before, replace(LISTED, roles=(APPROVER,)))[ANA.member_id].roles == (APPROVER,)
+    assert taken(before, replace(LISTED, roles=()))[ANA.member_id].roles == ()

@@ -167,3 +167,31 @@ def test_blocked_is_yes_no_or_not_said(text, blocked):
 def test_a_maybe_is_refused():
     with pytest.raises(ValueError, match="neither"):
         columns.blocked("maybe")
+
+
+@pytest.mark.parametrize(
+    ("text", "roles"),
+    [
+        ("", None),
+        ("-", ()),
+        ("acq:approver", [("acq", "approver")]),
+        (" acq:a, b2b:b | *:c acq:a ", [("acq", "a"), ("b2b", "b"), ("*", "c")]),
+    ],
+)
+def test_roles_stand_with_their_portals(text, roles):
+    found = columns.roles(text, ["acq", "b2b"])
+    assert found == (None if roles is None else tuple(roles))
+
+
+@pytest.mark.parametrize(
+    "text", ["approver", "acq:", ":approver", "acq:a:b", "acq:-a", "acq:č", "acq:a;b2b:b"]
+)
+def test_what_is_no_role_is_refused_and_not_repeated(text):
+    with pytest.raises(ValueError) as told:
+        columns.roles(text, ["acq", "b2b"])
+    assert text not in str(told.value)
+
+
+def test_a_role_at_an_unknown_portal_is_refused():
+    with pytest.raises(ValueError, match="settings do not have"):
+        columns.roles("bips:clerk", ["acq", "b2b"])

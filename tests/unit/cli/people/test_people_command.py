@@ -305,6 +305,7 @@ def test_an_export_is_an_import_that_changes_nothing(desk, tmp_path):
     desk.imported(ANA, CVETKA, 'bor;;"Bor »B; C« Kranjc";;;-;-;yes\n')
     (tmp_path / "ana.pem").write_bytes(FORMS["ana.pem"])
     desk.run("link", "ana", "--certificate", tmp_path / "ana.pem", "--yes")
+    desk.run("roles", "ana", "add", "acq:approver", "*:auditor")
     before = [desk.shown(each) for each in ("ana", "bor", "cvetka")]
     file = tmp_path / "register.csv"
     assert desk.run("export", file).stdout == "3 people\n"

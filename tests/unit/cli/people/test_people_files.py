@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from authproxy.cli.people import files
 from authproxy.cli.people.files import ListUnreadable
-from authproxy.identity.member import RegisterKey
+from authproxy.identity.member import PortalRole, RegisterKey
 from authproxy.identity.person import MemberId
 from authproxy.identity.register import Conflict, ListedPerson
 
@@ -174,7 +174,7 @@ def test_findings_in_yaml_name_the_place():
         "2: people[0]: is no person (valid: `id: …`, `name: …`, `portals: …`)",
         (
             '7: people[1]."*****008": unknown key (valid: id, tax_number, name, email, phone, portals, '
-            "certificates, blocked)"
+            "roles, certificates, blocked)"
         ),
     ]
 
@@ -203,3 +203,37 @@ def test_no_octets_are_more_than_a_list_or_a_refusal(octets):
         except ListUnreadable:
             continue
         assert listed.people or listed.findings
+
+
+def test_roles_stand_in_csv_and_yaml():
+    in_csv = read(
+        "id;name;portals;roles\nana;Ana;acq b2b;acq:approver *:auditor\nbor;Bor;acq;-\ncene;Cene;acq;\n"
+    )
+    in_yaml = read(
+        "people:\n"
+        "  - {id: ana, name: Ana, portals: [acq, b2b], roles: ['acq:approver', '*:auditor']}\n"
+        "  - {id: bor, name: Bor, portals: acq, roles: []}\n"
+        "  - {id: cene, name: Cene, portals: acq}\n",
+        "people.yaml",
+    )
+    for listed in (in_csv, in_yaml):
+        assert listed.findings == ()
+        assert [person.roles for person in listed.people] == [
+            (PortalRole("acq", "approver"), PortalRole("*", "auditor")),
+            (),
+            None,
+        ]
+
+
+@pytest.mark.parametrize(
+    ("portals", "roles", "told"),
+    [
+        ("acq", "b2b:clerk", "2: roles: names a portal that the person may not enter"),
+        ("-", "acq:clerk", "2: roles: names a portal that the person may not enter"),
+        ("acq", "bips:clerk", "2: roles: names a portal that the settings do not have"),
+        ("acq", "clerk", "2: roles: is no role at a portal"),
+    ],
+)
+def test_a_role_needs_a_portal_that_the_person_may_enter(portals, roles, told):
+    [finding] = findings(f"id;name;portals;roles\nana;Ana;{portals};{roles}\n")
+    assert finding.startswith(told)

@@ -13,7 +13,7 @@ from authproxy.flows.sign_in.round_trip import StepUpBy
 from authproxy.identity.assurance import Level
 from authproxy.identity.attempt import Attempt
 from authproxy.identity.grant import Grant
-from authproxy.identity.member import Member, RegisterKey
+from authproxy.identity.member import Member, PortalRole, RegisterKey
 from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.identity.ticket import parse
 from authproxy.oidc.refused import AuthorizationRefused, TokenRefused
@@ -506,6 +506,27 @@ async def test_somebody_who_is_blocked_while_they_sign_in_is_not_signed_in(house
     house.sessions.before("create", "rotate", happens=block)
     assert (await house.complete(await house.begin())).reason is Reason.NOT_A_MEMBER
     assert await house.sessions.summaries(ISSUER, "ana", now=NOW) == ()
+
+
+async def test_a_session_has_the_roles_of_its_portal(house):
+    roles = (PortalRole("*", "auditor"), PortalRole("acq", "approver"), PortalRole("b2b", "clerk"))
+    await house.people.take_over([entered(roles=roles)], revision=0, departures=())
+    assert (await house.complete(await house.begin())).session.roles == ("approver", "auditor")
+
+
+async def test_a_role_that_is_lost_during_the_sign_in_is_in_no_session(house):
+    roles = (PortalRole("acq", "approver"),)
+    await house.people.take_over([entered(roles=roles)], revision=0, departures=())
+
+    async def take_away():
+        [found] = await house.people.find([RegisterKey("id", "m-1")])
+        await house.people.change(found, found.member.with_roles(()), departs=True)
+
+    house.sessions.before("create", "rotate", happens=take_away)
+    refused = await house.complete(await house.begin())
+    assert refused.reason is Reason.STORE_UNAVAILABLE
+    assert await house.sessions.summaries(ISSUER, "ana", now=NOW) == ()
+    assert (await house.complete(await house.begin())).session.roles == ()
 
 
 async def test_a_sign_in_during_which_the_person_has_become_another_one_begins_anew(house):

@@ -28,7 +28,7 @@ from authproxy.flows.sign_in.kept_certificates import KeptCertificates
 from authproxy.flows.step_up.elevation import Elevations
 from authproxy.flows.step_up.outcomes import SteppedUp
 from authproxy.identity.assurance import AuthenticationEvent, Level
-from authproxy.identity.member import CertificateName, RegisterKey
+from authproxy.identity.member import CertificateName, PortalRole, RegisterKey
 from authproxy.identity.person import Issuer, TaxNumber
 from authproxy.identity.ticket import parse
 from authproxy.storage.memory import MemoryAttempts, MemoryPeople, MemorySessions, MemorySharedOctets
@@ -337,6 +337,19 @@ async def test_what_is_required_and_the_register_lacks_is_named_to_operators(hou
         "the register lacks what the portal requires: tax_number, email",
     )
     assert not_admitted(replace(HERS, email="ana@example.si"), demand) is None
+
+
+async def test_a_session_has_the_roles_of_its_portal_and_none_that_was_lost_during_the_sign_in(house):
+    roles = (PortalRole("acq", "approver"), PortalRole("b2b", "clerk"))
+    await house.know(replace(HERS, roles=roles))
+    assert (await house.signs_in()).session.roles == ("approver",)
+
+    async def take_away():
+        [found] = await house.people.find([RegisterKey("id", ANA.member_id)])
+        await house.people.change(found, found.member.with_roles(()), departs=True)
+
+    house.sessions.before("create", "rotate", happens=take_away)
+    assert (await house.signs_in()).reason is Reason.STORE_UNAVAILABLE
 
 
 async def test_somebody_who_is_blocked_while_they_sign_in_is_not_signed_in(house):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authproxy.identity.member import Account, BlockedAccount, CertificateName, Member
+from authproxy.identity.member import Account, BlockedAccount, CertificateName, Member, PortalRole
 from authproxy.storage.records.members import (
     account_in,
     account_octets,
@@ -28,6 +28,7 @@ MEMBERS = st.builds(
     email=OPTIONAL,
     phone=OPTIONAL,
     portals=st.lists(TEXT).map(tuple),
+    roles=st.lists(st.builds(PortalRole, TEXT, TEXT)).map(tuple),
     certificates=st.lists(
         st.builds(CertificateName, fingerprint=OPTIONAL, issuer=OPTIONAL, serial=st.none() | st.integers(0))
     ).map(tuple),
@@ -43,7 +44,7 @@ def test_a_person_comes_back_as_they_were(member):
 
 
 def test_no_field_is_forgotten():
-    assert len(fields(Member)) == 10
+    assert len(fields(Member)) == 11
     assert member_in(member_octets(linked(ANA, "a"))) == linked(ANA, "a")
     assert member_in(member_octets(DAVID)) == DAVID
 
@@ -62,6 +63,7 @@ def test_what_a_neighbouring_version_leaves_out_is_nothing_and_what_it_adds_is_i
         b'{"id": "a", "name": "A"}',
         b'{"id":"a","name":"A","blocked_at":"x"}',
         b'{"id":"a","name":"A","blocked_at":null,"certificates":[1]}',
+        b'{"id":"a","name":"A","blocked_at":null,"roles":[["acq"]]}',
     ],
 )
 def test_what_does_not_say_whether_its_person_is_blocked_is_nobody(octets):

@@ -69,6 +69,7 @@ SESSIONS = every_field_of(
     idle_for=SPANS,
     id_token=OPTIONAL,
     provider_session=OPTIONAL,
+    roles=st.lists(TEXT).map(tuple),
     claims=st.lists(TEXT).map(tuple),
     grant=OPTIONAL,
 )
@@ -180,6 +181,7 @@ def test_a_record_of_an_older_version_without_the_optional_fields_is_understood(
         fields["events"][0]["amr"],
         fields["events"][0]["level"],
         fields["claims"],
+        fields["roles"],
         fields["person"]["phone"],
     )
     session = records.session_in(json.dumps(fields).encode())
@@ -190,7 +192,7 @@ def test_a_record_of_an_older_version_without_the_optional_fields_is_understood(
         (),
     )
     assert (session.id_token, session.person.name, session.person.tax_number) == (None, None, None)
-    assert (session.events[0].acr, session.events[0].amr) == (None, ())
+    assert (session.events[0].acr, session.events[0].amr, session.roles) == (None, (), ())
 
 
 def test_a_summary_of_an_older_version_is_understood():
