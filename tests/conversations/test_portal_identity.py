@@ -21,6 +21,7 @@ IDENTITY = {
     "X-Auth-Tax-Number": "99990008",
     "X-Auth-Method": "rekono",
     "X-Auth-Level": "20",
+    "X-Auth-Roles": "-",
 }
 ZIVA = ProviderAccount(
     subject="90400.ZIVA",

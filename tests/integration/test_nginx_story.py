@@ -29,6 +29,7 @@ IDENTITY = (
     "X-Auth-Tax-Number",
     "X-Auth-Method",
     "X-Auth-Level",
+    "X-Auth-Roles",
     "X-Auth-Step-Up",
     "X-Auth-Assertion",
 )

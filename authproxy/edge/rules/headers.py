@@ -39,6 +39,7 @@ _HOP_BY_HOP: Final = frozenset(
 )
 
 _IDENTITY_PREFIXES: Final[tuple[bytes, ...]] = tuple(prefix.encode() for prefix in identity_names.FAMILIES)
+_PRIVATE_TO_WEBSPHERE: Final = b"$ws"
 _IDENTITY_NAMES: Final = frozenset(name.encode() for name in identity_names.NAMES)
 # The gateway writes these itself.
 _REPLACED: Final = frozenset({b"host", b"cookie", b"content-length", b"expect"})
@@ -77,7 +78,11 @@ def is_identity(name: bytes) -> bool:
     """Whether a client must not send a field of this name, because some product reads identity, origin or
     method of a request from it."""
     form = folded(name)
-    return form in _IDENTITY_NAMES or form.startswith(_IDENTITY_PREFIXES)
+    return (
+        form in _IDENTITY_NAMES
+        or form.startswith(_IDENTITY_PREFIXES)
+        or name[:3].lower() == _PRIVATE_TO_WEBSPHERE
+    )
 
 
 class RequestFilter:

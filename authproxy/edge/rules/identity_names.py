@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 FAMILIES: Final[dict[str, tuple[str, ...]]] = {
+    # Ours, oauth2-proxy's answers (X-Auth-Request-*), Gatekeeper's, and Swift's X-Auth-Token.
     "x-auth-": (
         "subject",
         "name",
@@ -38,6 +39,7 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
         "request-access-token",
         "request-redirect",
     ),
+    # Between our edge and our pages.
     "x-authproxy-": (
         "client",
         "client-is-nobody",
@@ -48,6 +50,7 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
         "return-to",
         "status",
     ),
+    # Every front proxy; oauth2-proxy (user, email, groups), Traefik (tls-client-cert), Envoy (client-cert).
     "x-forwarded-": (
         "for",
         "proto",
@@ -76,6 +79,7 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
         "tls-client-cert",
         "tls-client-cert-info",
     ),
+    # IIS with URL Rewrite or ARR, Symfony, nginx's and Envoy's own habits.
     "x-original-": (
         "url",
         "uri",
@@ -89,8 +93,11 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
         "forwarded-proto",
     ),
     "x-idproxy-": ("assertion", "user", "subject", "email"),
+    # Authelia; CGI's REMOTE_USER and REMOTE_ADDR as servers for CGI, WSGI and PHP read them.
     "remote-": ("user", "name", "email", "groups", "group", "addr", "host", "port", "ident"),
+    # Kubernetes' authenticating proxies, and many portals.
     "x-remote-": ("user", "name", "email", "groups", "group", "addr", "ip", "uid", "user-id", "extra-scopes"),
+    # authentik.
     "x-authentik-": (
         "username",
         "name",
@@ -106,7 +113,9 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
         "meta-version",
         "auth-callback",
     ),
+    # Blue Coat, Kong, and portals behind them.
     "x-authenticated-": ("user", "email", "groups", "userid", "scope"),
+    # Pomerium.
     "x-pomerium-": (
         "jwt-assertion",
         "claim-sub",
@@ -121,6 +130,7 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
         "authenticated-user-id",
         "authenticated-user-groups",
     ),
+    # Vouch Proxy.
     "x-vouch-": (
         "user",
         "success",
@@ -135,11 +145,37 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
         "idp-claims-given-name",
         "idp-claims-family-name",
     ),
+    # caddy-security.
     "x-token-": ("subject", "user-name", "user-email", "user-roles", "roles", "email", "name"),
+    # Cloudflare Access.
     "cf-access-": ("authenticated-user-email", "jwt-assertion", "client-id", "client-secret", "token"),
+    # Cloudflare.
     "cf-connecting-": ("ip", "ipv6", "o2o"),
+    # Google's Identity-Aware Proxy.
     "x-goog-authenticated-": ("user-email", "user-id"),
     "x-goog-iap-": ("jwt-assertion",),
+    # Google App Engine, which removes them from clients itself.
+    "x-appengine-": (
+        "user-email",
+        "user-id",
+        "user-nickname",
+        "user-organization",
+        "user-is-admin",
+        "user-ip",
+        "auth-domain",
+        "inbound-appid",
+        "inbound-user-email",
+        "inbound-user-id",
+        "inbound-user-is-admin",
+        "cron",
+        "queuename",
+        "taskname",
+        "https",
+        "remote-addr",
+        "server-software",
+    ),
+    # AWS: load balancers (oidc, mtls, tls) and Verified Access (ava). `X-Amzn-Trace-Id` says nothing about
+    # people and passes.
     "x-amzn-oidc-": ("data", "identity", "accesstoken"),
     "x-amzn-ava-": ("user-context",),
     "x-amzn-mtls-": (
@@ -150,8 +186,42 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
         "clientcert-serial-number",
         "clientcert-validity",
     ),
+    "x-amzn-tls-": ("version", "cipher-suite"),
+    # Azure App Service and Static Web Apps (Easy Auth).
     "x-ms-client-principal": ("", "-id", "-name", "-idp"),
-    "x-ms-token-": ("aad-access-token", "aad-id-token", "aad-refresh-token", "aad-expires-on"),
+    # Azure App Service: the tokens of each provider.
+    "x-ms-token-": (
+        "aad-access-token",
+        "aad-id-token",
+        "aad-refresh-token",
+        "aad-expires-on",
+        "facebook-access-token",
+        "facebook-expires-on",
+        "google-access-token",
+        "google-id-token",
+        "google-refresh-token",
+        "google-expires-on",
+        "microsoftaccount-access-token",
+        "microsoftaccount-authentication-token",
+        "microsoftaccount-refresh-token",
+        "microsoftaccount-expires-on",
+        "twitter-access-token",
+        "twitter-access-token-secret",
+    ),
+    # Microsoft's Web Application Proxy and AD FS.
+    "x-ms-proxy": ("",),
+    "x-ms-forwarded-": ("client-ip",),
+    "x-ms-adfs-": ("proxy-client-ip",),
+    "x-ms-endpoint-": ("absolute-path",),
+    # IIS with Application Request Routing.
+    "x-arr-": ("clientcert", "ssl", "log-id", "authtype"),
+    # Azure App Service.
+    "x-appservice-": ("proto",),
+    "x-waws-": ("unencoded-url",),
+    # IIS before ASP.NET Core and before Node.
+    "ms-aspnetcore-": ("token", "clientcert", "winauthtoken", "event"),
+    "x-iisnode-": ("auth-user", "logon-user", "remote-user", "auth-type", "remote-addr", "https"),
+    # mod_ssl's variables as Apache and HAProxy pass them on, ingress-nginx, SAP's Web Dispatcher.
     "ssl-client-": (
         "cert",
         "cert-chain-0",
@@ -172,7 +242,26 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
         "issuer-dn",
         "san-dns-0",
         "san-email-0",
+        "cert-rfc4523-cea",
+        "sdn",
+        "idn",
     ),
+    "ssl-cipher": ("", "-suite", "-usekeysize", "-algkeysize"),
+    "ssl-session-": ("id",),
+    "ssl-protocol": ("",),
+    "ssl-server-": ("s-dn", "cert"),
+    # F5's and other appliances' old scripts (SSLClientCertSubject).
+    "sslclient": (
+        "cert",
+        "certb64",
+        "certstatus",
+        "certsubject",
+        "certissuer",
+        "certsn",
+        "verify",
+        "cipher",
+    ),
+    # HAProxy, F5 and nginx by convention.
     "x-ssl-": (
         "cert",
         "client-cert",
@@ -198,8 +287,12 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
         "protocol",
         "cipher",
         "verified",
+        "session-id",
     ),
+    "x-tls-": ("client-cert", "client-verify", "client-subject", "version", "cipher", "protocol"),
+    # Traefik's and Caddy's by convention.
     "tls-client-": ("cert", "cert-chain", "verify", "s-dn", "i-dn", "serial", "subject", "issuer"),
+    # Google's and other load balancers by convention.
     "x-client-cert": (
         "",
         "-chain",
@@ -214,7 +307,9 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
         "-present",
         "ificate",
     ),
+    # RFC 9440.
     "client-cert": ("", "-chain", "-dn", "-subject", "-verify", "-fingerprint", "-serial", "ificate"),
+    # mod_auth_openidc.
     "oidc-": (
         "claim-sub",
         "claim-name",
@@ -237,10 +332,33 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
         "userinfo-jwt",
         "refresh-token",
     ),
+    # mod_auth_mellon, mod_auth_cas, and Shibboleth where it writes headers (ShibUseHeaders).
+    "mellon-": ("name-id", "idp", "user", "uid", "mail", "email", "groups", "eppn"),
+    "cas-": ("user", "cn", "mail", "uid", "memberof", "attributes"),
+    "shib-": (
+        "session-id",
+        "application-id",
+        "identity-provider",
+        "authentication-instant",
+        "authentication-method",
+        "authncontext-class",
+        "authncontext-decl",
+        "session-index",
+        "session-inactivity",
+        "session-expires",
+        "assertion-count",
+        "cookie-name",
+        "handler",
+        "remote-user",
+    ),
+    # LemonLDAP::NG.
     "lm-remote-": ("user", "name", "custom"),
+    # LemonLDAP::NG to nginx: names and values in pairs.
     "headername": ("", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
     "headervalue": ("", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
+    # Grafana's and pgAdmin's authenticating proxies.
     "x-webauth-": ("user", "email", "name", "groups", "role"),
+    # WebLogic's plug-ins for web servers.
     "wl-proxy-": (
         "client-cert",
         "client-ip",
@@ -250,6 +368,7 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
         "client-verify",
         "ssl",
     ),
+    # SiteMinder (CA, Broadcom).
     "sm-": (
         "user",
         "userdn",
@@ -265,44 +384,189 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
         "realm",
         "realmoid",
         "timetoexpire",
+        "authdirnamespace",
+        "authdiroid",
+        "authdirserver",
+        "dominocn",
+        "location",
+        "sdomain",
     ),
-    "iv-": ("user", "user-l", "groups", "creds", "remote-address", "server-name"),
+    "smserver": ("identity", "sessionid"),
+    # WebSEAL (Tivoli Access Manager, Security Verify Access).
+    "iv-": ("user", "user-l", "groups", "creds", "remote-address", "remote-address-ipv6", "server-name"),
+    # Oracle Access Manager, and Oracle Single Sign-On before it.
+    "oam-": (
+        "remote-user",
+        "remote-user-groups",
+        "groups",
+        "identity-domain",
+        "authn-level",
+        "last-reauthentication-time",
+        "impersonator-user",
+        "session-id",
+        "user-dn",
+    ),
+    "osso-": (
+        "user-dn",
+        "user-guid",
+        "user",
+        "subscriber",
+        "subscriber-dn",
+        "subscriber-guid",
+        "user-authentication-method",
+    ),
+    # WebLogic (Proxy-Client-IP), Oracle (Proxy-Remote-User), and Sun's and GlassFish's auth-passthrough.
+    # `Proxy-Authorization` is for the next hop in any case.
+    "proxy-": (
+        "client-ip",
+        "remote-user",
+        "ip",
+        "ssl-id",
+        "cipher",
+        "keysize",
+        "secret-keysize",
+        "issuer-dn",
+        "user-dn",
+        "auth-cert",
+    ),
+    # RSA ClearTrust, and PingFederate's agents.
+    "ct-": ("remote-user", "auth-type", "web-svr-id", "auth-mode"),
+    "pf-auth-": ("subject", "userid", "not-before", "not-on-or-after"),
+    # Kong and APISIX.
+    "x-consumer-": ("id", "username", "custom-id", "groups"),
+    "x-credential-": ("identifier", "username"),
+    # Envoy, Cloudflare's client certificates, Tailscale.
+    "x-envoy-": (
+        "internal",
+        "external-address",
+        "original-path",
+        "original-host",
+        "original-dst-host",
+        "peer-metadata",
+        "peer-metadata-id",
+        "downstream-service-cluster",
+        "decorator-operation",
+    ),
+    "cf-cert-": (
+        "presented",
+        "verified",
+        "revoked",
+        "issuer-dn",
+        "subject-dn",
+        "issuer-dn-rfc2253",
+        "subject-dn-rfc2253",
+        "serial",
+        "fingerprint-sha1",
+        "fingerprint-sha256",
+    ),
+    "cf-client-cert-": ("der-base64", "sha256"),
+    "tailscale-": ("user-login", "user-name", "user-profile-pic"),
 }
 """Prefixes, and the rest of the names that products use."""
 
 NAMES: Final = (
+    # Where a request came from, by which scheme, and under which address.
     "forwarded",
     "x-forwarded",
     "x-real-ip",
+    "x-real-port",
     "x-client-ip",
+    "x-clientip",
+    "x-client-port",
+    "x-client-host",
+    "x-client-address",
+    "client-ip",
+    "clientip",
     "x-cluster-client-ip",
+    "x-originating-ip",
+    "x-source-ip",
+    "x-proxyuser-ip",
+    "z-forwarded-for",
     "true-client-ip",
-    "proxy-client-ip",
+    "cf-visitor",
+    "cf-pseudo-ipv4",
+    "fastly-client-ip",
+    "fastly-ssl",
+    "fly-client-ip",
+    "do-connecting-ip",
+    "ns-client-ip",
+    "x-azure-clientip",
+    "x-azure-socketip",
+    "x-host",
+    "x-http-host-override",
+    "disguised-host",
+    "x-scheme",
+    "x-url-scheme",
+    "x-https",
+    "https",
+    "x-ssl",
+    "clientprotocol",  # SAP's dispatchers
+    "front-end-https",
+    "x-front-end-https",
+    # Another address or method than that of the request line.
     "x-rewrite-url",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
-    "x-arr-clientcert",
+    # What Rack and Next.js believe of whoever is in front of them: with these names a client reads files, or
+    # passes by the portal's own checks.
+    "x-accel-mapping",
+    "x-sendfile-type",
+    "x-middleware-subrequest",
+    # Certificates.
     "x-client-verify",
+    "x-client-ssl",
     "x-client-dn",
-    "gap-signature",
-    "auth-user",
+    "x-client-s-dn",
+    "x-client-i-dn",
+    "x-client-cn",
+    "x-client-subject",
+    "x-client-subject-dn",
+    "x-client-issuer",
+    "x-client-issuer-dn",
+    "x-client-serial",
+    "x-client-fingerprint",
+    # People.
+    "gap-signature",  # oauth2-proxy
+    "auth-user",  # LemonLDAP::NG, IIS
     "auth-mail",
     "auth-cn",
     "auth-groups",
+    "auth-type",
+    "logon-user",
     "x-user",
+    "x-userinfo",  # APISIX
+    "x-anonymous-consumer",  # Kong
+    "teleport-jwt-assertion",
+    "eppn",  # Shibboleth's usual attributes
+    "affiliation",
+    "unscoped-affiliation",
+    "entitlement",
+    "persistent-id",
+    "targeted-id",
+    "subject-id",
+    "pairwise-id",
+    "x-amzn-request-context",  # Lambda
+    "x-amzn-lambda-context",
+    "x-citrix-gateway",  # StoreFront
+    "x-citrix-via",
+    "x-citrix-via-vip",
+    # A variable for CGI programs (httpoxy), and what we set ourselves.
     "proxy",
     "x-request-id",
     "traceparent",
     "tracestate",
-    "x-url-scheme",
-    "front-end-https",
-    # The private headers of WebSphere's plug-in, which begin with a dollar sign.
+    # The private headers of WebSphere's plug-in, which Domino believes too. They begin with a dollar sign;
+    # the edge removes all names that begin with `$WS`.
     "wsat",
     "wscc",
     "wscs",
+    "wsep",
+    "wsfo",
     "wsis",
+    "wspc",
     "wspr",
+    "wspt",
     "wsra",
     "wsrh",
     "wsru",
