@@ -1,10 +1,16 @@
 """PURE: the header names in which a portal receives the person's identity: ours, or those of the gateway that
-the portal used before."""
+the portal used before; and when two names are one.
+
+Servers that hand headers on as variables (CGI, WSGI, PHP, Apache) turn every character that is no letter or
+digit into the same one, so `X_Auth_Subject` and `X.Auth.Subject` are `X-Auth-Subject` to them. Names are
+compared in a form in which all such spellings are equal.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import Final, Literal
 
 Encoding = Literal["percent", "ascii-fold", "latin1", "utf8", "base64"]
 Preset = Literal[
@@ -99,3 +105,19 @@ PRESETS: dict[Preset, HeaderNames] = {
 }
 """The header names of other gateways, so that a portal can move here unchanged. The signed assertion is
 always sent as well."""
+
+
+_NEITHER_LETTER_NOR_DIGIT: Final = re.compile(rb"[^a-z0-9]+")
+
+
+def folded(name: bytes) -> bytes:
+    """The form in which all spellings of one variable are equal."""
+    form = _NEITHER_LETTER_NOR_DIGIT.sub(b"-", name.lower()).strip(b"-")
+    return form.removeprefix(b"http-")
+
+
+def folded_beginning(beginning: bytes) -> bytes:
+    """The form with which the folded names begin that have this beginning. `SM_` is no beginning of
+    `SMART`."""
+    form = _NEITHER_LETTER_NOR_DIGIT.sub(b"-", beginning.lower()).lstrip(b"-")
+    return form.removeprefix(b"http-")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections.abc import Mapping
 from ipaddress import ip_network
@@ -185,17 +186,32 @@ def site(portal: Portal, settings: PortalSettings, to: tuple[Way, ...]) -> Site:
     """`to` are the ways of the portal (`ways.py`)."""
     scheme = portal.origin.partition(":")[0]
     names = header_names(settings)
+    added = added_headers(settings)
     return Site(
         portal=portal,
         way=to[0],
         ways=to[1:],
-        filter=RequestFilter(names.used),
+        filter=RequestFilter((*names.used, *settings.strip, *(name for name, _ in added))),
         forwarded=b"X-Forwarded-Proto: %s\r\nX-Forwarded-Host: %s\r\n"
-        % (scheme.encode(), portal.host.encode()),
+        % (scheme.encode(), portal.host.encode())
+        + b"".join(b"%s: %s\r\n" % (name.encode("ascii"), value.encode("ascii")) for name, value in added),
         websocket_origins=frozenset(
             origin.encode() for origin in (portal.origin, *settings.websocket_origins)
         ),
     )
+
+
+def added_headers(settings: PortalSettings) -> list[tuple[str, str]]:
+    """The headers that every request to the portal gets besides the identity, as name and value."""
+    added = [(name, value.get_secret_value()) for name, value in settings.set.items()]
+    basic, bearer = settings.authorization.basic, settings.authorization.bearer
+    if basic is not None:
+        # RFC 7617 §2: in UTF-8, as browsers send it.
+        encoded = base64.b64encode(basic.get_secret_value().encode()).decode()
+        added.append(("Authorization", f"Basic {encoded}"))
+    elif bearer is not None:
+        added.append(("Authorization", f"Bearer {bearer.get_secret_value()}"))
+    return added
 
 
 def default_site(sites: Mapping[str, Site], default_portal: str | None) -> Site | None:

@@ -633,6 +633,8 @@ class Exchange:
     def request_ended(self, trailers: bytes) -> None:
         """The request is complete; `trailers` are finished lines."""
         self._request_is_complete = True
+        if trailers and self._record.site is not None:
+            trailers = self._record.site.filter.trailers(trailers)
         self._trailers = trailers
         when_whole, self._when_whole = self._when_whole, None
         if when_whole is not None:

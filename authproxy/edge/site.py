@@ -160,8 +160,9 @@ class Site:
     portal: Portal
     way: Way
     filter: RequestFilter
-    forwarded: bytes
-    """Finished X-Forwarded-Proto and X-Forwarded-Host lines."""
+    forwarded: bytes = field(repr=False)
+    """Finished lines that every request gets: X-Forwarded-Proto, X-Forwarded-Host, and those of the settings,
+    which may hold a password."""
     websocket_origins: frozenset[bytes]
     ways: tuple[Way, ...] = ()
     """Those of routes, by `Route.way` less one."""

@@ -53,7 +53,7 @@ def _override(variable: str, text: str, tree: Value) -> Override | Misfit:
     key = schema_keys.ROOT
     segments = variable[len(PREFIX) :].lower().split("__")
     for position, segment in enumerate(segments):
-        if key.is_secret and segment == "file" and position == len(segments) - 1:
+        if key.may_be_in_file and segment == "file" and position == len(segments) - 1:
             return _file_override(variable, path, text)
         name = _name(key, segment, tree)
         below = _below(key, name)
@@ -64,7 +64,7 @@ def _override(variable: str, text: str, tree: Value) -> Override | Misfit:
             and position == len(segments) - 1
         ):
             secret = key.keys.get(name.removesuffix(FILE_SUFFIX))
-            if secret is not None and secret.is_secret:
+            if secret is not None and secret.may_be_in_file:
                 return _file_override(variable, (*path, name.removesuffix(FILE_SUFFIX)), text)
         if below is None:
             return _unknown(variable, path, key, segment)

@@ -29,9 +29,12 @@ from authproxy.settings.value_types import (
     Size,
     Telephone,
     Text,
+    TextOrFile,
     TlsSettings,
     unless_off,
 )
+
+_STRIPPED = r"^[!#$%&'+.^_`|~0-9A-Za-z-]+\*?$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -801,6 +804,15 @@ class HeaderSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationSettings:
+    """How the gateway proves to the portal that a request comes from it (`Authorization`). The client's own
+    `Authorization` is removed then, so Windows sign-in (NTLM, Negotiate) at the portal is not possible."""
+
+    basic: Annotated[Secret | None, Field(description="`user:password` of a technical user.")] = None
+    bearer: Annotated[Secret | None, Field(description="A token.")] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamTlsSettings:
     """TLS towards an `https://` upstream."""
 
@@ -1005,6 +1017,25 @@ class PortalSettings:
             "`sessions.absolute`.",
         ),
     ] = ("requests",)
+    strip: Annotated[
+        tuple[
+            Annotated[str, Form("header name, or its beginning with `*`"), Field(pattern=_STRIPPED)],
+            ...,
+        ],
+        Field(
+            description="Further headers of clients that never reach the portal, in every spelling, such as "
+            "those of the sign-on that it had before (`EMPLOYEE_ID`, `BANKSSO_*`)."
+        ),
+    ] = ()
+    set: Annotated[
+        dict[str, TextOrFile],
+        Field(
+            description="Headers that every request to the portal gets, also on public paths, such as "
+            '`WL-Proxy-SSL: "true"`. They replace what a client sends under these names. '
+            "`X-Gate-Key_file: …` reads the value of `X-Gate-Key` from a file."
+        ),
+    ] = field(default_factory=dict)
+    authorization: AuthorizationSettings = field(default_factory=AuthorizationSettings)
     binds_assertion: Annotated[
         bool,
         Field(

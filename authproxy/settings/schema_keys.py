@@ -46,6 +46,11 @@ class Key:
     def is_secret(self) -> bool:
         return (self.item or self).expects.startswith("secret")
 
+    @property
+    def may_be_in_file(self) -> bool:
+        """Whether the value may stand in a file that is named in its place."""
+        return self.is_secret or self.expects == "text or file"
+
 
 def tree() -> Key:
     """The whole schema."""

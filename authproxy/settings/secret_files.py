@@ -32,7 +32,7 @@ def resolve(
         file_path = (*path[:-1], file_key)
         file_name = section.pop(file_key, None)
         if file_name is None:
-            if section.get(name) and is_in_settings_file(path):
+            if key.is_secret and section.get(name) and is_in_settings_file(path):
                 advice = (
                     "is a secret in a file that gets copied; put it into a file of its own and name that as "
                     f"`{file_key}`"
@@ -90,9 +90,12 @@ def _secrets(tree: Value, key: Key, path: KeyPath) -> Iterator[tuple[dict[str, V
     """Every secret that the tree may hold: the section around it, its path and its key."""
     if not isinstance(tree, dict):
         return
-    children = dict.fromkeys(tree, key.item) if key.kind == "names" and key.item is not None else key.keys
+    children = key.keys
+    if key.kind == "names" and key.item is not None:
+        names = (name.removesuffix(FILE_SUFFIX) if key.item.may_be_in_file else name for name in tree)
+        children = dict.fromkeys(names, key.item)
     for name, child in children.items():
-        if child.is_secret:
+        if child.may_be_in_file:
             yield tree, (*path, name), child
         elif name in tree:
             yield from _secrets(tree[name], child, (*path, name))
@@ -109,9 +112,9 @@ def tidied(tree: Value, key: Key, directory: Path) -> Value:
     tidy: dict[str, Value] = {}
     for name, value in tree.items():
         child = key.item if key.kind == "names" else key.keys.get(name)
-        if child is None:
-            secret = key.keys.get(name.removesuffix(FILE_SUFFIX))
-            is_file = secret is not None and secret.is_secret and isinstance(value, str) and value
+        if child is None or (child.may_be_in_file and key.kind == "names" and name.endswith(FILE_SUFFIX)):
+            secret = child or key.keys.get(name.removesuffix(FILE_SUFFIX))
+            is_file = secret is not None and secret.may_be_in_file and isinstance(value, str) and value
             tidy[name] = str(directory / str(value)) if is_file else value
         elif value is not None or child.kind != "section":
             tidy[name] = tidied(value, child, directory)

@@ -121,8 +121,10 @@ def _put(tree: dict[str, Value], override: Override) -> None:
 def _twin(path: KeyPath) -> KeyPath:
     """The key of a secret's file for a secret, and the other way round; for any other key a key that does not
     exist."""
-    name = str(path[-1])
-    if schema_keys.at(path) is None:
+    name, key = str(path[-1]), schema_keys.at(path)
+    above = schema_keys.at(path[:-1])
+    is_named = above is not None and above.kind == "names" and key is not None and key.may_be_in_file
+    if key is None or (is_named and name.endswith(FILE_SUFFIX)):
         return (*path[:-1], name.removesuffix(FILE_SUFFIX))
     return (*path[:-1], name + FILE_SUFFIX)
 

@@ -156,7 +156,7 @@ def _remark(path: KeyPath, key: Key | None, detail: ErrorDetails) -> Remark:
         return Remark(path=path, problem="is missing", valid=_valid(key))
     if detail["loc"][-1:] == ("[key]",):
         return Remark(path=path, problem="is no name that can be used here", valid=_names(key, path))
-    hidden = read is None or key is None or key.is_secret
+    hidden = read is None or key is None or key.may_be_in_file
     return Remark(
         path=path, problem=_problem(kind, detail), read=None if hidden else shown(read), valid=_valid(key)
     )

@@ -31,6 +31,8 @@ Size = Annotated[int, BeforeValidator(bytes_of), Field(ge=0), Form("size")]
 Text = Annotated[str, Field(min_length=1)]
 File = Annotated[str, Field(min_length=1), Form("file")]
 Secret = Annotated[SecretStr, Field(min_length=1), Form("secret")]
+TextOrFile = Annotated[SecretStr, Field(min_length=1), Form("text or file")]
+"""A text that may be a secret: it is never printed, and may stand in a file of its own (`…_file`)."""
 HeaderName = Annotated[str, Form("header name, or nothing")] | None
 Telephone = (
     Annotated[

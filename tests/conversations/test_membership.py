@@ -10,7 +10,7 @@ import websockets
 
 from authproxy import bootstrap
 from authproxy.access.decision import Reason
-from authproxy.identity.member import Account
+from authproxy.identity.member import Account, PortalRole
 from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.identity.register import ListedPerson
 from authproxy.storage.redis import keys as keyspace
@@ -76,6 +76,28 @@ async def test_a_portal_for_members_admits_whom_the_register_names_and_nobody_el
         assert "not_a_member-" in refused.text
         assert "register" not in refused.text.lower()
         assert (await cvetka.signs_in(f"{house.b2b}/")).status == 200
+
+
+async def test_roles_reach_their_portal_and_whoever_loses_one_is_signed_out(house):
+    roles = (PortalRole("b2b", "clerk"), PortalRole("acq", "approver"), PortalRole("*", "auditor"))
+    await entered(house, replace(ENTERED, portals=("acq", "b2b"), roles=roles))
+    ana = house.person()
+    for portal, expected in ((house.acq, ["approver", "auditor"]), (house.b2b, ["auditor", "clerk"])):
+        await ana.signs_in(f"{portal}/")
+        forged = [
+            (name, "chief") for name in ("X-Auth-Roles", "x_auth_roles", "X-Auth-Groups", "Remote-Groups")
+        ]
+        received = (await ana.browser.fetch(f"{portal}/api/received", headers=forged)).json
+        lines = [value for name, value in received["headers"] if name.lower() == "x-auth-roles"]
+        assert lines == [",".join(expected)]
+        assert received["assertion"]["claims"]["roles"] == expected
+        assert "chief" not in str(received)
+    await on_register(
+        house, lambda register: register.change_roles("e-1", removed=[PortalRole("b2b", "clerk")])
+    )
+    await until(lambda: is_shut(ana, house.b2b))
+    await ana.signs_in(f"{house.b2b}/")
+    assert (await ana.browser.fetch(f"{house.b2b}/api/jaz")).status == 200
 
 
 async def test_at_level_10_nobody_is_linked_and_the_page_says_what_is_missing(houses):

@@ -6,8 +6,9 @@ import re
 import runpy
 from pathlib import Path
 
+from authproxy.access.header_names import folded
 from authproxy.edge.rules import identity_names
-from authproxy.edge.rules.headers import folded, is_identity
+from authproxy.edge.rules.headers import is_identity
 from tests.support.forged_names import FORWARDING_NAMES, IDENTITY_NAMES
 
 NGINX = Path(__file__).parents[2] / "deploy" / "nginx"

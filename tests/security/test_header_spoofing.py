@@ -69,6 +69,24 @@ async def test_names_that_a_portal_maps_identity_to_are_ours_too(name):
 
 
 @pytest.mark.parametrize(
+    "name", ["EMPLOYEE_ID", "employee-id", "Employee.Id", "BANKSSO_USER", "bankSSO-Groups", "HTTP_BANKSSO_X"]
+)
+async def test_what_the_portal_must_not_get_is_removed_before_and_after_the_body(name):
+    async with running_edge(own_headers=["EMPLOYEE_ID", "BANKSSO_*"]) as edge:
+        client = await edge.client()
+        await client.ask("GET /", f"{name}: {MARK}", "BankSSOther: passes")
+        assert MARK.encode() not in edge.portal.received
+        assert b"BankSSOther: passes\r\n" in edge.portal.received
+        trailers = f"{name}: {MARK}\r\nX-Checksum: passes\r\n\r\n".encode()
+        await client.send(
+            request("POST /", "Transfer-Encoding: chunked", body=b"2\r\nhi\r\n0\r\n" + trailers)
+        )
+        assert (await client.answer()).status == 200
+        assert MARK.encode() not in edge.portal.received
+        assert edge.portal.received.endswith(b"0\r\nX-Checksum: passes\r\n\r\n")
+
+
+@pytest.mark.parametrize(
     "connection",
     [
         "close, X-Auth-Subject, X-Auth-Assertion",

@@ -3,9 +3,7 @@
 To the portal: hop-by-hop fields (RFC 9110 §7.6.1) and all identity and forwarding headers of the client are
 removed. Then ours are added, once. To the client: hop-by-hop fields and cookies with our names are removed.
 
-A name is judged by its folded form. Servers that hand headers on as variables (CGI, WSGI, PHP, Apache) turn
-every character that is no letter or digit into the same one, so `X_Auth_Subject` and `X.Auth.Subject` are
-`X-Auth-Subject` to them.
+A name is judged by its folded form (`access/header_names.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from authproxy.access.header_names import folded, folded_beginning
 from authproxy.edge.rules import identity_names
 from authproxy.edge.rules.request_head import Fields, RequestHead
 
@@ -47,7 +46,6 @@ _REPLACED: Final = frozenset({b"host", b"cookie", b"content-length", b"expect"})
 _ENDLESS: Final = re.compile(rb"\s*(?:text/event-stream|multipart/x-mixed-replace)\s*(?:;|$)", re.IGNORECASE)
 _endless_types: Final[dict[bytes, bool]] = {}
 _SEAM: Final = re.compile(rb",(?=\s*" + re.escape(OWN_COOKIE_PREFIX) + rb")")
-_NEITHER_LETTER_NOR_DIGIT: Final = re.compile(rb"[^a-z0-9]+")
 # RFC 9110 §6.5.1: fields for framing, routing, authentication or content must not be sent after the body. The
 # same holds for identity.
 _NOT_IN_TRAILERS: Final = (
@@ -68,12 +66,6 @@ def is_endless(content_type: bytes) -> bool:
     return is_known_endless
 
 
-def folded(name: bytes) -> bytes:
-    """The form in which all spellings of one variable are equal."""
-    form = _NEITHER_LETTER_NOR_DIGIT.sub(b"-", name.lower()).strip(b"-")
-    return form.removeprefix(b"http-")
-
-
 def is_identity(name: bytes) -> bool:
     """Whether a client must not send a field of this name, because some product reads identity, origin or
     method of a request from it."""
@@ -86,11 +78,16 @@ def is_identity(name: bytes) -> bool:
 
 
 class RequestFilter:
-    """Decides by name which of a client's fields reach one portal. Remembers up to 4,096 spellings: browsers
-    use a few dozen, and an attacker who invents names must not fill the memory."""
+    """Decides by name which of a client's fields reach one portal. `own_names` are those that the gateway
+    writes itself, or that the portal must not get; one with `*` at its end stands for all that begin so.
+
+    Remembers up to 4,096 spellings: browsers use a few dozen, and an attacker who invents names must not fill
+    the memory."""
 
     def __init__(self, own_names: Iterable[str] = ()) -> None:
-        self._own = frozenset(folded(name.encode()) for name in own_names)
+        names = [name.encode() for name in own_names]
+        self._own = frozenset(folded(name) for name in names if not name.endswith(b"*"))
+        self._own_beginnings = tuple(folded_beginning(name[:-1]) for name in names if name.endswith(b"*"))
         self._known: dict[bytes, bool] = {}
 
     def passes(self, name: bytes) -> bool:
@@ -103,11 +100,19 @@ class RequestFilter:
                 form not in _HOP_BY_HOP
                 and form not in _REPLACED
                 and form not in self._own
+                and not form.startswith(self._own_beginnings)
                 and not is_identity(name)
             )
             if len(self._known) < 4096:
                 self._known[name] = passes
         return passes
+
+    def trailers(self, lines: bytes) -> bytes:
+        """The client's trailer lines without those that do not reach the portal: a server may take a field
+        after the body for one before it."""
+        return b"".join(
+            line for line in lines.splitlines(keepends=True) if self.passes(line.partition(b":")[0])
+        )
 
     def outgoing(
         self,

@@ -3,13 +3,14 @@ origins."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import timedelta
 
 from authproxy.access import methods, target
-from authproxy.access.header_names import PRESETS
+from authproxy.access.header_names import PRESETS, HeaderNames, folded, folded_beginning
 from authproxy.access.own_paths import is_own_path
 from authproxy.access.path_patterns import PathPattern
 from authproxy.access.path_readings import Paths
@@ -43,6 +44,17 @@ _RESERVED = {
     "via",
     "x-request-id",
 }
+_WRITTEN_FOR_EACH_REQUEST = {
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-request-id",
+    "traceparent",
+    "tracestate",
+    "via",
+}
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}", re.ASCII)
+_TOKEN_68 = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 
 
 def remarks(sections: Sections) -> Iterator[Remark]:
@@ -65,6 +77,9 @@ def remarks(sections: Sections) -> Iterator[Remark]:
         yield from _methods(path, portal)
         yield from _routes(path, portal)
         yield from _headers(path, portal)
+        yield from _stripped(path, portal)
+        yield from _added(path, portal)
+        yield from _authorization(path, portal)
         yield from _origins(path, portal)
         yield from _personal_cookies(path, portal)
         yield from _sign_out(path, portal, sections.server)
@@ -372,13 +387,74 @@ def _headers(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
     if all(
         getattr(portal.headers, field.name) == ""
         for field in fields(portal.headers)
-        if field.name not in {"encoding", "preset"}
+        if field.name not in {"encoding", "preset", "roles"}
     ):
         yield Remark(
             path=(*path, "headers"),
             problem="are all empty: the portal would not learn who it is",
             severity="warning",
         )
+
+
+def _stripped(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
+    for at, name in enumerate(portal.strip):
+        beginning = folded_beginning(name[:-1].encode()).decode() if name.endswith("*") else None
+        covered = [
+            each
+            for each in sorted(_RESERVED)
+            if (each.startswith(beginning) if beginning is not None else each == _folded(name))
+        ]
+        if covered:
+            problem = (
+                f"covers `{covered[0]}`, which the gateway writes itself, or a request cannot do without"
+            )
+            yield Remark(path=(*path, "strip", at), problem=problem, read=shown(name))
+
+
+def _added(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
+    mapped = dataclasses.asdict(portal.headers).values()
+    own = [*mapped, *PRESETS[portal.headers.preset].used, *HeaderNames().used]
+    ours = {_folded(name) for name in own if name} | _WRITTEN_FOR_EACH_REQUEST
+    taken: dict[str, str] = {}
+    for name, value in portal.set.items():
+        at, form = (*path, "set", name), _folded(name)
+        if not _FIELD_NAME.fullmatch(name):
+            yield Remark(path=at, problem="is no header name", read=shown(name))
+        elif form == "authorization":
+            yield Remark(path=at, problem="has a key of its own", valid="`authorization: {basic|bearer}`")
+        elif form in ours or form.startswith("x-authproxy-"):
+            yield Remark(path=at, problem="is a header that the gateway writes for each request")
+        elif form in _RESERVED or form.startswith(("sec-", "proxy-auth", "content-")):
+            yield Remark(path=at, problem="is a header that has a meaning of its own")
+        elif form in taken:
+            yield Remark(path=at, problem=f"is the same header as `{taken[form]}`")
+        yield from _printable(at, value.get_secret_value())
+        taken.setdefault(form, name)
+
+
+def _authorization(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
+    basic, bearer = portal.authorization.basic, portal.authorization.bearer
+    at = (*path, "authorization")
+    if basic is not None and bearer is not None:
+        yield Remark(path=at, problem="has `basic` and `bearer`; a request has one of them")
+    if basic is not None:
+        text = basic.get_secret_value()
+        if ":" not in text or not text.isprintable():
+            yield Remark(path=(*at, "basic"), problem="is no `user:password`")
+    if bearer is not None and not _TOKEN_68.fullmatch(bearer.get_secret_value()):
+        yield Remark(path=(*at, "bearer"), problem="is no token (RFC 6750 §2.1)")
+
+
+def _printable(at: KeyPath, value: str) -> Iterator[Remark]:
+    if not value.isascii() or not value.isprintable():
+        problem = "has a character that a header cannot hold"
+        yield Remark(path=at, problem=problem, valid="printable ASCII")
+    elif value != value.strip():
+        yield Remark(path=at, problem="has blanks at its beginning or end")
+
+
+def _folded(name: str) -> str:
+    return folded(name.encode()).decode()
 
 
 def _origins(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from authproxy.access.header_names import folded
 from authproxy.edge.rules import headers
 from authproxy.edge.rules.headers import (
     RequestFilter,
-    folded,
     is_endless,
     is_identity,
     returning,

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from authproxy.edge.rules.headers import RequestFilter, folded, is_identity
+from authproxy.access.header_names import folded
+from authproxy.edge.rules.headers import RequestFilter, is_identity
 from authproxy.edge.rules.identity_names import FAMILIES, NAMES, known
 from tests.support.ordinary_names import ORDINARY_NAMES
 
