@@ -23,6 +23,7 @@ class Reason(StrEnum):
     SESSION_ENDED = "session_ended"
     ACCOUNT_WITHDRAWN = "account_withdrawn"
     SESSION_OF_ANOTHER_PORTAL = "session_of_another_portal"
+    NOT_SENT = "not_sent"
 
     # 401: a fresh proof helps
     STEP_UP_REQUIRED = "step_up_required"

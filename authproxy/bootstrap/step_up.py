@@ -30,10 +30,11 @@ _ISSUER_NAME = "Bankart Varni Spletni Prehod"
 
 
 def make_held_requests(components: Components) -> HeldRequests:
-    """Forms that wait for a fresh proof. The edge stores and sends them; the pages show them."""
+    """Forms that wait for a fresh proof or a sign-in. The edge stores and sends them; the pages show them."""
     settings = components.settings
     return HeldRequests(
         store=components.stores.shared_octets,
+        sessions=components.stores.sessions,
         limits=components.stores.limits,
         random_text=secrets.token_urlsafe,
         lives_for=settings.sessions.attempt,

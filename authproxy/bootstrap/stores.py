@@ -6,7 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from authproxy.access.unavailable import CannotAsk
 from authproxy.bootstrap.clock import utc_now
@@ -158,7 +158,7 @@ def _memory_stores(settings: Settings, keys: KeyRing, clock: Callable[[], dateti
     near_cache = NearCache(near_cache_for=settings.store.near_cache_for, silence=None)
     people, addresses = _block_rules(settings.step_up.blocks)
     return Stores(
-        sessions=MemorySessions(near_cache),
+        sessions=MemorySessions(near_cache, remembered_for=_remembered_for(settings)),
         attempts=MemoryAttempts(),
         seals=Seals(keys),
         logout_tokens=MemoryLogoutTokens(),
@@ -195,6 +195,7 @@ def _redis_stores(
         keys=keys,
         heartbeat=heartbeat,
         open_sessions=open_sessions,
+        remembered_for=_remembered_for(settings),
         on_unreadable=None
         if audit is None
         else lambda session_id: audit.record(Event.SESSION_UNREADABLE, session_id=session_id),
@@ -236,6 +237,11 @@ def _store_tls(settings: StoreSettings) -> StoreTls | None:
         key_file=settings.client_key_file,
     )
     return None if tls == StoreTls() else tls
+
+
+def _remembered_for(settings: Settings) -> timedelta:
+    """How long it is known whose a session was. Nobody asks where no form is held."""
+    return settings.sessions.attempt if settings.step_up.held.size else timedelta()
 
 
 def _block_rules(blocks: BlockSettings) -> tuple[BlockRules, BlockRules]:

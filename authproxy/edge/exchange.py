@@ -28,6 +28,7 @@ from authproxy.access.own_cookies import ticket_in
 from authproxy.access.personal_cookies import Marking
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget, TargetRefused
+from authproxy.access.unavailable import CannotAsk
 from authproxy.edge import held_requests, joint_decision, outgoing_heads
 from authproxy.edge.client_side import ClientSide
 from authproxy.edge.request_record import RequestRecord
@@ -304,12 +305,42 @@ class Exchange:
                 self._refuse_for_lack_of_room(site)
         elif isinstance(decision, StepUpRequired):
             self._proof_is_missing(decision)
+        elif isinstance(decision, AuthenticationRequired) and refusals.is_entry(self.head, record.method):
+            self._session_is_missing(decision)
         else:
             self._refuse(decision)
 
+    def _session_is_missing(self, required: AuthenticationRequired) -> None:
+        """A person has sent a form and is not signed in. If their session has ended, the form may wait for
+        them; otherwise they are told that it was not sent."""
+        if self._record.ticket is not None and held_requests.may_keep(self._gate, required.portal, self.head):
+            self._start(self._ask_whose_later(required))
+        else:
+            self._refuse(held_requests.not_sent(required))
+
+    async def _ask_whose_later(self, required: AuthenticationRequired) -> None:
+        """The body is read only if it is known for whom it would be kept: nobody else can make the gateway
+        hold one."""
+        gate, record, keeping = self._gate, self._record, self._gate.form_keeping
+        assert keeping is not None  # noqa: S101  (asked only where forms are kept)
+        portal_id = required.portal.portal_id
+        refusal: Refusal = held_requests.not_sent(required)
+        try:
+            record.ended_session = await keeping.requests.whose(
+                record.ticket, portal_id=portal_id, now=gate.clock()
+            )
+        except CannotAsk as refused:
+            refusal = Unavailable(reason=refused.reason, portal=required.portal)
+        if self._is_over:
+            return
+        if record.ended_session is None:
+            self._refuse(refusal)
+        else:
+            self._collect(self._keep_form)
+
     def _proof_is_missing(self, required: StepUpRequired) -> None:
         head = self.head
-        if held_requests.may_keep(self._gate, required, head):
+        if held_requests.may_keep(self._gate, required.portal, head):
             self._collect(self._keep_form)
         elif not required.is_per_request or head.method == "HEAD":
             self._refuse(required)
@@ -351,7 +382,7 @@ class Exchange:
         portal = site.portal if site is not None else None
         self._refuse(Unavailable(reason=Reason.TOO_MANY_CONNECTIONS, portal=portal), kept_as)
 
-    # Forms that wait for a fresh proof.
+    # Forms that wait for a fresh proof, or for a sign-in.
 
     def _collect(self, when_whole: Callable[[], None]) -> None:
         """Collects the body, which is small, and calls `when_whole` then."""
@@ -368,10 +399,13 @@ class Exchange:
         self._start(self._keep_later())
 
     async def _keep_later(self) -> None:
-        required, target, keeping = self._record.outcome, self._record.target, self._gate.form_keeping
-        assert isinstance(required, StepUpRequired) and keeping is not None and target is not None  # noqa: S101, PT018
+        record, keeping = self._record, self._gate.form_keeping
+        required, target = record.outcome, record.target
+        assert isinstance(required, (StepUpRequired, AuthenticationRequired))  # noqa: S101
+        owner = required.session if isinstance(required, StepUpRequired) else record.ended_session
+        assert owner is not None and keeping is not None and target is not None  # noqa: S101, PT018
         form = held_forms.kept(self.head, target.origin_form, b"".join(self._pieces))
-        answer = await held_requests.keep(self._gate, keeping, required, form)
+        answer = await held_requests.keep(self._gate, keeping, required, owner, form)
         if answer.kept_as is not None:
             keeping.when_kept(self._record)
         if not self._is_over:
@@ -477,6 +511,8 @@ class Exchange:
         if isinstance(decision, StepUpRequired) and decision.is_per_request:
             # A front proxy keeps the body to itself, and may ask more than once for one request.
             decision = held_requests.unbound(decision)
+        elif isinstance(decision, AuthenticationRequired) and refusals.is_entry(self.head, original.method):
+            decision = held_requests.not_sent(decision)
         record = self._record
         record.decided_at = self._gate.time()
         record.outcome = decision

@@ -1,4 +1,5 @@
-"""Forms that wait for a fresh proof: keeps one, and later releases it once, if its person may send it then.
+"""Forms that wait for a fresh proof or a sign-in: keeps one, and later releases it once, if its person may
+send it then.
 
 A failure before the form is on its way to the portal leaves it in the store.
 """
@@ -25,7 +26,7 @@ from authproxy.edge.rules import held_forms
 from authproxy.edge.rules.refusals import is_page_load
 from authproxy.edge.rules.request_head import RequestHead
 from authproxy.edge.site import FormKeeping, Gate
-from authproxy.identity.session import Session
+from authproxy.identity.session import EndedSession, Session
 
 
 class FormRefused:
@@ -69,29 +70,40 @@ class FormReleased:
             await self._gate.access.give_back(self._proof)
 
 
-def may_keep(gate: Gate, required: StepUpRequired, head: RequestHead) -> bool:
-    """Whether this is a form that can be kept until its person has given the proof."""
+def may_keep(gate: Gate, portal: Portal, head: RequestHead) -> bool:
+    """Whether this is a form that can be kept until its person has given a proof or signed in."""
     keeping = gate.form_keeping
     return (
         keeping is not None
         and is_page_load(head, head.method)
-        and held_forms.may_keep(head, required.portal.origin, keeping.requests.takes)
+        and held_forms.may_keep(head, portal.origin, keeping.requests.takes)
     )
 
 
-async def keep(gate: Gate, keeping: FormKeeping, required: StepUpRequired, form: HeldRequest) -> FormRefused:
-    """Keeps a form, and returns the answer to its request. If the store cannot be asked, that is a 503: no
-    form is lost without notice. If every form needs a proof of its own and this one is not kept, it is
-    refused, because a proof for it would be useless."""
+async def keep(
+    gate: Gate,
+    keeping: FormKeeping,
+    required: StepUpRequired | AuthenticationRequired,
+    owner: Session | EndedSession,
+    form: HeldRequest,
+) -> FormRefused:
+    """Keeps a form of that session's person, and returns the answer to its request. If the store cannot be
+    asked, that is a 503: no form is lost without notice. If every form needs a proof of its own and this one
+    is not kept, it is refused, because a proof for it would be useless."""
     try:
-        name = await keeping.requests.keep(required.session, form, now=gate.clock())
+        name = await keeping.requests.keep(owner, form, now=gate.clock())
     except CannotAsk as refused:
         return FormRefused(Unavailable(reason=refused.reason, portal=required.portal))
-    return (
-        FormRefused(unbound(required))
-        if name is None and required.is_per_request
-        else FormRefused(required, name)
-    )
+    if name is not None:
+        return FormRefused(required, name)
+    if isinstance(required, AuthenticationRequired):
+        return FormRefused(not_sent(required))
+    return FormRefused(unbound(required) if required.is_per_request else required)
+
+
+def not_sent(required: AuthenticationRequired) -> AuthenticationRequired:
+    """The refusal of a form that nobody keeps while its person signs in."""
+    return AuthenticationRequired(reason=Reason.NOT_SENT, portal=required.portal)
 
 
 def unbound(required: StepUpRequired) -> Denied:

@@ -27,7 +27,7 @@ from authproxy.edge.rules.request_head import RequestHead
 from authproxy.edge.rules.subrequest import Dialect
 from authproxy.edge.site import Site
 from authproxy.identity.machine_client import MachineClient
-from authproxy.identity.session import Session
+from authproxy.identity.session import EndedSession, Session
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 _NAMES: Final[dict[type[object], str]] = {
@@ -53,6 +53,7 @@ class RequestRecord(Sender):
         "bytes_out",
         "decided_at",
         "ended_at",
+        "ended_session",
         "failure",
         "head",
         "outcome",
@@ -78,6 +79,8 @@ class RequestRecord(Sender):
         self.asked_by: Dialect | None = None
         """The kind of front proxy that asks in a subrequest; None for a request of a client."""
         self.outcome: Decision | Preflight | None = None
+        self.ended_session: EndedSession | None = None
+        """Whose session has ended, if a form was sent after that."""
         self.failure: Reason | None = None
         """What went wrong beside the decision."""
         self.status = 0

@@ -20,7 +20,7 @@ from authproxy.edge.rules.client_address import TrustedProxies
 from authproxy.edge.rules.connection_shares import ConnectionShares
 from authproxy.edge.rules.headers import RequestFilter
 from authproxy.edge.upstream.pool import UpstreamPool
-from authproxy.identity.session import Session
+from authproxy.identity.session import EndedSession, Session
 from authproxy.telemetry.identifiers import Identifiers
 from authproxy.telemetry.logging import logger
 from authproxy.telemetry.requests import AnsweredRequest
@@ -82,13 +82,19 @@ class Access(Protocol):
 
 
 class HeldRequestKeeper(Protocol):
-    """Forms that wait for a fresh proof of their person. The coroutines raise CannotAsk."""
+    """Forms that wait for a fresh proof or a sign-in of their person. The coroutines raise CannotAsk."""
 
     def takes(self, content_type: str, size: int) -> bool:
         """Whether forms of this kind and size are kept."""
         ...
 
-    async def keep(self, session: Session, request: HeldRequest, *, now: datetime) -> str | None:
+    async def whose(self, ticket_text: str | None, *, portal_id: str, now: datetime) -> EndedSession | None:
+        """Whose session at this portal the ticket has opened; None if that is not known."""
+        ...
+
+    async def keep(
+        self, session: Session | EndedSession, request: HeldRequest, *, now: datetime
+    ) -> str | None:
         """The name under which the form is kept; None if it is not."""
         ...
 
@@ -206,7 +212,8 @@ class Gate:
     connections_per_session: ConnectionShares = field(default_factory=ConnectionShares)
     """Requests, streams and tunnels per session."""
     form_keeping: FormKeeping | None = None
-    """None: no forms are kept, and a person who needs a fresh proof for one is told that it is lost."""
+    """None: no forms are kept, and a person who needs a fresh proof or a sign-in for one is told that it is
+    lost."""
     _date: bytes = b""
     _date_until: float = 0.0
     _by_raw_host: dict[tuple[bytes, int], tuple[str, Site | None]] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from authproxy.identity.grant import Grant, GrantTurn
 from authproxy.identity.machine_client import ApiKey
 from authproxy.identity.member import Account, BlockedAccount, Member, RegisterKey
 from authproxy.identity.person import Person
-from authproxy.identity.session import Session, SessionId, SessionSummary, StoredSession
+from authproxy.identity.session import EndedSession, Session, SessionId, SessionSummary, StoredSession
 from authproxy.identity.stored_register import Departure, LookedUp, RegisterSnapshot, StoredMember
 from authproxy.identity.ticket import SessionTicket
 
@@ -86,6 +86,15 @@ class SessionStore(Protocol):
 
     async def revoke_subject(self, issuer: str, subject: str) -> int:
         """Ends all sessions of an account; how many."""
+        ...
+
+
+class EndedSessions(Protocol):
+    """Part of the store of sessions: whose they were."""
+
+    async def whose(self, ticket: SessionTicket, *, now: datetime) -> EndedSession | None:
+        """Whose session this ticket opens or has opened. None if somebody has ended the session, or if it
+        ended by time longer ago than is remembered."""
         ...
 
 

@@ -27,7 +27,7 @@ class Visit:
     return_to: str = "/"
     route: str | None = None
     held: str | None = field(default=None, repr=False)
-    """The name of a held request that waits for the proof."""
+    """The name of a held request that waits for the proof or the sign-in."""
     binding: str | None = field(default=None, repr=False)
     """Which one request the proof is for, once that is known (`access.bound_proof`). It is never read from
     the address of a page."""

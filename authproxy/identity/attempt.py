@@ -40,7 +40,7 @@ class Attempt:
     route: str = ""
     """For a step-up: the name of the route that demands the proof."""
     held: str | None = field(default=None, repr=False)
-    """For a step-up: the name of the held request that waits for the proof."""
+    """The name of the held request that waits for the proof or the sign-in."""
     binding: str | None = field(default=None, repr=False)
     """The one request that the proof is for (`access.bound_proof`); None if the proof is for the session."""
 

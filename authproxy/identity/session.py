@@ -71,6 +71,15 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EndedSession:
+    """Whose session a ticket opened until it ended by time, and at which portal. `person` has the identifiers
+    only. It lets nobody in."""
+
+    portal: str
+    person: Person = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSession:
     """A session as the store has it, and when its person was last active, to the millisecond. `forgiven` is
     the part of the time since then that does not count as idle, because the store took no writes."""

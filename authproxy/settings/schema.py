@@ -376,7 +376,13 @@ class SessionSettings:
     absolute: Annotated[
         Duration, Field(description="A session ends this long after the sign-in in any case.")
     ] = timedelta(hours=8)
-    attempt: Annotated[Duration, Field(description="How long a sign-in may take.")] = timedelta(minutes=30)
+    attempt: Annotated[
+        Duration,
+        Field(
+            description="How long a sign-in may take. For as long after its end it is known whose a session "
+            "was, and a form waits for its person."
+        ),
+    ] = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,8 +72,8 @@ class BlockSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldRequestSettings:
-    """Forms that were submitted without the demanded proof. They are kept, shown after the proof, and sent
-    once."""
+    """Forms that were submitted without the demanded proof, or after the session had ended by time. They are
+    kept, shown after the proof or the sign-in, and sent once."""
 
     size: Annotated[Size, Field(description="Largest body to keep, in bytes. 0: none is kept.")] = 256 * 1024
     types: Annotated[tuple[Text, ...], Field(description="Content types to keep.")] = (

@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from authproxy.identity.machine_client import MachineClient
-from authproxy.identity.session import Session
+from authproxy.identity.person import Person
+from authproxy.identity.session import EndedSession, Session
 from authproxy.telemetry.access_log import AccessLog
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.durations import Durations
@@ -46,6 +47,8 @@ class AnsweredRequest(Protocol):
     def session(self) -> Session | None: ...
     @property
     def machine(self) -> MachineClient | None: ...
+    @property
+    def ended_session(self) -> EndedSession | None: ...
     @property
     def client(self) -> str: ...
     @property
@@ -93,8 +96,9 @@ class RequestRecorder:
             self._record(Event.ACCESS_DENIED, answered)
 
     def held(self, answered: AnsweredRequest) -> None:
-        """A form is held until its person gives a fresh proof."""
-        self._record(Event.REQUEST_HELD, answered)
+        """A form is held until its person gives a fresh proof or signs in again."""
+        ended = answered.ended_session
+        self._record(Event.REQUEST_HELD, answered, None if ended is None else ended.person)
 
     def released(self, answered: AnsweredRequest) -> None:
         """A held form is sent on to the portal."""
@@ -135,10 +139,12 @@ class RequestRecorder:
             upstream=answered.upstream_seconds,
         )
 
-    def _record(self, event: Event, answered: AnsweredRequest) -> None:
+    def _record(self, event: Event, answered: AnsweredRequest, person: Person | None = None) -> None:
+        """`person` is known where no session is open."""
         self._audit.record(
             event,
             session=answered.session,
+            person=person,
             reason=answered.reason,
             request_id=answered.request_id,
             client=answered.client,

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from authproxy.access import request_senders
 from authproxy.access.decision import Reason
 from authproxy.access.personal_cookies import PersonalCookies
 from authproxy.flows.access import Access
@@ -106,6 +107,7 @@ def application(services: Services) -> web.Application:
         metrics=services.metrics,
         clock=services.clock,
         random_text=services.random_text,
+        held_requests=services.step_up.held_requests,
         certificate_login=services.certificate_login,
         certificates_end=services.certificates_end,
         return_to_fits=services.return_to_fits,
@@ -239,15 +241,20 @@ def _refusal(refusals: Refusals) -> Handler:
         reason = Reason(text) if text in PAGES else Reason.UNEXPECTED
         status = request.headers.get("X-Authproxy-Status", "")
         is_error = len(status) == 3 and status.isdecimal() and status[0] in "45"
+        given_return_to = request.headers.get("X-Authproxy-Return-To", "")
+        return_to = request[CONTEXT].portal.return_to(unquote(given_return_to))
+        whole = None
+        if request_senders.is_in_frame(request.raw_headers):
+            # Where a link to the frame's own address shows the whole refusal, that is what helps.
+            whole = request.headers.get("X-Authproxy-Location", return_to if given_return_to else "")
         return refusals.answer(
             request,
             reason,
             status=int(status) if is_error else None,
             retry="",
             about=particulars_in(request.headers),
-            return_to=request[CONTEXT].portal.return_to(
-                unquote(request.headers.get("X-Authproxy-Return-To", ""))
-            ),
+            return_to=return_to,
+            whole=whole,
         )
 
     return answer

@@ -23,7 +23,7 @@ from authproxy.web.templating import Templates
 LOGO, FONT, LOOK = "logo", "font", "look.css"
 """Every portal has its own files under these names; the host says which portal it is."""
 
-_NAMES = ("pages.css", "session.js", "waiting.js", "icon.svg")
+_NAMES = ("pages.css", "session.js", "waiting.js", "frame.js", "icon.svg")
 _WORDS_STAND_HERE = b"/* words */ {}"
 _COLOURS_STAND_HERE = b"/* colours */"
 _ICON_ON_WHITE: Final = b'fill="#0b4f6c"'

@@ -1,4 +1,4 @@
-"""The page that shows a held request to its person, after the proof and before it is sent on.
+"""The page that shows a held request to its person, after the proof or the sign-in, and before it is sent on.
 
 The page's button posts to the portal's own address. The edge recognises that POST, and sends the held request
 instead of it.
@@ -15,6 +15,7 @@ from typing import Final
 from aiohttp import web
 
 from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.access import Access
 from authproxy.flows.held.requests import HeldRequests
 from authproxy.flows.visit import Visit
@@ -66,7 +67,7 @@ class HeldRequestPages:
         visit = visit_of(request, request.query, now=self._clock())
         session = await self._session(visit)
         if session is None:
-            return sign_in_first(request, visit.return_to)
+            return sign_in_first(request, visit.return_to, visit.held)
         preview = None if visit.held is None else await self._held_requests.preview(visit.held, session)
         if preview is None:
             return self._refusals.answer(request, Reason.HELD_REQUEST_GONE, return_to=visit.return_to)
@@ -99,6 +100,18 @@ class HeldRequestPages:
             portal_id=visit.portal_id, ticket_text=visit.ticket_text, now=visit.now
         )
         return None if current is None else current.session
+
+
+async def way_on(
+    request: web.Request, held_requests: HeldRequests, session: Session, return_to: str, held: str | None
+) -> web.Response:
+    """303 for a person who has signed in: to the page of the held request if it is theirs, otherwise to
+    `return_to`. Nobody learns that there is a request of somebody else."""
+    try:
+        is_theirs = held is not None and await held_requests.preview(held, session) is not None
+    except CannotAsk:
+        is_theirs = True  # that page says that the store cannot be asked, and can be loaded again
+    return go_on(request, return_to, held if is_theirs else None)
 
 
 def _shown_field(pair: tuple[str, str]) -> ShownField:

@@ -13,6 +13,7 @@ from aiohttp import hdrs, web
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.access import Access
+from authproxy.flows.held.requests import HeldRequests
 from authproxy.flows.sign_in.attempts import AlreadySignedIn, SignedIn, SignInOutcome, SignInRefused
 from authproxy.flows.sign_in.certificate import CertificateSignIn
 from authproxy.flows.sign_in.openid import OpenIdSignIn
@@ -23,6 +24,7 @@ from authproxy.telemetry.audit import Audit, Event
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web import cookies
 from authproxy.web.forms import cookie_fields, submitted
+from authproxy.web.held_requests import way_on
 from authproxy.web.pages import Pages
 from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, Refused
 from authproxy.web.request_keys import CONTEXT
@@ -49,10 +51,12 @@ class LoginPages:
         clock: Callable[[], datetime],
         random_text: Callable[[int], str],
         certificate_login: CertificateSignIn | None = None,
+        held_requests: HeldRequests,
         certificates_end: Callable[[datetime], datetime | None] = lambda _now: None,
         return_to_fits: Callable[[str], bool] = lambda _return_to: True,
     ) -> None:
         self._login = login
+        self._held_requests = held_requests
         self._return_to_fits = return_to_fits
         self._certificate_login = certificate_login
         self._certificates_end = certificates_end
@@ -67,17 +71,16 @@ class LoginPages:
         self._random_text = random_text
 
     async def choose(self, request: web.Request) -> web.StreamResponse:
-        """GET login: the ways to sign in. A browser that has a session is sent on; one that goes round in
-        circles gets a page that stops it."""
+        """GET login: the ways to sign in, and what becomes of a form that was sent without a session. A
+        browser that has a session is sent on; one that goes round in circles gets a page that stops it."""
         portal = request[CONTEXT].portal
         now = self._clock()
-        return_to = request[RETURN_TO] = portal.return_to(request.query.get("rt"))
+        visit = visit_of(request, request.query, now=now)
+        return_to, held = visit.return_to, visit.held
         ticket = cookies.ticket_in(cookie_fields(request))
-        if (
-            await self._sessions.current(portal_id=portal.portal_id, ticket_text=ticket.value, now=now)
-            is not None
-        ):
-            return _redirect(portal.origin + return_to)
+        current = await self._sessions.current(portal_id=portal.portal_id, ticket_text=ticket.value, now=now)
+        if current is not None:
+            return await way_on(request, self._held_requests, current.session, return_to, held)
         flow = cookies.flow_in(cookie_fields(request))
         if await self._login.looping(flow.value, now=now):
             self._record_refusal(Reason.SIGN_IN_LOOP)
@@ -92,12 +95,16 @@ class LoginPages:
             or len(request.query.get("rt", "")) > LONGEST
             or not self._return_to_fits(return_to)
         )
+        is_lost = held is None and request.query.get("lost") == "yes"
+        marks = {"held": held, "lost": "yes" if is_lost else None, "cut": "yes" if is_cut else None}
         answer = self._pages.answer(
             request,
             "login.html",
             here="login",
-            keep={"rt": return_to, "cut": "yes"} if is_cut else {"rt": return_to},
+            keep={"rt": return_to} | {name: mark for name, mark in marks.items() if mark is not None},
             rt=return_to,
+            held=held,
+            is_lost=is_lost,
             shown_path=shown(return_to),
             is_cut=is_cut,
             ways=[way for way in portal.sign_in if way in self._ways],
@@ -175,7 +182,7 @@ class LoginPages:
                     self._audit.record(Event.PERSON_LINKED, session=outcome.session, by="provider")
                 await self._record_session(outcome.session)
                 self._metrics.sessions_started[portal.portal_id, outcome.session.method] += 1
-                answer = _redirect(portal.origin + return_to)
+                answer = await way_on(request, self._held_requests, outcome.session, return_to, outcome.held)
                 answer.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.TICKET, outcome.ticket_text))
                 if cookies.left_in(cookie_fields(request)) is not None:
                     answer.headers.add(hdrs.SET_COOKIE, cookies.removing(cookies.LEFT))
@@ -233,6 +240,7 @@ def _particulars(refused: SignInRefused) -> Particulars:
         level_needed=refused.level_needed,
         who=refused.person.known_as if refused.person is not None else None,
         provider_error=refused.provider_error,
+        held=refused.held,
     )
 
 

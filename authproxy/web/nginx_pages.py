@@ -23,7 +23,7 @@ _LONGEST: Final = 3500
 """Characters of one value; nginx reads none of 4,096 bytes or more."""
 _POLICY: Final = (
     "default-src 'none'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
+    "frame-ancestors $authproxy_framed_by"
 )
 _HEAD: Final = """\
 # In http { }, once, after http.conf. The pages that nginx shows by itself: Slovene, or English for browsers
@@ -79,7 +79,7 @@ def configuration(portals: Iterable[PortalPresentation] = (), house: PortalPrese
                     f"{name}_page",
                     [("default", _page(name, "sl", logo)), ("en", _page(name, "en", logo))],
                 )
-                for name in ("forbidden", "unavailable")
+                for name in ("forbidden", "framed", "unavailable")
             ),
         ]
     )

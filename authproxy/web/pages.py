@@ -21,9 +21,12 @@ from authproxy.web.templating import Templates
 PREFIX = own_paths.PREFIX
 _NOTHING_KEPT: Final[Mapping[str, str]] = MappingProxyType({})
 _POLICY = (
-    "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'; "
+    "default-src 'none'; base-uri 'none'; frame-ancestors {}; object-src 'none'; "
     "require-trusted-types-for 'script'"
 )
+_BY_NOBODY: Final = "'none'"
+_BY_THE_PORTAL: Final = "'self'"
+"""Our pages share the portal's origin."""
 _LOADS = "; style-src {static}; script-src {static}; img-src {static}; connect-src {own}"
 _STAYS = "; form-action 'self'"
 
@@ -69,12 +72,13 @@ class Links:
     help_url: str
 
 
-NOTHING_LOADED: Final = _POLICY + _STAYS
+NOTHING_LOADED: Final = _POLICY.format(_BY_NOBODY) + _STAYS
 """The Content-Security-Policy of an answer that is not a page."""
 
 
-def content_security_policy(template: str, context: RequestContext) -> str:
-    """The Content-Security-Policy of one of our pages.
+def content_security_policy(template: str, context: RequestContext, *, is_framed: bool = False) -> str:
+    """The Content-Security-Policy of one of our pages. `is_framed` lets pages of the portal frame it; such a
+    page has no form.
 
     Styles, scripts and pictures may come from our own folder only: `'self'` would allow every file of the
     portal, which is at the same origin. Without a scheme before the host, the scheme is that of the page."""
@@ -85,10 +89,10 @@ def content_security_policy(template: str, context: RequestContext) -> str:
     static, own = (f"{host}{PREFIX}static/", f"{host}{PREFIX}") if is_named else ("'self'", "'self'")
     font = f"; font-src {static}" if context.portal.font is not None else ""
     return (
-        _POLICY
+        _POLICY.format(_BY_THE_PORTAL if is_framed else _BY_NOBODY)
         + _LOADS.format(static=static, own=own)
         + font
-        + ("" if FORMS.get(template) == "leads out" else _STAYS)
+        + ("" if FORMS.get(template) == "leads out" and not is_framed else _STAYS)
     )
 
 
@@ -106,9 +110,11 @@ class Pages:
         status: int = 200,
         here: str | None = None,
         keep: Mapping[str, str] = _NOTHING_KEPT,
+        whole: str | None = None,
         **values: Any,
     ) -> web.Response:
-        """The page as an answer.
+        """The page as an answer. With `whole` it is for a frame: pages of the portal may frame it, so it does
+        nothing but link to this address, which opens in the whole window.
 
         A page with a form gets `Referrer-Policy: same-origin`. Under `no-referrer`, browsers send its forms
         with `Origin: null`. If the browser also sends no Fetch Metadata, we could not tell such a form from
@@ -126,13 +132,33 @@ class Pages:
             )
             other = Markup(  # noqa: S704  (our own page)
                 self._rendered(
-                    other_language, template, here=None, keep=keep, other=None, is_other=True, **values
+                    other_language,
+                    template,
+                    here=None,
+                    keep=keep,
+                    other=None,
+                    is_other=True,
+                    whole=whole,
+                    **values,
                 )
             )
-        html = self._rendered(context, template, here=here, keep=keep, other=other, is_other=False, **values)
+        html = self._rendered(
+            context,
+            template,
+            here=here,
+            keep=keep,
+            other=other,
+            is_other=False,
+            whole=whole,
+            **values,
+        )
         answer = web.Response(text=html, status=status, content_type="text/html", charset="utf-8")
-        answer.headers["Content-Security-Policy"] = content_security_policy(template, context)
-        if template in FORMS:
+        answer.headers["Content-Security-Policy"] = content_security_policy(
+            template, context, is_framed=whole is not None
+        )
+        if whole is not None:
+            answer.headers["X-Frame-Options"] = "SAMEORIGIN"
+        elif template in FORMS:
             answer.headers["Referrer-Policy"] = "same-origin"
         return answer
 

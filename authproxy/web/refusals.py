@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from urllib.parse import unquote
 
@@ -26,6 +26,7 @@ PAGES: Mapping[Reason, tuple[str, int]] = {
     Reason.SESSION_ENDED: ("sign_in_again", 401),
     Reason.ACCOUNT_WITHDRAWN: ("sign_in_again", 401),
     Reason.SESSION_OF_ANOTHER_PORTAL: ("sign_in_again", 401),
+    Reason.NOT_SENT: ("sign_in_again", 401),
     Reason.UNKNOWN_HOST: ("unknown_host", 403),
     Reason.LEVEL_TOO_LOW: ("level_too_low", 403),
     Reason.METHOD_NOT_ALLOWED_HERE: ("method_not_allowed_here", 403),
@@ -103,6 +104,8 @@ PAGES: Mapping[Reason, tuple[str, int]] = {
 RETURN_TO = web.RequestKey("return_to", str)
 """Where the person wanted to go. A handler sets it as soon as it knows, so that the page of a failure leads
 there, too."""
+HELD = web.RequestKey("held", str)
+"""The name of a held request that waits, so that the page of a failure leads to it. Set in the same way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +131,8 @@ class Particulars:
     """Methods that are still open while others are blocked."""
     provider_error: str | None = None
     """The provider's error code, for the help desk."""
+    held: str | None = field(default=None, repr=False)
+    """The held request that waits for a sign-in."""
 
 
 _NOTHING_MORE = Particulars()
@@ -173,15 +178,20 @@ class Refusals:
         return_to: str = "/",
         retry: str | None = None,
         about: Particulars = _NOTHING_MORE,
+        whole: str | None = None,
     ) -> web.Response:
         """The page or the problem for a reason, never with a cookie.
 
         `return_to` is where the person wanted to go; a new sign-in leads there. `retry` is the address of the
         page's "try again"; without one it is the sign-in.
+        With `whole` the page is for a frame: all it has is the reason, and a link that opens this address in
+        the whole window.
         """
         name, usual_status = PAGES[reason]
         context = request[CONTEXT]
         status = usual_status if status is None else status
+        if about.held is None and HELD in request:
+            about = replace(about, held=request[HELD])
         request[ANSWERED_REFUSAL] = AnsweredRefusal(
             reason=reason, status=status, return_to=return_to, about=about
         )
@@ -196,8 +206,9 @@ class Refusals:
                 return_to=return_to,
                 retry=retry,
                 about=about,
+                whole=whole,
             )
-            if template in FORMS:
+            if template in FORMS and whole is None:
                 # The page's form must be sent with an `Origin`, which `no-referrer` would suppress. Its path
                 # may be one of the portal's and is still withheld.
                 answer.headers["Referrer-Policy"] = "strict-origin"

@@ -70,7 +70,7 @@ class StepUpPages:
             return self._challenge_page(request, visit, await self._step_ups.standing(visit, challenge_id))
         demand = await self._step_ups.demand(visit)
         if demand is None:
-            return sign_in_first(request, visit.return_to)
+            return sign_in_first(request, visit.return_to, visit.held)
         if demand.is_met:
             return go_on(request, demand.return_to, demand.held)
         if not demand.is_readable:
@@ -143,7 +143,7 @@ class StepUpPages:
     ) -> web.Response:
         match outcome:
             case None:
-                return sign_in_first(request, visit.return_to)
+                return sign_in_first(request, visit.return_to, visit.held)
             case Pending():
                 challenge = outcome.standing.challenge
                 if outcome.is_new:
@@ -189,7 +189,7 @@ class StepUpPages:
         self, request: web.Request, visit: Visit, outcome: Pending | NotProved | None
     ) -> web.Response:
         if outcome is None:
-            return sign_in_first(request, visit.return_to)
+            return sign_in_first(request, visit.return_to, visit.held)
         if isinstance(outcome, NotProved):
             return self._answers.refusal_page(request, outcome, route=visit.route)
         challenge = outcome.standing.challenge

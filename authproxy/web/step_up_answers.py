@@ -116,11 +116,13 @@ def go_on(request: web.Request, return_to: str, held: str | None) -> web.Respons
     return web.Response(status=303, headers={hdrs.LOCATION: context.portal.origin + return_to})
 
 
-def sign_in_first(request: web.Request, return_to: str) -> web.Response:
-    """303 to the chooser, and from there to `return_to`. Raises Refused for scripts."""
+def sign_in_first(request: web.Request, return_to: str, held: str | None = None) -> web.Response:
+    """303 to the chooser, and from there to `return_to`, or to the page of the held request. Raises Refused
+    for scripts."""
     if not request[CONTEXT].is_page_load:
         raise Refused(Reason.NO_SESSION)
-    return see(request, "login", {} if return_to == HOME else {"rt": return_to})
+    query = {} if return_to == HOME else {"rt": return_to}
+    return see(request, "login", query if held is None else query | {"held": held})
 
 
 def seconds_until(at: datetime, now: datetime) -> int:

@@ -1,5 +1,5 @@
-"""Reads from a request which browser is there, where it wants to go (`rt`), and for a step-up which route
-demands the proof (`for`) and which held request waits for it (`held`)."""
+"""Reads from a request which browser is there, where it wants to go (`rt`), which held request waits for it
+(`held`), and for a step-up which route demands the proof (`for`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from authproxy.access.held_request import is_name
 from authproxy.flows.visit import Visit
 from authproxy.web import cookies
 from authproxy.web.forms import cookie_fields
-from authproxy.web.refusals import RETURN_TO
+from authproxy.web.refusals import HELD, RETURN_TO
 from authproxy.web.request_keys import CONTEXT
 
 _LONGEST_ROUTE = 512
@@ -27,6 +27,8 @@ def visit_of(
     context, sent_cookies = request[CONTEXT], cookie_fields(request)
     route, held = fields.get("for", ""), fields.get("held", "")
     return_to = request[RETURN_TO] = context.portal.return_to(fields.get("rt"))
+    if is_name(held):
+        request[HELD] = held
     return Visit(
         portal_id=context.portal.portal_id,
         ticket_text=cookies.ticket_in(sent_cookies).value,

@@ -30,6 +30,8 @@ from authproxy.storage.redis.used_proofs import RedisUsedProofs
 from authproxy.storage.retention import BlockRules
 from tests.support.redis_server import GENEROUS, RedisServer
 
+REMEMBERED = timedelta(minutes=30)
+"""How long it is known whose a session was."""
 PEOPLE = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
 ADDRESSES = BlockRules(after=30, lasts=timedelta(minutes=15), at_most=timedelta(hours=2))
 STORES = ["memory", pytest.param("redis", marks=pytest.mark.needs("redis-server"))]
@@ -57,8 +59,8 @@ def keys():
 @pytest.fixture(params=STORES)
 def sessions(request, keys):
     if request.param == "memory":
-        return MemorySessions()
-    return RedisSessions(request.getfixturevalue("redis"), keys=keys)
+        return MemorySessions(remembered_for=REMEMBERED)
+    return RedisSessions(request.getfixturevalue("redis"), keys=keys, remembered_for=REMEMBERED)
 
 
 @pytest.fixture(params=STORES)

@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from authproxy.identity.person import Issuer, Person, Subject
+from authproxy.identity.person import Issuer, MemberId, Person, Subject
+from authproxy.identity.session import EndedSession
 from authproxy.identity.ticket import SessionTicket
 from tests.support.people_builders import ANA, CVETKA, DAVID, account, linked
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, new_ticket, session_for
@@ -402,3 +403,57 @@ async def test_a_session_is_rotated_to_its_own_new_ticket_only(sessions):
     with pytest.raises(ValueError, match="not the ticket's"):
         await sessions.rotate(old, new_ticket(), session, browser=None, now=NOW)
     assert await sessions.load(old, now=NOW) is not None
+
+
+# Whose a session was.
+
+
+async def test_whose_a_session_was_is_known_after_it_has_ended_by_time(sessions):
+    person = replace(session_for(new_ticket()).person, member=MemberId("m-1"))
+    ticket, session = await started(sessions, person=person)
+    over = NOW + session.idle_for
+    assert await sessions.load(ticket, now=over) is None
+    assert await sessions.whose(ticket, now=over) == EndedSession(
+        portal="acq", person=Person(issuer=ISSUER, subject=SUBJECT, member=MemberId("m-1"))
+    )
+
+
+@pytest.mark.parametrize("end", ["its id", "its subject"])
+async def test_of_a_session_that_somebody_has_ended_nothing_is_known(sessions, end):
+    ticket, session = await started(sessions)
+    await (
+        sessions.revoke(session.session_id) if end == "its id" else sessions.revoke_subject(ISSUER, SUBJECT)
+    )
+    assert await sessions.whose(ticket, now=NOW + MINUTE) is None
+
+
+async def test_only_the_ticket_says_whose_the_session_was(sessions):
+    ticket, session = await started(sessions)
+    over = NOW + session.idle_for
+    assert await sessions.whose(SessionTicket(ticket.identifier, bytes(32)), now=over) is None
+    assert await sessions.whose(new_ticket(), now=over) is None
+
+
+async def test_after_a_change_of_the_ticket_only_the_new_one_says_whose_the_session_was(sessions):
+    old, session = await started(sessions)
+    new, _, is_rotated = await stepped_up(sessions, old, session)
+    over = NOW + 2 * session.idle_for
+    assert is_rotated
+    assert await sessions.whose(old, now=over) is None
+    assert (await sessions.whose(new, now=over)).person.subject == SUBJECT
+
+
+async def test_whoever_ends_a_session_that_has_ended_by_time_makes_it_forgotten(sessions):
+    """Whoever signs in next in the same browser ends the session that it had."""
+    ticket, session = await started(sessions)
+    over = NOW + session.idle_for
+    assert await sessions.load(ticket, now=over) is None
+    await sessions.revoke(session.session_id)
+    assert await sessions.whose(ticket, now=over) is None
+
+
+async def test_activity_makes_nobody_known_whose_session_was_ended(sessions):
+    ticket, session = await started(sessions)
+    await sessions.revoke(session.session_id)
+    await sessions.touch(ticket, now=NOW + MINUTE)
+    assert await sessions.whose(ticket, now=NOW + MINUTE) is None

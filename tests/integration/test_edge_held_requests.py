@@ -17,9 +17,10 @@ from authproxy.edge.rules.connection_shares import ConnectionShares
 from authproxy.edge.site import EdgeLimits, FormKeeping
 from authproxy.flows.held.requests import HeldRequests
 from authproxy.identity.person import Subject
-from authproxy.storage.memory import MemoryLimits, MemorySharedOctets
+from authproxy.storage.memory import MemoryLimits, MemorySessions, MemorySharedOctets
 from authproxy.storage.retention import BlockRules
 from tests.support.edge import GOOD, HOST, NOW, SESSION, Conversation, Edge, request, running_edge
+from tests.support.session_builders import new_ticket
 
 ORIGIN = f"http://{HOST}"
 TYPE = "application/x-www-form-urlencoded"
@@ -31,6 +32,7 @@ FROM_PORTAL = (
 )
 BODY = b"amount=12%2C50&to=SI56&purpose=pla%C4%8Da"
 CAP = 4096
+AN_HOUR = timedelta(hours=1)
 STRANGER = "1.stranger"
 
 
@@ -67,6 +69,7 @@ class HoldingEdge:
     kept: Kept
     held: list[str] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
+    sessions: MemorySessions = field(default_factory=lambda: MemorySessions(remembered_for=AN_HOUR))
 
     @property
     def is_weak(self) -> bool:
@@ -128,7 +131,7 @@ async def records(conversation: Conversation) -> None:
 
 @asynccontextmanager
 async def house(*, largest=CAP):
-    kept = Kept()
+    kept, sessions = Kept(), MemorySessions(remembered_for=AN_HOUR)
     rules = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
     requests = HeldRequests(
         store=kept,
@@ -137,19 +140,22 @@ async def house(*, largest=CAP):
         lives_for=timedelta(minutes=30),
         size=largest,
         types=(TYPE, "multipart/form-data", "text/plain"),
+        sessions=sessions,
     )
     held: list[str] = []
     released: list[str] = []
     told = FormKeeping(
         requests=requests,
-        when_kept=lambda record: held.append(record.session.session_id),
+        when_kept=lambda record: held.append(
+            record.session.session_id if record.session else record.ended_session.person.subject
+        ),
         when_released=lambda record: released.append(record.path),
     )
     async with running_edge(script=records, form_keeping=told) as edge:
         edge.access.sessions[STRANGER] = replace(
             SESSION, person=replace(SESSION.person, subject=Subject("bor"))
         )
-        yield HoldingEdge(edge, kept, held, released)
+        yield HoldingEdge(edge, kept, held, released, sessions)
 
 
 async def test_a_form_waits_for_the_proof_and_then_arrives_once_byte_for_byte():
@@ -508,3 +514,173 @@ async def test_a_form_that_does_not_come_to_its_end_is_not_waited_for(is_weak):
         here.edge.pass_time(EdgeLimits().body_timeout + 1)
         assert (await client.answer("POST")).status == 408
         assert (here.held, here.edge.portal.received) == ([], b"")
+
+
+# Forms that are sent after the session has ended.
+
+
+async def ended_session(here, *, portal="acq") -> str:
+    """The ticket of a session of Ana's that has ended by time."""
+    ticket = new_ticket()
+    session = replace(SESSION, session_id=ticket.session_id, portal=portal, idle_for=timedelta(minutes=5))
+    began = NOW - timedelta(minutes=6)
+    await here.sessions.create(ticket, session, browser="", now=began)
+    assert await here.sessions.load(ticket, now=NOW) is None
+    return ticket.text
+
+
+async def sent_too_late(here, ticket, *, fields=FROM_PORTAL, content_type=TYPE, body=BODY):
+    client = await here.edge.client()
+    return await client.ask(
+        "POST /payments?new",
+        *fields,
+        f"Content-Type: {content_type}",
+        f"Content-Length: {len(body)}",
+        cookie=f"Cookie: __Host-authproxy={ticket}\r\n" if ticket else "",
+        body=body,
+    )
+
+
+CHOOSER = f"{ORIGIN}/.authproxy/login?rt=/payments/new%3Fx%3D1"
+NOT_SENT = f"{CHOOSER}&lost=yes"
+
+
+def location(answer) -> str:
+    assert answer.status == 303
+    return answer.get("location").decode()
+
+
+async def test_a_form_that_came_after_the_end_of_the_session_waits_for_its_person_and_arrives_once():
+    async with house() as here:
+        answer = await sent_too_late(here, await ended_session(here))
+        assert location(answer).startswith(f"{CHOOSER}&held=")
+        assert (here.edge.portal.received, here.held) == (b"", ["ana-subject"])
+        name = location(answer).partition("&held=")[2]
+        assert (await here.send(name, ticket=STRANGER)).status == 410
+        assert (await here.send(name)).body == BODY
+        assert (await here.send(name)).status == 410
+        assert here.edge.portal.received.count(b"POST ") == 1
+        assert here.edge.observed[0]["decision"] == "authentication_required"
+
+
+INTERNET_EXPLORER = (
+    "Accept: text/html, application/xhtml+xml, */*",
+    f"Referer: {ORIGIN}/payments/new?x=1",
+    "Accept-Language: sl-SI",
+    "User-Agent: Mozilla/5.0 (Windows NT 10.0; WOW64; Trident/7.0; rv:11.0) like Gecko",
+    "Accept-Encoding: gzip, deflate",
+    "Cache-Control: no-cache",
+)
+OLD_SAFARI = (
+    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    f"Origin: {ORIGIN}",
+    f"Referer: {ORIGIN}/payments/new?x=1",
+    (
+        "User-Agent: Mozilla/5.0 (Macintosh; Intel Mac OS X 10_13_6) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+        "Version/13.1.2 Safari/605.1.15"
+    ),
+    "Accept-Language: sl-si",
+)
+
+
+@pytest.mark.parametrize("browser", [INTERNET_EXPLORER, OLD_SAFARI], ids=["ie", "safari"])
+async def test_a_form_of_an_old_browser_waits_and_arrives_as_others_do(browser):
+    async with house() as here:
+        answer = await sent_too_late(here, await ended_session(here), fields=browser)
+        name = location(answer).partition("&held=")[2]
+        from_our_page = [
+            line.replace("/payments/new?x=1", "/.authproxy/step-up/send?held=x") for line in browser
+        ]
+        assert (await here.send(name, fields=from_our_page)).body == BODY
+        assert b"Referer: %s/payments/new?x=1\r\n" % ORIGIN.encode() in here.edge.portal.received
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ticket": ""},
+        {"ticket": "1.unknown"},
+        {"ticket": new_ticket().text},
+        {"body": b"x" * (CAP + 1)},
+        {"content_type": "application/json"},
+        {"fields": ("Sec-Fetch-Mode: navigate", "Sec-Fetch-Site: cross-site", FROM_PORTAL[3])},
+        {"fields": ("Sec-Fetch-Mode: navigate", "Origin: https://evil.example", FROM_PORTAL[3])},
+    ],
+    ids=["nobody", "no ticket", "unknown", "too large", "no form", "another site", "another origin"],
+)
+async def test_of_what_cannot_be_kept_the_person_is_told_before_they_sign_in(change):
+    async with house() as here:
+        answer = await sent_too_late(here, **({"ticket": await ended_session(here)} | change))
+        assert location(answer) == NOT_SENT
+        assert (here.held, here.kept.puts, here.edge.portal.received) == ([], 0, b"")
+        await here.edge.settled(lambda: len(here.edge.observed) == 1)
+        assert here.edge.observed[0]["reason"] == "not_sent"
+
+
+async def test_nothing_is_kept_for_somebody_who_has_signed_out():
+    async with house() as here:
+        ticket = await ended_session(here)
+        [session] = [opened.session for opened in here.sessions._sessions.all()]
+        await here.sessions.revoke(session.session_id)
+        assert location(await sent_too_late(here, ticket)) == NOT_SENT
+        assert here.kept.puts == 0
+
+
+async def test_nothing_is_kept_for_a_session_of_another_portal():
+    async with house() as here:
+        assert location(await sent_too_late(here, await ended_session(here, portal="b2b"))) == NOT_SENT
+        assert here.kept.puts == 0
+
+
+async def test_nobody_can_make_the_gateway_read_a_form_for_a_session_that_it_does_not_know():
+    """The answer comes although the body never does."""
+    async with house() as here:
+        client = await here.edge.client()
+        ticket = new_ticket().text
+        await client.send(
+            request(
+                "POST /payments",
+                *FROM_PORTAL,
+                f"Content-Type: {TYPE}",
+                f"Content-Length: {CAP}",
+                cookie=f"Cookie: __Host-authproxy={ticket}\r\n",
+            )
+        )
+        assert location(await client.answer("POST")).endswith("&lost=yes")
+
+
+async def test_a_script_whose_session_has_ended_is_told_that_and_nothing_is_kept():
+    async with house() as here:
+        script = ("Sec-Fetch-Mode: cors", "Sec-Fetch-Site: same-origin", f"Origin: {ORIGIN}")
+        answer = await sent_too_late(here, await ended_session(here), fields=script)
+        assert (answer.status, here.kept.puts) == (401, 0)
+        assert b"not_sent" not in answer.body
+
+
+async def test_if_nobody_can_say_whose_the_session_was_the_answer_is_503():
+    class Away(MemorySessions):
+        async def whose(self, ticket, *, now):
+            raise CannotAsk(Reason.STORE_UNAVAILABLE, "the store is away")
+
+    async with house() as here:
+        here.edge.gate.form_keeping.requests._sessions = Away()
+        answer = await sent_too_late(here, await ended_session(here))
+        assert (answer.status, answer.body) == (503, b"<h1>page store_unavailable</h1>")
+        assert here.kept.puts == 0
+
+
+async def test_whoever_has_sent_thirty_forms_within_the_hour_is_told_that_the_next_is_not_sent():
+    async with house() as here:
+        ticket = await ended_session(here)
+        for _ in range(30):
+            assert "&held=" in location(await sent_too_late(here, ticket))
+        assert location(await sent_too_late(here, ticket)) == NOT_SENT
+
+
+async def test_a_session_that_ends_before_the_button_is_pressed_loses_no_form():
+    async with house() as here:
+        name = await here.keep()
+        here.edge.access.revoked.add(GOOD)
+        assert location(await here.send(name)) == f"{CHOOSER}&held={name}"
+        here.edge.access.revoked.clear()
+        assert (await here.send(name)).body == BODY

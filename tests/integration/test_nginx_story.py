@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from authproxy.access.request_senders import is_page_load
 from tests.support.http_client import Browser
 from tests.support.nginx_house import Front, behind_nginx, says, status_of
 from tests.support.redis_server import RedisServer
@@ -45,6 +46,7 @@ def redis_server() -> Iterator[RedisServer]:
 async def front(redis_server: RedisServer) -> AsyncIterator[Front]:
     more = """
     location /own-header/ { proxy_set_header X-Kind special; include authproxy/headers.conf; proxy_pass http://portal; }
+    location = /reader { auth_request off; return 200 $authproxy_reader; }
     location /staff/ { deny all; proxy_pass http://portal; }
     location /password/ { auth_basic staff; auth_basic_user_file /dev/null; proxy_pass http://portal; }
     """
@@ -154,14 +156,95 @@ async def test_a_script_whose_session_has_ended_learns_that(front: Front) -> Non
     assert (answer.status, answer.json["reason"]) == (401, "session_ended")
 
 
-async def test_a_form_sent_without_a_session_begins_a_sign_in_that_leads_back_to_the_form(
+async def test_a_form_sent_without_a_session_begins_a_sign_in_that_says_so_and_leads_back_to_the_form(
     front: Front,
 ) -> None:
     headers = {"Sec-Fetch-Mode": "navigate", "Accept": "text/html", "Referer": f"{front.url}/transfer"}
 
     answer = await Browser().post(f"{front.url}/transfer/send", {"amount": "10"}, headers=headers)
 
-    assert (answer.status, answer.location) == (303, f"{front.url}/.authproxy/login?rt=/transfer")
+    assert (answer.status, answer.location) == (303, f"{front.url}/.authproxy/login?rt=/transfer&lost=yes")
+
+
+BROWSERS = {
+    "internet explorer": {
+        "Accept": "text/html, application/xhtml+xml, */*",
+        "User-Agent": "Mozilla/5.0 (Windows NT 10.0; WOW64; Trident/7.0; rv:11.0) like Gecko",
+    },
+    "old safari": {
+        "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        "User-Agent": "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_13_6) AppleWebKit/605.1.15 Safari/605.1.15",
+    },
+    "script of internet explorer": {"Accept": "*/*"},
+    "script with jquery": {"Accept": "text/html, */*; q=0.01", "X-Requested-With": "XMLHttpRequest"},
+    "browser": {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"},
+    "shouting browser": {"Accept": "TEXT/HTML", "Sec-Fetch-Mode": "Navigate"},
+    "frame": {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
+    "fetch": {"Accept": "text/html", "Sec-Fetch-Mode": "cors"},
+    "picture": {"Accept": "image/*", "Sec-Fetch-Mode": "no-cors"},
+    "prefetch": {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Purpose": "prefetch;prerender"},
+    "old prefetch": {"Accept": "text/html", "Purpose": "Prefetch"},
+    "program": {},
+}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
+@pytest.mark.parametrize("browser", BROWSERS)
+async def test_nginx_tells_people_from_scripts_as_the_gateway_does(
+    front: Front, browser: str, method: str
+) -> None:
+    sent = BROWSERS[browser]
+    lines = [f"{method} /reader HTTP/1.1", f"Host: {front.host}", "Connection: close", "Content-Length: 0"]
+
+    answer = await front.raw(
+        "\r\n".join([*lines, *(f"{name}: {value}" for name, value in sent.items()), "", ""])
+    )
+
+    fields = [(name.encode(), value.encode()) for name, value in sent.items()]
+    assert answer.endswith(b"person" if is_page_load(fields, method) else b"script")
+
+
+@pytest.mark.parametrize("browser", ["internet explorer", "old safari"])
+async def test_a_form_of_an_old_browser_begins_a_sign_in_too(front: Front, browser: str) -> None:
+    headers = BROWSERS[browser] | {"Referer": f"{front.url}/transfer?step=2"}
+
+    answer = await Browser().post(f"{front.url}/transfer/send", {"amount": "10"}, headers=headers)
+
+    location = f"{front.url}/.authproxy/login?rt=/transfer%3Fstep%3D2&lost=yes"
+    assert (answer.status, answer.location) == (303, location)
+
+
+@pytest.mark.parametrize("destination", ["frame", "iframe", "object", "embed"])
+async def test_a_missing_session_in_a_frame_is_a_page_that_the_portal_may_frame(
+    front: Front, destination: str
+) -> None:
+    headers = {"Sec-Fetch-Dest": destination, "Referer": f"{front.url}/frames?menu=1"}
+
+    page = await Browser().navigate(f"{front.url}/content", headers=headers)
+
+    assert (page.status, page.heading) == (401, "Prosimo, prijavite se")
+    assert "frame-ancestors 'self'" in page.header("content-security-policy")
+    assert page.links == (f"{front.url}/.authproxy/login?rt=/frames%3Fmenu%3D1",)
+    assert 'target="_top"' in page.text
+    assert says(page, "location") is None
+    assert says(page, "set-cookie") is None
+
+
+async def test_what_is_forbidden_can_be_framed_by_the_portal_only_where_it_is_asked_for_a_frame(
+    front: Front,
+) -> None:
+    ana = await front.signed_in()
+    for destination, by in (("iframe", "'self'"), ("document", "'none'")):
+        page = await ana.browser.navigate(f"{front.url}/staff/x", headers={"Sec-Fetch-Dest": destination})
+        assert page.status == 403
+        assert f"frame-ancestors {by}" in page.header("content-security-policy")
+        assert "<form" not in page.text
+
+
+async def test_a_script_in_a_frame_gets_no_page(front: Front) -> None:
+    answer = await Browser().fetch(f"{front.url}/api", headers={"Sec-Fetch-Dest": "iframe"})
+
+    assert (answer.status, answer.json["reason"]) == (401, "no_session")
 
 
 async def test_what_nginx_itself_forbids_stays_forbidden_for_whoever_is_signed_in(front: Front) -> None:

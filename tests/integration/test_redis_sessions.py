@@ -24,8 +24,9 @@ pytestmark = pytest.mark.needs("redis-server")
 KEY, NEW_KEY = secrets.token_bytes(32), secrets.token_bytes(32)
 
 
-def sessions_with(redis, *keys):
-    return RedisSessions(redis, keys=KeyRing(keys or (KEY,), random_bytes=secrets.token_bytes))
+def sessions_with(redis, *keys, remembered_for=timedelta()):
+    ring = KeyRing(keys or (KEY,), random_bytes=secrets.token_bytes)
+    return RedisSessions(redis, keys=ring, remembered_for=remembered_for)
 
 
 async def started(sessions, **changes):
@@ -51,7 +52,7 @@ async def everything_in(redis) -> bytes:
 
 
 async def test_whoever_reads_the_whole_store_learns_nobodys_name_state_or_ticket(redis):
-    sessions, attempts = sessions_with(redis), RedisAttempts(redis)
+    sessions, attempts = sessions_with(redis, remembered_for=timedelta(minutes=30)), RedisAttempts(redis)
     browser = "flow-cookie-of-the-browser"
     attempt = attempt_of(browser)
     assert await attempts.take(attempt, good_until=NOW + timedelta(minutes=30), now=NOW)
@@ -59,7 +60,7 @@ async def test_whoever_reads_the_whole_store_learns_nobodys_name_state_or_ticket
     ticket, session = await started(sessions, provider_session="session-at-the-provider")
     await sessions.touch(ticket, now=NOW + timedelta(minutes=1))
     store = await everything_in(redis)
-    assert store.count(session.session_id.encode()) == 4  # its key, and its places in the indexes
+    assert store.count(session.session_id.encode()) == 5  # its two keys, and its places in the indexes
     secret_texts = [
         session.provider_session,
         browser,
@@ -92,13 +93,14 @@ async def test_whoever_reads_the_whole_store_learns_nobodys_name_state_or_ticket
 
 
 async def test_every_key_is_named_as_documented_and_none_lives_for_ever(redis):
-    sessions, attempts = sessions_with(redis), RedisAttempts(redis)
+    sessions, attempts = sessions_with(redis, remembered_for=timedelta(minutes=30)), RedisAttempts(redis)
     await started(sessions, provider_session="s-1")
     await attempts.take(attempt_of("browser"), good_until=NOW + timedelta(minutes=30), now=NOW)
     await attempts.note_sign_in("browser", now=NOW)
     await RedisLogoutTokens(redis).take(ISSUER, "token", now=NOW)
     keys = await redis.ask("KEYS", "*")
     kinds = [
+        b"ended",
         b"logout-token",
         b"person",
         b"provider-session",
@@ -284,3 +286,47 @@ async def test_a_server_without_its_scripts_serves_on(redis):
     assert (await sessions.load(ticket, now=NOW + timedelta(minutes=2))).last_active_at == NOW + timedelta(
         minutes=1
     )
+
+
+MINUTE_MS = 60_000
+
+
+async def test_whose_a_session_was_is_known_for_as_long_as_is_set_after_its_end_and_activity_moves_that(
+    redis,
+):
+    sessions = sessions_with(redis, remembered_for=timedelta(minutes=30))
+    ticket, session = await started(sessions)
+    key = f"authproxy:{{{session.session_id}}}:ended"
+
+    async def lives():
+        """Milliseconds to the end of the session, and from there to the end of what is remembered of it."""
+        record = await redis.ask("PTTL", f"authproxy:{{{session.session_id}}}:session")
+        return record, await redis.ask("PTTL", key) - record
+
+    for _ in range(2):
+        record, longer = await lives()
+        assert record > 14 * MINUTE_MS
+        assert abs(longer - 30 * MINUTE_MS) < 1000
+        await redis.ask("PEXPIRE", key, MINUTE_MS)
+        await sessions.touch(ticket, now=NOW + timedelta(minutes=14))
+
+
+async def test_where_nothing_is_to_be_remembered_nothing_is_stored_for_it(redis):
+    sessions = sessions_with(redis)
+    ticket, session = await started(sessions)
+    await sessions.touch(ticket, now=NOW + timedelta(minutes=2))
+    assert await redis.ask("KEYS", "*:ended") == []
+    assert await sessions.whose(ticket, now=NOW + session.idle_for) is None
+
+
+async def test_something_else_under_the_name_says_nothing_of_whose_the_session_was(redis):
+    sessions = sessions_with(redis, remembered_for=timedelta(minutes=30))
+    ticket, _ = await started(sessions)
+    other, _ = await started(sessions)
+    key, others = (f"authproxy:{{{one.session_id}}}:ended" for one in (ticket, other))
+    await redis.ask("SET", key, await redis.ask("GET", others))
+    assert await sessions.whose(ticket, now=NOW) is None
+    await redis.ask("DEL", key)
+    await redis.ask("SADD", key, "a")
+    assert await sessions.whose(ticket, now=NOW) is None
+    assert await sessions.load(ticket, now=NOW) is not None

@@ -44,6 +44,7 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
         "client",
         "client-is-nobody",
         "levels",
+        "location",
         "person",
         "portal",
         "reason",

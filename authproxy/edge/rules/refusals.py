@@ -2,7 +2,8 @@
 
 People get a redirect or a page, scripts get `application/problem+json` (RFC 9457). Fetch Metadata decides
 first which of them asks. Only a page load begins a sign-in; a script never gets a redirect. RFC 9470 §3: a
-script learns from a challenge that a fresh proof is missing.
+script learns from a challenge that a fresh proof is missing. In a frame no sign-in begins, because our pages
+load in none: the person gets a page whose link opens the sign-in in the whole window.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from authproxy.access import bearer, methods, problems, request_senders
+from authproxy.access import bearer, methods, own_paths, problems, request_senders
 from authproxy.access.decision import (
     AuthenticationRequired,
     Denied,
@@ -33,6 +34,8 @@ NEVER_STORED: Final = (
 )
 _PROBLEM: Final = NEVER_STORED + b"Content-Type: %s; charset=utf-8\r\n" % problems.MEDIA_TYPE.encode()
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
+_LONGEST_PATH: Final = 2048
+_PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 _STATUSES: Final = {
     Reason.HELD_REQUEST_GONE: 410,
     Reason.MACHINE_TOKEN_INVALID: 401,
@@ -59,7 +62,8 @@ class PageWanted(NamedTuple):
     status: int
     reason: Reason
     particulars: bytes = b""
-    """Header lines for the pages: where the person wanted to go, who they are, and which level is missing."""
+    """Header lines for the pages: where the person wanted to go, who they are, which level is missing, and
+    for a frame, where its link leads."""
 
 
 def is_page_load(head: RequestHead, method: str) -> bool:
@@ -68,10 +72,26 @@ def is_page_load(head: RequestHead, method: str) -> bool:
     return not head.upgrade and request_senders.is_page_load(head.fields, method)
 
 
-def login_url(portal: Portal, target: RequestTarget, head: RequestHead) -> str:
+def is_entry(head: RequestHead, method: str) -> bool:
+    """Whether a person has sent something with this request: a form, and no link or address."""
+    return method not in {"GET", "HEAD"} and is_page_load(head, method)
+
+
+def login_url(
+    portal: Portal,
+    target: RequestTarget,
+    head: RequestHead,
+    *,
+    held: str | None = None,
+    is_lost: bool = False,
+) -> str:
     """The chooser of sign-in methods, with the path to return to: the page itself, or the page that has sent
-    a request which cannot be repeated."""
-    return f"{portal.origin}/.authproxy/login?rt={_return_path(portal, target, head)}{_cut_mark(target)}"
+    a request which cannot be repeated, or that contains the frame; and the fate of a form, as in
+    `step_up_url`."""
+    url = f"{portal.origin}/.authproxy/login?rt={_way_back(portal, target, head)}{_cut_mark(target)}"
+    if held is not None:
+        return f"{url}&held={held}"
+    return f"{url}&lost=yes" if is_lost else url
 
 
 def step_up_url(
@@ -81,36 +101,44 @@ def step_up_url(
     the proof, and the fate of a form: the name under which it is kept, or that it is lost."""
     portal = required.portal
     route = quote(required.route.name, safe="/")
-    url = f"{portal.origin}/.authproxy/step-up?rt={_return_path(portal, target, head)}&for={route}"
+    url = f"{portal.origin}/.authproxy/step-up?rt={_way_back(portal, target, head)}&for={route}"
     if held is not None:
         return f"{url}&held={held}"
-    return (
-        f"{url}&lost=yes"
-        if target.method not in {"GET", "HEAD"} and is_page_load(head, target.method)
-        else url
-    )
+    return f"{url}&lost=yes" if is_entry(head, target.method) else url
+
+
+def _way_back(portal: Portal, target: RequestTarget, head: RequestHead) -> str:
+    """As `_return_path`. From a frame it leads to the page around it: by itself, the frame's page is often of
+    no use."""
+    around = _path_of_own_referer(portal, head) if request_senders.is_in_frame(head.fields) else None
+    return _return_path(portal, target, head) if around is None else quote(around, safe="/")
 
 
 def _return_path(portal: Portal, target: RequestTarget, head: RequestHead) -> str:
     path = target.origin_form
     if target.method not in {"GET", "HEAD"}:
-        path = _path_of_own_referer(portal, head)
-    if len(path) > 2048:
-        path = target.path if len(target.path) <= 2048 and target.method in {"GET", "HEAD"} else "/"
+        path = _path_of_own_referer(portal, head) or "/"
+    if len(path) > _LONGEST_PATH:
+        path = target.path if len(target.path) <= _LONGEST_PATH and target.method in {"GET", "HEAD"} else "/"
     return quote(path, safe="/")
 
 
 def _cut_mark(target: RequestTarget) -> str:
     """Tells the chooser that the path to return to has lost its query, so that it can tell the person."""
-    return "&cut=yes" if len(target.origin_form) > 2048 and target.method in {"GET", "HEAD"} else ""
+    return "&cut=yes" if len(target.origin_form) > _LONGEST_PATH and target.method in {"GET", "HEAD"} else ""
 
 
-def _path_of_own_referer(portal: Portal, head: RequestHead) -> str:
+def _path_of_own_referer(portal: Portal, head: RequestHead) -> str | None:
+    """The portal's page that has caused the request; None if it is not known, is one of ours, or is too
+    long."""
     referers = [value for name, value in head.fields if name.lower() == b"referer"]
     prefix = portal.origin + "/"
     text = referers[0].decode("latin-1") if len(referers) == 1 else ""
-    path = text.removeprefix(portal.origin) if text.startswith(prefix) and text.isascii() else "/"
-    return "/" if path.startswith("//") else path
+    if not text.startswith(prefix):
+        return None
+    # Old browsers write the characters of an address as octets of some charset.
+    path = quote(text.removeprefix(portal.origin), safe=_PRINTABLE, encoding="latin-1")
+    return None if path.startswith(("//", own_paths.PREFIX)) or len(path) > _LONGEST_PATH else path
 
 
 def answer(
@@ -122,14 +150,15 @@ def answer(
     if isinstance(refusal, StepUpRequired):
         location = step_up_url(refusal, target, head, held=held)
         if is_page:
-            return OwnAnswer(303, NEVER_STORED + b"Location: %s\r\n" % location.encode())
+            return _led_to(location, refusal.reason, head)
         return step_up_problem(refusal, request_id, location)
     if isinstance(refusal, AuthenticationRequired):
-        location = login_url(refusal.portal, target, head)
+        is_lost = refusal.reason is Reason.NOT_SENT
+        location = login_url(refusal.portal, target, head, held=held, is_lost=is_lost)
         # A request without a host comes from a load balancer, not from a browser. It takes a redirect for a
         # sign of life, and a 401 for a failure.
         if is_page or (head.is_http_1_0 and not head.host and head.method in {"GET", "HEAD"}):
-            return OwnAnswer(303, NEVER_STORED + b"Location: %s\r\n" % location.encode())
+            return _led_to(location, refusal.reason, head)
         return problem(401, refusal.reason, request_id, login_url=location, portal=refusal.portal)
     status = 503 if isinstance(refusal, Unavailable) else _STATUSES.get(refusal.reason, 403)
     if is_page:
@@ -150,6 +179,13 @@ def bearer_problem(denied: Denied, status: int, request_id: str) -> OwnAnswer:
         challenge = bearer.challenge(portal.portal_id, error, scopes).encode()
         answer.headers += b"WWW-Authenticate: %s\r\n" % challenge
     return answer
+
+
+def _led_to(location: str, reason: Reason, head: RequestHead) -> OwnAnswer | PageWanted:
+    """A person is led to one of our pages."""
+    if request_senders.is_in_frame(head.fields):
+        return PageWanted(401, reason, b"X-Authproxy-Location: %s\r\n" % location.encode())
+    return OwnAnswer(303, NEVER_STORED + b"Location: %s\r\n" % location.encode())
 
 
 def _levels(refusal: Denied | Unavailable) -> tuple[int, int] | None:

@@ -1,5 +1,6 @@
-"""Held requests: a form that was sent without the fresh proof that its route demands is kept for its person,
-shown to them after the proof, and sent on once.
+"""Held requests: a form that was sent without the fresh proof that its route demands, or after the session of
+its person has ended by time, is kept for that person, shown to them after the proof or the sign-in, and sent
+on once.
 
 A held request is stored sealed. It belongs to one person, one portal and one address there, and its name
 alone opens nothing. (Another gateway kept forms in the browser, and wrote their names into a page without
@@ -18,8 +19,9 @@ from authproxy.access.held_request import HeldRequest, is_name
 from authproxy.challenges.enrolment import owner_of
 from authproxy.challenges.limits import RateLimits
 from authproxy.flows.held.form_contents import contents, media_type
-from authproxy.flows.stores import OctetStore
-from authproxy.identity.session import Session
+from authproxy.flows.stores import EndedSessions, OctetStore
+from authproxy.identity import ticket as tickets
+from authproxy.identity.session import EndedSession, Session
 
 _NAME_BYTES: Final = 32
 _PER_HOUR: Final = 30
@@ -55,10 +57,12 @@ class HeldRequests:
         lives_for: timedelta,
         size: int,
         types: tuple[str, ...],
+        sessions: EndedSessions | None = None,
     ) -> None:
         """`random_text(n)` is n random bytes as URL-safe text. `size` is the largest body in bytes; with 0 no
-        request is held."""
+        request is held. Without `sessions` nobody's request is held after the end of their session."""
         self._store = store
+        self._sessions = sessions
         self._limits = limits
         self._random_text = random_text
         self._lives_for = lives_for
@@ -69,7 +73,18 @@ class HeldRequests:
         """Whether forms of this type and size are held."""
         return 0 < self._size >= size and media_type(content_type) in self._types
 
-    async def keep(self, session: Session, request: HeldRequest, *, now: datetime) -> str | None:
+    async def whose(self, ticket_text: str | None, *, portal_id: str, now: datetime) -> EndedSession | None:
+        """Whose session at this portal the ticket has opened, for a form that was sent after its end. None if
+        that is not known."""
+        ticket = tickets.parse(ticket_text)
+        if ticket is None or self._sessions is None:
+            return None
+        ended = await self._sessions.whose(ticket, now=now)
+        return ended if ended is not None and ended.portal == portal_id else None
+
+    async def keep(
+        self, session: Session | EndedSession, request: HeldRequest, *, now: datetime
+    ) -> str | None:
         """Stores a request of the session's person and returns its name. None if the person has too many
         already."""
         counted = "\0".join(("held", *owner_of(session.person)))
@@ -104,7 +119,7 @@ class HeldRequests:
         taken = await self._store.take(_key(name))
         return None if taken is None else _read(taken, session)
 
-    async def give_back(self, name: str, session: Session, request: HeldRequest) -> None:
+    async def give_back(self, name: str, session: Session | EndedSession, request: HeldRequest) -> None:
         """Stores a request that was taken and could not be sent again, under the same name."""
         await self._store.put(_key(name), _octets(session, request), self._lives_for)
 
@@ -122,7 +137,7 @@ def _key(name: str) -> str:
     return f"held request {name}"
 
 
-def _octets(session: Session, request: HeldRequest) -> bytes:
+def _octets(session: Session | EndedSession, request: HeldRequest) -> bytes:
     members = {
         "owner": owner_of(session.person),
         "portal": session.portal,

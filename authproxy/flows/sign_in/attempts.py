@@ -67,6 +67,8 @@ class SignedIn:
     session: Session
     is_new_link: bool = False
     """The account has just been linked to a person of the register."""
+    held: str | None = field(default=None, repr=False)
+    """The held request that waited for a sign-in. It may be somebody else's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ class SignInRefused:
     level_needed: Level | None = None
     by_register: NotAdmitted | None = field(default=None, repr=False)
     """What the register answered, if it was the one to refuse."""
+    held: str | None = field(default=None, repr=False)
+    """The held request that still waits for a sign-in."""
 
 
 RegisterAnswer = tuple[MemberId | None, tuple[str, ...]]
@@ -155,7 +159,7 @@ class SignIns:
 
     def sign_in_attempt(self, visit: Visit, method: SignInMethod) -> Attempt:
         """A new attempt of this browser to sign in."""
-        return self._attempt(visit, method)
+        return self._attempt(visit, method, held=visit.held)
 
     def proof_attempt(self, visit: Visit, method: SignInMethod, session: Session, route: str) -> Attempt:
         """A new attempt to bring this session a proof, which the route demands."""
@@ -286,7 +290,7 @@ class SignIns:
         await self.end_previous(visit)
         await self._count_sign_in(attempt.browser, now)
         await self._greet(session)
-        return SignedIn(ticket.text, attempt.return_to, session)
+        return SignedIn(ticket.text, attempt.return_to, session, held=attempt.held)
 
     async def confirmed(
         self, signed_in: SignedIn, *, first: RegisterAnswer, second: RegisterAnswer | SignInRefused
@@ -317,5 +321,5 @@ class SignIns:
 def attempt_failed(attempt: Attempt, reason: Reason, *, detail: str = "") -> SignInRefused | NotProved:
     """The outcome of an attempt that was given up before anybody looked at what it has brought."""
     if attempt.step_up_of is None:
-        return SignInRefused(reason, attempt.return_to, detail=detail)
+        return SignInRefused(reason, attempt.return_to, detail=detail, held=attempt.held)
     return not_proved(attempt, reason, detail=detail)

@@ -60,8 +60,8 @@ without."""
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
     """A browser that has come to the certificate host, on its way to a portal: to sign in, or to give a fresh
-    proof. For a proof, `route` is the name of the route that demands it, and `held` that of the held request
-    that waits."""
+    proof. For a proof, `route` is the name of the route that demands it. `held` is the name of the held
+    request that waits."""
 
     attempt: Attempt = field(repr=False)
 
@@ -214,9 +214,9 @@ class CertificateSignIn:
                 # Somebody has proved who they are and may not come in. The session that the browser has is
                 # another person's.
                 await self._sign_ins.end_previous(visit)
-                return replace(outcome, return_to=attempt.return_to)
+                return replace(outcome, return_to=attempt.return_to, held=attempt.held)
         except CannotAsk as failure:
-            return SignInRefused(failure.reason, attempt.return_to, detail=str(failure))
+            return SignInRefused(failure.reason, attempt.return_to, detail=str(failure), held=attempt.held)
         return outcome
 
     async def _enter(

@@ -23,6 +23,7 @@ from authproxy.flows.sign_in.attempts import (
     SignInOutcome,
     SignInRefused,
     SignIns,
+    attempt_failed,
 )
 from authproxy.flows.sign_in.openid_proof import OpenIdProof
 from authproxy.flows.sign_in.returned_proofs import ReturnedProofs
@@ -102,9 +103,10 @@ class OpenIdSignIn:
         if attempt.step_up_of is not None:
             return await self._proof.complete(attempt, visit, parameters)
         try:
-            return await self._redeem(attempt, visit, parameters)
+            outcome = await self._redeem(attempt, visit, parameters)
         except CannotAsk as failure:
-            return SignInRefused(failure.reason, attempt.return_to, detail=str(failure))
+            return attempt_failed(attempt, failure.reason, detail=str(failure))
+        return replace(outcome, held=attempt.held)
 
     async def looping(self, browser: str | None, *, now: datetime) -> bool:
         """Whether this browser has signed in so often within a minute that it must be going round in circles.

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from authproxy.identity.member import Member, masked
 from authproxy.identity.person import Person
-from authproxy.identity.session import Session, SessionId, SessionSummary, StoredSession
+from authproxy.identity.session import EndedSession, Session, SessionId, SessionSummary, StoredSession
 from authproxy.identity.ticket import SessionTicket
 from authproxy.storage.expiring import Expiring
 from authproxy.storage.near_cache import NearCache
@@ -60,9 +60,19 @@ class _OpenSession:
 class MemorySessions:
     """It tells the near cache itself what has changed. That near cache must be built with `silence=None`."""
 
-    def __init__(self, near_cache: NearCache | None = None, *, outages: Outages | None = None) -> None:
-        """A store in memory has no outages of its own; tests hand some in."""
+    def __init__(
+        self,
+        near_cache: NearCache | None = None,
+        *,
+        outages: Outages | None = None,
+        remembered_for: timedelta = timedelta(),
+    ) -> None:
+        """`remembered_for` is how long it is known whose a session was that has ended by time. A store in
+        memory has no outages of its own; tests hand some in."""
         self._near_cache = near_cache
+        self._remembered_for = remembered_for
+        self._ended: Expiring[SessionId, tuple[bytes, EndedSession]] = Expiring()
+        """With the hash of the ticket's secret."""
         self._outages = outages or Outages()
         self._sessions: Expiring[SessionId, _OpenSession] = Expiring()
         self._successors: Expiring[SessionId, SessionId] = Expiring()
@@ -78,6 +88,7 @@ class MemorySessions:
             outages=self._outages,
         )
         self._sessions.put(session.session_id, opened, until=opened.ends_at_the_latest, now=now)
+        self._remember(opened, now)
         self._successors.sweep(now)
 
     async def rotate(
@@ -103,17 +114,23 @@ class MemorySessions:
         if found.is_over(now):
             if self._outages.forgives:
                 # Otherwise an outage that becomes known later would revive it.
-                await self.revoke(ticket.session_id)
+                self._end(ticket.session_id)
             return None
         return StoredSession(
             session=found.session, last_active_at=found.last_active_at, forgiven=found.forgiven(now)
         )
+
+    async def whose(self, ticket: SessionTicket, *, now: datetime) -> EndedSession | None:
+        secret_hash, ended = self._ended.get(ticket.session_id, now) or (b"", None)
+        is_right = hmac.compare_digest(secret_hash, hashlib.sha256(ticket.secret).digest())
+        return ended if is_right else None
 
     async def touch(self, ticket: SessionTicket, *, now: datetime) -> None:
         found = self._open(ticket.session_id, now)
         if found is not None and now > found.last_active_at:
             found.last_active_at = now
             self._sessions.put(ticket.session_id, found, until=found.ends_at_the_latest, now=now)
+            self._remember(found, now)
             self._forget(ticket.session_id)
 
     def note_missed(self, ticket: SessionTicket, *, now: datetime) -> None:
@@ -123,11 +140,10 @@ class MemorySessions:
         """Ends the session, or the one that has replaced it under a new ticket, however often."""
         successor = self._successors.peek(session_id)
         while session_id not in self._sessions and successor is not None:
+            self._ended.discard(session_id)
             session_id, successor = successor, self._successors.peek(successor)
-        self._forget(session_id)
-        is_there = session_id in self._sessions
-        self._sessions.discard(session_id)
-        return is_there
+        self._ended.discard(session_id)
+        return self._end(session_id)
 
     async def revoke_all(self, session_ids: Sequence[SessionId]) -> frozenset[SessionId]:
         return frozenset([session_id for session_id in session_ids if await self.revoke(session_id)])
@@ -173,6 +189,27 @@ class MemorySessions:
         for opened in self._sessions.all():
             if not opened.is_over(now):
                 yield opened.summary()
+
+    def _remember(self, opened: _OpenSession, now: datetime) -> None:
+        if not self._remembered_for:
+            return
+        session = opened.session
+        person = Person(
+            issuer=session.person.issuer, subject=session.person.subject, member=session.person.member
+        )
+        self._ended.put(
+            session.session_id,
+            (opened.secret_hash, EndedSession(portal=session.portal, person=person)),
+            until=opened.ends_at_the_latest + self._remembered_for,
+            now=now,
+        )
+
+    def _end(self, session_id: SessionId) -> bool:
+        """False if there was none."""
+        self._forget(session_id)
+        is_there = session_id in self._sessions
+        self._sessions.discard(session_id)
+        return is_there
 
     async def _revoke_where(self, is_meant: Callable[[Session], bool]) -> int:
         meant = [opened.session for opened in self._sessions.all() if is_meant(opened.session)]

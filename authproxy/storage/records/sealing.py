@@ -46,6 +46,8 @@ class Purpose(Enum):
 
     SESSION = "session record"
     """Bound to the session's id. Opens only with the secret of the ticket as well."""
+    ENDED_SESSION = "ended session"
+    """Whose a session was. Bound to the session's id. Opens only with the secret of the ticket as well."""
     GRANT = "session grant"
     """The provider's tokens. Bound to `grant`. Opens only with a secret from the session's record as well."""
     SUMMARY = "session summary"

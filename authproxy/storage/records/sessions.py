@@ -17,7 +17,7 @@ from authproxy.identity.attempt import Attempt, Showing
 from authproxy.identity.grant import Grant
 from authproxy.identity.member import masked
 from authproxy.identity.person import Issuer, MemberId, Person, Subject, TaxNumber
-from authproxy.identity.session import Session, SessionId, SessionSummary
+from authproxy.identity.session import EndedSession, Session, SessionId, SessionSummary
 from authproxy.storage.records.values import (
     UNREADABLE,
     milliseconds,
@@ -91,6 +91,23 @@ def session_in(octets: bytes) -> Session | None:
             roles=tuple(fields.get("roles", ())),
             claims=tuple(fields.get("claims", ())),
             grant=fields.get("grant"),
+        )
+    except UNREADABLE:
+        return None
+
+
+def ended_session_octets(session: Session) -> bytes:
+    """What is remembered of a session that has ended by time."""
+    person = session.person
+    return octets_of({"portal": session.portal, "person": [person.issuer, person.subject, person.member]})
+
+
+def ended_session_in(octets: bytes) -> EndedSession | None:
+    try:
+        fields = json.loads(octets)
+        issuer, subject, member = fields["person"]
+        return EndedSession(
+            portal=fields["portal"], person=Person(issuer=issuer, subject=subject, member=member)
         )
     except UNREADABLE:
         return None

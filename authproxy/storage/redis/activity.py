@@ -28,17 +28,20 @@ end
 """`first` is the index of the first outage among the arguments."""
 # A session that was revoked or is over stays so: late activity must not create a hash with nothing but a time
 # in it. If the clock has gone back, `seen` stays, because another instance may have the right time. The
-# record's time to live is renewed all the same, so that it does not expire while its person is active.
+# record's time to live is renewed all the same, so that it does not expire while its person is active. What is
+# remembered of the session when it has ended lives longer than the record by `remembered`.
 _TOUCH: Final = Script(
     IDLE_TIME
     + """
-local fields = redis.call('HMGET', KEYS[1], 'seen', 'idle', 'ends')
+local fields = redis.call('HMGET', KEYS[1], 'seen', 'idle', 'ends', 'remembered')
 if not fields[1] then return 0 end
 local seen, idle, ends = tonumber(fields[1]), tonumber(fields[2]), tonumber(fields[3])
 local at, now, forgives = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 if now >= ends or idle_time(seen, at, forgives, 4) >= idle then return 0 end
 if at > seen then redis.call('HSET', KEYS[1], 'seen', ARGV[1]) end
-redis.call('PEXPIRE', KEYS[1], math.min(idle + forgives - (now - at), ends - now))
+local lives = math.min(idle + forgives - (now - at), ends - now)
+redis.call('PEXPIRE', KEYS[1], lives)
+if fields[4] then redis.call('PEXPIRE', KEYS[2], lives + tonumber(fields[4])) end
 return 1
 """,
     answer_shapes.whole,
@@ -60,8 +63,9 @@ def touch(session_id: SessionId, outages: Outages, *, at: datetime, now: datetim
     return (
         "EVAL",
         _TOUCH,
-        1,
+        2,
         keyspace.session(session_id),
+        keyspace.ended_session(session_id),
         values.milliseconds(at),
         *judged_by(outages, now),
     )

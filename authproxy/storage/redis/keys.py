@@ -75,6 +75,11 @@ def successor(session_id: SessionId) -> str:
     return f"{PREFIX}{session_id}}}:successor"
 
 
+def ended_session(session_id: SessionId) -> str:
+    """Whose the session was, in its slot."""
+    return f"{PREFIX}{session_id}}}:ended"
+
+
 def challenges_of(session_id: SessionId) -> str:
     return f"{PREFIX}{session_id}}}:challenges"
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.member import Member
 from authproxy.identity.person import Issuer, Person, Subject
-from authproxy.identity.session import Session, SessionId, SessionSummary, StoredSession
+from authproxy.identity.session import EndedSession, Session, SessionId, SessionSummary, StoredSession
 from authproxy.identity.ticket import SessionTicket
 from authproxy.storage.records import sessions as records
 from authproxy.storage.records import values
@@ -37,6 +37,10 @@ _MOST_REPORTED: Final = 1000
 _CREATE: Final = """
 redis.call('HSET', KEYS[1], 'record', ARGV[1], 'summary', ARGV[2], 'seen', ARGV[3], 'idle', ARGV[4], 'ends', ARGV[5])
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
+if ARGV[8] then
+  redis.call('HSET', KEYS[1], 'remembered', ARGV[8])
+  redis.call('SET', KEYS[2], ARGV[7], 'PX', ARGV[6] + ARGV[8])
+end
 """
 # Sessions leave the index at their absolute end and not before. If a session left when its record is gone,
 # one whose record is just being written might leave, and would not be found when its person is signed out. A
@@ -63,8 +67,10 @@ class RedisSessions:
         on_unreadable: Callable[[SessionId], None] | None = None,
         open_sessions: RedisOpenSessions | None = None,
         on_idle_end: Callable[[Session], None] | None = None,
+        remembered_for: timedelta = timedelta(),
     ) -> None:
-        """`open_sessions` records sessions that begin. `on_idle_end` is called when a session ends here
+        """`remembered_for` is how long it is known whose a session was that has ended by time. `open_sessions`
+        records sessions that begin. `on_idle_end` is called when a session ends here
         because its person was idle, and `on_unreadable` once for each session whose record cannot be read.
         Without a `heartbeat` nothing is forgiven."""
         self._connection = connection
@@ -72,6 +78,7 @@ class RedisSessions:
         self._on_unreadable = on_unreadable
         self._open_sessions = open_sessions
         self._on_idle_end = on_idle_end
+        self._remembered_for = remembered_for
         self._reported: set[SessionId] = set()
         self._reads = GatheredReads(connection)
         self._keys = keys
@@ -107,8 +114,14 @@ class RedisSessions:
         ):
             await self.revoke(new.session_id)
             return False
-        lives_for = values.span_in_milliseconds(self._lifetime(session, now))
-        return bool(await self._connection.ask("PEXPIRE", keyspace.session(new.session_id), lives_for))
+        lives_for = self._lifetime(session, now)
+        questions: list[Command] = [
+            ("PEXPIRE", keyspace.session(new.session_id), values.span_in_milliseconds(lives_for))
+        ]
+        if self._remembered_for:
+            remembered = values.span_in_milliseconds(lives_for + self._remembered_for)
+            questions.append(("PEXPIRE", keyspace.ended_session(new.session_id), remembered))
+        return bool((await self._connection.all(questions))[0])
 
     async def load(self, ticket: SessionTicket, *, now: datetime) -> StoredSession | None:
         """The session of this ticket. None if there is none, if the secret does not open it, or if it is
@@ -140,6 +153,26 @@ class RedisSessions:
             if now >= session.expires_at
             else await self._unless_idle(ticket, session, seen, last_active_at, now)
         )
+
+    async def whose(
+        self,
+        ticket: SessionTicket,
+        *,
+        now: datetime,  # noqa: ARG002  (the record's time to live decides)
+    ) -> EndedSession | None:
+        """Whose session this ticket opens or has opened. None if somebody has ended the session, or if it
+        ended by time longer ago than is remembered."""
+        session_id = ticket.session_id
+        try:
+            sealed = await self._connection.ask("GET", keyspace.ended_session(session_id))
+        except WrongType:
+            return None
+        octets = (
+            None
+            if sealed is None
+            else self._keys.open(Purpose.ENDED_SESSION, sealed, bound_to=session_id, secret=ticket.secret)
+        )
+        return None if octets is None else records.ended_session_in(octets)
 
     async def touch(self, ticket: SessionTicket, *, now: datetime) -> None:
         """Notes activity. It never moves the absolute end, and never brings back a session that is gone or
@@ -236,19 +269,30 @@ class RedisSessions:
         )
         seen, ends = values.milliseconds(now), values.milliseconds(session.expires_at)
         idle, lives = values.span_in_milliseconds(session.idle_for), values.span_in_milliseconds(lives_for)
+        remembered: tuple[bytes | int, ...] = ()
+        if self._remembered_for:
+            ended = self._keys.seal(
+                Purpose.ENDED_SESSION,
+                records.ended_session_octets(session),
+                bound_to=session.session_id,
+                secret=ticket.secret,
+            )
+            remembered = ended, values.span_in_milliseconds(self._remembered_for)
         return [
             *(("EVAL", _INDEX, 1, index, session.session_id, seen, ends) for index in self._indexes(session)),
             (
                 "EVAL",
                 _CREATE,
-                1,
+                2,
                 keyspace.session(session.session_id),
+                keyspace.ended_session(session.session_id),
                 record,
                 summary,
                 seen,
                 idle,
                 ends,
                 lives,
+                *remembered,
             ),
             *(() if self._open_sessions is None else (self._open_sessions.recording(session, now),)),
         ]

@@ -26,6 +26,7 @@ _SUCCEED: Final = Script(
 local fields = redis.call('HMGET', KEYS[1], 'seen', 'idle', 'ends')
 if not fields[1] then return 0 end
 redis.call('DEL', KEYS[1])
+redis.call('DEL', KEYS[3])
 local seen, idle, ends = tonumber(fields[1]), tonumber(fields[2]), tonumber(fields[3])
 local now, forgives = tonumber(ARGV[2]), tonumber(ARGV[3])
 if now >= ends or idle_time(seen, now, forgives, 4) >= idle then return 0 end
@@ -45,9 +46,10 @@ async def replace(
         await connection.ask(
             "EVAL",
             _SUCCEED,
-            2,
+            3,
             keyspace.session(old),
             keyspace.successor(old),
+            keyspace.ended_session(old),
             new,
             *activity.judged_by(heartbeat.outages, now),
         )
@@ -90,9 +92,13 @@ async def _end_once(
     for page in pages(waiting):
         questions: list[Command] = []
         for _, session_id in page:
-            questions += [("DEL", keyspace.session(session_id)), ("GET", keyspace.successor(session_id))]
+            questions += [
+                ("DEL", keyspace.session(session_id)),
+                ("GET", keyspace.successor(session_id)),
+                ("DEL", keyspace.ended_session(session_id)),
+            ]
         answers = await connection.all(questions)
-        for (origin, _), is_deleted, successor in zip(page, answers[::2], answers[1::2], strict=True):
+        for (origin, _), is_deleted, successor in zip(page, answers[::3], answers[1::3], strict=True):
             if is_deleted:
                 ended.add(origin)
             elif successor is not None:

@@ -32,7 +32,7 @@ from authproxy.web.limiting import Limiting
 from authproxy.web.middlewares import answering_failures, securing
 from authproxy.web.pages import PREFIX, Links, Pages
 from authproxy.web.rates import Rates
-from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, code_of
+from authproxy.web.refusals import HELD, RETURN_TO, Particulars, Refusals, code_of
 from authproxy.web.request_context import NO_PORTAL, PortalPresentation
 from authproxy.web.request_keys import CONTEXT
 from authproxy.web.templating import templates
@@ -122,6 +122,8 @@ class _CertificatePage:
         presentation_here = replace(portal, logo=own.logo, colours=own.colours, font=own.font)
         request[CONTEXT] = replace(request[CONTEXT], portal=presentation_here, base=portal.origin)
         request[RETURN_TO] = hop.return_to
+        if hop.held is not None:
+            request[HELD] = hop.held
         with structlog.contextvars.bound_contextvars(portal=portal.portal_id):
             return await self._shown(request, hop, now)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.pages import ACQ, LINKS, OTHER_TICKET, PAGE, running_pages
+from tests.support.step_up_script import HELD
 
 SLOVENE = {**PAGE, "Accept-Language": "sl"}
 
@@ -95,3 +96,31 @@ async def test_after_a_sign_out_the_chooser_says_so_and_not_that_time_ran_out(ho
 
 async def test_whoever_comes_for_the_first_time_is_told_nothing(house):
     assert 'role="status"' not in await chooser(house)
+
+
+async def test_of_an_entry_that_could_not_be_kept_the_person_is_told_before_they_sign_in(house):
+    text = await chooser(
+        house, "?rt=/vnos&lost=yes", cookies=f"__Host-authproxy={OTHER_TICKET}", headers=SLOVENE
+    )
+
+    assert "Vaš vnos ni bil poslan." in text
+    assert "vrnili na stran, s katere ste ga poslali" in text
+    assert 'name="held"' not in text
+    assert 'href="/.authproxy/login?lang=en&amp;rt=/vnos&amp;lost=yes"' in text
+
+
+async def test_an_entry_that_waits_is_announced_and_goes_along_with_the_sign_in(house):
+    text = await chooser(house, f"?rt=/vnos&held={HELD}&lost=yes", headers=SLOVENE)
+
+    assert "Vaš vnos še ni bil poslan." in text
+    assert "ni bil poslan. " not in text
+    assert text.count(f'<input type="hidden" name="held" value="{HELD}">') == text.count("<form ")
+    assert f'href="/.authproxy/login?lang=en&amp;rt=/vnos&amp;held={HELD}"' in text
+
+
+@pytest.mark.parametrize("query", ["?held=short", "?lost=no", f"?held={HELD}x"])
+async def test_what_names_no_entry_announces_none(house, query):
+    text = await chooser(house, query)
+
+    assert 'role="status"' not in text
+    assert 'name="held"' not in text

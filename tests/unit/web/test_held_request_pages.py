@@ -90,7 +90,7 @@ async def test_nobody_without_a_session_sees_what_was_sent(house):
         async with house.asked("GET", SEND, cookies=cookies) as answer:
             assert (answer.status, answer.headers["Location"]) == (
                 303,
-                f"{ORIGIN}/.authproxy/login?rt=/orders",
+                f"{ORIGIN}/.authproxy/login?rt=/orders&held={HELD}",
             )
     async with house.asked(
         "POST", "/.authproxy/step-up/discard", headers=FORM, body=f"held={HELD}"

@@ -7,11 +7,13 @@ from urllib.parse import quote, unquote
 import pytest
 
 from authproxy.access.decision import Reason
-from authproxy.flows.sign_in.attempts import AlreadySignedIn, SignInRefused
+from authproxy.access.unavailable import CannotAsk
+from authproxy.flows.sign_in.attempts import AlreadySignedIn, SignedIn, SignInRefused
 from authproxy.flows.step_up.outcomes import NotProved, SteppedUp
 from authproxy.identity.assurance import Level
 from authproxy.identity.person import Issuer, Person, Subject
 from tests.support.pages import FLOW, FORM, OTHER_TICKET, PAGE, SESSION, TICKET, running_pages
+from tests.support.step_up_script import HELD, a_form
 
 FLOW_COOKIE = f"__Host-authproxy-flow={FLOW}"
 TICKET_COOKIE = f"__Host-authproxy={TICKET}"
@@ -506,3 +508,80 @@ async def test_a_sign_in_that_comes_about_ends_what_a_sign_out_has_left(house, l
             if line.startswith("__Host-authproxy-left=; Max-Age=0")
         ]
         assert len(removed) == is_removed
+
+
+SEND = f"https://acq.example.si/.authproxy/step-up/send?held={HELD}&rt=/orders"
+
+
+@pytest.mark.parametrize(("is_kept", "location"), [(True, SEND), (False, "https://acq.example.si/orders")])
+async def test_a_sign_in_leads_to_the_form_that_waits_for_this_person_and_mentions_no_other(
+    house, is_kept, location
+):
+    if is_kept:
+        house.held.kept[HELD] = a_form()
+    house.flows.outcome = SignedIn(TICKET, "/orders", SESSION, held=HELD)
+
+    async with house.asked("GET", CALLBACK, cookies=FLOW_COOKIE) as answer:
+        assert (answer.status, answer.headers["Location"]) == (303, location)
+        assert answer.headers["Set-Cookie"].startswith(f"{TICKET_COOKIE};")
+
+
+async def test_a_form_of_somebody_else_is_not_mentioned_to_whoever_signs_in(house):
+    house.held.kept[HELD] = a_form()
+    somebody = replace(SESSION, person=replace(SESSION.person, subject=Subject("else")))
+    house.flows.outcome = SignedIn(TICKET, "/orders", somebody, held=HELD)
+
+    async with house.asked("GET", CALLBACK, cookies=FLOW_COOKIE) as answer:
+        assert (answer.status, answer.headers["Location"]) == (303, "https://acq.example.si/orders")
+    assert HELD in house.held.kept
+
+
+@pytest.mark.parametrize(("is_kept", "location"), [(True, SEND), (False, "https://acq.example.si/orders")])
+async def test_whoever_has_signed_in_in_another_tab_goes_on_to_their_form(house, is_kept, location):
+    if is_kept:
+        house.held.kept[HELD] = a_form()
+    chooser = f"/.authproxy/login?rt=/orders&held={HELD}"
+
+    async with house.asked("GET", chooser, cookies=TICKET_COOKIE) as answer:
+        assert (answer.status, answer.headers["Location"]) == (303, location)
+
+
+async def test_whether_a_form_waits_that_nobody_can_say_is_said_by_its_own_page(house):
+    async def away(name, session):
+        raise CannotAsk(Reason.STORE_UNAVAILABLE, "the store is away")
+
+    house.held.preview = away
+    house.flows.outcome = SignedIn(TICKET, "/orders", SESSION, held=HELD)
+
+    async with house.asked("GET", CALLBACK, cookies=FLOW_COOKIE) as answer:
+        assert (answer.status, answer.headers["Location"]) == (303, SEND)
+        assert answer.headers["Set-Cookie"].startswith(f"{TICKET_COOKIE};")
+
+
+@pytest.mark.parametrize("reason", [Reason.ATTEMPT_TOO_OLD, Reason.CONSENT_REFUSED, Reason.LEVEL_TOO_LOW])
+async def test_a_refused_sign_in_leaves_the_form_waiting_for_the_next_one(house, reason):
+    house.flows.outcome = SignInRefused(reason, "/orders", held=HELD)
+
+    async with house.asked("GET", CALLBACK, cookies=FLOW_COOKIE) as answer:
+        text = await answer.text()
+
+    assert (f"login?rt=/orders&amp;held={HELD}" in text) or (
+        f'<input type="hidden" name="held" value="{HELD}">' in text
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", f"/.authproxy/login?rt=/orders&held={HELD}", None),
+        ("POST", "/.authproxy/login", f"method=rekono&rt=/orders&held={HELD}"),
+    ],
+)
+async def test_an_outage_on_the_way_to_the_sign_in_loses_no_form(house, method, path, body):
+    house.flows.down = Reason.PROVIDER_UNAVAILABLE
+
+    async with house.asked(method, path, headers=FORM, cookies=FLOW_COOKIE, body=body) as answer:
+        assert answer.status == 503
+        text = await answer.text()
+    # A GET is tried again at its own address.
+    assert f"login?rt=/orders&amp;held={HELD}" in text if method == "POST" else 'href=""' in text

@@ -97,12 +97,16 @@ async def test_a_form_that_leads_to_the_provider_may_be_sent_there(house):
         assert "form-action" not in answer.headers["Content-Security-Policy"]
 
 
-@pytest.mark.parametrize("query", [PLACE, "c=challenge-0&rt=/pay%3Fa%3D1", f"{PLACE}&held={HELD}"])
-async def test_nobody_without_a_session_is_asked_for_a_proof(house, query):
+@pytest.mark.parametrize(
+    ("query", "kept"), [(PLACE, ""), ("c=challenge-0&rt=/pay%3Fa%3D1", ""), (f"{PLACE}&held={HELD}", HELD)]
+)
+async def test_nobody_without_a_session_is_asked_for_a_proof_and_a_form_that_waits_goes_on_waiting(
+    house, query, kept
+):
     async with house.asked("GET", f"/.authproxy/step-up?{query}") as answer:
         assert (answer.status, answer.headers["Location"]) == (
             303,
-            f"{ORIGIN}/.authproxy/login?rt=/pay%3Fa%3D1",
+            f"{ORIGIN}/.authproxy/login?rt=/pay%3Fa%3D1" + (f"&held={kept}" if kept else ""),
         )
 
 

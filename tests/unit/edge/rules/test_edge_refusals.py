@@ -42,7 +42,8 @@ def test_a_websocket_is_no_page():
         (target(method="POST"), b"https://evil.example/form", "/"),
         (target(method="POST"), b"https://acq.example.evil/form", "/"),
         (target(method="POST"), b"https://acq.example//evil.example", "/"),
-        (target(method="POST"), b"https://acq.example/\xff", "/"),
+        (target(method="POST"), b"https://acq.example/.authproxy/step-up/send?held=x", "/"),
+        (target(method="POST"), b"https://acq.example/\xff?q=\xe8%C4%8D", "/%25FF%3Fq%3D%25E8%25C4%258D"),
         (target(query="q" * 2100), None, "/page&cut=yes"),  # the chooser tells the person
         (target(path="/" + "p" * 2100), None, "/&cut=yes"),
         (target(method="POST"), b"https://acq.example/" + b"f" * 2100, "/"),

@@ -12,7 +12,7 @@ from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.attempt import Attempt, Showing
 from authproxy.identity.grant import Grant
 from authproxy.identity.person import Person
-from authproxy.identity.session import Session
+from authproxy.identity.session import EndedSession, Session
 from authproxy.storage.records import sessions as records
 from authproxy.storage.records import values
 from tests.support.session_builders import NOW, attempt_of, new_ticket, session_for
@@ -305,3 +305,19 @@ def test_what_the_audit_trail_says_of_a_session_that_ends_by_time_comes_back():
 @pytest.mark.parametrize("octets", UNREADABLE)
 def test_what_is_no_open_session_is_none(octets):
     assert records.open_session_in(octets) is None
+
+
+@given(SESSIONS)
+def test_of_an_ended_session_its_portal_and_the_identifiers_of_its_person_are_remembered_and_no_more(session):
+    octets = records.ended_session_octets(session)
+    person = session.person
+    assert records.ended_session_in(octets) == EndedSession(
+        portal=session.portal,
+        person=Person(issuer=person.issuer, subject=person.subject, member=person.member),
+    )
+    assert json.loads(octets).keys() == {"portal", "person"}
+
+
+@pytest.mark.parametrize("octets", [b"", b"[]", b"{}", b'{"portal": "acq", "person": ["a"]}', b"\xff"])
+def test_what_is_no_record_of_an_ended_session_says_nothing(octets):
+    assert records.ended_session_in(octets) is None

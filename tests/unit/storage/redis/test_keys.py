@@ -23,6 +23,7 @@ def test_every_key_has_one_hash_tag_and_says_what_it_is():
         keyspace.logout_token("https://provider.example/", "token"),
         keyspace.shared_octets("name"),
         keyspace.successor(SESSION_ID),
+        keyspace.ended_session(SESSION_ID),
         keyspace.challenges_of(SESSION_ID),
         keyspace.challenge("name"),
         keyspace.pending_push("name"),
