@@ -106,8 +106,9 @@ def unmet(session: Session, portal: Portal, route: Route, sender: Sender, now: d
     if route.access == "public":
         return None
     demand = route.requirement
-    if demand.roles:
-        return Reason.ROLE_MISSING  # nobody has roles yet
+    for roles in demand.roles:
+        if roles.isdisjoint(session.roles):
+            return Reason.ROLE_MISSING
     if session.method not in demand.methods:
         return Reason.METHOD_NOT_ALLOWED_HERE
     if session.level < demand.level:

@@ -17,6 +17,7 @@ from authproxy.access.header_names import Encoding, Preset
 from authproxy.access.path_readings import Paths
 from authproxy.access.routes import Activity, Claim, Members, RouteAccess
 from authproxy.identity.assurance import Level, SignInMethod, StepUpMethod
+from authproxy.identity.member import ROLE
 from authproxy.settings.certificates import AcnlbSettings
 from authproxy.settings.step_up import StepUpSettings
 from authproxy.settings.value_types import (
@@ -717,7 +718,8 @@ class RouteSettings:
         ),
     ] = None
     roles: Annotated[
-        tuple[Text, ...] | None,
+        tuple[Annotated[str, Field(pattern=rf"^{ROLE.pattern}$")], ...] | None,
+        Form("list of roles"),
         Field(
             min_length=1,
             description="Roles of the register of people; one of them is enough. Unset: none is needed.",

@@ -1,10 +1,17 @@
-"""Parts of a portal that are open to everybody, closed, or for one network only, through a whole gateway."""
+"""Parts of a portal that are open to everybody, closed, or for one network or role only, through a whole
+gateway."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-PLAIN = ("subject", "name", "email", "tax-number", "method", "level", "step-up")
+from authproxy import bootstrap
+from authproxy.identity.member import PortalRole
+from tests.support.gateway import ANA, DAVID
+
+PLAIN = ("subject", "name", "email", "tax-number", "method", "level", "roles", "step-up")
 ROUTES = [
     {"path": "/api/received", "access": "public"},
     {"path": "/closed", "access": "deny"},
@@ -115,6 +122,51 @@ async def test_a_sign_in_that_begins_in_a_public_part_leads_back_there(parted):
         assert ana.browser.history[-1].url == f"{house.acq}/api/received"
         page = await ana.opens(f"{house.acq}/.authproxy/step-up?rt=/api/received&for=acq/api/received")
         assert (page.status, page.location) == (303, f"{house.acq}/api/received")
+
+
+CLERK, BOSS = PortalRole("acq", "clerk"), PortalRole("b2b", "boss")
+DESKS = [
+    {"path": "/desk", "roles": ["clerk", "auditor"]},
+    {"path": "/office", "roles": ["boss"]},
+    {"path": "/vault", "roles": ["auditor"], "level": "30", "step_up": {"methods": ["push"]}},
+]
+
+
+async def test_a_part_for_a_role_is_for_people_to_whom_the_register_gives_it_at_this_portal(houses):
+    async with houses(acq={"routes": DESKS}) as house:
+        await house.enrols(replace(house.listed(ANA), roles=(CLERK, BOSS)))
+        ana, david = house.person(), house.person(DAVID)
+        for person in (ana, david):
+            assert (await person.browser.fetch(house.acq + "/desk")).json["reason"] == "no_session"
+            await person.signs_in(house.acq + "/")
+
+        async def told(person, path):
+            answer = await person.browser.fetch(house.acq + path)
+            return answer.json["reason"] if answer.status == 403 else answer.status
+
+        assert await told(ana, "/desk") == 404
+        assert await told(david, "/desk") == "role_missing"
+        # A role at another portal is none here, and nobody is asked for what would not let them in.
+        assert await told(ana, "/office") == "role_missing"
+        assert await told(ana, "/vault") == "role_missing"
+        page = await david.opens(house.acq + "/desk")
+        assert (page.status, page.heading) == (403, "Do tega dela portala nimate dostopa")
+        assert "role_missing-" in page.text
+        refused = [event["reason"] for event in house.events("access.denied")]
+        assert refused == ["role_missing"] * 4
+
+
+async def test_whoever_loses_a_role_loses_what_it_opened(houses):
+    async with houses(acq={"routes": DESKS}) as house:
+        await house.enrols(replace(house.listed(ANA), roles=(CLERK,)))
+        ana = house.person()
+        await ana.signs_in(house.acq + "/desk")
+        assert (await ana.browser.fetch(house.acq + "/desk")).status == 404
+        async with bootstrap.audited_register(house.settings) as register:
+            await register.change_roles("ana.novak", removed=(CLERK,))
+        assert (await ana.browser.fetch(house.acq + "/desk")).status == 401
+        await ana.signs_in(house.acq + "/")
+        assert (await ana.browser.fetch(house.acq + "/desk")).json["reason"] == "role_missing"
 
 
 WEBDAV = [

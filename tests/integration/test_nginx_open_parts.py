@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.xdist_group("nginx_open_parts"),
 ]
 
-PLAIN = ("Subject", "Name", "Email", "Tax-Number", "Method", "Level", "Step-Up")
+PLAIN = ("Subject", "Name", "Email", "Tax-Number", "Method", "Level", "Roles", "Step-Up")
 ROUTES = [
     {"path": "/vault", "level": "30"},
     {"path": "/assets", "methods": ["GET", "HEAD"], "access": "public"},

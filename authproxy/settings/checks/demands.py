@@ -75,7 +75,7 @@ def _sign_in(path: KeyPath, portal: PortalSettings, sections: Sections) -> Itera
 def _route(
     path: KeyPath, route: RouteSettings, portal: PortalSettings, sections: Sections
 ) -> Iterator[Remark]:
-    yield from route_access.remarks(path, route, portal, sections.server)
+    yield from route_access.remarks(path, route, portal, sections)
     if route.access != "required":
         return
     methods, level = route.sign_in, route.level or portal.level

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from authproxy.settings.checks import networks
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.schema import PortalSettings, RouteSettings, ServerSettings
+from authproxy.settings.validation import Sections
 
 
 def remarks(
-    path: KeyPath, route: RouteSettings, portal: PortalSettings, server: ServerSettings | None
+    path: KeyPath, route: RouteSettings, portal: PortalSettings, sections: Sections
 ) -> Iterator[Remark]:
     """Remarks about one route."""
     of_people = [
@@ -47,12 +48,17 @@ def remarks(
         if networks.holds_everybody(text):
             problem = "holds every address, so it keeps nobody out"
             yield Remark(path=(*path, "networks", at), problem=problem, read=shown(text), severity="warning")
-    if route.networks is not None and _sees_a_proxy_only(portal, server):
+    if route.networks is not None and _sees_a_proxy_only(portal, sections.server):
         problem = (
             "is compared with the address of the front proxy, which every client seems to have: "
             "`server.trusted_proxies` names no proxy"
         )
         yield Remark(path=(*path, "networks"), problem=problem, severity="warning")
+    if route.roles is not None and sections.store and sections.store.url == "memory://":
+        problem = "lets nobody in: a store in this process takes no register of people, which gives roles"
+        yield Remark(
+            path=(*path, "roles"), problem=problem, valid="`store.url` of a Redis", severity="warning"
+        )
 
 
 def _sees_a_proxy_only(portal: PortalSettings, server: ServerSettings | None) -> bool:

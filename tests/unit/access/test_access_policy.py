@@ -231,6 +231,41 @@ def test_somebody_of_another_portal_learns_nothing_of_what_is_barred():
     assert unmet(stranger, PORTAL, at_route(access="deny"), SENDER, START) is Reason.SESSION_OF_ANOTHER_PORTAL
 
 
+@pytest.mark.parametrize(
+    ("demanded", "has", "is_met"),
+    [
+        ([], (), True),
+        ([{"clerk", "boss"}], ("auditor", "clerk"), True),
+        ([{"clerk", "boss"}], ("auditor",), False),
+        ([{"clerk", "boss"}], (), False),
+        ([{"clerk"}, {"auditor"}], ("auditor", "clerk"), True),
+        ([{"clerk"}, {"auditor"}], ("clerk",), False),
+        ([{"Clerk"}], ("clerk",), False),
+    ],
+)
+def test_one_role_of_each_set_is_enough(demanded, has, is_met):
+    route = at_route(requirement=Requirement(roles=tuple(map(frozenset, demanded))))
+    session = dataclasses.replace(SESSION, roles=has)
+    assert unmet(session, PORTAL, route, SENDER, START) is (None if is_met else Reason.ROLE_MISSING)
+
+
+def test_somebody_without_the_role_is_asked_for_no_higher_level_and_for_no_proof():
+    clerks = Requirement(
+        roles=(frozenset({"clerk"}),), level=Level.HIGH, methods=("acnlb",), step_up=StepUp()
+    )
+    route = at_route(requirement=clerks)
+    assert unmet(SESSION, PORTAL, route, SENDER, START) is Reason.ROLE_MISSING
+    members_only = dataclasses.replace(PORTAL, members="register")
+    assert unmet(SESSION, members_only, route, SENDER, START) is Reason.NOT_A_MEMBER
+    elsewhere = at_route(requirement=dataclasses.replace(clerks, networks=(OFFICE,)))
+    assert unmet(SESSION, PORTAL, elsewhere, SENDER, START) is Reason.NETWORK_NOT_ALLOWED
+
+
+def test_a_public_route_asks_for_no_role():
+    route = at_route(access="public", requirement=Requirement(roles=(frozenset({"clerk"}),)))
+    assert unmet(SESSION, PORTAL, route, SENDER, START) is None
+
+
 def proof(method="sms", ago=timedelta(0), *, is_step_up=True, level=Level.MEDIUM):
     return AuthenticationEvent(
         method=method, at=START - ago, source="gateway", is_step_up=is_step_up, level=level

@@ -764,7 +764,7 @@ async def test_a_public_route_lets_everybody_in_as_nobody_and_asks_no_store_abou
         assert isinstance(decision, Allowed)
         assert (decision.session, decision.route.name) == (None, "acq/open")
         lines = decision.identity_headers.split(b"\r\n")
-        assert len(lines) == 8
+        assert len(lines) == 9
         assert all(line.endswith(b": -") for line in lines[:-1])
         assert b"Assertion" not in decision.identity_headers
     assert (house.sessions.loads, house.signer.minted) == (0, 0)

@@ -53,6 +53,8 @@ def test_networks_and_roles_are_each_one_set_of_which_one_member_is_enough(works
         ({"access": "open"}, "access", "is not valid"),
         ({"networks": []}, "networks", "is empty"),
         ({"roles": []}, "roles", "is empty"),
+        ({"roles": ["head clerk"]}, "roles", "is not valid"),
+        ({"roles": ["clerk,boss"]}, "roles", "is not valid"),
         ({"networks": ["office"]}, "networks[0]", "is no address and no network"),
         ({"networks": ["10.1.2.3/8"]}, "networks[0]", 'did you mean "10.0.0.0/8"?'),
         ({"networks": ["::ffff:10.0.0.0/104"]}, "networks[0]", "counts as IPv4"),
@@ -90,6 +92,15 @@ def test_what_is_in_vain_or_too_much_is_a_warning(workshop, route, key, problem)
 
 def test_a_public_route_may_repeat_that_it_needs_no_proof(workshop):
     assert routes(workshop, access="public", step_up={"required": False})[0].requirement.step_up is None
+
+
+def test_roles_without_a_register_of_people_are_a_warning(workshop):
+    def spoil(settings):
+        with_route(roles=["clerk"])(settings)
+        settings["store"] = {"url": "memory://"}
+
+    found = {finding.key: finding for finding in workshop.read(spoil).findings}
+    assert found["portals.acq.routes[0].roles"].problem.startswith("lets nobody in")
 
 
 def test_a_public_part_of_a_portal_with_webdav_should_name_its_methods(workshop):
