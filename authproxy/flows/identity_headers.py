@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC
 from typing import Final
 from urllib.parse import quote
@@ -49,12 +49,25 @@ def lines(session: Session, names: HeaderNames, *, assertion: str) -> bytes:
         (names.step_up, _step_ups(session)),
         (names.assertion, assertion),
     )
-    return b"".join(b"%s: %s\r\n" % (name.encode("ascii"), _value(value)) for name, value in values if name)
+    return b"".join(_line(name, value) for name, value in values if name)
 
 
 def of_nobody(names: HeaderNames) -> bytes:
     """The block for a request on a public route without a session: every value is `-`. The assertion is
     absent, because there is nobody to make a statement about."""
+    return _plain_lines(names, {})
+
+
+def of_machine(client_id: str, names: HeaderNames, *, assertion: str) -> bytes:
+    """The block for a request of a program: the client as subject, the method `machine`, and the level 0,
+    which no person has."""
+    stated = {names.subject: _identifier(client_id), names.method: "machine", names.level: "0"}
+    block = _plain_lines(names, stated)
+    return block + _line(names.assertion, assertion) if names.assertion else block
+
+
+def _plain_lines(names: HeaderNames, stated: Mapping[str, str]) -> bytes:
+    """Every line but the assertion's, with what is stated under its name."""
     plain = (
         names.subject,
         names.name,
@@ -65,23 +78,11 @@ def of_nobody(names: HeaderNames) -> bytes:
         names.roles,
         names.step_up,
     )
-    return b"".join(b"%s: %s\r\n" % (name.encode("ascii"), NOTHING) for name in plain if name)
+    return b"".join(_line(name, stated.get(name)) for name in plain if name)
 
 
-def of_machine(client_id: str, names: HeaderNames, *, assertion: str) -> bytes:
-    """The block for a request of a program: the client as subject, and the level 0, which no person has."""
-    stated = {
-        names.subject: _identifier(client_id),
-        names.method: "machine",
-        names.level: "0",
-        names.assertion: assertion,
-    }
-    nothing = dict.fromkeys((names.name, names.email, names.tax_number, names.step_up))
-    return b"".join(
-        b"%s: %s\r\n" % (name.encode("ascii"), _value(value))
-        for name, value in (nothing | stated).items()
-        if name
-    )
+def _line(name: str, value: str | bytes | None) -> bytes:
+    return b"%s: %s\r\n" % (name.encode("ascii"), _value(value))
 
 
 def _value(value: str | bytes | None) -> bytes:

@@ -38,10 +38,8 @@ from authproxy.telemetry.metrics import Metrics
 
 TOKEN_REMEMBERED_FOR: Final = timedelta(seconds=60)
 """A token whose key the issuer has withdrawn may be believed for this much longer."""
-_MOST_REMEMBERED: Final = 10_000
 _ADMISSION_TOLD_EVERY: Final = timedelta(hours=1)
 _REFUSAL_TOLD_EVERY: Final = timedelta(minutes=1)
-_MOST_TOLD: Final = 4_096
 
 
 class KeyChanges(Protocol):
@@ -93,7 +91,8 @@ class MachineReports:
     """What operators see of programs. A program asks thousands of times an hour, so its coming in is told
     once an hour, and refusals of one address once a minute for each reason. Metrics count every request."""
 
-    def __init__(self, *, audit: Audit, metrics: Metrics) -> None:
+    def __init__(self, *, audit: Audit, metrics: Metrics, most_told: int = 4_096) -> None:
+        self._most_told = most_told
         self._audit = audit
         self._metrics = metrics
         self._told: dict[tuple[str, ...], datetime] = {}
@@ -142,7 +141,7 @@ class MachineReports:
         told_at = self._told.get(what)
         if told_at is not None and timedelta() <= now - told_at < every:
             return False
-        if len(self._told) >= _MOST_TOLD:
+        if len(self._told) >= self._most_told:
             self._told.clear()
         self._told[what] = now
         return True
@@ -185,7 +184,9 @@ class Machines:
         limit: RefusalLimit,
         identity: MachineIdentity,
         reports: MachineReports,
+        most_remembered: int = 10_000,
     ) -> None:
+        self._most_remembered = most_remembered
         self._keys = keys
         self._key_changes = key_changes
         self._keys_remembered_for = keys_remembered_for
@@ -321,7 +322,7 @@ class Machines:
                 known.blocks = before.blocks
             self._known[credential] = known
             self._known.move_to_end(credential)
-            if len(self._known) > _MOST_REMEMBERED:
+            if len(self._known) > self._most_remembered:
                 self._known.popitem(last=False)
         return known
 

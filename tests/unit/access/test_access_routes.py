@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from authproxy.access.decision import Reason
-from authproxy.access.routes import Portal, Portals, Requirement, Route, StepUp
+from authproxy.access.routes import MachineDemand, Portal, Portals, Requirement, Route, StepUp
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from tests.support.session_builders import NOW
@@ -90,3 +90,10 @@ def test_an_event_that_is_not_a_proof_satisfies_no_step_up(method):
 
 def test_reason_codes_are_words_in_snake_case():
     assert all(reason.value == reason.name.lower() for reason in Reason)
+
+
+def test_two_demands_on_programs_together_let_in_only_who_meets_both():
+    both = MachineDemand(tokens=True, keys=True, scopes=("a", "b"))
+    keys = MachineDemand(keys=True, scopes=("b", "c"))
+    assert both.with_all_of(keys) == MachineDemand(tokens=False, keys=True, scopes=("a", "b", "c"))
+    assert keys.with_all_of(both) == MachineDemand(tokens=False, keys=True, scopes=("b", "c", "a"))

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from authproxy.assertions.claims import claims
+from authproxy.assertions.claims import claims, machine_claims
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.person import Issuer, MemberId, Person, Subject, TaxNumber
 from authproxy.identity.session import Session, SessionId
@@ -122,3 +122,27 @@ def test_a_member_is_stated_by_the_id_of_the_register():
 def test_roles_are_a_list_and_a_person_without_any_has_no_such_claim():
     assert stated(replace(SESSION, roles=("approver", "clerk")))["roles"] == ["approver", "clerk"]
     assert "roles" not in stated(SESSION)
+
+
+def test_a_program_is_stated_as_a_client_without_anything_that_only_people_have():
+    about = {
+        "issuer": "https://gateway/",
+        "portal_id": "acq",
+        "now": NOW,
+        "lifetime": timedelta(seconds=60),
+        "token_id": "j1",
+    }
+    assert machine_claims("batch", **about) == {
+        "iss": "https://gateway/",
+        "aud": "acq",
+        "sub": "batch",
+        "client_id": "batch",
+        "jti": "j1",
+        "iat": SECONDS,
+        "exp": SECONDS + 60,
+        "level": 0,
+        "method": "machine",
+    }
+    bound = machine_claims("batch", **about, bound_to=("POST", "https://acq.example/uvoz"))
+    assert (bound["htm"], bound["htu"]) == ("POST", "https://acq.example/uvoz")
+    assert "client_id" not in stated()

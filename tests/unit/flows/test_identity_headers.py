@@ -215,3 +215,35 @@ def test_roles_are_one_list_as_the_portal_splits_it(separator, text):
 def test_no_role_can_end_the_line_or_the_list_whatever_the_store_says(roles):
     written = values(replace(session(), roles=tuple(roles)))[b"X-Auth-Roles"]
     assert [unquote(role) for role in written.decode("ascii").split(",")] == roles
+
+
+def test_a_program_becomes_nine_lines_of_which_only_those_about_programs_say_something():
+    block = identity_headers.of_machine("batch 100%", HeaderNames(), assertion=ASSERTION)
+    assert dict(line.split(b": ", 1) for line in block[:-2].split(b"\r\n")) == {
+        b"X-Auth-Subject": b"batch 100%25",
+        b"X-Auth-Name": b"-",
+        b"X-Auth-Email": b"-",
+        b"X-Auth-Tax-Number": b"-",
+        b"X-Auth-Method": b"machine",
+        b"X-Auth-Level": b"0",
+        b"X-Auth-Roles": b"-",
+        b"X-Auth-Step-Up": b"-",
+        b"X-Auth-Assertion": ASSERTION.encode(),
+    }
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_tells_of_programs_under_the_names_that_it_uses_for_people(preset):
+    names = PRESETS[preset]
+    of_machine = identity_headers.of_machine("-", names, assertion=ASSERTION)
+    of_person = identity_headers.lines(session(), names, assertion=ASSERTION)
+    assert [line.partition(b":")[0] for line in of_machine.splitlines()] == [
+        line.partition(b":")[0] for line in of_person.splitlines()
+    ]
+    assert not names.subject or f"{names.subject}: %2D".encode() in of_machine
+
+
+def test_without_a_name_for_it_no_assertion_about_a_program_is_sent():
+    block = identity_headers.of_machine("batch", HeaderNames(assertion="", level=""), assertion=ASSERTION)
+    assert ASSERTION.encode() not in block
+    assert b"Level" not in block

@@ -37,6 +37,9 @@ EMPTY = {
 }
 
 
+KEY = "authproxy_" + "0f" * 32
+
+
 class Kept:
     def __init__(self, *times: datetime) -> None:
         self.batches: list[str] = []
@@ -158,3 +161,18 @@ def test_a_burst_does_not_wait_for_the_timer():
         kept.log.write(**FIELDS)
 
     assert sum(batch.count("\n") for batch in kept.batches) == 1000
+
+
+def test_only_the_line_of_a_program_says_which_program_it_was():
+    kept = Kept()
+    kept.log.write(**FIELDS | {"session": None}, machine='batch"1')
+    assert kept.only_line()["machine"] == 'batch"1'
+    plain = Kept()
+    plain.log.write(**FIELDS)
+    assert "machine" not in plain.only_line()
+
+
+def test_an_api_key_in_a_path_is_removed():
+    kept = Kept()
+    kept.log.write(**FIELDS | {"path": f"/uvoz/{KEY}"})
+    assert KEY not in kept.only_line()["path"]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from authproxy.identity.ticket import SessionTicket
 from authproxy.telemetry.redaction import LONGEST, REMOVED, cleaned, redacted
+from tests.support.machine_builders import KEY_TEXT
 
 TICKET = SessionTicket(b"\xfb" * 16, b"\xef" * 32).text
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
@@ -21,6 +22,8 @@ JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
         ("eyJlbmMiOiJBMjU2R0NNIn0..iv.text.tag", "iv.text.tag"),
         (f"cookie __Host-authproxy={TICKET}; a=1", TICKET),
         (f"ticket {TICKET}", TICKET),
+        (f"key {KEY_TEXT} refused", KEY_TEXT),
+        (f"GET /uvoz/{KEY_TEXT[:40]}", KEY_TEXT[:40]),
         ("Authorization: Bearer abcdef.123456", "abcdef"),
         ("basic dXNlcjpwYXNz", "dXNlcjpwYXNz"),
         ("GET /callback?code=abc123&state=xyz789", "abc123"),
