@@ -38,6 +38,9 @@ _OVERLONG: Final = re.compile(
 )
 
 
+_RAW_BYTE: Final = re.compile(rb"[\x80-\xff]")
+
+
 class TargetRefused(ValueError):  # noqa: N818
     """The target can be understood in more than one way, or not at all. The message names what was found,
     never the target itself."""
@@ -112,6 +115,18 @@ def canonical_host(text: str, default_port: int) -> str:
     if not 0 < number < 65536:
         raise TargetRefused(Reason.REQUEST_UNREADABLE, "host has an impossible port")
     return match["name"] if number == default_port else f"{match['name']}:{number}"
+
+
+def with_encoded_query(text: bytes) -> bytes:
+    """A raw target, or a request line as far as it has arrived, with everything outside ASCII in the query
+    percent-encoded.
+
+    Old browsers, and links that were written by hand, leave such bytes there: UTF-8, Windows-1250 or Latin 1,
+    and nobody can tell which. Each byte is encoded by itself (RFC 3986 §2.1), so the portal decodes exactly
+    the bytes that were sent. In the path they stay, and are refused: which characters they are, and so which
+    route covers the path, would depend on the encoding."""
+    path, question_mark, query = text.partition(b"?")
+    return path + question_mark + _RAW_BYTE.sub(lambda byte: b"%%%02X" % byte[0][0], query)
 
 
 def parse(

@@ -58,6 +58,7 @@ class Exchange:
     __slots__ = (
         "_address_share",
         "_client",
+        "_closes",
         "_gate",
         "_is_for_pages",
         "_is_over",
@@ -103,6 +104,8 @@ class Exchange:
         """How the request will be passed on if it is allowed."""
         self._limits = gate.limits
         """Those of the way; until it is known, those of the server."""
+        self._closes = False
+        """Whether the connection closes after the answer, because of the request's form."""
         self.tunnel: Tunnel | None = None
         """Not None once the portal has switched protocols."""
 
@@ -135,7 +138,7 @@ class Exchange:
                 # it to see whether the server is up.
                 self._answer(refusals.options(record.site.portal.methods))
             else:
-                self.refuse_rest(405 if refused.reason is Reason.METHOD_UNSUPPORTED else 400, refused.reason)
+                self._refuse_target(refused.reason)
             return
         is_own = own_paths.is_own_path(record.target)
         if site is not None and not is_own:
@@ -552,6 +555,19 @@ class Exchange:
             answer = refusals.plain(status, reason, record.request_id, allowed)
         self._answer(answer, keeps_alive=False)
 
+    def _refuse_target(self, reason: Reason) -> None:
+        """Refuses a request whose target cannot be read in one way only. A person at a portal gets a page
+        that says so."""
+        record, head = self._record, self.head
+        status = 405 if reason is Reason.METHOD_UNSUPPORTED else 400
+        if status == 405 or record.site is None or not refusals.is_page_load(head, head.method):
+            self.refuse_rest(status, reason)
+            return
+        record.failure = reason
+        record.outcome = Denied(reason=reason)
+        self._closes = True
+        self._show_page(PageWanted(status, reason))
+
     def refuse_unread(self, status: int, reason: Reason, target: bytes) -> None:
         """Refuses a request whose head could be read no further than its target. A subrequest is refused as
         one, because a front proxy makes an error of its own of every status that it does not know."""
@@ -564,7 +580,11 @@ class Exchange:
 
         A client that sent `Expect` and gets a final answer may send the body or not. The next request could
         not be told from it."""
-        return self._client.may_stay and (self._request_is_complete or not self.head.expects_continue)
+        return (
+            not self._closes
+            and self._client.may_stay
+            and (self._request_is_complete or not self.head.expects_continue)
+        )
 
     def _answer(self, answer: OwnAnswer, *, keeps_alive: bool = True) -> None:
         head = self.head

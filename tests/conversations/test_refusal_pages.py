@@ -281,6 +281,19 @@ async def test_a_part_that_demands_more_says_which_level_there_is_and_leads_some
         assert len(await bootstrap.list_sessions(house.settings)) == 1
 
 
+@pytest.mark.parametrize("path", ["/a%2Fb", "/a%", "/..;/admin", "/a%00"])
+async def test_a_person_reads_that_a_target_is_wrong_and_not_the_sign_in(house, path):
+    ana = house.person()
+    for signed_in in (False, True):
+        if signed_in:
+            await ana.signs_in(house.acq + "/")
+        page = await ana.browser.navigate(house.acq + path)
+        assert (page.status, page.header("connection")) == (400, "close")
+        assert "<h1>Zahteve ni mogoče obdelati</h1>" in page.text
+        script = await ana.browser.fetch(house.acq + path)
+        assert (script.status, script.header("connection"), "<h1>" in script.text) == (400, "close", False)
+
+
 async def test_what_a_client_says_of_a_refusal_is_not_believed(houses):
     async with houses(acq={"routes": [{"path": "/izpis", "level": 30}]}) as house:
         ana = house.person()

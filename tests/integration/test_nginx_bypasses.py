@@ -4,6 +4,7 @@ else."""
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
@@ -27,6 +28,7 @@ OURS = (
     "x-auth-tax-number",
     "x-auth-method",
     "x-auth-level",
+    "x-auth-roles",
     "x-auth-step-up",
     "x-auth-assertion",
 )
@@ -44,6 +46,7 @@ async def front(redis_server: RedisServer) -> AsyncIterator[Front]:
     more = r"""
     location ~ \.(css|js)$ { proxy_pass http://portal; }
     location /public/ { proxy_pass http://portal; }
+    location = /dot { empty_gif; }
     location /authentik/ { include authproxy/headers.conf; proxy_set_header X-Authentik-Uid $authproxy_subject; proxy_pass http://portal; }
     """
     acq = {"webdav": True, "preflight": "pass", "routes": [{"path": "/vault", "level": "30"}]}
@@ -245,6 +248,30 @@ async def test_the_target_that_was_judged_reaches_the_portal_byte_for_byte(
 ) -> None:
     assert status_of(await front.raw_get(target, cookie=front.cookie(ana))) == 200
     assert front.portal.last.target == target
+
+
+@pytest.mark.parametrize("query", ["q=\xc8epi\xe8", "q=\xc4\x8cepi\xc4\x8d&r=%C4", 'a="<`>', "\x80\xff"])
+async def test_raw_bytes_in_a_query_are_judged_percent_encoded(front: Front, ana: Person, query: str) -> None:
+    answer = await front.raw_get(f"/dot?{query}", cookie=front.cookie(ana))
+    assert (status_of(answer), b"GIF8" in answer) == (200, True)
+    answer = await front.raw_get(f"/dot?{query}", "Accept: text/html", "Sec-Fetch-Mode: navigate")
+    encoded = quote(f"/dot?{query}".encode("latin-1"), safe='/?=&%"<`>')
+    assert f"/.authproxy/login?rt={quote(encoded, safe='/')}\r\n".encode() in answer
+
+
+@pytest.mark.parametrize("target", ["/public/\xe8", "/public/..%2fadmin", "/a;b/..;/x"])
+async def test_a_person_reads_that_the_request_is_wrong_and_not_the_sign_in(
+    front: Front, ana: Person, target: str
+) -> None:
+    for cookie in ("", front.cookie(ana)):
+        page = await front.raw_get(target, "Accept: text/html", "Sec-Fetch-Mode: navigate", cookie=cookie)
+        assert status_of(page) == 403
+        assert "<h1>Zahteve ni mogoče obdelati</h1>".encode() in page
+        assert "prijav" not in page.decode().lower()
+        assert b"X-Authproxy-Reason" not in page
+        script = await front.raw_get(target, "Accept: application/json", cookie=cookie)
+        assert (status_of(script), b'"reason": "' in script) == (403, True)
+        assert b"X-Authproxy-Reason" not in script
 
 
 async def test_no_location_of_the_server_is_forgotten(front: Front) -> None:

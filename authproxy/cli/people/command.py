@@ -144,9 +144,14 @@ def list_people(portal: str | None, config: Path, *, blocked_accounts: bool, as_
     if as_json:
         print_json(rows)
         return
+    anybody_has_roles = any(row["roles"] for row in rows)
     print_table(
         [
-            {name: value if isinstance(value, str) else _words(value) for name, value in row.items()}
+            {
+                name: value if isinstance(value, str) else _words(value)
+                for name, value in row.items()
+                if name != "roles" or anybody_has_roles
+            }
             for row in rows
         ]
     )

@@ -231,8 +231,8 @@ def _listed(file: str, row: _Row, portals: Collection[str], findings: list[Findi
     person = ListedPerson(**{renamed.get(column, column): value for column, value in values.items()})  # type: ignore[arg-type]
     elsewhere = [granted for granted in person.roles or () if not granted.is_within(person.portals)]
     if elsewhere:
-        problem = "names a portal that the person may not enter"
-        findings.append(_finding(file, row.line, row.prefix + "roles", problem, str(elsewhere[0])))
+        stray = "names a portal that the person may not enter"
+        findings.append(_finding(file, row.line, row.prefix + "roles", stray, str(elsewhere[0])))
         return None
     return person
 

@@ -12,6 +12,7 @@ from typing import Final
 import httptools
 
 from authproxy.access.decision import Reason
+from authproxy.access.target import with_encoded_query
 from authproxy.edge.client.rtsp import RtspDetector
 from authproxy.edge.rules import headers, request_head
 from authproxy.edge.rules.request_head import Fields, HeadRefused, RequestHead
@@ -104,6 +105,11 @@ class RequestReader:
             return data[upgrade.args[0] :]
         except httptools.HttpParserCallbackError:
             raise  # a fault of ours: the loop reports it and cuts the connection
+        except httptools.HttpParserInvalidURLError:
+            line = None if self._parts else self._with_encoded_query(data)
+            if line is not None:
+                return self.feed(line)
+            self._refuse(400, Reason.REQUEST_UNREADABLE, "target contains raw non-ASCII bytes, or controls")
         except httptools.HttpParserInvalidMethodError:
             self._refuse(405, Reason.METHOD_UNSUPPORTED, "method is not known")
         except httptools.HttpParserError:
@@ -153,6 +159,23 @@ class RequestReader:
         self.target = target
         self._fields = []
         self._head_size = 0
+
+    def _with_encoded_query(self, data: bytes) -> bytes | None:
+        """The request line that llhttp cannot read, from its beginning, and what stands behind it in this
+        read, to be read by a new parser; None if encoding the query does not help. What stands in this read
+        in front of the line, a pipelined request, is not looked for: old browsers pipeline nothing."""
+        if not (self._was_called_back or self.target):
+            return None  # what has arrived of the method in earlier reads is not known
+        begun = b"%s %s" % (self._parser.get_method(), self.target) if self.target else b""
+        # RFC 9112 §2.2: empty lines in front of a request line are ignored.
+        line, line_end, rest = (data if begun else data.lstrip(b"\r\n")).partition(b"\n")
+        encoded = with_encoded_query(begun + line)
+        if encoded == begun + line:
+            return None
+        self._parser = httptools.HttpRequestParser(self)
+        encoded += line_end + rest
+        self._rtsp.request_begins(encoded)
+        return encoded
 
     def _refuse(self, status: int, reason: Reason, cause: str) -> None:
         if self.refusal is None:

@@ -100,7 +100,7 @@ def original(head: RequestHead, dialect: Dialect, portal_at: PortalAt) -> Reques
         host, portal = portal_at(authority, default_port)
         target = request_target.parse(
             method=method.decode("ascii"),
-            target=raw.decode("ascii"),
+            target=request_target.with_encoded_query(raw).decode("ascii"),
             host=host,
             accepts_encoded_slash=portal is not None and portal.accepts_encoded_slash,
             accepts_encoded_percent=portal is not None and portal.accepts_encoded_percent,
@@ -138,8 +138,10 @@ def answer(
     elif isinstance(decision, Denied) and decision.bearer_error is not None:
         status = 401 if decision.reason is Reason.MACHINE_TOKEN_INVALID else 403
         return bearer_problem(decision, status, request_id)
+    elif isinstance(decision, Unavailable):
+        return problem(503, decision.reason, request_id)
     else:
-        return problem(503 if isinstance(decision, Unavailable) else 403, decision.reason, request_id)
+        return _forbidden(decision.reason, request_id)
     if is_page_load(head, original.method):
         status = 302 if dialect.redirects else 401
         return OwnAnswer(status, refusal.headers + b"Location: %s\r\n" % location.encode(), refusal.body)
@@ -175,4 +177,10 @@ def refusal(reason: Reason, request_id: str, *, status: int = 403) -> OwnAnswer:
     """The answer to a subrequest of an untrusted peer, or to one that cannot be read. It never allows: a
     rival's bypass of CVSS 10 began with a parse error that was answered 200. 503 stands for a fault of ours.
     nginx makes a 500 of every status but 401 and 403."""
-    return problem(status, reason, request_id)
+    return problem(status, reason, request_id) if status != 403 else _forbidden(reason, request_id)
+
+
+def _forbidden(reason: Reason, request_id: str) -> OwnAnswer:
+    """With the reason in a header too, by which a front proxy that drops the body can choose a page."""
+    answer = problem(403, reason, request_id)
+    return OwnAnswer(403, answer.headers + b"X-Authproxy-Reason: %s\r\n" % reason.encode(), answer.body)

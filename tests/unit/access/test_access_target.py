@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as some
 
 from authproxy.access.decision import Reason
 from authproxy.access.methods import KNOWN
-from authproxy.access.target import RequestTarget, TargetRefused, canonical_host, parse
+from authproxy.access.target import RequestTarget, TargetRefused, canonical_host, parse, with_encoded_query
 
 PIECES = some.sampled_from(
     [
@@ -119,6 +120,30 @@ def test_an_encoded_percent_sign_passes_if_the_portal_accepts_it_and_the_second_
         "/%25%32%65%25%32%65/",
     ):
         assert parsed(hidden, percent=True) is None, hidden
+
+
+@given(some.binary(max_size=30))
+def test_a_portal_decodes_exactly_the_bytes_of_a_query_that_were_sent(query):
+    encoded = with_encoded_query(b"/x?" + query)
+    assert unquote_to_bytes(encoded) == unquote_to_bytes(b"/x?" + query)
+    found = parsed(encoded.decode("ascii"))
+    assert found is None or found.origin_form == encoded.decode("ascii")
+
+
+@pytest.mark.parametrize(
+    ("sent", "encoded"),
+    [
+        (b"/search?q=\xc8epi\xe8", b"/search?q=%C8epi%E8"),
+        (b"/search?q=\xc4\x8cepi\xc4\x8d&a=%c4%8C", b"/search?q=%C4%8Cepi%C4%8D&a=%c4%8C"),
+        (b"/?\x80\xff?\xa0", b"/?%80%FF?%A0"),
+        (b"http://acq.example/x?\xe9", b"http://acq.example/x?%E9"),
+        (b"/\xe9?\xe9", b"/\xe9?%E9"),
+        (b"/\xe9", b"/\xe9"),
+        (b'/a?b="<`>{}|^\\%C4&c', b'/a?b="<`>{}|^\\%C4&c'),
+    ],
+)
+def test_raw_bytes_in_a_query_are_encoded_one_by_one_and_nothing_else_is(sent, encoded):
+    assert with_encoded_query(sent) == encoded
 
 
 @given(TARGETS)

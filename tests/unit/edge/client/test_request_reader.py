@@ -127,3 +127,75 @@ def test_what_only_looks_like_rtsp_or_like_a_request_is_neither(pieces):
     read(reader, *pieces)
     assert reader.refusal is None
     assert not reader.is_in_request
+
+
+RAW = b"GET /s?q=\xc8epi\xe8&r=%C4 HTTP/1.1\r\nHost: acq.example\r\nX-Name: \xc8\r\n\r\n"
+READ_AS = b"head of /s?q=%C8epi%E8&r=%C4"
+
+
+def test_raw_bytes_in_a_query_are_percent_encoded_and_fields_stay_as_they_are():
+    reader = RequestReader(EdgeLimits())
+    reader.read_begins(RAW)
+    reader.feed(RAW)
+    head, _ = reader.take_parts()
+    assert (told(head), reader.target) == (READ_AS, READ_AS.removeprefix(b"head of "))
+    assert head.fields == [(b"Host", b"acq.example"), (b"X-Name", b"\xc8")]
+    assert read(reader, b"\r\n" + RAW, GET) == [READ_AS, b"end ", b"head of /a", b"end "]
+
+
+def test_wherever_a_line_with_raw_bytes_is_cut_it_is_the_same_line_or_refused():
+    refused = []
+    for cut in range(1, len(RAW)):
+        reader = RequestReader(EdgeLimits())
+        parts = read(reader, RAW[:cut], RAW[cut:])
+        if reader.refusal is None:
+            assert parts == [READ_AS, b"end "], cut
+        else:
+            assert (reader.refusal.status, parts) == (400, [])
+            refused.append(cut)
+    assert refused == [1, 2, 3, 4]  # within the method, or before the first byte of the target
+    reader = RequestReader(EdgeLimits())
+    assert read(
+        reader, *(RAW[at : at + 1] for at in range(6)), *(RAW[at : at + 1] for at in range(6, len(RAW)))
+    ) == [READ_AS, b"end "]
+
+
+@pytest.mark.parametrize(
+    ("data", "parts"),
+    [
+        (RAW.replace(b"/s?", b"/\xe9?"), []),
+        (RAW.replace(b"?", b""), []),
+        (RAW.replace(b"q=", b"q=\x01"), []),
+        (RAW.replace(b"q=", b"q=\x7f"), []),
+        (GET + RAW, [b"head of /a", b"end "]),
+        (RAW.replace(b"HTTP/1.1", b"HTTP/1.1\xe9"), []),
+        (RAW.replace(b" HTTP/1.1", b""), []),
+    ],
+    ids=["path", "no query", "control", "delete", "pipelined", "version", "HTTP/0.9"],
+)
+def test_raw_bytes_elsewhere_are_refused_as_before(data, parts):
+    reader = RequestReader(EdgeLimits())
+    assert read(reader, data) == parts
+    assert reader.refusal is not None
+    assert reader.refusal.status == (505 if b"HTTP/1.1" not in data else 400)
+
+
+def test_raw_bytes_hide_nothing_from_other_refusals():
+    rtsp = RAW.replace(b"HTTP/1.1", b"RTSP/1.0")
+    for pieces in ((rtsp,), (b"\r\n", rtsp), (rtsp[:20], rtsp[20:]), (rtsp[:12], rtsp[12:])):
+        reader = RequestReader(EdgeLimits())
+        assert read(reader, *pieces) == []
+        assert reader.refusal is not None
+        assert reader.refusal.status == 505
+    reader = RequestReader(EdgeLimits(target_size=50))
+    assert read(reader, RAW.replace(b"epi", b"\xe8" * 15)) == []
+    assert reader.refusal is not None
+    assert reader.refusal.status == 414
+
+
+def test_a_websocket_with_raw_bytes_in_its_query_is_one():
+    data = WEBSOCKET.replace(b"/d", b"/d?\xe9") + b"frames"
+    reader = RequestReader(EdgeLimits())
+    reader.read_begins(data)
+    assert reader.feed(data) == b"frames"
+    assert [told(part) for part in reader.take_parts()] == [b"head of /d?%E9", b"end "]

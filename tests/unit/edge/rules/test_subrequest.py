@@ -46,6 +46,19 @@ def test_the_original_request_is_read_in_canonical_form():
     assert target == RequestTarget("POST", "acq.example", "/a", "b")
 
 
+def test_raw_bytes_in_a_query_are_read_as_the_edge_reads_them():
+    raw = b"/search?q=\xc8epi\xe8&a=%c8"
+    more = (b"X-Original-URI", raw)
+    target = original(asked(b"https://acq.example" + raw, b"GET", more), NGINX, portal_at)
+    assert target.origin_form == "/search?q=%C8epi%E8&a=%c8"
+    with pytest.raises(SubrequestRefused):
+        original(
+            asked(b"https://acq.example" + raw, b"GET", (b"X-Original-URI", b"/search?q=%C8epi%E8&a=%c8")),
+            NGINX,
+            portal_at,
+        )
+
+
 def test_a_host_of_nobody_is_read_too():
     assert original(asked(b"http://other.example/"), NGINX, portal_at).host == "other.example"
 
@@ -66,6 +79,7 @@ def test_a_portal_that_opted_in_to_encoded_slashes_is_asked_with_them():
         asked(b"gopher://acq.example/"),
         asked(b"http://acq.example"),
         asked(b"http://acq.example/\xff"),
+        asked(b"http://acq.example/\xff?a"),
         asked(b"http://acq.\xff/"),
         asked(b"http://acq.example/", b"G\xff"),
         asked(b"http://acq.example/", b"BREW"),
