@@ -9,7 +9,8 @@ import json
 import pytest
 
 from authproxy.bootstrap.portals import added_headers, all_portals, site
-from authproxy.edge.upstream.pool import UpstreamPool
+from authproxy.edge.site import Way
+from authproxy.edge.upstream.pool import Upstream, UpstreamPool
 
 SECRET = "not-to-be-shown-0123456789"
 
@@ -215,12 +216,8 @@ def test_no_value_is_shown_by_what_is_made_of_it(workshop):
     assert settings is not None
     portal = all_portals(settings).at("acq.example.si")
 
-    def pool(upstream, reuses):
-        return UpstreamPool(
-            upstream, upstream_connections=1, connect_timeout=1, upstream_idle_timeout=1, reuses=reuses
-        )
-
-    made = site(portal, settings.portals["acq"], pool)
+    pool = UpstreamPool(Upstream(), upstream_connections=1, connect_timeout=1, upstream_idle_timeout=1)
+    made = site(portal, settings.portals["acq"], (Way(pool=pool),))
     encoded = base64.b64encode(f"batch:{SECRET}".encode())
     assert made.forwarded.endswith(b"X-Gate: %s\r\nAuthorization: Basic %s\r\n" % (SECRET.encode(), encoded))
     for name in (b"x_gate", b"X-GATE", b"authorization", b"Employee-Id", b"HTTP_SSO_USER", b"sso.groups"):
