@@ -30,16 +30,21 @@ _PROXY_MARK: Final = b"__Host-authproxy-proxy-"
 _OF_MARK: Final = "Path=/; Secure; HttpOnly; SameSite=Lax"
 _MAC_SIZE: Final = 22
 """Characters: 16 bytes in base64url."""
+_OWNER_SIZE: Final = 8
+"""Characters behind the MAC that say whose mark it is, where the cookie itself is not seen."""
+_MOST_CHECKED: Final = 32
+"""Listed cookies of one request that are looked at; nobody has so many, and each costs a MAC."""
 _LONGEST_PLACE: Final = 512
 _LONGEST_CARRIED: Final = 1024
 _MOST_EXPIRED: Final = 64
 _MOST_NAMES: Final = 4096
+_LONGEST_NAME: Final = 64
+"""Bytes of the names whose spelling is remembered."""
 
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _NO_WORD: Final = re.compile(rb"[^a-z0-9*]+")
-# A name inside another cookie's value: old servers also separate cookies by commas (RFC 2109 §4.4), and read
-# quoted values in their own ways.
-_INNER_NAME: Final = re.compile(rb"[,\"\s]\s*([^\s=,;\"]+)\s*=")
+# Old servers also separate cookies by commas (RFC 2109 §4.4), and read quoted values in their own ways.
+_SEPARATOR: Final = re.compile(rb"[,\"\s]+")
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", re.ASCII)
 _PATH: Final = re.compile(r"/[\x21-\x3a\x3c-\x7e]{0,511}", re.ASCII)
 _DOMAIN: Final = re.compile(r"(?:[a-z0-9.-]{1,253})?", re.ASCII)
@@ -133,7 +138,7 @@ class PersonalCookies:
             is_listed = folded in self._exact or (
                 bool(self._beginnings) and folded.startswith(self._beginnings)
             )
-            if len(self._known) < _MOST_NAMES:
+            if len(name) <= _LONGEST_NAME and len(self._known) < _MOST_NAMES:
                 self._known[name] = is_listed
         return is_listed
 
@@ -144,6 +149,7 @@ class PersonalCookies:
         was. Our own cookies are still in it. `marked_by_proxy`: also the marks of a front proxy count."""
         pairs = cookies.split(b";")
         marks: set[bytes] | None = None
+        checked = 0
         passing: list[bytes] = []
         for pair in pairs:
             name, _, value = pair.partition(b"=")
@@ -151,7 +157,8 @@ class PersonalCookies:
             if self.lists(name):
                 if marks is None:
                     marks = self._marks(pairs, owner, marked_by_proxy=marked_by_proxy)
-                if self._mac(owner, name, value.strip(b" \t")) in marks:
+                checked += 1
+                if checked <= _MOST_CHECKED and self._mac(owner, name, value.strip(b" \t")) in marks:
                     passing.append(pair)
             elif not self._hides_a_listed_name(pair):
                 passing.append(pair)
@@ -160,18 +167,21 @@ class PersonalCookies:
     def _marks(self, pairs: list[bytes], owner: bytes, *, marked_by_proxy: bool) -> set[bytes]:
         marks: set[bytes] = set()
         own = self.proxy_mark(owner) + b"."
+        by_proxy = 0
         for pair in pairs:
             name, _, value = pair.strip(b" \t").partition(b"=")
             if name.startswith(_MARK):
                 marks.add(value[:_MAC_SIZE])
             elif marked_by_proxy and name.startswith(_PROXY_MARK) and value.startswith(own):
-                marks.add(self._mac(owner, name[len(_PROXY_MARK) :], value[len(own) :]))
+                by_proxy += 1
+                if by_proxy <= _MOST_CHECKED:
+                    marks.add(self._mac(owner, name[len(_PROXY_MARK) :], value[len(own) :]))
         return marks
 
     def _hides_a_listed_name(self, pair: bytes) -> bool:
-        if b"," not in pair and b'"' not in pair and b" " not in pair.strip(b" \t"):
-            return False
-        return any(self.lists(name) for name in _INNER_NAME.findall(pair.strip(b" \t")))
+        """Whether some server could find a listed name inside this other cookie."""
+        _, *others = _SEPARATOR.split(pair.strip(b" \t"))
+        return any(self.lists(word.partition(b"=")[0]) for word in others)
 
     def proxy_mark(self, owner: bytes) -> bytes:
         """What a front proxy writes before the values of this person's cookies. It is no key, so it may be
@@ -216,16 +226,32 @@ class PersonalCookies:
             place = b""
         elif self._carries_values and len(value) <= _LONGEST_CARRIED:
             place += b"\n" + value
-        return b"Set-Cookie: %s%s=%s.%s; %s%s\r\n" % (
+        return b"Set-Cookie: %s%s=%s%s.%s; %s%s\r\n" % (
             _MARK,
             _encoded(where),
             self._mac(owner, name, value),
+            _name_of(owner),
             _encoded(place),
             _OF_MARK.encode(),
             lifetime,
         )
 
-    # A sign-out.
+    # A sign-out, and the next sign-in.
+
+    def left_by_others(self, cookies: bytes, owner: bytes) -> list[str]:
+        """The Set-Cookie values that remove what other people have left in a browser, for the moment when
+        this owner signs in: the portal's scripts could still read it."""
+        marks: list[bytes] = []
+        own, own_proxy_mark = _name_of(owner), self.proxy_mark(owner) + b"."
+        for pair in cookies.split(b";"):
+            name, _, value = pair.strip(b" \t").partition(b"=")
+            if name.startswith(_MARK):
+                is_own = value[_MAC_SIZE : _MAC_SIZE + _OWNER_SIZE] == own
+            else:
+                is_own = not name.startswith(_PROXY_MARK) or value.startswith(own_proxy_mark)
+            if not is_own:
+                marks.append(pair)
+        return self._removing(b";".join(marks), set())
 
     def marked(self, cookies: bytes) -> list[MarkedCookie]:
         """What the marks in a Cookie value say of listed cookies. A browser can say here what it likes: this
@@ -234,7 +260,7 @@ class PersonalCookies:
         for pair in cookies.split(b";"):
             name, _, value = pair.strip(b" \t").partition(b"=")
             if name.startswith(_MARK):
-                parts = _decoded(value[_MAC_SIZE + 1 :]).split("\n")
+                parts = _decoded(value[_MAC_SIZE + _OWNER_SIZE + 1 :]).split("\n")
                 if (
                     len(parts) in {3, 4}
                     and _NAME.fullmatch(parts[0])
@@ -250,7 +276,9 @@ class PersonalCookies:
     def expired(self, cookies: bytes) -> list[str]:
         """The Set-Cookie values that remove the listed cookies and their marks from a browser which has sent
         these cookies. A cookie whose domain and path nobody has told us is removed at `/`."""
-        places = {(name, "", "/") for name in self._listed}
+        return self._removing(cookies, {(name, "", "/") for name in self._listed})
+
+    def _removing(self, cookies: bytes, places: set[tuple[str, str, str]]) -> list[str]:
         gone: list[str] = []
         for pair in cookies.split(b";"):
             raw = pair.partition(b"=")[0].strip(b" \t")
@@ -283,6 +311,11 @@ class PersonalCookies:
             if raw.isascii() and self.lists(raw.partition(b"=")[0].strip(b" \t")):
                 pairs[raw.decode("ascii")] = None
         return "; ".join(pairs)
+
+
+def _name_of(owner: bytes) -> bytes:
+    """Tells people apart in marks. It is too short to tell who they are."""
+    return _encoded(hmac.digest(owner, b"owner", "sha256")[:6])
 
 
 def _folded(name: bytes) -> bytes:

@@ -111,6 +111,7 @@ def application(services: Services) -> web.Application:
         certificate_login=services.certificate_login,
         certificates_end=services.certificates_end,
         return_to_fits=services.return_to_fits,
+        personal_cookies=services.personal_cookies,
     )
     session = SessionPages(
         sessions=services.sessions,

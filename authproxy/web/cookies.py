@@ -19,6 +19,7 @@ __all__ = [
     "TICKET",
     "CookieReading",
     "flow_in",
+    "joined",
     "left_in",
     "removing",
     "setting",
@@ -56,6 +57,11 @@ def left_in(cookie_fields: Iterable[str]) -> SignedOut | None:
     return None if reading.value is None else signed_out.parse(reading.value)
 
 
+def joined(cookie_fields: Iterable[str]) -> bytes:
+    """The fields as one, as the browser has sent it."""
+    return "; ".join(cookie_fields).encode("utf-8", "surrogateescape")
+
+
 def setting(name: str, value: str) -> str:
     """A Set-Cookie value. It has no Max-Age, so the browser forgets the cookie when it is closed: people are
     told to close it on shared machines."""
@@ -69,7 +75,7 @@ def removing(name: str) -> str:
 
 
 def _read(cookie_fields: Iterable[str], name: str, *, is_well_formed: Callable[[str], bool]) -> CookieReading:
-    values = values_in("; ".join(cookie_fields).encode("utf-8", "surrogateescape"), f"{name}=".encode())
+    values = values_in(joined(cookie_fields), f"{name}=".encode())
     if len(values) > 1:
         return CookieReading(found="several")
     if not values:

@@ -11,6 +11,7 @@ from typing import assert_never
 from aiohttp import hdrs, web
 
 from authproxy.access.decision import Reason
+from authproxy.access.personal_cookies import PersonalCookies
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.access import Access
 from authproxy.flows.held.requests import HeldRequests
@@ -37,7 +38,8 @@ class LoginPages:
     """Without `certificate_login` nobody signs in with a certificate, and the chooser does not show that way
     even if a portal's settings name it. `certificates_end` gives the day when certificates are no longer
     accepted, as soon as people are to be warned. `return_to_fits` says whether an attempt has room for this
-    return-to; a longer one loses its query."""
+    return-to; a longer one loses its query. `personal_cookies` by portal id: of them a sign-in removes what
+    other people have left in the browser."""
 
     def __init__(  # noqa: PLR0913  (what is needed is handed over, not looked up)
         self,
@@ -54,9 +56,11 @@ class LoginPages:
         held_requests: HeldRequests,
         certificates_end: Callable[[datetime], datetime | None] = lambda _now: None,
         return_to_fits: Callable[[str], bool] = lambda _return_to: True,
+        personal_cookies: Mapping[str, PersonalCookies],
     ) -> None:
         self._login = login
         self._held_requests = held_requests
+        self._personal_cookies = personal_cookies
         self._return_to_fits = return_to_fits
         self._certificate_login = certificate_login
         self._certificates_end = certificates_end
@@ -186,6 +190,11 @@ class LoginPages:
                 answer.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.TICKET, outcome.ticket_text))
                 if cookies.left_in(cookie_fields(request)) is not None:
                     answer.headers.add(hdrs.SET_COOKIE, cookies.removing(cookies.LEFT))
+                personal = self._personal_cookies.get(portal.portal_id)
+                if personal is not None:
+                    owner = personal.owner(outcome.session.person)
+                    for value in personal.left_by_others(cookies.joined(cookie_fields(request)), owner):
+                        answer.headers.add(hdrs.SET_COOKIE, value)
                 return answer
             case AlreadySignedIn():
                 return go_on(request, return_to, outcome.held)

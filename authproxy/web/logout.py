@@ -95,8 +95,7 @@ class LogoutPages:
             answer.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.LEFT, left.text))
         personal = self._personal_cookies.get(request[CONTEXT].portal.portal_id)
         if personal is not None:
-            sent = "; ".join(sent_cookies).encode("utf-8", "surrogateescape")
-            for value in personal.expired(sent):
+            for value in personal.expired(cookies.joined(sent_cookies)):
                 answer.headers.add(hdrs.SET_COOKIE, value)
         answer.headers["Clear-Site-Data"] = _CLEAR
         return answer

@@ -108,8 +108,10 @@ async def test_however_a_session_has_ended_the_next_person_is_greeted_as_themsel
             ana.browser.cookies.put(house.acq, "__Host-authproxy", None)
         else:
             house.advance(**({"minutes": 16} if end == "idle" else {"hours": 9}))
+        kept = ana.browser.cookies.get(house.acq, "JSESSIONID")
         cvetka = next_person(house, ana)
         assert await greeted(cvetka, house) == "hello Cvetka Zupan"
+        assert kept is None or f"JSESSIONID={kept}" not in cvetka.browser.cookies.of(house.acq + "/app/")
         assert await greeted(cvetka, house) == "hello Cvetka Zupan"
         assert len(portal.sessions) == 2
         assert "look=blue" in portal.received[-1].headers["Cookie"]

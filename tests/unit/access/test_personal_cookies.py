@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from http.cookies import SimpleCookie
 
 import pytest
@@ -109,6 +110,7 @@ def test_other_cookies_pass_byte_for_byte():
         b"AspSessionIdABC=x",
         b"a=1, JSESSIONID=x",
         b'a="b JSESSIONID=x"',
+        b'a=b "JSESSIONID"=x',
         b"a=1,\tJSESSIONID =x",
     ],
 )
@@ -225,7 +227,7 @@ def test_a_sign_out_removes_listed_cookies_that_nobody_has_marked():
 def test_a_browser_that_lies_in_a_mark_removes_nothing_else(place):
     from authproxy.access import personal_cookies
 
-    mark = b"__Host-authproxy-mark-AAAAAAAAAAAA=" + b"m" * 22 + b"."
+    mark = b"__Host-authproxy-mark-AAAAAAAAAAAA=" + b"m" * 30 + b"."
     lie = mark + personal_cookies._encoded(place.encode())
     assert removed(lie) == {("JSESSIONID", "", "/"), ("__Host-authproxy-mark-AAAAAAAAAAAA", "", "/")}
     for broken in (b"*", b"A", personal_cookies._encoded(b"\xff")):
@@ -238,6 +240,44 @@ def test_a_flood_of_marks_becomes_no_flood_of_answers():
         browser(b"JSESSIONID=%d; Path=/%d" % (number, number)).partition(b"; ")[2] for number in range(200)
     )
     assert len(LISTED.expired(sent)) <= 128
+
+
+def test_a_sign_in_removes_what_others_have_left_and_not_ones_own():
+    left = browser(b"JSESSIONID=b; Path=/app", owner=BOR).partition(b"; ")[2]
+    own = browser(b"JSESSIONID=a; Path=/", b"look=blue")
+    sent = left + b"; " + own + b"; __Host-authproxy=t"
+    gone = [text.partition(";")[0] for text in LISTED.left_by_others(sent, ANA)]
+    assert gone == [left.partition(b"=")[0].decode() + "=", "JSESSIONID="]
+    assert "JSESSIONID=; Max-Age=0; Path=/app; Secure; HttpOnly" in LISTED.left_by_others(sent, ANA)
+    assert LISTED.left_by_others(own, ANA) == []
+    assert LISTED.left_by_others(b"", ANA) == []
+
+
+def test_a_sign_in_removes_what_a_front_proxy_has_marked_for_others():
+    theirs, own = LISTED.proxy_mark(BOR), LISTED.proxy_mark(ANA)
+    sent = b"__Host-authproxy-proxy-ASPSESSIONIDA=%s.b; __Host-authproxy-proxy-JSESSIONID=%s.a" % (
+        theirs,
+        own,
+    )
+    assert LISTED.left_by_others(sent, ANA) == [
+        "__Host-authproxy-proxy-ASPSESSIONIDA=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax",
+        "ASPSESSIONIDA=; Max-Age=0; Path=/; Secure; HttpOnly",
+    ]
+
+
+def test_a_flood_of_cookies_costs_little():
+    sent = browser(b"JSESSIONID=a")
+    flood = b"; ".join([b"JSESSIONID=%d" % number for number in range(2000)])
+    assert b"JSESSIONID=a" not in LISTED.kept(flood + b"; " + sent, ANA)
+    assert LISTED.kept(sent + b"; " + flood, ANA) == sent
+    blanks = b"a=x" + b" " * 60_000 + b"y"
+    began = time.process_time()
+    assert LISTED.kept(blanks, ANA) == blanks
+    assert time.process_time() - began < 0.5
+    marks = b"; ".join(
+        b"__Host-authproxy-proxy-JSESSIONID=%s.%d" % (LISTED.proxy_mark(ANA), n) for n in range(99)
+    )
+    assert LISTED.kept(b"JSESSIONID=40; " + marks, ANA, marked_by_proxy=True) == marks
 
 
 def test_the_portal_is_told_with_the_cookies_of_the_person_who_signs_out():
@@ -282,5 +322,8 @@ def test_the_list_of_spellings_is_bounded_and_no_secret_is_shown():
     for number in range(5000):
         assert not small.lists(b"x%d" % number)
     assert len(small._known) == 4096
+    fresh = PersonalCookies(("sid",), portal_id="acq", secret=SECRET)
+    assert not fresh.lists(b"x" * 65)
+    assert fresh._known == {}
     assert small.lists(b"SID")
     assert repr(small) == "<PersonalCookies sid>"

@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 import pytest
 
 from authproxy.access.decision import Reason
+from authproxy.access.personal_cookies import PersonalCookies
 from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.sign_in.attempts import AlreadySignedIn, SignedIn, SignInRefused
 from authproxy.flows.step_up.outcomes import NotProved, SteppedUp
@@ -216,6 +217,27 @@ async def test_a_completed_sign_in_sets_the_ticket_and_leaves_the_address_with_t
 async def test_a_parameter_given_twice_reaches_the_judgement_twice(house):
     async with house.asked("GET", "/.authproxy/callback/rekono?state=a&state=b", cookies=FLOW_COOKIE):
         assert house.flows.completed[0]["parameters"] == (("state", "a"), ("state", "b"))
+
+
+async def test_a_sign_in_removes_the_cookies_that_others_have_left_at_the_portal():
+    cookies = PersonalCookies(("JSESSIONID",), portal_id="acq", secret=bytes(32))
+
+    def left_by(person, path):
+        lines = cookies.marks(
+            [(b"Set-Cookie", f"JSESSIONID=x; Path={path}".encode())], cookies.owner(person), "/"
+        )
+        return lines.decode().removeprefix("Set-Cookie: ").partition(";")[0]
+
+    bor = replace(SESSION.person, subject="bor")
+    sent = f"{FLOW_COOKIE}; {left_by(bor, '/of-bor')}; {left_by(SESSION.person, '/own')}"
+    async with (
+        running_pages(personal_cookies={"acq": cookies}) as house,
+        house.asked("GET", CALLBACK, cookies=sent) as answer,
+    ):
+        set_here = answer.headers.getall("Set-Cookie")
+    assert "JSESSIONID=; Max-Age=0; Path=/of-bor; Secure; HttpOnly" in set_here
+    assert not any("/own" in value for value in set_here)
+    assert len([value for value in set_here if value.startswith("__Host-authproxy-mark-")]) == 1
 
 
 async def test_a_replayed_callback_of_somebody_signed_in_goes_on_silently(house):
