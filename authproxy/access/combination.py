@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar
 
 from authproxy.access.client_networks import Network
-from authproxy.access.client_networks import Network
 from authproxy.access.provider_demand import ProviderDemand
 from authproxy.access.routes import MachineDemand, Requirement, Route, RouteAccess, StepUp
 
