@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from authproxy.access.policy import route_of
-from authproxy.access.routes import Portal, Requirement, Route, StepUp
+from authproxy.access.routes import MachineDemand, Portal, Requirement, Route, StepUp
 from authproxy.access.target import RequestTarget, TargetRefused, canonical_host, parse
 from authproxy.edge.rules.request_head import RequestHead
 from authproxy.edge.rules.subrequest import NGINX, SubrequestRefused, original
@@ -126,7 +126,7 @@ WITH_SLASHES = [
 ]
 WITHOUT_CASE = [[*steps, fold] for steps in EXACT for fold in (small, capitals_and_small)]
 WINDOWS = [
-    *([*steps[:-1], *more, small] for steps in EXACT for more in (
+    *([*(step for step in steps if step is not without_dots), *more, small] for steps in EXACT for more in (
         [ntfs, without_dots], [composed, backslashes, ntfs, without_dots], [composed, without_dots, ntfs],
         [asp_net, ntfs, without_dots], [ntfs, long_names, without_dots], [without_dots, ntfs, long_names],
         [composed, without_parameters, cut_at_the_query, ntfs, merged_slashes, without_dots],
@@ -148,11 +148,17 @@ PATTERNS = some.lists(some.sampled_from([*NAMES, "*"]), min_size=1, max_size=3).
     lambda names: "/" + "/".join(name if name == "*" else quote(name, safe="!():*") for name in names)
 )
 DEMANDS = some.builds(
-    Requirement,
+    lambda access, **demands: (access, Requirement(**demands)),
+    access=some.sampled_from(["required", "required", "public", "deny"]),
     level=some.sampled_from([Level.LOW, Level.MEDIUM, Level.HIGH]),
     claims=some.sampled_from([(), ("email",), ("name", "email")]),
     step_up=some.sampled_from([None, StepUp()]),
     methods=some.sampled_from([("rekono",), ("rekono", "acnlb"), ("acnlb",)]),
+    networks=some.sampled_from([(), (frozenset({"office"}),)]),
+    roles=some.sampled_from([(), (frozenset({"clerk"}),), (frozenset({"clerk", "head"}),)]),
+    machines=some.sampled_from(
+        [None, MachineDemand(tokens=True), MachineDemand(keys=True, tokens=True, scopes=("a",))]
+    ),
 )
 
 
@@ -160,19 +166,38 @@ def covers(pattern: str, path: str, *, is_case_kept: bool) -> bool:
     wanted = [decode_once(segment) for segment in pattern.split("/")[1:]]
     found = path.split("/")[1:]
     if not is_case_kept:
-        wanted = [name.lower() for name in wanted]
+        wanted, found = [name.lower() for name in wanted], [name.lower() for name in found]
     return len(found) >= len(wanted) and all(
         name == segment or (name == "*" and segment) for name, segment in zip(wanted, found, strict=False)
     )
 
 
-def is_weaker(one: Requirement, other: Requirement) -> bool:
-    """Whether somebody might meet the first and not the other."""
+def is_weaker(one: Route, other: Route) -> bool:
+    """Whether the first might let something in that the second would not."""
+    strictness = ["public", "required", "deny"]
+    if one.access != other.access:
+        return strictness.index(one.access) < strictness.index(other.access)
+    demands, others = one.requirement, other.requirement
+    if not set(others.networks) <= set(demands.networks):
+        return one.access != "deny"
+    if one.access != "required":
+        return False
     return (
-        one.level < other.level
-        or not set(one.methods) <= set(other.methods)
-        or not set(other.claims) <= set(one.claims)
-        or (other.step_up is not None and one.step_up is None)
+        demands.level < others.level
+        or not set(demands.methods) <= set(others.methods)
+        or not set(others.claims) <= set(demands.claims)
+        or not set(others.roles) <= set(demands.roles)
+        or (others.step_up is not None and demands.step_up is None)
+        or lets_more_programs_in(demands.machines, others.machines)
+    )
+
+
+def lets_more_programs_in(one: MachineDemand | None, other: MachineDemand | None) -> bool:
+    one, other = one or MachineDemand(), other or MachineDemand()
+    return (
+        (one.tokens and not other.tokens)
+        or (one.keys and not other.keys)
+        or ((one.tokens or one.keys) and not set(other.scopes) <= set(one.scopes))
     )
 
 
@@ -242,8 +267,8 @@ def as_asked_by_nginx(portal: Portal, path: str) -> RequestTarget | None:
 
 def portal_with(routes, paths, *, slash, percent) -> Portal:
     made = [
-        Route(name=f"{at} {pattern}", path=pattern, requirement=demand)
-        for at, (pattern, demand) in enumerate(routes)
+        Route(name=f"{at} {pattern}", path=pattern, access=access, requirement=demand)
+        for at, (pattern, (access, demand)) in enumerate(routes)
     ]
     made.append(Route(name="rest", path="/", requirement=Requirement(methods=("rekono", "acnlb"))))
     return Portal(
@@ -269,7 +294,7 @@ def demand_is_never_weaker(mode, portal: Portal, portals, path: str) -> None:
             for route in portal.routes
             if route.path == "/" or covers(route.path, found, is_case_kept=portal.paths == "exact")
         )
-        assert not is_weaker(decided.requirement, meant.requirement), (
+        assert not is_weaker(decided, meant), (
             f"{target.path} is served as {found} by {[step.__name__ for step in steps]}"
         )
 
@@ -294,10 +319,10 @@ def test_no_spelling_is_answered_by_a_weaker_rule_than_the_path_that_is_served(
 
 @PORTALS
 def test_no_single_piece_at_any_place_leads_around_a_rule(paths, portals):
-    strong = Requirement(level=Level.HIGH, methods=("rekono", "acnlb"))
+    strong = ("required", Requirement(level=Level.HIGH, methods=("rekono", "acnlb")))
     # The first one is an exception: whatever is only read as it must not be let in by it.
     routes = [
-        ("/admin/public", Requirement(methods=("rekono", "acnlb"))),
+        ("/admin/public", ("public", Requirement())),
         ("/admin", strong),
         ("/administration/x", strong),
     ]
