@@ -31,17 +31,13 @@ def combined(routes: Sequence[Route]) -> Route | None:
     # What a public or a closed route says about people has no effect. From where it may be asked does count.
     access = _access([route.access for route in routes])
     demanding = [route for route in routes if route.access == access]
-    if len({route.upstream for route in routes}) > 1:
-        return None
-    # What public routes say about people has no effect. From where they may be asked does count.
-    demanding = [route for route in routes if route.access != "public"] or list(routes)
     try:
         return Route(
             name=BETWEEN_NAMES.join(route.name for route in routes),
             path=BETWEEN_NAMES.join(dict.fromkeys(route.path for route in routes)),
             # It stands for one request, whose method all of them cover.
             methods=(),
-            access=_access([route.access for route in routes]),
+            access=access,
             requirement=_requirement(
                 [route.requirement for route in demanding],
                 networks=_all([route.requirement.networks for route in routes]),
