@@ -79,7 +79,7 @@ def configuration(portals: Iterable[PortalPresentation] = (), house: PortalPrese
                     f"{name}_page",
                     [("default", _page(name, "sl", logo)), ("en", _page(name, "en", logo))],
                 )
-                for name in ("forbidden", "framed", "unreadable", "unavailable")
+                for name in ("forbidden", "barred", "framed", "unreadable", "unavailable")
             ),
         ]
     )

@@ -187,7 +187,8 @@ async def test_what_is_no_preflight_needs_a_session_as_ever(line, fields, cookie
 async def test_a_preflight_is_refused_where_the_portal_has_not_asked_for_it_and_where_no_rule_can_be_told():
     async with running_edge() as edge:
         assert (await (await edge.client()).ask("OPTIONS /api", *PREFLIGHT, cookie="")).status == 401
-    ambiguous = dataclasses.replace(CORS, routes=(ADMIN, ROUTE))
+    by_certificate = dataclasses.replace(ADMIN, requirement=Requirement(methods=("acnlb",)))
+    ambiguous = dataclasses.replace(CORS, routes=(by_certificate, ROUTE))
     async with running_edge(portal=ambiguous) as edge:
         # It is judged like every other request, here by a ticket that it does not have.
         assert (await (await edge.client()).ask("OPTIONS /admin;x", *PREFLIGHT, cookie="")).status == 401

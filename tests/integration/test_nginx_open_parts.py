@@ -114,6 +114,10 @@ async def test_a_closed_part_is_closed_to_everybody(front: Front, ana: Person) -
     for cookie in ("", front.cookie(ana)):
         answer = await front.raw_get("/closed/x", cookie=cookie)
         assert (status_of(answer), b"access_denied_here" in answer) == (403, True)
+        page = await front.raw_get(
+            "/closed/x", "Sec-Fetch-Mode: navigate", "Accept-Language: en", cookie=cookie
+        )
+        assert (status_of(page), b"<h1>This page cannot be opened here</h1>" in page) == (403, True)
     assert len(front.portal.received) == seen
 
 

@@ -27,6 +27,8 @@ SHOWN = [
     ("en", "dark", "x", "Temporarily unavailable"),
     ("sl", "dark", "forbidden", "Dostop ni dovoljen"),
     ("en", "light", "forbidden", "Access is not allowed"),
+    ("sl", "light", "barred", "Te strani tukaj ni mogoče odpreti"),
+    ("en", "dark", "barred", "This page cannot be opened here"),
     ("sl", "light", "unreadable", "Zahteve ni mogoče obdelati"),
     ("en", "dark", "unreadable", "This request cannot be processed"),
 ]
@@ -42,6 +44,8 @@ async def test_they_have_the_colours_and_the_width_of_our_pages_and_no_barrier(
     include authproxy/http.conf; include authproxy/pages.conf;
     server {{ listen 127.0.0.1:{port}; server_name acq.localhost; include authproxy/server.conf;
               location = /forbidden {{ auth_request off; error_page 418 = @authproxy_forbidden; return 418; }}
+              location = /barred {{ auth_request off; set $authproxy_reason network_not_allowed;
+                                   error_page 418 = @authproxy_forbidden; return 418; }}
               location = /unreadable {{ auth_request off; set $authproxy_reason target_ambiguous;
                                        error_page 418 = @authproxy_forbidden; return 418; }} }}
     """
