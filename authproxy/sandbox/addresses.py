@@ -10,7 +10,7 @@ from pathlib import Path
 from authproxy.sandbox.identity_provider.onepass import relying_parties
 from authproxy.sandbox.identity_provider.openid.clients import Client
 from authproxy.sandbox.outbox.sms_gateway import SANDBOX_CREDENTIALS
-from authproxy.sandbox.portals import java_server, windows_server
+from authproxy.sandbox.portals import batches, java_server, windows_server
 from authproxy.sandbox.portals.catalogue import PORTAL_IDS
 from authproxy.sandbox.portals.description import Description
 from authproxy.sandbox.portals.own_sign_in import COOKIE, SIGN_OUT_LINK
@@ -18,7 +18,8 @@ from authproxy.sandbox.start_page.application import ListedAddress
 
 CLIENT_ID = "bankart-varni-spletni-prehod"
 # A bank's program that hands in batches, as a client of the provider.
-PROGRAM_ID, PROGRAM_SECRET, PROGRAM_AUDIENCE = "paketni-odjemalec", "Paketi-2026!", "bankart-portali"
+PROGRAM_ID, PROGRAM_SECRET, PROGRAM_SCOPE = "paketni-odjemalec", "Paketi-2026!", "paketi"
+_PROGRAM_AUDIENCE = "bankart-portali"
 AUTHORITY_FOLDER = "certificate-authority"
 SMTP_PORT = 8025
 START_PORT, PROVIDER_PORT, PHONE_PORT, OUTBOX_PORT, CERTIFICATE_AUTHORITY_PORT = 8088, 8081, 8082, 8083, 8084
@@ -44,6 +45,7 @@ _ROUTES: dict[str, list[dict[str, object]]] = {
     "bws": [
         *({"path": path, **_OPEN} for path in ("/robots.txt", "/assets", "/pomoc", "/slog.css")),
         {"path": windows_server.ADMINISTRATION, "roles": ["skrbnik"]},
+        {"path": batches.PATH, "machines": {"tokens": True, "keys": True, "scopes": [PROGRAM_SCOPE]}},
     ],
 }
 # What the gateway must know of the servers on which two portals run.
@@ -52,7 +54,7 @@ _SERVERS: dict[str, dict[str, object]] = {
         "cookies": {"end_with_session": [java_server.COOKIE]},
         "activity": ["requests", "streams"],
     },
-    "bws": {"preserve_host": False, "activity": ["requests", "websocket_messages"]},
+    "bws": {"preserve_host": False, "paths": "windows", "activity": ["requests", "websocket_messages"]},
 }
 # Portals with payments on the screen.
 _SHORT_IDLE = frozenset({"acq", "b2b", "bips"})
@@ -217,6 +219,12 @@ def gateway_settings(
             }
             for portal in portals
         },
+        "machines": {
+            "issuer": addresses.issuer,
+            "audience": _PROGRAM_AUDIENCE,
+            "algorithm": "RS256",
+            "jwks_url": addresses.issuer + "jwk",
+        },
         # The terminal shows the list of addresses, and the logs only with `--verbose`.
         "telemetry": {
             "audit_file": str(folder / "audit.log"),
@@ -255,7 +263,7 @@ def program_registration() -> Client:
         client_secret=PROGRAM_SECRET,
         redirect_uris=(),
         name="Paketni odjemalec",
-        audience=PROGRAM_AUDIENCE,
+        audience=_PROGRAM_AUDIENCE,
     )
 
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from authproxy.identity.member import EVERY_PORTAL, CertificateName
+from authproxy.identity.member import EVERY_PORTAL, CertificateName, PortalRole
 from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.identity.register import ListedPerson
 from authproxy.sandbox import private_files
@@ -23,6 +23,7 @@ from authproxy.sandbox.accounts import ProviderAccount
 ENROLLED = ("ana.novak", "cvetka.zupan")
 """The people whose certificates are in the register. The other certificates show what a refusal looks
 like."""
+ROLES = {"ana.novak": (PortalRole("bws", "skrbnik"),)}
 HOST_CERTIFICATE, HOST_KEY = "certificate-host.pem", "certificate-host.key"
 _LIVES_FOR = timedelta(days=397)  # the longest lifetime that browsers accept
 
@@ -81,6 +82,7 @@ def _listed(account: ProviderAccount, authority: Path) -> ListedPerson:
         email=account.email,
         phone=account.phone,
         portals=(EVERY_PORTAL,),
+        roles=ROLES.get(name, ()),
         tax_number=None if account.tax_number is None else TaxNumber(account.tax_number),
         certificates=(CertificateName(fingerprint=certificate.fingerprint(hashes.SHA256()).hex()),),
     )

@@ -6,15 +6,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import subprocess
+import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
 
+from authproxy.sandbox.addresses import PROGRAM_ID, PROGRAM_SECRET
 from tests.support.gateway import CVETKA
 from tests.support.http_client import Browser
 from tests.support.town import running_town
 
+BATCH_CLIENT = Path(__file__).parents[1] / "support" / "batch_client.py"
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
@@ -142,3 +147,103 @@ async def test_a_slow_report_arrives_where_its_route_has_the_time(houses):
         async with houses(acq=brief | {"routes": routes}) as house:
             ana = await house.signed_in()
             assert (await ana.opens(f"{house.acq}/porocilo?sekund=1")).status == status
+
+
+async def test_a_link_with_raw_letters_finds_what_it_asks_for(town):
+    ana = town.person()
+    await ana.signs_in(town.url("bws"))
+    cookie = ana.browser.cookies.of(town.url("bws"))
+    status, page = await raw_answer(
+        town.url("bws"), b"/isci?q=" + "Čepič".encode("windows-1250"), cookie=cookie
+    )
+    assert (status, "<strong>Čepič</strong>" in page) == (200, True)
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "/Skrbnistvo/Pravice.aspx",
+        "/skrbnistvo/pravice.aspx",
+        "/SKRBNISTVO",
+        "/Skrbnistvo./Pravice.aspx",
+        "/Skrbnistvo%20/Pravice.aspx",
+        "/Skrbnistvo::$DATA",
+        "/SKRBNI~1/PRAVIC~1.ASP",
+        "/x/..%3B/Skrbnistvo",
+        "/%53krbnistvo/Pravice.aspx",
+        "/Skrbnistvo%5CPravice.aspx",
+    ],
+)
+async def test_administration_is_for_its_role_by_whatever_name(town, spelling):
+    cvetka = town.person(CVETKA)
+    await cvetka.signs_in(town.url("bws"))
+    refused = await cvetka.opens(town.url("bws", spelling))
+    assert refused.status in (400, 403), refused.text
+    assert "Vaše vloge" not in refused.text
+
+
+async def test_whoever_has_the_role_is_let_in(town):
+    ana = town.person()
+    page = await ana.signs_in(town.url("bws", "/skrbnistvo/PRAVICE.aspx"))
+    assert (page.status, "Vaše vloge: skrbnik" in page.text) == (200, True)
+
+
+async def test_a_form_that_is_sent_after_five_idle_minutes_is_kept_and_sent_once(town):
+    ana = town.person()
+    page = await ana.signs_in(town.url("bips", "/vnos"))
+    [form] = [form for form in page.forms if form.action.endswith("/vnos")]
+    town.clock.advance(minutes=6)
+    shown = await ana.walk(await ana.browser.submit(page, form, {"naziv": "Čepič", "opomba": "čez čas"}))
+    assert (shown.status, "Čepič" in shown.text) == (200, True)
+    [waiting] = [form for form in shown.forms if "authproxy-held" in form.fields]
+    arrived = await ana.browser.submit(shown, waiting)
+    assert (arrived.status, "<dd>Čepič</dd>" in arrived.text) == (200, True)
+    assert (await ana.browser.submit(shown, waiting)).status == 410
+
+
+async def run_by_the_bank(*arguments):
+    """What the bank's program prints."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, BATCH_CLIENT, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    async with asyncio.timeout(60):
+        printed, complaint = await process.communicate()
+    assert complaint == b""
+    return printed.decode().splitlines()
+
+
+async def test_a_banks_program_hands_in_its_batches_with_a_token(town, tmp_path):
+    secret, place = tmp_path / "secret", town.url("bws", "/api/paketi")
+    secret.write_text(PROGRAM_SECRET)
+    tokens = town.addresses.issuer + "token"
+    handed_in, own = await run_by_the_bank(place, secret, tokens, PROGRAM_ID, "paketi")
+    assert handed_in == '201 {"paket": "PK-70501", "zahtevkov": 2, "oddal": "paketni-odjemalec"}'
+    assert own == '200 [{"paket": "PK-70501", "zahtevkov": 2, "oddal": "paketni-odjemalec"}]'
+    refused, _ = await run_by_the_bank(place, secret, tokens, PROGRAM_ID, "nekaj-drugega")
+    assert (refused[:4], "machine_not_allowed_here" in refused) == ("403 ", True)
+    elsewhere, _ = await run_by_the_bank(town.url("bws", "/vnos"), secret, tokens, PROGRAM_ID, "paketi")
+    assert elsewhere.startswith(("401 ", "403 "))
+
+
+async def test_a_banks_program_hands_in_its_batches_with_a_key_until_it_is_revoked(town, tmp_path):
+    key, place = tmp_path / "key", town.url("bws", "/api/paketi")
+    asked = ("--portal", "bws", "--scope", "paketi", "-c", town.settings_file)
+    key.write_text(await command("machines", "add", "nocna-obdelava", *asked))
+    handed_in, _ = await run_by_the_bank(place, key)
+    assert handed_in.startswith('201 {"paket": "PK-70501"')
+    await command("machines", "revoke", "--client", "nocna-obdelava", "-c", town.settings_file)
+    handed_in, own = await run_by_the_bank(place, key)
+    assert [line[:4] for line in (handed_in, own)] == ["401 ", "401 "]
+    assert "machine_token_invalid" in handed_in
+    assert key.read_text().strip() not in town.written
+
+
+async def command(*arguments):
+    """What an operator's command prints."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "authproxy", *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    async with asyncio.timeout(60):
+        printed, complaint = await process.communicate()
+    assert process.returncode == 0, complaint
+    return printed.decode()

@@ -25,6 +25,7 @@ class Town:
         offset = sandbox.addresses.offset
         self.clock = clock
         self.accounts = sandbox.accounts
+        self.settings_file = sandbox.settings_file
         self.folder = sandbox.settings_file.parent
         self.ports = {
             "gateway": 8080 + offset,
