@@ -1,5 +1,6 @@
 // An OpenID provider written by others (panva/node-oidc-provider) with its own sign-in pages, as a program for tests.
-// Settings are one JSON object on standard input: { port, clients, accounts }. `POST /rotate` replaces the signing key,
+// Settings are one JSON object on standard input: { port, clients, accounts }. With `resource` ({ audience, scope }) it also gives programs
+// access tokens for that audience, signed by RFC 9068 (client credentials, RFC 8707). `POST /rotate` replaces the signing key,
 // `POST /disable?id=` takes an account away.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { createServer, request as ask } from 'node:http';
@@ -7,7 +8,7 @@ import { text } from 'node:stream/consumers';
 
 import Provider from 'oidc-provider';
 
-const { port, clients, accounts, features } = JSON.parse(await text(process.stdin));
+const { port, clients, accounts, features, resource } = JSON.parse(await text(process.stdin));
 const issuer = `http://localhost:${port}`;
 const requests = [];
 
@@ -29,12 +30,21 @@ function told(url, { method, headers, body }) {
   });
 }
 
+const forPrograms = resource && {
+  clientCredentials: { enabled: true },
+  resourceIndicators: {
+    enabled: true,
+    defaultResource: () => resource.audience,
+    getResourceServerInfo: () => ({ ...resource, accessTokenFormat: 'jwt', accessTokenTTL: 600, jwt: { sign: { alg: 'RS256' } } }),
+  },
+};
+
 function made() {
   return new Provider(issuer, {
     clients,
     jwks: { keys: [freshKey()] },
     cookies: { keys: ['a key that signs cookies for tests'], long: { sameSite: 'none' }, short: { sameSite: 'none' } },
-    features: { backchannelLogout: { enabled: true }, ...features },
+    features: { backchannelLogout: { enabled: true }, ...forPrograms, ...features },
     fetch: told,
     pkce: { required: () => true },
     claims: { openid: ['sub', 'taxnumber', 'loa'], profile: ['name', 'birthdate'], email: ['email', 'email_verified'] },
