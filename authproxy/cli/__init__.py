@@ -14,6 +14,7 @@ from authproxy.cli.check_config import check_config
 from authproxy.cli.completion import completion
 from authproxy.cli.explain import explain
 from authproxy.cli.healthcheck import healthcheck
+from authproxy.cli.imports.command import import_
 from authproxy.cli.keys import keys
 from authproxy.cli.machines import machines
 from authproxy.cli.nginx_pages import nginx_pages
@@ -43,6 +44,7 @@ for command in (
     machines,
     certificate,
     healthcheck,
+    import_,
     keys,
     completion,
 ):
