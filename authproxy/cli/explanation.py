@@ -6,7 +6,7 @@ Parser, hosts and rules are those that decide about requests, so the gateway wou
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -88,26 +88,27 @@ def _explained(
             text="\n".join([*lines, f"refused  {Reason.TARGET_AMBIGUOUS}: {_why_no_route(portal, request)}"]),
             is_served=False,
         )
+    others = other_targets.judged_with(portal, request, None, ())
     lines += [
         *_route_lines(portal, route),
         *_demands(portal, route),
         *_machines(route),
-        *_other_targets(portal, request),
+        *_other_targets(portal, request, route, others),
     ]
-    stopped = _stopped(route, address, roles)
+    judged = (policy.route_of(portal, each) for each in (request, *others))
+    stopped = [line for each in judged if each is not None for line in _stopped(each, address, roles)][:1]
     return Explanation(text="\n".join([*lines, *stopped]), is_served=not stopped)
 
 
 def _stopped(route: Route, address: str | None, roles: Collection[str] | None) -> list[str]:
     """Which rule of the route stops everybody, this address, or a person with these roles."""
     if route.access == "deny":
-        return [f"refused  {Reason.ACCESS_DENIED_HERE}: the route lets nobody in"]
+        return [f"refused  {Reason.ACCESS_DENIED_HERE}: {route.name} lets nobody in"]
     if address is not None and policy.barred(route, Sender(address=address)) is not None:
-        return [f"refused  {Reason.NETWORK_NOT_ALLOWED}: the route is not open to {address}"]
+        return [f"refused  {Reason.NETWORK_NOT_ALLOWED}: {route.name} is not open to {address}"]
     if roles is not None and any(demanded.isdisjoint(roles) for demanded in route.requirement.roles):
-        return [
-            f"refused  {Reason.ROLE_MISSING}: none of them is among: {', '.join(sorted(roles)) or 'none'}"
-        ]
+        named = ", ".join(sorted(roles)) or "nothing"
+        return [f"refused  {Reason.ROLE_MISSING}: {route.name} wants a role beside {named}"]
     return []
 
 
@@ -127,15 +128,14 @@ def _why_no_route(portal: Portal, request: RequestTarget) -> str:
     )
 
 
-def _other_targets(portal: Portal, request: RequestTarget) -> list[str]:
+def _other_targets(
+    portal: Portal, request: RequestTarget, route: Route, others: Iterable[RequestTarget]
+) -> list[str]:
     """What else must be allowed, for a WebDAV request without `Depth`."""
-    lines = [
-        f"also     must be allowed: {other.method} {other.path}"
-        for other in other_targets.judged_with(portal, request, None, ())
-    ]
+    lines = [f"also     must be allowed: {other.method} {other.path}" for other in others]
     if request.method in {"COPY", "MOVE"}:
         lines.append("also     PUT and DELETE at the Destination, and everything below it")
-    if request.method == "OPTIONS" and portal.passes_preflights:
+    if request.method == "OPTIONS" and portal.passes_preflights and route.access != "deny":
         lines.append("or       a CORS preflight: passed on for nobody, without a session")
     return lines
 

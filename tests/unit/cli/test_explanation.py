@@ -248,7 +248,7 @@ def test_a_closed_route_is_told_as_a_refusal():
     assert not told.is_served
     assert told.text.splitlines()[-2:] == [
         "access   deny: nobody comes in",
-        "refused  access_denied_here: the route lets nobody in",
+        "refused  access_denied_here: acq/closed lets nobody in",
     ]
 
 
@@ -257,11 +257,11 @@ def test_a_closed_route_is_told_as_a_refusal():
     [
         (None, None, None),
         ("10.1.2.3", None, None),
-        ("203.0.113.9", None, "network_not_allowed: the route is not open to 203.0.113.9"),
-        ("203.0.113.9", ("clerk",), "network_not_allowed: the route is not open to 203.0.113.9"),
+        ("203.0.113.9", None, "network_not_allowed: acq/office is not open to 203.0.113.9"),
+        ("203.0.113.9", ("clerk",), "network_not_allowed: acq/office is not open to 203.0.113.9"),
         (None, ("clerk", "guest"), None),
-        ("fd00::1", ("guest", "boss"), "role_missing: none of them is among: boss, guest"),
-        (None, (), "role_missing: none of them is among: none"),
+        ("fd00::1", ("guest", "boss"), "role_missing: acq/office wants a role beside boss, guest"),
+        (None, (), "role_missing: acq/office wants a role beside nothing"),
     ],
 )
 def test_it_is_told_which_rule_stops_an_address_or_a_role(address, roles, refused):
@@ -283,3 +283,16 @@ def test_the_portals_own_sign_out_is_said_to_lead_to_ours():
     found = explained("POST", "https://acq.example/logout;jsessionid=A", Portals({portal.host: portal}))
     assert found.is_served
     assert "`sign_out_paths`" in found.text
+
+
+def test_it_is_told_what_stops_a_request_beside_its_own_target():
+    portal = replace(GATES.by_host[ACQ.host], methods=KNOWN, webdav=True, passes_preflights=True)
+    told = explained("DELETE", "https://acq.example.si/", Portals({ACQ.host: portal}))
+    assert (told.is_served, told.text.splitlines()[-1]) == (
+        False,
+        "refused  access_denied_here: acq/closed lets nobody in",
+    )
+    assert (
+        "preflight"
+        not in explained("OPTIONS", "https://acq.example.si/closed", Portals({ACQ.host: portal})).text
+    )
