@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 Paths = Literal["exact", "ignore_case", "windows"]
@@ -19,7 +19,9 @@ ANY_SEGMENT: Final = "?"
 """Stands in a reading for a segment that might be any. No path contains it."""
 
 _MOST_READINGS: Final = 48
-"""A path with more readings is refused, so that nobody can make judging them expensive."""
+_MOST_CHARACTERS: Final = 64 * 1024
+"""A path with more readings, or more in all of them, is refused, so that nobody can make judging expensive.
+An honest path has hardly ten."""
 
 # In an ordinary path nothing can be read in another way.
 _DOUBTFUL: Final = re.compile(r"//|[;|^\[\]]|%(?:2[134-79BCF]|28|3[ABDF]|40|5C)", re.ASCII)
@@ -44,7 +46,9 @@ _DOT_SEGMENT: Final = re.compile(r"/\.\.?(?:/|$)", re.ASCII)
 # `(S(…))` of ASP.NET, which takes it out of the path wherever it stands.
 _SESSION_IN_PATH: Final = re.compile(r"/\((?:[A-Za-z]\([^()/]*\))+\)", re.ASCII)
 _STREAM: Final = re.compile(r":[^/]*", re.ASCII)
-_TRAILING: Final = re.compile(r"[. ]+(?=/|$)", re.ASCII)
+# Looks at each run of dots and blanks once. Otherwise a path of nothing else would cost the square of its
+# length.
+_TRAILING: Final = re.compile(r"(?<![. ])[. ]++(?=/|$)", re.ASCII)
 _NOTHING_BUT_DOTS: Final = re.compile(r"/[. ]+(?:/|$)", re.ASCII)
 _SHORT_NAME: Final = re.compile(r"(?<=/)[^/.~]{1,6}~[0-9]{1,6}(?:\.[^/.]{0,3})?(?=/|$)", re.ASCII)
 
@@ -116,9 +120,13 @@ def _judged_steps(forms: list[str], *further: Callable[[str], str]) -> list[str]
 
 
 def _also(forms: list[str], step: Callable[[str], str]) -> list[str]:
-    if len(forms) > _MOST_READINGS:
+    if _are_too_many(forms):
         return forms
     return list(dict.fromkeys((*forms, *(step(form) for form in forms))))
+
+
+def _are_too_many(forms: Sequence[str]) -> bool:
+    return len(forms) > _MOST_READINGS or len(forms) * len(forms[0]) > _MOST_CHARACTERS
 
 
 def _with_slashes_merged(path: str) -> str:
@@ -135,7 +143,7 @@ _WINDOWS_STEPS: Final[tuple[Callable[[str], str], ...]] = (
 
 def _settled(forms: list[str]) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(form or "/" for form in forms))
-    return () if len(found) > _MOST_READINGS or any(map(_DOT_SEGMENT.search, found)) else found
+    return () if _are_too_many(found) or any(map(_DOT_SEGMENT.search, found)) else found
 
 
 def _decoded_again(path: str) -> list[str]:

@@ -139,6 +139,12 @@ def test_a_path_with_too_many_readings_is_unreadable():
     assert len(readings("/a;b//c%3Fd")) <= 12
 
 
+def test_a_long_path_has_fewer_readings_because_each_costs_its_length():
+    assert len(readings("/" + "a" * 4000 + ";b//c%3Fd")) == len(readings("/a;b//c%3Fd")) > 4
+    assert readings("/" + "a" * 8000 + ";b//c%3Fd./(S(x))", "windows") == ()
+    assert readings("/" + "a" * 8000 + ";jsessionid=A", "windows") != ()
+
+
 @pytest.mark.parametrize("paths", ["exact", "ignore_case", "windows"])
 def test_readings_do_not_repeat_and_begin_with_the_path(paths):
     for path in ("/A", "/a;b", "/a//b.", "/%C4%8C;x"):
