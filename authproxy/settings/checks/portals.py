@@ -15,6 +15,7 @@ from authproxy.access.own_paths import is_own_path
 from authproxy.access.path_patterns import PathPattern
 from authproxy.access.path_readings import Paths
 from authproxy.access.pattern_faults import fault_of
+from authproxy.access.routes import RouteAccess
 from authproxy.settings.checks import demands, urls
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.schema import PortalSettings, RouteSettings, ServerSettings
@@ -310,12 +311,20 @@ def _never_reached(
 
 def _demands_less(one: RouteSettings, other: RouteSettings, portal: PortalSettings) -> bool:
     """Whether the first might let somebody in whom the second would not."""
+    strictness: tuple[RouteAccess, ...] = ("public", "required", "deny")
+    if one.access != other.access:
+        return strictness.index(one.access) < strictness.index(other.access)
     one_step_up, other_step_up = one.step_up or portal.step_up, other.step_up or portal.step_up
     return (
         (one.level or portal.level) < (other.level or portal.level)
         or (other_step_up.required and not one_step_up.required)
         or (one_step_up.max_age != other_step_up.max_age and other_step_up.max_age is not None)
         or not set(other.required_claims) <= set(one.required_claims)
+        or (other.roles is not None and (one.roles is None or not set(one.roles) <= set(other.roles)))
+        or (
+            other.networks is not None
+            and (one.networks is None or not set(one.networks) <= set(other.networks))
+        )
     )
 
 

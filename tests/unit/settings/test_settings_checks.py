@@ -350,6 +350,9 @@ WARNINGS = [
             {"level": "30"},
             {"required_claims": ["email"]},
             {"step_up": {"max_age": "5m"}},
+            {"access": "deny"},
+            {"roles": ["clerk"]},
+            {"networks": ["10.0.0.0/8"]},
         )
     ),
     (
