@@ -241,17 +241,20 @@ def _refusal(refusals: Refusals) -> Handler:
         text = request.headers.get("X-Authproxy-Reason", "")
         reason = Reason(text) if text in PAGES else Reason.UNEXPECTED
         status = request.headers.get("X-Authproxy-Status", "")
-        is_error = len(status) == 3 and status.isdecimal() and status[0] in "45"
+        is_stated = len(status) == 3 and status.isdecimal() and status[0] in "45"
         given_return_to = request.headers.get("X-Authproxy-Return-To", "")
         return_to = request[CONTEXT].portal.return_to(unquote(given_return_to))
         whole = None
         if request_senders.is_in_frame(request.raw_headers):
             # Where a link to the frame's own address shows the whole refusal, that is what helps.
             whole = request.headers.get("X-Authproxy-Location", return_to if given_return_to else "")
+            if request.headers["Sec-Fetch-Dest"].lower() == "object":
+                # HTML §4.8.7: an `object` shows nothing of an answer whose status is an error.
+                status, is_stated = "200", True
         return refusals.answer(
             request,
             reason,
-            status=int(status) if is_error else None,
+            status=int(status) if is_stated else None,
             retry="",
             about=particulars_in(request.headers),
             return_to=return_to,

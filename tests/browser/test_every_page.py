@@ -17,6 +17,8 @@ GATEWAY_PAGES = {
     "/izpis/2026/11": "Choose how to sign in",
     "/.authproxy/login?rt=/izpis/2026/11": "Choose how to sign in",
     "/.authproxy/login?after=sign-out": "Choose how to sign in",
+    "/.authproxy/login?rt=/vnos&lost=yes": "Choose how to sign in",
+    f"/.authproxy/login?rt=/vnos&held={'h' * 43}": "Choose how to sign in",
     "/.authproxy/logout": "You are signed out",
     "/.authproxy/callback/rekono": "This sign-in cannot be found",
     "/.authproxy/nothing": "The page cannot be found",

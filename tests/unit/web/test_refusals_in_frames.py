@@ -40,7 +40,9 @@ async def test_a_missing_session_is_a_page_that_the_portal_may_frame_and_opens_t
     headers = asked(Reason.SESSION_ENDED, 401, destination, Location=LOGIN)
     async with house.asked("GET", "/refusal", headers=headers) as answer:
         text = await answer.text()
-        assert (answer.status, framing(answer)) == (401, ("'self'", "SAMEORIGIN"))
+        # An `object` shows nothing of an answer whose status is an error.
+        status = 200 if destination == "object" else 401
+        assert (answer.status, framing(answer)) == (status, ("'self'", "SAMEORIGIN"))
         assert "form-action 'self'" in answer.headers["Content-Security-Policy"]
     link = f'<a class="button" href="{LOGIN.replace("&", "&amp;")}" target="_top" data-back>'
     assert text.count(link) == 2  # once in each language
