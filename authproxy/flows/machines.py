@@ -184,7 +184,7 @@ class Machines:
         limit: RefusalLimit,
         identity: MachineIdentity,
         reports: MachineReports,
-        most_remembered: int = 10_000,
+        most_remembered: int = 2_000,
     ) -> None:
         self._most_remembered = most_remembered
         self._keys = keys

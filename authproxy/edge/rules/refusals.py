@@ -164,19 +164,18 @@ def answer(
     if is_page:
         return PageWanted(status, refusal.reason, _particulars(refusal, target, head))
     if isinstance(refusal, Denied) and refusal.bearer_error is not None:
-        return bearer_problem(refusal, status, request_id)
+        return bearer_problem(refusal, refusal.bearer_error, status, request_id)
     return problem(status, refusal.reason, request_id, levels=_levels(refusal))
 
 
-def bearer_problem(denied: Denied, status: int, request_id: str) -> OwnAnswer:
-    """The answer to a program, with the challenge of RFC 6750 §3."""
+def bearer_problem(denied: Denied, error: bearer.Error, status: int, request_id: str) -> OwnAnswer:
+    """The answer to a program, with the challenge of RFC 6750 §3. If scopes are lacking, or may be, it names
+    those that the route demands."""
     answer = problem(status, denied.reason, request_id)
-    portal, error, demand = denied.portal, denied.bearer_error, None
-    if denied.route is not None and error == "insufficient_scope":
-        demand = denied.route.requirement.machines
-    if portal is not None and error is not None:
-        scopes = () if demand is None else demand.scopes
-        challenge = bearer.challenge(portal.portal_id, error, scopes).encode()
+    demand = None if denied.route is None else denied.route.requirement.machines
+    scopes = demand.scopes if demand is not None and error == "insufficient_scope" else ()
+    if denied.portal is not None:
+        challenge = bearer.challenge(denied.portal.portal_id, error, scopes).encode()
         answer.headers += b"WWW-Authenticate: %s\r\n" % challenge
     return answer
 

@@ -8,7 +8,7 @@ import pytest
 
 from authproxy.access.methods import KNOWN
 from authproxy.access.provider_demand import provider_demand
-from authproxy.access.routes import Portal, Portals, Requirement, Route, StepUp
+from authproxy.access.routes import MachineDemand, Portal, Portals, Requirement, Route, StepUp
 from authproxy.cli.explanation import explained
 from authproxy.identity.assurance import Level
 
@@ -296,3 +296,25 @@ def test_it_is_told_what_stops_a_request_beside_its_own_target():
         "preflight"
         not in explained("OPTIONS", "https://acq.example.si/closed", Portals({ACQ.host: portal})).text
     )
+
+
+@pytest.mark.parametrize(
+    ("demand", "access", "line"),
+    [
+        (None, "required", None),
+        (MachineDemand(), "required", None),
+        (MachineDemand(keys=True), "deny", None),
+        (MachineDemand(keys=True), "required", "or       a program with an API key, without a person"),
+        (
+            MachineDemand(tokens=True, keys=True, scopes=("payments", "reports")),
+            "required",
+            "or       a program with an access token or an API key that has payments and reports, without a person",
+        ),
+        (MachineDemand(tokens=True), "public", "or       a program with an access token, without a person"),
+    ],
+)
+def test_the_programs_that_come_in_are_told(demand, access, line):
+    route = Route(name="uvoz", path="/", access=access, requirement=Requirement(machines=demand))
+    portal = replace(ACQ, routes=(route,))
+    told = explained("GET", "https://acq.example.si/uvoz", Portals({portal.host: portal})).text.splitlines()
+    assert [each for each in told if each.startswith("or ")] == ([] if line is None else [line])

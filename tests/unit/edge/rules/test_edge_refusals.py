@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from authproxy.access.decision import AuthenticationRequired, Denied, Reason, StepUpRequired, Unavailable
-from authproxy.access.routes import Portal, Requirement, Route, StepUp
+from authproxy.access.routes import MachineDemand, Portal, Requirement, Route, StepUp
 from authproxy.access.target import RequestTarget
 from authproxy.edge.rules import refusals
 from authproxy.edge.rules.refusals import OwnAnswer, PageWanted, is_page_load, login_url
@@ -269,3 +269,47 @@ def test_the_portals_own_sign_out_leads_to_our_page():
     assert answer.status == 303
     assert b"Location: %s/.authproxy/logout\r\n" % PORTAL.origin.encode() in answer.headers
     assert b"Cache-Control: no-store" in answer.headers
+
+
+UVOZ = Route(
+    name="acq/uvoz",
+    path="/uvoz",
+    requirement=Requirement(machines=MachineDemand(keys=True, scopes=("a", "b"))),
+)
+WRONG = Denied(reason=Reason.MACHINE_TOKEN_INVALID, portal=PORTAL, route=UVOZ, bearer_error="invalid_token")
+NOT_HERE = replace(WRONG, reason=Reason.MACHINE_NOT_ALLOWED_HERE, bearer_error="insufficient_scope")
+
+
+@pytest.mark.parametrize(
+    ("denied", "status", "challenge"),
+    [
+        (WRONG, 401, 'error="invalid_token"'),
+        (replace(WRONG, bearer_error="invalid_request"), 401, 'error="invalid_request"'),
+        (NOT_HERE, 403, 'error="insufficient_scope", scope="a b"'),
+        (replace(NOT_HERE, route=None), 403, 'error="insufficient_scope"'),
+        (
+            replace(NOT_HERE, route=Route(name="r", path="/", requirement=Requirement())),
+            403,
+            'error="insufficient_scope"',
+        ),
+    ],
+)
+def test_a_program_gets_a_problem_with_the_challenge_of_rfc_6750_whatever_it_accepts(
+    denied, status, challenge
+):
+    given = head((b"Accept", b"text/html"), (b"Authorization", b"Bearer x"))
+    answer = refusals.answer(denied, target=target(), head=given, request_id="r")
+    assert isinstance(answer, OwnAnswer)
+    assert (answer.status, json.loads(answer.body)["reason"]) == (status, denied.reason)
+    assert f'\r\nWWW-Authenticate: Bearer realm="acq", {challenge}\r\n'.encode() in answer.headers
+
+
+def test_a_denial_at_no_portal_has_no_realm_to_name():
+    answer = refusals.answer(replace(WRONG, portal=None), target=target(), head=head(), request_id="r")
+    assert (answer.status, b"WWW-Authenticate" in answer.headers) == (401, False)
+
+
+def test_too_many_wrong_credentials_are_told_when_to_come_back():
+    denied = Denied(reason=Reason.TOO_MANY_REQUESTS, portal=PORTAL, route=UVOZ)
+    answer = refusals.answer(denied, target=target(), head=head(), request_id="r")
+    assert (answer.status, b"\r\nRetry-After: 60\r\n" in answer.headers) == (429, True)

@@ -20,7 +20,8 @@ from authproxy.access.target import RequestTarget, canonical_host
 from authproxy.edge.rules import subrequest
 from authproxy.edge.rules.request_head import RequestHead
 from authproxy.edge.rules.subrequest import DIALECTS, NGINX, SubrequestRefused, original
-from tests.support.session_builders import new_ticket, session_for
+from authproxy.identity.machine_client import MachineClient
+from tests.support.session_builders import NOW, new_ticket, session_for
 
 PORTAL = Portal(portal_id="acq", origin="https://acq.example", host="acq.example", routes=())
 OPTED_IN = dataclasses.replace(PORTAL, accepts_encoded_slash=True)
@@ -121,6 +122,44 @@ def test_allow_is_exactly_200_with_the_finished_lines_and_the_request_id():
     assert (answer.status, answer.body) == (200, b"")
     assert answer.headers.endswith(b"X-Auth-Subject: ana\r\nX-Request-Id: r1\r\n")
     assert b"Set-Cookie" not in answer.headers
+
+
+def test_a_front_proxy_learns_that_the_credential_of_a_program_is_not_the_portals():
+    route = Route(name="all", path="/", requirement=Requirement())
+    machine = MachineClient(client_id="batch", credential="key", scopes=frozenset(), ends_at=NOW)
+    allowed = Allowed(
+        portal=PORTAL,
+        route=route,
+        session=None,
+        machine=machine,
+        identity_headers=b"X-Auth-Subject: batch\r\n",
+    )
+    answer = subrequest.answer(
+        allowed, original=original(asked(), NGINX, portal_at), head=head(), dialect=NGINX, request_id="r1"
+    )
+    assert answer.headers.endswith(
+        b"X-Auth-Subject: batch\r\nX-Authproxy-Used: authorization\r\nX-Request-Id: r1\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "error", "status"),
+    [
+        (Reason.MACHINE_TOKEN_INVALID, "invalid_token", 401),
+        (Reason.MACHINE_NOT_ALLOWED_HERE, "insufficient_scope", 403),
+    ],
+)
+def test_a_program_is_refused_by_what_the_front_proxy_understands_without_a_redirect(reason, error, status):
+    denied = Denied(reason=reason, portal=PORTAL, bearer_error=error)
+    answer = subrequest.answer(
+        denied,
+        original=original(asked(), NGINX, portal_at),
+        head=head(NAVIGATES),
+        dialect=NGINX,
+        request_id="r1",
+    )
+    assert (answer.status, b"Location" in answer.headers) == (status, False)
+    assert f'WWW-Authenticate: Bearer realm="acq", error="{error}"'.encode() in answer.headers
 
 
 NAVIGATES = (b"Sec-Fetch-Mode", b"navigate")
