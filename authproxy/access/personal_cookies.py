@@ -127,7 +127,7 @@ class PersonalCookies:
         else:
             who = f"account\0{person.issuer}\0{person.subject}"
         text = f"{self._portal_id}\0{who}"
-        return hmac.digest(self._secret, text.encode("utf-8", "surrogateescape"), "sha256")
+        return _keyed(self._secret, text.encode("utf-8", "surrogateescape"), b"owner", 32)
 
     def lists(self, name: bytes) -> bool:
         """Whether a cookie of that name is listed, in any spelling that some server takes for the same
@@ -166,7 +166,7 @@ class PersonalCookies:
 
     def _marks(self, pairs: list[bytes], owner: bytes, *, marked_by_proxy: bool) -> set[bytes]:
         marks: set[bytes] = set()
-        own = self.proxy_mark(owner) + b"."
+        own = self.proxy_mark(owner) + b"." if marked_by_proxy else b""
         by_proxy = 0
         for pair in pairs:
             name, _, value = pair.strip(b" \t").partition(b"=")
@@ -186,10 +186,10 @@ class PersonalCookies:
     def proxy_mark(self, owner: bytes) -> bytes:
         """What a front proxy writes before the values of this person's cookies. It is no key, so it may be
         seen in this person's browser."""
-        return _encoded(hmac.digest(owner, b"front proxy", "sha256")[:16])
+        return _encoded(_keyed(owner, b"", b"front proxy"))
 
     def _mac(self, owner: bytes, name: bytes, value: bytes) -> bytes:
-        return _encoded(hmac.digest(owner, name + b"\0" + value, "sha256")[:16])
+        return _encoded(_keyed(owner, name + b"\0" + value, b"cookie"))
 
     # Answers of the portal.
 
@@ -315,7 +315,13 @@ class PersonalCookies:
 
 def _name_of(owner: bytes) -> bytes:
     """Tells people apart in marks. It is too short to tell who they are."""
-    return _encoded(hmac.digest(owner, b"owner", "sha256")[:6])
+    return _encoded(_keyed(owner, b"", b"name", 6))
+
+
+def _keyed(key: bytes, text: bytes, purpose: bytes, size: int = 16) -> bytes:
+    """BLAKE2b as a MAC (RFC 7693 §2.9): every request with such a cookie needs one, and it takes a third of
+    the time of HMAC."""
+    return hashlib.blake2b(text, digest_size=size, key=key, person=purpose).digest()
 
 
 def _folded(name: bytes) -> bytes:

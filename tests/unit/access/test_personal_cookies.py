@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from http.cookies import SimpleCookie
 
 import pytest
@@ -270,10 +269,10 @@ def test_a_flood_of_cookies_costs_little():
     flood = b"; ".join([b"JSESSIONID=%d" % number for number in range(2000)])
     assert b"JSESSIONID=a" not in LISTED.kept(flood + b"; " + sent, ANA)
     assert LISTED.kept(sent + b"; " + flood, ANA) == sent
-    blanks = b"a=x" + b" " * 60_000 + b"y"
-    began = time.process_time()
+    blanks = (
+        b"a=x" + b" " * 200_000 + b"y"
+    )  # would take minutes if every blank were looked at from every other
     assert LISTED.kept(blanks, ANA) == blanks
-    assert time.process_time() - began < 0.5
     marks = b"; ".join(
         b"__Host-authproxy-proxy-JSESSIONID=%s.%d" % (LISTED.proxy_mark(ANA), n) for n in range(99)
     )
