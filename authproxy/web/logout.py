@@ -8,6 +8,7 @@ from datetime import datetime
 
 from aiohttp import hdrs, web
 
+from authproxy.access import request_senders
 from authproxy.access.personal_cookies import PersonalCookies
 from authproxy.flows.access import Access
 from authproxy.flows.ending.logout import Logout
@@ -15,7 +16,7 @@ from authproxy.oidc.end_session import EndSessionRequest
 from authproxy.telemetry.audit import Audit, Event
 from authproxy.web import cookies, signed_out
 from authproxy.web.forms import cookie_fields, submitted
-from authproxy.web.pages import Pages
+from authproxy.web.pages import PREFIX, Pages
 from authproxy.web.request_keys import CONTEXT
 from authproxy.web.signed_out import SignedOut
 
@@ -45,7 +46,11 @@ class LogoutPages:
 
     async def ask(self, request: web.Request) -> web.StreamResponse:
         """GET logout: asks a signed-in person whether to sign out. Others see what their last sign-out has
-        ended; the provider sends the browser back to here."""
+        ended; the provider sends the browser back to here. A portal's own sign-out link may have led here
+        inside a frame (`sign_out_paths`): then the page only leads out of it."""
+        if request_senders.is_in_frame(request.raw_headers):
+            whole = f"{request[CONTEXT].portal.origin}{PREFIX}logout"
+            return self._pages.answer(request, "logout.html", whole=whole, everywhere=None)
         everywhere = request.query.get("everywhere") == "yes"
         ticket = cookies.ticket_in(cookie_fields(request))
         current = await self._sessions.current(

@@ -9,6 +9,9 @@ import pytest
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 CHOOSER = "main form button[name=method][value=rekono]"
 SIGN_OUT = "main form[action*='/.authproxy/logout'] button"
+FRAMES = (
+    '<!doctype html><title>Okviri</title><frameset cols="50%,*"><frame name="menu" src="/izhod"></frameset>'
+)
 USER, PASSWORD = "referent", "Kartice-2026!"
 
 
@@ -46,7 +49,13 @@ async def test_the_next_person_signs_in_to_the_portal_anew_and_is_greeted_by_the
     assert "authproxy" not in await tab.evaluate("document.cookie")
     await tab.close()
 
-    # The portal's own link leads to the gateway's page; nothing has ended before she says so.
+    # The portal's own link leads to the gateway's page, also out of a frame; nothing has ended before she says so.
+    frames = f"{sandbox.portal('ecmsweb')}/okviri"
+    await page.route(frames, lambda route: route.fulfill(content_type="text/html", body=FRAMES))
+    await page.goto(frames)
+    await page.frame_locator("frame[name=menu]").locator("a[target=_top]:visible").click()
+    await page.wait_for_url(re.compile("/logout$"))
+    await page.goto(place)
     await page.locator("footer a[href='/izhod']").click()
     assert page.url == f"{sandbox.portal('ecmsweb')}/.authproxy/logout"
     assert await ana.barriers() == []

@@ -7,7 +7,7 @@ import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.access.personal_cookies import PersonalCookies
-from tests.support.pages import ELSEWHERE, FORM, PROVIDER_LOGOUT, SESSION, TICKET, running_pages
+from tests.support.pages import ELSEWHERE, FORM, PAGE, PROVIDER_LOGOUT, SESSION, TICKET, running_pages
 
 TICKET_COOKIE = f"__Host-authproxy={TICKET}"
 
@@ -20,6 +20,22 @@ async def test_looking_at_the_sign_out_page_ends_nothing(house):
         assert "Ana &lt;Novak&gt;" in text
         assert "Set-Cookie" not in answer.headers
     assert house.flows.open_sessions
+
+
+@pytest.mark.parametrize("kind", ["frame", "iframe"])
+async def test_in_a_frame_of_the_portal_the_sign_out_page_only_leads_out_of_it(house, kind):
+    async with house.asked(
+        "GET", "/.authproxy/logout", headers={**PAGE, "Sec-Fetch-Dest": kind}, cookies=TICKET_COOKIE
+    ) as answer:
+        text = await answer.text()
+
+        assert "frame-ancestors 'self'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["X-Frame-Options"] == "SAMEORIGIN"
+        assert 'href="https://acq.example.si/.authproxy/logout" target="_top"' in text
+        assert "<form" not in text
+        assert "Novak" not in text
+    async with house.asked("GET", "/.authproxy/logout", headers=PAGE, cookies=TICKET_COOKIE) as answer:
+        assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
 
 
 async def test_whoever_is_not_signed_in_is_told_so(house):
