@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from authproxy.access.routes import Portal
 from authproxy.bootstrap.components import Components
+from authproxy.bootstrap.portals import added_headers
 from authproxy.dns.client_sessions import SessionResolver, client_session
 from authproxy.flows.ending.portal_sign_out import ToldPortal
 from authproxy.settings.schema import PortalSettings
@@ -34,9 +35,12 @@ def _told(components: Components, portal: Portal, settings: PortalSettings, url:
             context.load_cert_chain(tls.certificate_file, tls.key_file)
     client = client_session(SessionResolver(components.names), connections=_CONNECTIONS, context=context)
     components.resources.push_async_callback(client.close)
+    # The address may be that of another server, which must not learn the portal's passwords.
+    is_portals = urlsplit(url)[:2] == urlsplit(settings.upstream)[:2]
     return ToldPortal(
         portal=portal,
         url=url,
         host=portal.host if settings.preserve_host else urlsplit(url).netloc,
+        added=tuple(added_headers(settings)) if is_portals else (),
         client=client,
     )

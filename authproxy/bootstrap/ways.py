@@ -157,9 +157,13 @@ def _upstream(text: str, settings: PortalSettings, origin: str) -> Upstream:
     addresses = public_addresses(
         origin=origin, scheme=url.scheme, authority=url.netloc, preserves_host=settings.preserve_host
     )
+    tolerated = frozenset[str](settings.tolerates)
     if text.startswith("unix:"):
         return Upstream(
-            unix_path=text.removeprefix("unix:"), authority=url.netloc.encode(), addresses=addresses
+            unix_path=text.removeprefix("unix:"),
+            authority=url.netloc.encode(),
+            addresses=addresses,
+            tolerated=tolerated,
         )
     tls = None
     if url.scheme == "https":
@@ -175,4 +179,5 @@ def _upstream(text: str, settings: PortalSettings, origin: str) -> Upstream:
         server_name=settings.upstream_tls.server_name if text == settings.upstream else None,
         authority=url.netloc.encode("ascii"),
         addresses=addresses,
+        tolerated=tolerated,
     )

@@ -35,6 +35,7 @@ from authproxy.settings.value_types import (
     unless_off,
 )
 
+Tolerated = Literal["bare_lf", "equal_content_lengths", "padded_chunk_sizes", "control_characters"]
 _STRIPPED = r"^[!#$%&'+.^_`|~0-9A-Za-z-]+\*?$"
 
 
@@ -1093,6 +1094,15 @@ class PortalSettings:
             "such as `ADMINI~1`, streams). Routes then hold for every spelling."
         ),
     ] = "exact"
+    tolerates: Annotated[
+        tuple[Tolerated, ...],
+        Field(
+            description="Faults in the portal's answers that are mended instead of answered 502: `bare_lf` "
+            "(lines of the head that end in LF alone), `equal_content_lengths` (the same length twice), "
+            "`padded_chunk_sizes` (blanks behind the size of a chunk), `control_characters` (in the value of "
+            "a header; they become blanks). A connection with such an answer serves no further request."
+        ),
+    ] = ()
     websocket_origins: Annotated[
         tuple[Text, ...],
         Field(description="Origins besides the portal's own whose pages may open WebSockets."),

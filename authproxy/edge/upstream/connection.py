@@ -18,6 +18,7 @@ from authproxy.edge.rules.public_addresses import PublicAddresses
 from authproxy.edge.rules.request_head import Fields, authenticates_connection
 from authproxy.edge.upstream import plain_answer
 from authproxy.edge.upstream.plain_answer import PlainAnswer
+from authproxy.edge.upstream.sloppy_head import SloppyHead
 
 _LARGEST_HEAD: Final = 256 * 1024
 """Bytes that a portal may send before the body of a final answer, and in trailers. A broken portal must not
@@ -103,6 +104,8 @@ class UpstreamConnection(asyncio.Protocol):
         "_pool",
         "_reader",
         "_size_behind_chunk_header",
+        "_sloppy",
+        "_tolerated",
         "_transport",
         "idle_since",
         "is_authenticated",
@@ -116,7 +119,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._pool = pool
         self._reader: AnswerReader | None = None
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # set by connection_made before anything else
-        self._parser = httptools.HttpResponseParser(self)
+        self._tolerated = pool.tolerated
+        self._sloppy: SloppyHead | None = None
+        """Mends the head that is awaited, for a portal whose faults are tolerated."""
+        self._parser = self._new_parser()
         self._fields: Fields = []
         self._phrase = b""
         self._answer: AnswerHead | None = None
@@ -149,6 +155,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._answer = None
         self._before_answer = 0
         self._size_behind_chunk_header = _NOWHERE
+        if self._tolerated is not None:
+            self._sloppy = SloppyHead(self._tolerated)
         self.served += 1
         self._transport.write(head)
 
@@ -233,6 +241,10 @@ class UpstreamConnection(asyncio.Protocol):
             reader.answer_body(data)
             reader.answer_paused()
         else:
+            if self._sloppy is not None:
+                data = self._mended(self._sloppy, data)
+                if not data:
+                    return
             plain = (
                 None
                 if self._left or self._before_answer or self._is_head_request
@@ -244,6 +256,31 @@ class UpstreamConnection(asyncio.Protocol):
                 self._parse(data)
             if self._reader is not None:
                 self._reader.answer_paused()
+
+    def _mended(self, sloppy: SloppyHead, data: bytes) -> bytes:
+        """What can be read now. A portal with such faults may have further ones, so the connection serves
+        nobody else afterwards: what this answer was read as must not matter to the next one."""
+        data = sloppy.mended(data)
+        if sloppy.is_over:
+            self._sloppy = None
+        elif sloppy.waiting > _LARGEST_HEAD:
+            self._fail("the head of the portal's answer is too large")
+            return b""
+        if sloppy.has_mended:
+            self.is_reusable = False
+        return data
+
+    def _new_parser(self) -> httptools.HttpResponseParser:
+        parser = httptools.HttpResponseParser(self)
+        if self._pads_chunk_sizes:
+            # Blanks between a size and the end of its line, or its extension. No other leniency of llhttp is
+            # safe: they also let pass what can be read in two ways.
+            parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
+        return parser
+
+    @property
+    def _pads_chunk_sizes(self) -> bool:
+        return self._tolerated is not None and "padded_chunk_sizes" in self._tolerated
 
     def _pass(self, plain: PlainAnswer, data: bytes, reader: AnswerReader) -> None:
         """Reports a plain answer. The parser has not seen it and is ready for the next one."""
@@ -309,7 +346,7 @@ class UpstreamConnection(asyncio.Protocol):
         if rest:
             self._unasked_bytes()
         # The old parser is still in the middle of this body.
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser = self._new_parser()
         if self._reader is not None:
             self._reader.answer_body(piece)
             self._end([])
@@ -397,7 +434,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._is_head_request and status >= 200:
             # RFC 9112 §6.3: an answer to HEAD has no body. llhttp would wait for the one that its head
             # announces.
-            self._parser = httptools.HttpResponseParser(self)
+            self._parser = self._new_parser()
             self._end([])
 
     @staticmethod
@@ -417,6 +454,8 @@ class UpstreamConnection(asyncio.Protocol):
                 head.length = int(digits) if digits.isdigit() else None
             elif length_of_name == 17 and name.lower() == b"transfer-encoding":
                 head.is_chunked = True
+                if self._pads_chunk_sizes:
+                    self.is_reusable = False  # as in `_mended`: llhttp does not say whether it was needed
                 # RFC 9110 §5.5: blanks behind a value are no part of it. A tab stays, because llhttp does not
                 # recognise `chunked` before one.
                 if value.rstrip(b" ").lower() != b"chunked":
@@ -464,6 +503,11 @@ class ConnectionOwner(Protocol):
     @property
     def addresses(self) -> PublicAddresses | None:
         """What the portal calls itself and browsers do not; None if there is no such thing."""
+        ...
+
+    @property
+    def tolerated(self) -> frozenset[str] | None:
+        """Faults of answers that are mended; None if none are."""
         ...
 
     def lost(self, connection: UpstreamConnection) -> None: ...

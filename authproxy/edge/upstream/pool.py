@@ -33,6 +33,8 @@ class Upstream:
     unix_path: str | None = None
     tls: ssl.SSLContext | None = field(default=None, repr=False)
     server_name: str | None = None
+    tolerated: frozenset[str] = frozenset()
+    """Faults of its answers that are mended (`sloppy_head`)."""
     authority: bytes = b""
     """The upstream's own authority, sent as Host where the public one is not wanted."""
     addresses: PublicAddresses | None = None
@@ -81,6 +83,8 @@ class UpstreamPool:
         via: Via = _NO_VIA,
     ) -> None:
         self.via = via
+        self.tolerated = upstream.tolerated or None
+        """Faults of answers that are mended (`tolerates`); None if none are."""
         self._names = names or Resolver()
         self._upstream = upstream
         self._limit = upstream_connections

@@ -33,11 +33,12 @@ to them."""
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldPortal:
     """A portal that is told. `host` is the Host that it expects; `client` verifies its certificate and
-    follows no redirect."""
+    follows no redirect. `added` are headers that every request to the portal has."""
 
     portal: Portal
     url: str
     host: str
+    added: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     client: aiohttp.ClientSession = field(repr=False)
 
 
@@ -99,6 +100,7 @@ class PortalSignOuts:
             ("Host", told.host),
             ("X-Forwarded-Proto", portal.origin.partition(":")[0]),
             ("X-Forwarded-Host", portal.host),
+            *told.added,
         ]
         for line in lines:
             name, colon, value = line.partition(b": ")

@@ -161,3 +161,14 @@ def test_plain_text_that_the_portal_allows_is_allowed_for_its_routes(workshop):
 def test_no_limit_for_the_whole_is_no_mistake(workshop):
     reading = workshop.read(lambda s: s["portals"]["acq"].update(timeouts={"whole": 0}))
     assert reading.findings == ()
+
+
+def test_faults_are_tolerated_in_the_answers_of_every_server_of_the_portal_and_by_default_of_none(workshop):
+    routes = [
+        {"path": "/reports", "upstream": "http://localhost:9002"},
+        {"path": "/x", "upstream": "unix:/run/x"},
+    ]
+    _, found, _ = made(workshop, routes=routes)
+    assert [way.pool.tolerated for way in found] == [None] * 3
+    _, found, _ = made(workshop, routes=routes, tolerates=["bare_lf", "control_characters"])
+    assert [way.pool.tolerated for way in found] == [{"bare_lf", "control_characters"}] * 3
