@@ -50,7 +50,9 @@ _STREAM: Final = re.compile(r":[^/]*", re.ASCII)
 # length.
 _TRAILING: Final = re.compile(r"(?<![. ])[. ]++(?=/|$)", re.ASCII)
 _NOTHING_BUT_DOTS: Final = re.compile(r"/[. ]+(?:/|$)", re.ASCII)
-_SHORT_NAME: Final = re.compile(r"(?<=/)[^/.~]{1,6}~[0-9]{1,6}(?:\.[^/.]{0,3})?(?=/|$)", re.ASCII)
+_SHORT_NAME: Final = re.compile(
+    r"(?<=/)(?:%[0-9A-Fa-f]{2}|[^/]){1,6}~[0-9]{1,6}(?:\.[^/.]{0,3})?(?=/|$)", re.ASCII
+)
 
 _KELVIN: Final = "\u212a"
 """Some servers take it for a `k`, others do not, and no honest path has it."""

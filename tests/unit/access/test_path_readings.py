@@ -97,7 +97,14 @@ def test_windows_finds_a_name_behind_many_spellings(path):
 
 
 def test_a_short_name_may_stand_for_any_name():
-    for path in ("/ADMINI~1/x", "/ADMINI~1./x", "/ab1c2d~12.do/x", "/ADMINI~1::$DATA/x"):
+    for path in (
+        "/ADMINI~1/x",
+        "/ADMINI~1./x",
+        "/ab1c2d~12.do/x",
+        "/ADMINI~1::$DATA/x",
+        "/A%25B.CD~1.htm/x",
+        "/a~b~1/x",
+    ):
         assert f"/{ANY_SEGMENT}/x" in readings(path, "windows")
     for path in ("/~jan/x", "/a/longername~1", "/x~y"):
         assert not any(ANY_SEGMENT in reading for reading in readings(path, "windows"))
