@@ -4,6 +4,7 @@ of the whole gateway."""
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 import redis
@@ -71,6 +72,20 @@ async def test_what_was_typed_is_shown_after_the_proof_and_sent_once(house, ana)
     assert (again.status, sent(house)) == (410, 1)
     for secret in (form.fields["authproxy-held"], "plača", "pla\\u010da"):
         assert secret not in house.audit
+
+
+async def test_a_form_to_a_path_with_several_readings_is_kept_and_sent_as_well(house, ana):
+    page = await ana.opens(house.acq + "/vnos")
+    [form] = [form for form in page.forms if form.action == f"{house.acq}/vnos"]
+    target = f"{house.acq}/vnos;jsessionid=A1"
+    met = await ana.browser.submit(page, replace(form, action=target), TYPED)
+    assert (met.status, "held=" in met.location) == (303, True)
+
+    page = await ana.walk(met)
+
+    assert sending(page).action == target
+    await ana.browser.submit(page, sending(page))
+    assert house.portal.asked.count("POST /vnos;jsessionid=A1") == len(house.events("request.released")) == 1
 
 
 async def test_nobody_else_can_see_or_send_it(house, ana):

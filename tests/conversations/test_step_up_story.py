@@ -106,6 +106,22 @@ async def test_a_proof_leads_to_the_place_and_the_portal_learns_by_what_and_when
     assert (issued["method"], approved["method"], issued["person"]) == (method, method, approved["person"])
 
 
+async def test_a_place_with_a_session_in_its_path_demands_the_same_proof(house):
+    """The first link of many portals in Java. What the portal answers there is its own matter."""
+    ana = await house.signed_in()
+    place = f"{PLACE};jsessionid=A1"
+    met = await ana.opens(house.acq + place)
+    assert (met.is_redirect, "acq/prejeto%20%2B%20acq" in met.location) == (True, True), met.location
+    assert (await ana.opens(f"{house.acq}/;jsessionid=A1")).status in {200, 404}
+
+    page = await proves(house, ana, "totp", place)
+
+    assert page.url == house.acq + place
+    assert [(await ana.opens(house.acq + there)).is_redirect for there in (place, PLACE)] == [False, False]
+    house.advance(minutes=6)
+    assert (await ana.opens(house.acq + place)).is_redirect
+
+
 @pytest.mark.parametrize("method", ["push", "totp", "sms"])
 async def test_the_proof_is_asked_for_again_when_it_is_older_than_the_place_allows(house, method):
     ana = await house.signed_in()
