@@ -101,7 +101,9 @@ def _provider_demand(demands: Sequence[ProviderDemand]) -> ProviderDemand:
     parameters: dict[str, str] = {}
     for demand in demands:
         for name, value in demand.parameters.items():
-            if parameters.setdefault(name, value) != value:
+            # Parameters are wishes, and the first route has the narrower ones. `claims` asks for what must
+            # come back.
+            if parameters.setdefault(name, value) != value and name == "claims":
                 raise _NotOne
     return ProviderDemand(
         parameters=parameters,

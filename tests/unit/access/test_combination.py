@@ -177,6 +177,8 @@ def test_the_provider_is_asked_for_everything_and_must_confirm_everything():
     assert both.provider_demand.acr == ("high",)
 
 
-def test_two_values_of_one_parameter_are_refused():
-    assert combined([route(provider={"kc_idp_hint": "a"}), route(provider={"kc_idp_hint": "b"})]) is None
-    assert combined([route(provider={"kc_idp_hint": "a"}), route(provider={"kc_idp_hint": "a"})]) is not None
+def test_of_two_wishes_the_first_counts_and_two_lists_of_essential_claims_are_refused():
+    one, other = route(provider={"acr_values": "a"}), route(provider={"acr_values": "b", "x": "y"})
+    assert dict(combined([one, other]).provider_demand.parameters) == {"acr_values": "a", "x": "y"}
+    claims = ['{"id_token": {"acr": {"essential": true}}}', '{"id_token": {"amr": {"essential": true}}}']
+    assert combined([route(provider={"claims": text}) for text in claims]) is None

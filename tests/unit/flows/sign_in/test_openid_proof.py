@@ -303,6 +303,9 @@ async def test_a_time_ahead_of_our_clock_makes_no_proof_fresher_than_now(house):
     [
         ("acq/orders POST", 20, None),
         ("acq/orders POST", 10, Reason.LEVEL_TOO_LOW),
+        ("acq/orders POST + acq", 20, None),
+        ("acq/orders POST + acq", 10, Reason.LEVEL_TOO_LOW),
+        ("acq + acq/orders POST", 10, Reason.LEVEL_TOO_LOW),
         ("acq", 10, None),
         (":any", 10, None),
     ],
