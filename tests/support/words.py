@@ -37,6 +37,7 @@ SLOVENE = {
     "Sign out everywhere?": "Želite končati vse seje?",
     "You are signed out": "Odjavljeni ste",
     "To the portal": "Na portal",
+    "This part of the portal is not open to you": "Do tega dela portala nimate dostopa",
     "Sign in with an ACNLB certificate": "Prijava s certifikatom ACNLB",
     "ACNLB certificate": "certifikat ACNLB",
     # The gateway: a fresh proof
@@ -176,4 +177,18 @@ SLOVENE = {
     "Note (optional)": "Opomba (neobvezno)",
     "Send the file": "Oddaj datoteko",
     "The file has been sent.": "Datoteka je oddana.",
+    # Old portals of the sandbox
+    "Instant payments": "Takojšnja plačila",
+    "Clearing runs": "Obračunski cikli",
+    "Continue in the whole window": "Nadaljuj v celem oknu",
+    "Connected": "Povezano",
+    "The connection has ended. Reload the page.": "Povezava je končana. Osvežite stran.",
+    "You are not signed in.": "Niste prijavljeni.",
+    "You are signed in as Ana Novak.": "Prijavljeni ste kot Ana Novak.",
+    "Help that is open to everybody": "Pomoč, odprta za vse",
+    "Search in code page 1250": "Iskanje v kodni strani 1250",
+    "Words to find": "Iskane besede",
+    "Looked for: Počasi. Rows: 1": "Iskano: Počasi. Število vrstic: 1",
+    "Redirect to an inner name": "Preusmeritev na notranje ime",
+    "Your roles: skrbnik": "Vaše vloge: skrbnik",
 }
