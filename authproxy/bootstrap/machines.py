@@ -73,6 +73,7 @@ async def machine_components(
         issuer = TokenIssuer(agreement(settings.machines), session, clock=clock)
     machines = Machines(
         keys=stores.machine_keys,
+        people=stores.people,
         key_changes=stores.near_cache,
         keys_remembered_for=settings.store.near_cache_for,
         issuer=issuer,

@@ -29,8 +29,9 @@ from authproxy.access.target import RequestTarget
 from authproxy.access.unavailable import CannotAsk
 from authproxy.assertions.signer import AssertionSigner
 from authproxy.flows import identity_headers
-from authproxy.flows.stores import MachineKeyStore
+from authproxy.flows.stores import MachineKeyStore, PeopleStore
 from authproxy.identity.machine_client import KEY_PREFIX, MachineClient, key_id_of
+from authproxy.identity.member import RegisterKey
 from authproxy.oidc.refused import TokenRefused
 from authproxy.oidc.token_issuer import TokenIssuer
 from authproxy.telemetry.audit import Audit, Event
@@ -174,10 +175,11 @@ class _Known:
 class Machines:
     """`keys_remembered_for` is `store.near_cache_for`. Without an `issuer` no access token is believed."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each is a part of the gateway)
         self,
         *,
         keys: MachineKeyStore,
+        people: PeopleStore,
         key_changes: KeyChanges,
         keys_remembered_for: timedelta,
         issuer: TokenIssuer | None,
@@ -188,6 +190,7 @@ class Machines:
     ) -> None:
         self._most_remembered = most_remembered
         self._keys = keys
+        self._people = people
         self._key_changes = key_changes
         self._keys_remembered_for = keys_remembered_for
         self._issuer = issuer
@@ -223,15 +226,9 @@ class Machines:
         now: datetime,
     ) -> Decision | None:
         """The decision, if it needs no question; None if it does."""
-        barred = policy.barred(route, sender)
-        if barred is not None:
-            return Denied(reason=barred, portal=portal, route=route)
-        if credential == bearer.MALFORMED or sender.ticket is not None:
-            # A request of a person and of a program at once: whichever counted, the other would be misled.
-            detail = (
-                "it cannot be read" if credential == bearer.MALFORMED else "it came with a session cookie"
-            )
-            return self._refused(portal, route, sender, now, detail, "invalid_request")
+        refused = self._refused_unseen(portal, route, sender, credential, now)
+        if refused is not None:
+            return refused
         known = self._remembered(credential, now)
         if known is None or (route.strict and known.epoch is not None):
             return None
@@ -247,6 +244,9 @@ class Machines:
         now: datetime,
     ) -> Decision:
         """The decision, after asking the store or the issuer. Never raises CannotAsk."""
+        unseen = self._refused_unseen(portal, route, sender, credential, now)
+        if unseen is not None:
+            return unseen
         address = sender.address
         if self._limit.wait("machines", address, now) is not None:
             self._reports.limited()
@@ -260,6 +260,21 @@ class Machines:
         except CannotAsk as refused:
             return Unavailable(reason=refused.reason, portal=portal)
         return self._judged(portal, route, target, sender, known, now)
+
+    def _refused_unseen(
+        self, portal: Portal, route: Route, sender: Sender, credential: str, now: datetime
+    ) -> Decision | None:
+        """The decision if the credential need not be looked at; None if it must be."""
+        barred = policy.barred(route, sender)
+        if barred is not None:
+            return Denied(reason=barred, portal=portal, route=route)
+        if credential == bearer.MALFORMED:
+            return self._refused(portal, route, sender, now, "it cannot be read", "invalid_request")
+        if sender.ticket is not None:
+            # A request of a person and of a program at once: whichever counted, the other would be misled.
+            why = "it came with a session cookie"
+            return self._refused(portal, route, sender, now, why, "invalid_request")
+        return None
 
     def still_allowed_now(self, allowed: Allowed, sender: Sender, now: datetime) -> bool | None:
         """As `still_allowed`, if that needs no question; None if it does."""
@@ -316,6 +331,10 @@ class Machines:
             if credential.startswith(KEY_PREFIX)
             else self._read_token(credential, now)
         )
+        client_id = known.client.client_id
+        if any(await self._people.find([RegisterKey("id", client_id)])):
+            # Some portals read the subject alone, and would take the program for this person.
+            raise _Wrong(f"{_named(known.client)}: a person of the register has this id")
         if known.good_until > now:
             before = self._known.get(credential)
             if before is not None and before.client == known.client and before.read_at <= now:

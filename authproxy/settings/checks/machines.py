@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from authproxy.access.header_names import PRESETS
 from authproxy.settings.checks import urls
 from authproxy.settings.findings import KeyPath, Remark, shown
-from authproxy.settings.schema import MachineRouteSettings, MachineSettings
+from authproxy.settings.schema import MachineRouteSettings, MachineSettings, PortalSettings
 from authproxy.settings.validation import Sections
 from authproxy.settings.values import is_local, url_of
 
@@ -20,8 +21,10 @@ def remarks(sections: Sections) -> Iterator[Remark]:
     for name, portal in sections.portals.items():
         for at, route in enumerate(portal.routes):
             if route.machines is not None:
+                path: KeyPath = ("portals", name, "routes", at, "machines")
                 takes_tokens = takes_tokens or route.machines.tokens
-                yield from _route(("portals", name, "routes", at, "machines"), route.machines, sections)
+                yield from _route(path, route.machines, sections)
+                yield from _told(path, portal)
     if sections.machines is not None and sections.portals and not takes_tokens:
         yield Remark(
             path=("machines",),
@@ -59,6 +62,23 @@ def _issuer(machines: MachineSettings, sections: Sections) -> Iterator[Remark]:
             problem="is `rekono.client_id`: ID tokens of people name the same audience",
             read=shown(machines.audience),
             valid="a name of its own for this gateway as the server that access tokens are for",
+        )
+
+
+def _told(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
+    """A portal with the header names of another gateway has none for the method and the level."""
+    names = PRESETS[portal.headers.preset]
+    method, level = (
+        getattr(names, key) if getattr(portal.headers, key) is None else getattr(portal.headers, key)
+        for key in ("method", "level")
+    )
+    if not method and not level:
+        yield Remark(
+            path=path,
+            problem="lets programs in that the portal could take for people: neither `headers.method` nor "
+            "`headers.level` tells it",
+            valid="`headers: {method: X-Auth-Method}`, or a portal that reads `client_id` in the assertion",
+            severity="warning",
         )
 
 

@@ -27,12 +27,13 @@ from authproxy.flows.machines import MachineIdentity, MachineReports, Machines
 from authproxy.identity.machine_client import key_id_of, key_text
 from authproxy.oidc.access_token import AccessToken
 from authproxy.oidc.refused import TokenRefused
-from authproxy.storage.memory import MemoryMachineKeys, MemorySessions
+from authproxy.storage.memory import MemoryMachineKeys, MemoryPeople, MemorySessions
 from authproxy.storage.near_cache import NearCache
 from authproxy.telemetry.audit import Audit
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web.rates import Rates
 from tests.support.machine_builders import KEY_ID, KEY_TEXT, api_key
+from tests.support.people_builders import ANA
 from tests.support.session_builders import NOW, new_ticket, session_for
 
 BOTH = Requirement(machines=MachineDemand(tokens=True, keys=True))
@@ -122,6 +123,7 @@ class MachinesFixture:
     ):
         self.near_cache = NearCache(near_cache_for=KEPT_FOR, silence=silence)
         self.keys, self.issuer, self.signer = Keys(self.near_cache), Issuer(), Signer()
+        self.people = MemoryPeople()
         self.lines, self.metrics = [], Metrics(version="1")
         audit = Audit(
             self.lines.append,
@@ -133,6 +135,7 @@ class MachinesFixture:
         names = {"acq": HeaderNames(), "b2b": HeaderNames()}
         self.machines = Machines(
             keys=self.keys,
+            people=self.people,
             key_changes=self.near_cache,
             keys_remembered_for=kept_for,
             issuer=self.issuer if has_issuer else None,
@@ -478,3 +481,25 @@ async def test_without_an_issuer_no_token_is_believed():
     await house.add()
     is_denied(await house.ask(TOKEN), Reason.MACHINE_TOKEN_INVALID, "invalid_token")
     is_allowed(await house.ask())
+
+
+@pytest.mark.parametrize("credential", [KEY_TEXT, TOKEN])
+async def test_a_program_with_the_id_of_a_person_of_the_register_is_refused(house, credential):
+    """Old portals read the subject alone."""
+    assert await house.people.take_over([replace(ANA, member_id="batch")], revision=0, departures=())
+    is_denied(await house.ask(credential), Reason.MACHINE_TOKEN_INVALID, "invalid_token")
+    assert "a person of the register has this id" in house.events[-1]["detail"]
+
+
+async def test_the_second_question_judges_by_the_same_rules_as_the_first(house):
+    """Also if it is asked alone."""
+    target = RequestTarget("GET", ACQ.host, "/uvoz", None)
+    both = house.sender(KEY_TEXT, ticket="1.made.up")
+    is_denied(
+        await house.access.decide(ACQ, target, both, NOW), Reason.MACHINE_TOKEN_INVALID, "invalid_request"
+    )
+    closed = RequestTarget("GET", ACQ.host, "/closed", None)
+    is_denied(await house.access.decide(ACQ, closed, house.sender(KEY_TEXT), NOW), Reason.ACCESS_DENIED_HERE)
+    malformed = Sender(authorization=[b"Bearer a b"])
+    decision = await house.access.decide(ACQ, target, malformed, NOW)
+    is_denied(decision, Reason.MACHINE_TOKEN_INVALID, "invalid_request")

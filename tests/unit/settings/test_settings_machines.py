@@ -108,6 +108,22 @@ def test_what_lets_nobody_in_or_too_many_is_found(workshop, spoil, key, severity
     assert problem in finding.problem
 
 
+def with_headers(**headers):
+    def spoil(settings):
+        machines({"keys": True})(settings)
+        settings["portals"]["acq"]["headers"] = headers
+
+    return spoil
+
+
+def test_a_portal_that_cannot_tell_programs_from_people_is_found(workshop):
+    finding = workshop.finding(with_headers(preset="authelia"))
+    assert (finding.key, finding.severity) == (ROUTE, "warning")
+    assert "could take for people" in finding.problem
+    assert workshop.read(with_headers(preset="authelia", method="Remote-Method")).findings == ()
+    assert workshop.read(with_headers(method="", level="X-Level")).findings == ()
+
+
 def test_a_faulty_section_is_not_also_called_missing(workshop):
     finding = workshop.finding(machines(TOKENS, issuer="https://tokens.example.si/", audience="a"))
     assert (finding.key, finding.problem) == ("machines.jwks_url", "is missing")
