@@ -7,6 +7,7 @@ from http.cookies import SimpleCookie
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from authproxy.access.personal_cookies import Marking, PersonalCookies
 from authproxy.identity.person import Issuer, MemberId, Person, Subject
@@ -326,3 +327,82 @@ def test_the_list_of_spellings_is_bounded_and_no_secret_is_shown():
     assert fresh._known == {}
     assert small.lists(b"SID")
     assert repr(small) == "<PersonalCookies sid>"
+
+
+class Shared(RuleBasedStateMachine):
+    """One browser that several people use, one after the other, at a portal that sets cookies as it likes. The
+    browser keeps cookies by name and path, and sends those whose path matches, in any order."""
+
+    def __init__(self):
+        super().__init__()
+        self.kept = {}
+        self.set_for = {}
+        self.who = NOBODY
+        self.counter = 0
+
+    @rule(who=st.sampled_from([ANA, BOR, NOBODY]), tells=st.booleans())
+    def somebody_else_comes(self, who, tells):
+        if tells:
+            self._take(LISTED.expired(self._sent("/.authproxy/logout")), "/.authproxy/logout")
+        if who != NOBODY:
+            self._take(LISTED.left_by_others(self._sent("/.authproxy/x"), who), "/.authproxy/x")
+        self.who = who
+
+    @rule(
+        name=st.sampled_from(["JSESSIONID", "ASPSESSIONIDAB", "look"]),
+        path=st.sampled_from(["/", "/app", "/app/deep", None]),
+        asked=st.sampled_from(["/", "/app/x", "/app/deep/y"]),
+        is_removed=st.booleans(),
+    )
+    def the_portal_sets_a_cookie(self, name, path, asked, is_removed):
+        self.counter += 1
+        value = f"v{self.counter}"
+        self.set_for[value] = self.who
+        text = f"{name}={value}" + (f"; Path={path}" if path else "") + ("; Max-Age=0" if is_removed else "")
+        lines = LISTED.marks([(b"Set-Cookie", text.encode())], self.who, asked).decode().split("\r\n")[:-1]
+        self._take([text, *(line.removeprefix("Set-Cookie: ") for line in lines)], asked)
+
+    @rule(name=st.sampled_from(["JSESSIONID", "ASPSESSIONIDAB"]), path=st.sampled_from(["/", "/app"]))
+    def another_site_plants_one(self, name, path):
+        self._take([f"{name}=planted; Path={path}"], "/")
+
+    @invariant()
+    def nobody_sends_what_was_set_for_another(self):
+        for path in ("/", "/app/x", "/app/deep/y"):
+            sent = self._sent(path)
+            passed = [
+                pair.split("=")
+                for pair in portals_part(LISTED.kept(sent, self.who)).decode().split("; ")
+                if pair
+            ]
+            for name, value in passed:
+                assert name == "look" or self.set_for.get(value) == self.who
+            own = {
+                value
+                for (name, at), value in self.kept.items()
+                if name != "look" and _covers(at, path) and self.set_for.get(value) == self.who
+            }
+            assert own <= {value for _, value in passed}
+
+    def _take(self, texts, asked):
+        for text in texts:
+            pair, *attributes = text.split("; ")
+            name, _, value = pair.partition("=")
+            said = dict(attribute.partition("=")[::2] for attribute in attributes)
+            key = name, said.get("Path", asked[: asked.rfind("/")] or "/")
+            if said.get("Max-Age") == "0":
+                self.kept.pop(key, None)
+            else:
+                self.kept[key] = value
+
+    def _sent(self, path):
+        return "; ".join(
+            f"{name}={value}" for (name, at), value in self.kept.items() if _covers(at, path)
+        ).encode()
+
+
+def _covers(at, path):
+    return path == at or path.startswith(at if at.endswith("/") else at + "/")
+
+
+test_at_a_shared_browser_everybody_keeps_their_own_and_sends_nobody_elses = Shared.TestCase
