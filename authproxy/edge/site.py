@@ -153,7 +153,7 @@ class Way:
     """The Host that is sent; empty for the public one."""
     scheme: bytes = b"http"
     """The scheme by which the server is reached, and that it takes for its own."""
-    limits: EdgeLimits = EdgeLimits()
+    limits: EdgeLimits = field(default_factory=EdgeLimits)
     """Those of the server, except for what the portal or the route says about bodies and times."""
     name: str = ""
     """The path of the first route with this way; empty for the portal's own."""
