@@ -142,7 +142,11 @@ def _other_targets(
 
 def _route_lines(portal: Portal, route: Route) -> list[str]:
     methods = f" ({', '.join(route.methods)})" if route.methods else ""
-    return [f"route    {route.name}: {route.path}{methods}", f"because  {_why(portal, route)}"]
+    return [
+        f"route    {route.name}: {route.path}{methods}",
+        f"because  {_why(portal, route)}",
+        *([f"server   {route.upstream}"] if route.upstream else []),
+    ]
 
 
 def _demands(portal: Portal, route: Route) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 from zlib import crc32
 
-from authproxy.cli.imports.draft import Draft
+from authproxy.cli.imports.draft import Draft, Fate
 from authproxy.cli.imports.rules import Rules
 from authproxy.identity.member import ROLE
 
@@ -17,6 +17,8 @@ EVERYWHERE: Final = "0.0.0.0"  # noqa: S104  (what other gateways mean by an add
 ROLES_ARE_IN_THE_REGISTER: Final = (
     "roles are those of the register of people, not of the provider: `authproxy people import`"
 )
+_SHORTEST: Final = 300
+_LONGEST: Final = 24 * 3600
 _HOW_TO_GIVE_IT: Final = "write the client secret into it, and nothing else; mode 0600"
 
 
@@ -82,6 +84,25 @@ def finish(draft: Draft, rules: Rules, preset: str) -> None:
         f"register {portal['url']}/.authproxy/callback/rekono as redirect URI at the provider, then "
         "remove the earlier one"
     )
+
+
+def span_of(text: str) -> int | None:
+    """Seconds of a number of them, or of a time such as `168h0m0s`; None for anything else, and for none at
+    all."""
+    match = re.fullmatch(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,9})s?)?", text)
+    hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
+    return hours * 3600 + minutes * 60 + seconds or None
+
+
+def session_time(draft: Draft, key: str, text: str, comment: str) -> tuple[Fate, str]:
+    """Sets a time of `sessions`, within the bounds that there are."""
+    seconds = span_of(text)
+    if seconds is None:
+        return "lost", f"set `sessions.{key}`"
+    within = min(max(seconds, _SHORTEST), _LONGEST)
+    draft.say(("sessions", key), f"{within}s", comment)
+    bound = "" if within == seconds else f"; at least five minutes and at most a day, so {within}s"
+    return "carried", f"sessions.{key}{bound}"
 
 
 def origin_of(url: str) -> str | None:

@@ -454,14 +454,14 @@ class _Reading:
         return _fate_of_parameters("rekono.parameters", refused)
 
     def idle(self, directive: Directive, value: str) -> tuple[Fate, str]:
-        if not re.fullmatch(r"[1-9][0-9]*", value):
-            return "lost", "set `sessions.idle`"
-        return self._say(("sessions", "idle"), f"{value}s", directive)
+        return self._session_time("idle", directive, value)
 
     def lifetime(self, directive: Directive, value: str) -> tuple[Fate, str]:
-        if not re.fullmatch(r"[1-9][0-9]*", value):
-            return "lost", "the end of the ID token ends no session: set `sessions.absolute`"
-        return self._say(("sessions", "absolute"), f"{value}s", directive)
+        return self._session_time("absolute", directive, value)
+
+    def _session_time(self, key: str, directive: Directive, value: str) -> tuple[Fate, str]:
+        comment = f"{directive.spelt}, line {directive.line}"
+        return common.session_time(self._draft, key, value, comment)
 
     def userinfo(self, directive: Directive, value: str) -> tuple[Fate, str]:
         if value:

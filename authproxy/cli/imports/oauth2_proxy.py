@@ -334,9 +334,7 @@ class _Reading:
         return self._say(("store", "password_file"), file, name)
 
     def lifetime(self, name: str, value: Any) -> tuple[Fate, str]:
-        if not re.fullmatch(r"[1-9][0-9]*(?:ms|s|m|h)", str(value)):
-            return "lost", "set `sessions.absolute`"
-        return self._say(("sessions", "absolute"), str(value), name)
+        return common.session_time(self._draft, "absolute", str(value), self._from(name))
 
     def domains(self, name: str, value: Any) -> tuple[Fate, str]:
         if "*" in _list(value):
@@ -422,9 +420,10 @@ class _Reading:
         return self._say((*_AT, "preserve_host"), _switch(value), name)
 
     def timeout(self, name: str, value: Any) -> tuple[Fate, str]:
-        if not re.fullmatch(r"[1-9][0-9]*(?:ms|s|m|h)", str(value)):
+        seconds = common.span_of(str(value))
+        if seconds is None:
             return "lost", f"set `portals.{PORTAL}.timeouts.first_byte`"
-        return self._say((*_AT, "timeouts", "first_byte"), str(value), name)
+        return self._say((*_AT, "timeouts", "first_byte"), f"{seconds}s", name)
 
     def websockets(self, name: str, value: Any) -> tuple[Fate, str]:
         del name

@@ -318,3 +318,12 @@ def test_the_programs_that_come_in_are_told(demand, access, line):
     portal = replace(ACQ, routes=(route,))
     told = explained("GET", "https://acq.example.si/uvoz", Portals({portal.host: portal})).text.splitlines()
     assert [each for each in told if each.startswith("or ")] == ([] if line is None else [line])
+
+
+def test_a_server_of_a_route_is_told():
+    reports = Route(
+        name="acq/reports", path="/reports", requirement=Requirement(), upstream="http://10.0.0.7", way=1
+    )
+    portals = Portals({ACQ.host: replace(ACQ, routes=(reports, *ACQ.routes))})
+    assert "server   http://10.0.0.7" in explained("GET", "https://acq.example.si/reports/1", portals).text
+    assert "server" not in explained("GET", "https://acq.example.si/x", portals).text

@@ -510,6 +510,29 @@ def test_a_missing_file_and_an_existing_output_are_one_line_each(tmp_path):
     assert "cannot be written: File exists" in again.stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("168h0m0s", 604_800),
+        ("90", 90),
+        ("1h30m", 5400),
+        ("5m", 300),
+        ("0", None),
+        ("", None),
+        ("soon", None),
+    ],
+)
+def test_a_span_of_time_in_the_spellings_of_others(text, seconds):
+    assert common.span_of(text) == seconds
+
+
+def test_times_of_sessions_stay_within_the_bounds_that_there_are(tmp_path):
+    for text, told in (("168h0m0s", "86400s"), ("1m", "300s"), ("8h", "28800s")):
+        found, _, report = imported("oauth2-proxy", tmp_path, f'cookie_expire = "{text}"\n')
+        assert found["sessions"]["absolute"] == told
+        assert ("so " + told in report) is (text != "8h")
+
+
 def test_a_name_that_can_be_a_role_is_one_and_others_stay_different():
     assert common.role_of("Bank_Admin.1") == "Bank_Admin.1"
     names = ["a b", "a:b", "a  b", "č", "š", "", "x" * 65, "x" * 66]
