@@ -146,6 +146,26 @@ def test_the_settings_explain_a_request(config):
     assert run("explain", "GET", "https://b2b.example.si/", "-c", config).exit_code == 1
 
 
+def test_explain_says_whether_a_route_stops_an_address_or_a_role(config):
+    settings = yaml.safe_load(config.read_text())
+    desk = {"path": "/desk", "networks": ["10.0.0.0/8"], "roles": ["clerk"]}
+    settings["portals"]["acq"]["routes"] = [desk]
+    config.write_text(yaml.safe_dump(settings))
+
+    def asked(*options):
+        result = run("explain", "GET", "https://acq.example.si/desk", "-c", config, *options)
+        return result.exit_code, result.stdout.splitlines()[-1] if result.stdout else result.stderr
+
+    assert asked("--address", "10.1.2.3", "--role", "guest", "--role", "clerk")[0] == 0
+    assert asked("--address", "203.0.113.9") == (
+        1,
+        "refused  network_not_allowed: acq/desk is not open to 203.0.113.9",
+    )
+    assert asked("--role", "guest") == (1, "refused  role_missing: acq/desk wants a role beside guest")
+    code, said = asked("--address", "office")
+    assert (code, "is no IP address" in said) == (2, True)
+
+
 @pytest.fixture
 def management():
     """A management listener as small as can be; answers 503 for /readyz."""
