@@ -61,6 +61,16 @@ def test_a_combined_route_demands_what_each_of_them_demands():
     assert unmet(SESSION, PORTAL, both, SENDER, START) is None
 
 
+def test_a_route_for_another_method_is_not_combined():
+    post = dataclasses.replace(ADMIN, methods=("POST",))
+    portal = dataclasses.replace(PORTAL, routes=(post, REST))
+    found = {
+        method: route_of(portal, RequestTarget(method, "acq.example", "/admin;x", None))
+        for method in ("GET", "POST")
+    }
+    assert (found["GET"], found["POST"].parts) == (REST, (post, REST))
+
+
 def test_the_same_routes_are_combined_once():
     first, second = (
         route_of(PORTAL, RequestTarget("GET", "acq.example", path, None))
