@@ -29,6 +29,8 @@ THROUGH_SOCKETS: Mapping[str, tuple[str, ...]] = {
         "tests/security/test_targets.py",
     ),
     "authproxy/access/*.py": (
+        "tests/security/test_spellings.py",
+        "tests/conversations/test_spelled_paths.py",
         "tests/conversations/test_sign_in.py",
         "tests/unit/flows/sign_in/test_provider_demands.py",
         "tests/unit/flows/step_up/test_bound_requests.py",
