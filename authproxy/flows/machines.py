@@ -247,15 +247,16 @@ class Machines:
         unseen = self._refused_unseen(portal, route, sender, credential, now)
         if unseen is not None:
             return unseen
-        address = sender.address
-        if self._limit.wait("machines", address, now) is not None:
-            self._reports.limited()
-            return Denied(reason=Reason.TOO_MANY_REQUESTS, portal=portal, route=route)
         try:
             self._reports.demand()
             known = await self._read(credential, now)
         except _Wrong as wrong:
-            self._limit.count("machines", address, now)
+            # Only now: a program that goes on with an old key must not keep others at its address out. A look
+            # at a wrong credential costs no more than one at a made-up ticket, or a signature check.
+            if self._limit.wait("machines", sender.address, now) is not None:
+                self._reports.limited()
+                return Denied(reason=Reason.TOO_MANY_REQUESTS, portal=portal, route=route)
+            self._limit.count("machines", sender.address, now)
             return self._refused(portal, route, sender, now, str(wrong), "invalid_token")
         except CannotAsk as refused:
             return Unavailable(reason=refused.reason, portal=portal)

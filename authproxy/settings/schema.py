@@ -113,8 +113,8 @@ class LimitSettings:
         int,
         Field(
             ge=0,
-            description="Requests, streams and WebSockets of one session to its portal at a time; more are "
-            "answered 503 with `Retry-After`. 0 for no limit.",
+            description="Requests, streams and WebSockets of one session to its portal, or of one program, "
+            "at a time; more are answered 503 with `Retry-After`. 0 for no limit.",
         ),
     ] = 128
     upstream_connections: Annotated[

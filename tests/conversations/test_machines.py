@@ -175,6 +175,7 @@ async def test_a_wrong_credential_is_a_problem_with_a_challenge_and_never_a_page
             token_of(house, issuer, key=rsa_key("thief")),
             token_of(house, issuer, header={"kid": "unknown"}),
             "opaque",
+            f"{'a' * 100}.{'b' * 20_000}.{'c' * 100}",
         ]
         for credential in wrong:
             is_refused(
@@ -188,6 +189,42 @@ async def test_a_wrong_credential_is_a_problem_with_a_challenge_and_never_a_page
             is_refused(answer, 401, "machine_token_invalid", "invalid_request")
         assert (await ask(house, HERE)).json["reason"] == "no_session"
         assert (await ask(house, HERE)).header("www-authenticate") == 'Bearer realm="acq"'
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (["Authorization: Bearer KEY"], 200),
+        (["authorization:bearer KEY"], 200),
+        (["Connection: authorization", "Authorization: Bearer KEY"], 200),
+        (["Authorization: Bearer KEY", "AUTHORIZATION: Bearer KEY"], 401),
+        (["Authorization: Bearer KEY", "Authorization:"], 401),
+        (["Authorization: Basic YTpi", "Authorization: Bearer KEY"], 401),
+        (["Authorization: Basic YTpi, Bearer KEY"], 401),
+        (["Authorization: KEY"], 401),
+        (["Authorization : Bearer KEY"], 400),
+        (["Authorization: Bearer", " KEY"], 400),
+        (["Proxy-Authorization: Bearer KEY"], 401),
+        (["X-Authorization: Bearer KEY", "X-API-Key: KEY", "Cookie: __Host-authproxy=KEY"], 401),
+    ],
+)
+async def test_one_spelling_lets_a_program_in_and_none_reaches_the_portal_with_its_key(opened, lines, status):
+    async with opened() as house:
+        key = await key_of(house)
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.ports["gateway"])
+        sent = "".join(f"{line.replace('KEY', key)}\r\n" for line in lines)
+        writer.write(
+            f"GET {HERE}?access_token={key} HTTP/1.1\r\nHost: acq.localhost:{house.ports['gateway']}\r\n"
+            f"{sent}\r\n".encode()
+        )
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        assert int(head.split(b" ")[1]) == status
+        if status == 200:
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
+            received_headers = json.loads(await reader.readexactly(length))["headers"]
+            assert key not in json.dumps(received_headers)
+            assert "authorization" not in {name.lower() for name, _ in received_headers}
+        writer.close()
 
 
 async def test_a_request_of_a_person_and_of_a_program_at_once_is_refused(opened, issuer):
