@@ -338,6 +338,8 @@ class Exchange:
             return
         if record.ended_session is None:
             self._refuse(refusal)
+        elif self._client.is_trusted and not self._counts_for_address():
+            self._refuse_for_lack_of_room(record.site)
         else:
             self._collect(self._keep_form)
 

@@ -13,6 +13,7 @@ import pytest
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
+from authproxy.edge.rules.client_address import TrustedProxies
 from authproxy.edge.rules.connection_shares import ConnectionShares
 from authproxy.edge.site import EdgeLimits, FormKeeping
 from authproxy.flows.held.requests import HeldRequests
@@ -647,6 +648,29 @@ async def test_nobody_can_make_the_gateway_read_a_form_for_a_session_that_it_doe
             )
         )
         assert location(await client.answer("POST")).endswith("&lost=yes")
+
+
+async def test_behind_a_proxy_forms_after_the_end_count_for_the_address_that_sends_them():
+    async with house() as here:
+        ticket = await ended_session(here)
+        here.edge.gate.trusted_proxies = TrustedProxies.of(("127.0.0.1",))
+        here.edge.gate.connections_per_address = ConnectionShares(1)
+        first, second = await here.edge.client(), await here.edge.client()
+        head = request(
+            "POST /payments",
+            *FROM_PORTAL,
+            f"Content-Type: {TYPE}",
+            "Content-Length: 3",
+            "X-Forwarded-For: 203.0.113.7",
+            cookie=f"Cookie: __Host-authproxy={ticket}\r\n",
+        )
+        await first.send(head)
+        await here.edge.settled(lambda: bool(here.edge.gate.connections_per_address._taken))
+        await second.send(head)
+        assert (await second.answer("POST")).status == 503
+        await first.send(b"a=b")
+        assert "&held=" in location(await first.answer("POST"))
+        await here.edge.settled(lambda: here.edge.gate.connections_per_address._taken == {})
 
 
 async def test_a_script_whose_session_has_ended_is_told_that_and_nothing_is_kept():

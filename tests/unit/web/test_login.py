@@ -19,6 +19,11 @@ from tests.support.step_up_script import HELD, a_form
 FLOW_COOKIE = f"__Host-authproxy-flow={FLOW}"
 TICKET_COOKIE = f"__Host-authproxy={TICKET}"
 BACK = "/orders?tab=1&x=%C4%8D"
+EXPLORER = {
+    "Accept": "text/html, application/xhtml+xml, */*",
+    "Accept-Language": "sl-SI",
+    "User-Agent": "Mozilla/5.0 (Windows NT 10.0; WOW64; Trident/7.0; rv:11.0) like Gecko",
+}
 CALLBACK = "/.authproxy/callback/rekono?code=c0de-of-the-provider&state=st4te-of-ours"
 
 
@@ -138,6 +143,8 @@ async def test_a_form_of_another_page_of_ours_binds_the_browser_itself(house):
         {**PAGE, "Sec-Fetch-Site": "same-site"},
         {**PAGE, "Origin": "null"},
         {**PAGE, "Origin": "https://evil.test"},
+        {**EXPLORER, "Referer": "https://evil.test/https://acq.example.si/"},
+        {**EXPLORER, "Referer": "https://acq.example.si.evil.test/"},
         PAGE,
     ],
 )
@@ -154,6 +161,17 @@ async def test_a_form_of_a_stranger_does_nothing(house, headers, path):
     assert house.flows.begun == []
     assert house.flows.open_sessions
     assert json.loads(house.audit_lines[0])["event"] == "request.refused"
+
+
+@pytest.mark.parametrize("cookies", [None, FLOW_COOKIE])
+async def test_a_form_of_internet_explorer_is_known_by_its_referer(house, cookies):
+    headers = {**EXPLORER, "Referer": "https://acq.example.si/.authproxy/login?rt=/orders"}
+
+    async with house.asked(
+        "POST", "/.authproxy/login", headers=headers, cookies=cookies, body="method=rekono"
+    ) as answer:
+        assert answer.status == 303
+    assert len(house.flows.begun) == 1
 
 
 @pytest.mark.parametrize(
