@@ -1100,7 +1100,8 @@ class PortalSettings:
             description="Faults in the portal's answers that are mended instead of answered 502: `bare_lf` "
             "(lines of the head that end in LF alone), `equal_content_lengths` (the same length twice), "
             "`padded_chunk_sizes` (blanks behind the size of a chunk), `control_characters` (in the value of "
-            "a header; they become blanks). A connection with such an answer serves no further request."
+            "a header; they become blanks). A connection with such an answer serves no further request. "
+            "`bare_lf` is not for a portal that writes what people send into headers."
         ),
     ] = ()
     websocket_origins: Annotated[

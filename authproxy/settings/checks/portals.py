@@ -54,6 +54,8 @@ _WRITTEN_FOR_EACH_REQUEST = {
     "tracestate",
     "via",
 }
+_JUDGED = {"destination", "depth"}
+"""What the gateway judges of a WebDAV request must be what the portal gets."""
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}", re.ASCII)
 _TOKEN_68 = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 
@@ -433,7 +435,7 @@ def _added(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
             yield Remark(path=at, problem="has a key of its own", valid="`authorization: {basic|bearer}`")
         elif form in ours or form.startswith("x-authproxy-"):
             yield Remark(path=at, problem="is a header that the gateway writes for each request")
-        elif form in _RESERVED or form.startswith(("sec-", "proxy-auth", "content-")):
+        elif form in _RESERVED | _JUDGED or form.startswith(("sec-", "proxy-auth", "content-")):
             yield Remark(path=at, problem="is a header that has a meaning of its own")
         elif form in taken:
             yield Remark(path=at, problem=f"is the same header as `{taken[form]}`")

@@ -60,6 +60,7 @@ def added(workshop, spoil, environ=None):
         ("Trailer", "is a header that has a meaning of its own"),
         ("Content-Encoding", "is a header that has a meaning of its own"),
         ("Proxy-Authorization", "is a header that has a meaning of its own"),
+        ("Destination", "is a header that has a meaning of its own"),
         ("Sec-WebSocket-Key", "is a header that has a meaning of its own"),
     ],
 )

@@ -232,3 +232,10 @@ def test_a_portal_does_not_set_our_cookies():
 def test_usual_options_of_a_connection_name_no_field_that_goes():
     fields = [(b"Connection", b"keep-alive"), (b"Connection", b"close"), (b"X-Hop", b"z")]
     assert returning(b"", fields, b"") == b"X-Hop: z\r\n"
+
+
+def test_trailers_of_a_client_that_a_portal_must_not_get_are_dropped():
+    chosen = RequestFilter(["X-Mapped", "BANKSSO_*"])
+    lines = b"X-Checksum: a\r\nx_mapped: b\r\nBankSSO-User: c\r\nX-Last: d:e\r\n"
+    assert chosen.trailers(lines) == b"X-Checksum: a\r\nX-Last: d:e\r\n"
+    assert chosen.trailers(b"X-Mapped: b\r\n") == b""
