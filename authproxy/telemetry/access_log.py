@@ -111,6 +111,8 @@ def _path(path: str) -> str:
         path = path.partition("?")[0]
     if len(path) > _LONGEST_PATH:
         path = path[:_LONGEST_PATH] + "…"
-    # Tokens begin with `eyJ`, tickets with `1.`, API keys with our name. The search for whole ones costs more
-    # than the rest of the line.
-    return _quoted(redacted(path) if "eyJ" in path or "1." in path or "authproxy_" in path else path)
+    # Tokens begin with `eyJ`, tickets with `1.`, API keys with our name, and a portal's session in the path
+    # with `;` or `(`. The search for whole ones costs more than the rest of the line.
+    if "eyJ" in path or "1." in path or "authproxy_" in path or ";" in path or "(" in path:
+        path = redacted(path)
+    return _quoted(path)

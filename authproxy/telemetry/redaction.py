@@ -48,6 +48,9 @@ _SECRET_TEXT = re.compile(
     r"eyJ[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){1,4}"
     r"|\b1\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"  # our session ticket
     r"|authproxy_[0-9a-f]{16,64}"  # an API key of a program, or the beginning of one
+    # The portal's own session in a path, as Java servers and ASP.NET write it for browsers without cookies.
+    r"|(?i:(?:;|%3b)[a-z_]{0,16}s(?:ess(?:ion)?)?_?id=)[^/;?#\s\"']+"
+    r"|\((?:[A-Z]\([A-Za-z0-9_-]{16,}\))+\)"
     r"|(?i:\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{6,}"
     r"|(?i:\b(?:code|state|nonce|token|password|secret|tax_?number|[a-z_]+_token|id_token_hint|client_secret|code_verifier|client_assertion)"
     r"[\"']?\s*[=:]\s*)[\"']?[^\s&\"',;}]+"

@@ -18,6 +18,7 @@ from authproxy.sandbox.addresses import PROGRAM_ID, PROGRAM_SECRET
 from tests.support.gateway import CVETKA
 from tests.support.http_client import Browser
 from tests.support.town import running_town
+from tests.support.waiting import until
 
 BATCH_CLIENT = Path(__file__).parents[1] / "support" / "batch_client.py"
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -53,6 +54,13 @@ async def test_the_first_links_of_a_java_portal_lead_where_they_say(town):
             town.url("bips", address), site="same-origin", headers={"Sec-Fetch-Dest": "frame"}
         )
         assert page.status == 200, address
+    session = ana.browser.cookies.get(town.url("bips"), "JSESSIONID")
+
+    async def is_written():
+        return "/okvir/meni[removed]" in town.written  # lines are collected for a moment
+
+    await until(is_written)
+    assert session not in town.written
 
 
 async def test_a_redirect_to_the_inner_name_arrives_at_the_public_one(town):

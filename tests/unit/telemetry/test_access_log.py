@@ -100,10 +100,14 @@ def test_unknown_fields_are_null():
         ("/" + "a" * 5000, "/" + "a" * 1023 + "…"),
         ("/eyJhbGciOiJub25lIn0.e30.", "/[removed]"),
         ("/1." + "a" * 22 + "." + "b" * 43, "/[removed]"),
+        ("/okvir/meni;jsessionid=0A1B2C3D", "/okvir/meni[removed]"),
+        ("/x;JSESSIONID=0A1B2C3D!-12;v=1/y", "/x[removed];v=1/y"),
+        ("/(S(lit3py55t21z5v55vlm25s55))/a.aspx", "/[removed]/a.aspx"),
+        ("/a;v=1/seznam(1)", "/a;v=1/seznam(1)"),
         ("/v1.2/a\r\n\x1b\u2028", "/v1.2/a\r\n\x1b\u2028"),
     ],
 )
-def test_a_path_contains_no_query_no_ticket_and_no_second_line(path, written):
+def test_a_path_contains_no_query_no_session_and_no_second_line(path, written):
     kept = Kept()
     kept.log.write(**{**FIELDS, "path": path})
 
