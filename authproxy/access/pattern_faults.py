@@ -38,7 +38,7 @@ def fault_of(text: str, paths: Paths = "exact") -> PatternFault | None:
         bare = re.sub(r"^(?:~\*?|\^~|=)?\s*\^?/?", "/", text, flags=re.ASCII)
         return PatternFault(problem="covers no request: it does not begin with `/`", spelling=_proposed(bare))
     plain = text.removesuffix(EVERYTHING_BELOW) or "/"
-    if re.search(r"\?[\w.-]+=", plain, re.ASCII):
+    if re.search(r"(?<![()\]}])\?[\w.-]", plain, re.ASCII):
         problem = "covers no request: the query does not choose the route"
         return PatternFault(problem=problem, spelling=_proposed(plain.partition("?")[0]))
     if _FOREIGN.search(plain) or any("*" in segment and segment != "*" for segment in plain.split("/")):

@@ -42,6 +42,8 @@ def test_a_pattern_of_this_language_has_no_fault(text):
         ("/a/**/b", ""),
         ("/%2A", ""),
         ("/a?b=c", "`/a`"),
+        ("/admin?x", "`/admin`"),
+        ("/x(/y)?z", ""),
         ("/merchants/", "`/merchants`"),
         ("/a//", "`/a/`"),
         ("//", "`/`"),

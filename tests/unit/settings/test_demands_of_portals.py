@@ -6,7 +6,9 @@ from datetime import timedelta
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from authproxy.access.policy import is_sign_out, route_of
 from authproxy.access.routes import Requirement, StepUp
+from authproxy.access.target import RequestTarget
 from authproxy.bootstrap.portals import all_portals, portal_of
 from authproxy.identity.assurance import STEP_UP_METHODS, Level
 from tests.support.certificate_builder import Authority, der, ec_key, lists_at, pem
@@ -22,6 +24,27 @@ def requirements(workshop, **portal):
 
 
 ANY = StepUp(methods=STEP_UP_METHODS)
+
+
+def test_how_the_portal_compares_paths_holds_for_routes_and_sign_out_links(workshop):
+    def portal_with(paths):
+        def spoil(settings):
+            settings["portals"]["acq"] |= {
+                "paths": paths,
+                "routes": [{"path": "/Admin", "level": "30"}],
+                "sign_out_paths": ["/Account/LogOff"],
+            }
+
+        return portal_of("acq", workshop.read(spoil).settings.portals["acq"], ("rekono",))
+
+    for paths, is_found in (("exact", False), ("ignore_case", True), ("windows", True)):
+        portal = portal_with(paths)
+        admin, log_off = (
+            RequestTarget("GET", portal.host, path, None) for path in ("/ADMIN/x", "/account/logoff")
+        )
+        assert (route_of(portal, admin).path == "/Admin") is is_found
+        assert is_sign_out(portal, log_off) is is_found
+    assert is_sign_out(portal, RequestTarget("GET", portal.host, "/account./LogOff%20", None))
 
 
 def test_a_portal_demands_one_proof_by_any_method_unless_it_says_otherwise(workshop):
