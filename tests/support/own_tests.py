@@ -41,6 +41,7 @@ THROUGH_SOCKETS: Mapping[str, tuple[str, ...]] = {
         "tests/unit/flows/sign_in/test_session_ends.py",
     ),
     "authproxy/flows/access.py": (
+        "tests/conversations/test_open_parts.py",
         "tests/conversations/test_session_life.py",
         "tests/security/test_random_bytes.py",
     ),
