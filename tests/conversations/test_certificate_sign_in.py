@@ -639,3 +639,21 @@ async def test_signing_out_after_a_certificate_asks_nothing_of_the_provider(cert
     assert "pri Rekonu" not in ended.text
     assert (await browser.fetch(house.acq + "/")).status == 401
     assert not any("endsession" in asked for asked in house.provider.asked)
+
+
+async def test_a_form_that_was_sent_after_the_end_of_the_session_waits_for_a_sign_in_with_a_certificate_too(
+    certificate_house,
+):
+    house = certificate_house
+    await house.enrols(ana(house.certificates))
+    browser = house.certificates.browser("ana.novak")
+    await signs_in(browser, house.acq + "/vnos")
+    house.advance(minutes=16)
+    headers = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin", "Referer": house.acq + "/vnos"}
+    met = await browser.post(house.acq + "/vnos", {"besedilo": "november"}, headers=headers)
+    assert "&held=" in met.location
+    shown = await signs_in(browser, met.location)
+    assert (shown.status, "november" in shown.text) == (200, True)
+    [form] = [form for form in shown.forms if "authproxy-held" in form.fields]
+    assert (await browser.submit(shown, form)).status == 200
+    assert house.portal.asked.count("POST /vnos") == 1

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from authproxy.access.request_senders import comes_from, is_page_load
+from authproxy.access.request_senders import comes_from, is_in_frame, is_page_load
 
 ORIGIN = "https://acq.example"
 NAVIGATES = (b"Sec-Fetch-Mode", b"navigate")
@@ -81,3 +81,18 @@ def test_only_a_person_who_waits_for_a_page_gets_a_page(fields, method, is_page)
 )
 def test_only_a_page_of_the_origin_is_believed_and_missing_headers_are_a_case_of_their_own(fields, comes):
     assert comes_from(fields, ORIGIN) is comes
+
+
+@pytest.mark.parametrize(
+    ("destination", "is_frame"),
+    [
+        *((frame, True) for frame in (b"frame", b"iframe", b"object", b"embed", b"IFrame")),
+        *((other, False) for other in (b"document", b"empty", b"image", b"")),
+    ],
+)
+def test_a_browser_says_that_it_asks_for_a_frame(destination, is_frame):
+    assert is_in_frame([NAVIGATES, (b"sec-fetch-dest", destination)]) is is_frame
+
+
+def test_a_browser_without_fetch_metadata_does_not_say_it():
+    assert not is_in_frame([HTML])

@@ -313,3 +313,75 @@ def test_too_many_wrong_credentials_are_told_when_to_come_back():
     denied = Denied(reason=Reason.TOO_MANY_REQUESTS, portal=PORTAL, route=UVOZ)
     answer = refusals.answer(denied, target=target(), head=head(), request_id="r")
     assert (answer.status, b"\r\nRetry-After: 60\r\n" in answer.headers) == (429, True)
+
+
+def in_frame(*fields: tuple[bytes, bytes]) -> RequestHead:
+    return head(NAVIGATES, (b"Sec-Fetch-Dest", b"iframe"), *fields)
+
+
+AROUND = (b"Referer", b"https://acq.example/frames?menu=1")
+
+
+@pytest.mark.parametrize(
+    ("fields", "return_to"),
+    [
+        ((), "/page%3Fa%3Db%26c%3Dd"),
+        ((AROUND,), "/frames%3Fmenu%3D1"),
+        (((b"Referer", b"https://evil.example/"),), "/page%3Fa%3Db%26c%3Dd"),
+        (((b"Referer", b"https://acq.example/" + b"f" * 2100),), "/page%3Fa%3Db%26c%3Dd"),
+    ],
+)
+def test_in_a_frame_a_person_gets_a_page_that_leads_to_the_sign_in_and_back_to_the_page_around(
+    fields, return_to
+):
+    required = AuthenticationRequired(reason=Reason.SESSION_ENDED, portal=PORTAL)
+    page = refusals.answer(required, target=target(), head=in_frame(*fields), request_id="r")
+    location = f"https://acq.example/.authproxy/login?rt={return_to}"
+    assert page == PageWanted(401, Reason.SESSION_ENDED, f"X-Authproxy-Location: {location}\r\n".encode())
+
+
+def test_in_a_frame_a_missing_proof_and_a_form_that_waits_are_led_to_as_well():
+    page = refusals.answer(WEAK, target=target(), head=in_frame(AROUND), request_id="r")
+    assert page == PageWanted(
+        401,
+        Reason.STEP_UP_REQUIRED,
+        b"X-Authproxy-Location: https://acq.example/.authproxy/step-up?rt=/frames%3Fmenu%3D1"
+        b"&for=acq/payments%20POST\r\n",
+    )
+    required = AuthenticationRequired(reason=Reason.SESSION_ENDED, portal=PORTAL)
+    page = refusals.answer(
+        required, target=target(method="POST"), head=in_frame(AROUND), request_id="r", held="n" * 43
+    )
+    assert isinstance(page, PageWanted)
+    assert page.particulars.endswith(b"login?rt=/frames%3Fmenu%3D1&held=" + b"n" * 43 + b"\r\n")
+
+
+def test_what_is_denied_in_a_frame_opens_at_the_frames_own_address():
+    denied = Denied(reason=Reason.LEVEL_TOO_LOW, portal=PORTAL)
+    page = refusals.answer(denied, target=target(), head=in_frame(AROUND), request_id="r")
+    assert page == PageWanted(403, Reason.LEVEL_TOO_LOW, b"X-Authproxy-Return-To: /page%3Fa%3Db%26c%3Dd\r\n")
+
+
+@pytest.mark.parametrize(
+    ("reason", "ending"),
+    [(Reason.NOT_SENT, "rt=/payments/new%3Fx%3D1&lost=yes"), (Reason.NO_SESSION, "%3D1")],
+)
+def test_whoever_is_not_signed_in_is_told_that_a_form_was_not_sent(reason, ending):
+    required = AuthenticationRequired(reason=reason, portal=PORTAL)
+    page = refusals.answer(required, target=target(method="POST"), head=head(NAVIGATES, FORM), request_id="r")
+    assert isinstance(page, OwnAnswer)
+    assert page.headers.decode().rstrip().endswith(ending)
+
+
+@pytest.mark.parametrize(
+    ("method", "fields", "is_one"),
+    [
+        ("POST", [NAVIGATES], True),
+        ("GET", [NAVIGATES], False),
+        ("HEAD", [NAVIGATES], False),
+        ("POST", [], False),
+        ("PUT", [(b"Accept", b"text/html")], False),
+    ],
+)
+def test_an_entry_is_what_a_person_sends(method, fields, is_one):
+    assert refusals.is_entry(head(*fields), method) is is_one
