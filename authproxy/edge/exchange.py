@@ -743,11 +743,20 @@ class Exchange:
     def _session_is_over(self) -> None:
         """The session of this transfer has ended. What has begun is cut, so that nothing looks complete; a
         stream that never ends by itself is ended in order. Where no answer has begun, the client learns
-        why."""
+        why, except for a form that the portal is working on."""
         transfer = self._transfer
         if self._is_over or transfer is None:
             return
         if not transfer.status:
+            head = self.head
+            if (
+                self._request_is_complete
+                and head.method not in {"GET", "HEAD"}
+                and refusals.is_page_load(head, head.method)
+            ):
+                # The portal has the whole form, and nobody can take it back. A person who is told to sign in
+                # would send it a second time.
+                return
             transfer.stop()
             self._transfer = None
             self._start(self._refuse_late())

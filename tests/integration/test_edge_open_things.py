@@ -166,6 +166,38 @@ async def test_an_upload_is_refused_and_what_has_arrived_of_it_is_not_complete_f
         assert edge.portal.received.endswith(b"first halfmore")
 
 
+async def test_a_form_that_the_portal_is_working_on_is_answered_so_that_nobody_sends_it_twice():
+    portal = Portal()
+    async with running_edge(script=portal) as edge:
+        client = await begun(
+            edge,
+            portal,
+            request("POST /pay", "Sec-Fetch-Mode: navigate", "Content-Length: 6", body=b"amount"),
+        )
+        await edge.settled(lambda: edge.portal.received.endswith(b"amount"))
+        edge.pass_time(3)
+        revoke(edge)
+        for _ in range(3):
+            edge.pass_time(1)
+            await asyncio.sleep(0)
+        portal.said.put_nowait(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npaid")
+        answer = await client.answer("POST")
+        assert (answer.status, answer.body) == (200, b"paid")
+        assert edge.portal.received.count(b"POST /pay ") == 1
+
+
+async def test_a_script_that_waits_for_its_post_is_told():
+    portal = Portal()
+    async with running_edge(script=portal) as edge:
+        client = await begun(
+            edge, portal, request("POST /poll", "Sec-Fetch-Mode: cors", "Content-Length: 1", body=b"x")
+        )
+        await edge.settled(lambda: edge.portal.received.endswith(b"x"))
+        revoke(edge)
+        edge.pass_time(3)
+        assert (await client.answer("POST")).status == 401
+
+
 async def test_the_end_of_a_session_comes_while_the_store_is_away_too():
     portal = Portal(EVENTS + FIRST)
     async with running_edge(script=portal) as edge:

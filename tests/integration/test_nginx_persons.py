@@ -7,9 +7,11 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
+import websockets
 
 from tests.support.gateway import CVETKA, Person
 from tests.support.nginx_house import Front, behind_nginx
@@ -30,7 +32,7 @@ THROUGH = (
 def _written(beginning: str) -> str:
     """A block of the README, so that what operators copy is what is tested."""
     [found] = re.findall(rf"```nginx\n({beginning}.*?)```", README.read_text(), re.DOTALL)
-    return found
+    return str(found)
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +114,31 @@ async def test_what_goes_through_the_gateway_ends_with_its_session(front: Front)
         await signs_out(ana, front.url)
         await reader.readuntil(b"\r\n0\r\n\r\n")
         writer.close()
+
+
+async def test_a_socket_that_goes_through_the_gateway_is_closed_with_its_session(front: Front) -> None:
+    ana = await front.signed_in()
+    ticket = {"Cookie": front.cookie(ana)}
+    at: dict[str, Any] = {"host": "127.0.0.1", "port": front.nginx.port, "proxy": None}
+    url = f"ws://{front.host}/ws"
+
+    with pytest.raises(websockets.InvalidStatus):
+        await websockets.connect(
+            url, additional_headers=ticket, origin=websockets.Origin("https://evil.example"), **at
+        )
+    async with (
+        asyncio.timeout(30),
+        websockets.connect(
+            url, additional_headers=ticket, origin=websockets.Origin(front.url), **at
+        ) as socket,
+    ):
+        await socket.send("still here")
+        assert await socket.recv() == "still here"
+        await signs_out(ana, front.url)
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await socket.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1008
 
 
 async def test_what_goes_past_it_is_refused_when_it_connects_again_but_not_before(front: Front) -> None:
