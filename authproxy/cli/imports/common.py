@@ -81,6 +81,9 @@ def finish(draft: Draft, rules: Rules, preset: str) -> None:
     if not draft.tree["store"]:
         del draft.tree["store"]
     draft.gaps.append(
+        "rekono.max_age: a sign-in at the provider that is older than five minutes is asked for again"
+    )
+    draft.gaps.append(
         f"register {portal['url']}/.authproxy/callback/rekono as redirect URI at the provider, then "
         "remove the earlier one"
     )

@@ -69,15 +69,6 @@ _FIXED: Final[dict[str, tuple[Fate, str]]] = {
         _TOKENS,
     ),
     **_each(
-        "oidcoauthaccepttokenas oidcoauthclientid oidcoauthclientsecret "
-        "oidcoauthintrospectionendpoint oidcoauthintrospectionendpointauth "
-        "oidcoauthremoteuserclaim oidcoauthservermetadataurl oidcoauthverifyaudience "
-        "oidcoauthverifycertfiles oidcoauthverifyissuer oidcoauthverifyjwksuri "
-        "oidcoauthverifysharedkeys",
-        "lost",
-        _PROGRAMS,
-    ),
-    **_each(
         "oidcclaimdelimiter oidcauthnheader oidcremoteuserclaim oidcclaimprefix oidcpassclaimsas "
         "requestheader",
         "lost",
@@ -105,7 +96,7 @@ _FIXED: Final[dict[str, tuple[Fate, str]]] = {
         "see `rekono.timeout`",
     ),
     **_each(
-        "oidcsslvalidateserver oidcvalidateissuer oidcoauthsslvalidateserver",
+        "oidcsslvalidateserver oidcvalidateissuer",
         "meaningless",
         "certificates and issuer are always checked",
     ),
@@ -119,6 +110,28 @@ _FIXED: Final[dict[str, tuple[Fate, str]]] = {
         "meaningless",
         _OF_APACHE,
     ),
+    **_each(
+        "oidcidtokenencryptedresponsealg oidcidtokenencryptedresponseenc oidcuserinfoencryptedresponsealg "
+        "oidcuserinfoencryptedresponseenc oidcclientjwksuri",
+        "lost",
+        "ID tokens and userinfo are not encrypted",
+    ),
+    **_each(
+        "oidcclienttokenendpointcert oidcclienttokenendpointkey oidcclienttokenendpointkeypassword "
+        "oidccertboundaccesstokens oidcdpopmode",
+        "lost",
+        "see `rekono.client_authentication`",
+    ),
+    **_each(
+        "oidcproviderauthrequestmethod oidcrequestobject oidcprovidertokenendpointparams "
+        "oidclogoutrequestparams oidcprofile",
+        "lost",
+        "see `rekono.pushed_authorization_requests`, `rekono.parameters` and `rekono.logout_method`",
+    ),
+    "oidcdebugmasksecrets": ("meaningless", "logs never contain secrets"),
+    "oidcuserinfosignedresponsealg": ("meaningless", "signed userinfo is read"),
+    "oidcuserinfotokenmethod": ("meaningless", "the access token is sent in the header"),
+    "oidcpathauthrequestparams": ("lost", "say it in a route: `rekono_parameters`"),
     "include": ("lost", "included files are not read: import them too"),
     "includeoptional": ("lost", "included files are not read: import them too"),
     "oidccryptopassphrase": ("meaningless", "sessions lie in the store; their keys are made anew"),
@@ -273,6 +286,8 @@ class _Reading:
         name = directive.name
         if name in _FIXED:
             self._note(directive, *_FIXED[name])
+        elif name.startswith("oidcoauth"):
+            self._note(directive, "lost", _PROGRAMS)
         elif name == "proxypass":
             self._note(directive, *self._proxy_pass(directive, section))
         elif handler := _CARRIED.get(name):
@@ -596,5 +611,9 @@ def _parameters(text: str) -> tuple[dict[str, str], list[str]]:
 
 def _fate_of_parameters(where: str, refused: list[str]) -> tuple[Fate, str]:
     if refused:
-        return "lost", f"{', '.join(refused)} cannot be set; the others are in {where}"
+        # Only names are repeated. Text that is no list of parameters may be anything.
+        names = [
+            name if re.fullmatch(r"[A-Za-z0-9_.-]{1,40}", name) else "something else" for name in refused
+        ]
+        return "lost", f"{', '.join(names)} cannot be set; the others are in {where}"
     return "carried", where

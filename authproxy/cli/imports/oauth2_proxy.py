@@ -153,6 +153,8 @@ def draft_of(text: str) -> Draft:
         values = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise CannotRead(f"is no configuration file of oauth2-proxy: {_where(error)}") from None
+    if not values:
+        raise CannotRead("says nothing: it is empty, or every line of it is a comment")
     draft = common.begin("oauth2-proxy")
     reading = _Reading(draft, {name.replace("-", "_"): value for name, value in values.items()}, _lines(text))
     reading.carry_all()

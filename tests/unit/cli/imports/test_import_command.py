@@ -353,6 +353,42 @@ def test_every_directive_of_apache_has_a_line_in_the_report(tmp_path):
     assert said == in_report
 
 
+DIRECTIVES = """
+AuthNHeader AuthRequestParams BlackListedClaims CABundlePath CacheDir CacheEncrypt CacheFileCleanInterval
+CacheShmEntrySizeMax CacheShmMax CacheType CertBoundAccessTokens ClaimDelimiter ClaimPrefix ClientContact ClientID
+ClientJwksUri ClientName ClientSecret ClientTokenEndpointCert ClientTokenEndpointKey ClientTokenEndpointKeyPassword
+Cookie CookieDomain CookieHTTPOnly CookiePath CookieSameSite CryptoPassphrase DPoPMode DebugMaskSecrets
+DefaultLoggedOutURL DefaultURL DiscoverIssuersAllowed DiscoverURL FilterClaimsExpr HTTPTimeoutLong HTTPTimeoutShort
+IDTokenAudValues IDTokenEncryptedResponseAlg IDTokenEncryptedResponseEnc IDTokenIatSlack IDTokenSignedResponseAlg
+InfoHook JWKSRefreshInterval LogoutRequestParams LogoutXFrameOptions MemCacheConnectionsHMax MemCacheConnectionsMin
+MemCacheConnectionsSMax MemCacheConnectionsTTL MemCacheServers MetadataDir MetricsData MetricsPublish
+OAuthAcceptTokenAs OAuthClientID OAuthClientSecret OAuthIntrospectionEndpoint OAuthVerifyJwksUri OutgoingProxy
+PKCEMethod PassAccessToken PassClaimsAs PassCookies PassIDTokenAs PassRefreshToken PassUserInfoAs
+PathAuthRequestParams PathScope PreservePost PreservePostTemplates PrivateKeyFiles Profile
+ProviderAuthRequestMethod ProviderAuthorizationEndpoint ProviderBackChannelLogoutSupported
+ProviderCheckSessionIFrame ProviderEndSessionEndpoint ProviderIssuer ProviderJwksUri
+ProviderMetadataRefreshInterval ProviderMetadataURL ProviderPushedAuthorizationRequestEndpoint
+ProviderRegistrationEndpointJson ProviderRevocationEndpoint ProviderSignedJwksUri ProviderTokenEndpoint
+ProviderTokenEndpointAuth ProviderTokenEndpointParams ProviderUserInfoEndpoint ProviderVerifyCertFiles
+PublicKeyFiles RedirectURI RedirectURLsAllowed RedisCacheConnectTimeout RedisCacheDatabase RedisCachePassword
+RedisCacheServer RedisCacheTimeout RedisCacheUsername RefreshAccessTokenBeforeExpiry RemoteUserClaim RequestObject
+ResponseMode ResponseType SSLValidateServer Scope SessionCacheFallbackToCookie SessionCookieChunkSize
+SessionInactivityTimeout SessionMaxDuration SessionType StateCookiePrefix StateInputHeaders
+StateMaxNumberOfCookies StateTimeout StripCookies TraceParent UnAuthAction UnAutzAction UserInfoClaimsExpr
+UserInfoEncryptedResponseAlg UserInfoEncryptedResponseEnc UserInfoRefreshInterval UserInfoSignedResponseAlg
+UserInfoTokenMethod ValidateIssuer WhiteListedClaims XForwardedHeaders
+"""
+"""The directives in the reference of mod_auth_openidc, version 2.4.20, without `OIDC`."""
+
+
+@pytest.mark.parametrize("value", ["", "x", '"" b', "12"])
+def test_all_documented_directives_of_the_module_are_known_whatever_their_value_is(tmp_path, value):
+    text = "".join(f"OIDC{name} {value}\n" for name in DIRECTIVES.split())
+    _, _, report = imported("mod_auth_openidc", tmp_path, text)
+    assert "does not know" not in report
+    assert f"{len(DIRECTIVES.split())} statements" in report
+
+
 def test_a_later_section_of_apache_counts_more_than_an_earlier_one(tmp_path):
     text = (
         "<Location /a/b>\nRequire all granted\n</Location>\n"
@@ -396,6 +432,8 @@ def test_a_rule_that_opens_and_cannot_be_said_opens_nothing(tmp_path):
         ("OIDCAuthRequestParams prompt=login&max_age=60&kc_idp_hint=b", "carried"),
         ("OIDCAuthRequestParams prompt=login", "carried"),
         ("OIDCAuthRequestParams scope=x&a=#&max_age=soon", "NOT CARRIED"),
+        (f"OIDCAuthRequestParams scope=x&{SECRETS[0]}\x01", "NOT CARRIED"),
+        ("OIDCOAuthVerifyNothing On", "NOT CARRIED"),
         ("OIDCSessionInactivityTimeout x", "NOT CARRIED"),
         ("OIDCSessionMaxDuration 0", "NOT CARRIED"),
         ("OIDCSessionMaxDuration 3600", "carried"),
@@ -480,6 +518,7 @@ def test_of_several_virtual_hosts_the_first_with_a_portal_is_imported(tmp_path):
         ("oauth2-proxy", b"client_secret = 'open", "it is not TOML (at "),
         ("oauth2-proxy", b"a = " + b"[" * 5000, "it is not TOML"),
         ("oauth2-proxy", b"\xff", "is not text in UTF-8"),
+        ("oauth2-proxy", b"# a = 1\n", "says nothing"),
         ("oauth2-proxy", b"#" * (1024 * 1024 + 1), "is larger than 1 MiB"),
         ("mod_auth_openidc", b"Listen 80\n", "has no directive of mod_auth_openidc"),
         ("mod_auth_openidc", b"<Location /open>", "line 1: the section that begins here does not end"),
