@@ -32,6 +32,7 @@ from authproxy.flows import identity_headers
 from authproxy.flows.stores import MachineKeyStore, PeopleStore
 from authproxy.identity.machine_client import KEY_PREFIX, MachineClient, key_id_of
 from authproxy.identity.member import RegisterKey
+from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.oidc.refused import TokenRefused
 from authproxy.oidc.token_issuer import TokenIssuer
 from authproxy.telemetry.audit import Audit, Event
@@ -401,7 +402,15 @@ class Machines:
         except CannotAsk as refused:
             return Unavailable(reason=refused.reason, portal=portal)
         self._reports.admitted(portal, client, sender, now)
-        return Allowed(portal=portal, route=route, session=None, machine=client, identity_headers=block)
+        cookies = portal.personal_cookies
+        return Allowed(
+            portal=portal,
+            route=route,
+            session=None,
+            machine=client,
+            identity_headers=block,
+            cookie_owner=b"" if cookies is None else cookies.owner(_as_person(client)),
+        )
 
     def _block(self, portal: Portal, target: RequestTarget, known: _Known, now: datetime) -> bytes:
         client_id = known.client.client_id
@@ -424,6 +433,12 @@ class Machines:
         reason = Reason.MACHINE_TOKEN_INVALID
         self._reports.refused(portal, None, sender, now, reason=reason, why=why)
         return Denied(reason=reason, portal=portal, route=route, bearer_error=error)
+
+
+def _as_person(client: MachineClient) -> Person:
+    """Whose the cookies are that a portal sets for the program. No provider's issuer is this word, so they are
+    nobody else's."""
+    return Person(issuer=Issuer("machine"), subject=Subject(client.client_id))
 
 
 def _named(client: MachineClient) -> str:

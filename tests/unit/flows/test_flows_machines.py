@@ -17,6 +17,7 @@ from authproxy.access.decision import (
     Unavailable,
 )
 from authproxy.access.header_names import HeaderNames
+from authproxy.access.personal_cookies import PersonalCookies
 from authproxy.access.routes import MachineDemand, Portal, Requirement, Route
 from authproxy.access.sender import Sender
 from authproxy.access.target import RequestTarget
@@ -503,3 +504,15 @@ async def test_the_second_question_judges_by_the_same_rules_as_the_first(house):
     malformed = Sender(authorization=[b"Bearer a b"])
     decision = await house.access.decide(ACQ, target, malformed, NOW)
     is_denied(decision, Reason.MACHINE_TOKEN_INVALID, "invalid_request")
+
+
+async def test_cookies_that_a_portal_sets_for_a_program_are_neither_nobodys_nor_another_programs(house):
+    cookies = PersonalCookies(("JSESSIONID",), portal_id="acq", secret=bytes(32))
+    portal = replace(ACQ, personal_cookies=cookies)
+    await house.add(key_id=key_id_of(key_text(bytes(32))), client_id="another")
+    owners = {
+        (await house.ask(credential, portal=portal)).cookie_owner
+        for credential in (KEY_TEXT, TOKEN, key_text(bytes(32)))
+    }
+    assert len(owners) == 2  # two programs, one of them by key and by token
+    assert not owners & {b"", cookies.owner(None)}
