@@ -436,8 +436,8 @@ class Machines:
 
 
 def _as_person(client: MachineClient) -> Person:
-    """Whose the cookies are that a portal sets for the program. No provider's issuer is this word, so they are
-    nobody else's."""
+    """Who owns the cookies that a portal sets for the program. No provider's issuer is this word, so nobody
+    else does."""
     return Person(issuer=Issuer("machine"), subject=Subject(client.client_id))
 
 
