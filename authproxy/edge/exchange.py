@@ -203,15 +203,18 @@ class Exchange:
 
     def _has_room(self, session: Session | None, machine: MachineClient | None = None) -> bool:
         """Whether there is room for one more request of this session, or of this program, and its address. It
-        counts until it ends, streams and tunnels too. Without either only the address counts."""
+        counts until it ends, streams and tunnels too. Requests of nobody count as one session of their
+        address. Otherwise one address could take all connections to a portal that has something open."""
         if self._client.is_trusted and not self._counts_for_address():
             return False
         if session is not None:
             share: str = session.session_id
         elif machine is not None:
             share = f"machine:{machine.client_id}"
-        else:
+        elif self._record.client_is_nobody:
             return True
+        else:
+            share = f"nobody:{network_of(self._record.client)}"
         if self._gate.connections_per_session.take(share):
             self._session_share = share
             return True
@@ -279,10 +282,10 @@ class Exchange:
             self._way = site.way_of(RequestTarget(method, target.host, target.path, target.query))
         self._record.decided_at = self._gate.time()
         self._record.outcome = Preflight(portal=site.portal)
-        if self._client.is_trusted and not self._counts_for_address():
-            self._refuse_for_lack_of_room(site)
-        else:
+        if self._has_room(None):
             self._forward(site, target, b"", self.head)
+        else:
+            self._refuse_for_lack_of_room(site)
 
     async def _decide_later(self, site: Site, target: RequestTarget) -> None:
         decision = await self._gate.access.decide(site.portal, target, self._record, self._gate.clock())

@@ -210,7 +210,7 @@ class Gate:
     connections_per_address: ConnectionShares = field(default_factory=ConnectionShares)
     """Connections per client address; behind a trusted proxy, requests per client address that it names."""
     connections_per_session: ConnectionShares = field(default_factory=ConnectionShares)
-    """Requests, streams and tunnels per session."""
+    """Requests, streams and tunnels per session, per program, and of nobody per client address."""
     form_keeping: FormKeeping | None = None
     """None: no forms are kept, and a person who needs a fresh proof or a sign-in for one is told that it is
     lost."""

@@ -113,8 +113,9 @@ class LimitSettings:
         int,
         Field(
             ge=0,
-            description="Requests, streams and WebSockets of one session to its portal, or of one program, "
-            "at a time; more are answered 503 with `Retry-After`. 0 for no limit.",
+            description="Requests, streams and WebSockets at a time of one session to its portal, of one "
+            "program, or of one address without a session (public routes, preflights); more are answered "
+            "503 with `Retry-After`. 0 for no limit.",
         ),
     ] = 128
     upstream_connections: Annotated[

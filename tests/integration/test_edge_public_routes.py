@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 import pytest
 
 from authproxy.edge.rules.connection_shares import ConnectionShares
-from tests.support.edge import GOOD, Conversation, request, running_edge
+from tests.support.edge import GOOD, PORTAL, Conversation, request, running_edge
 
 HANDSHAKE = (
     "Connection: Upgrade",
@@ -50,7 +51,7 @@ async def test_nginx_is_told_the_same():
         assert (answer.all("X-Auth-Assertion"), answer.all("Set-Cookie")) == ([], [])
 
 
-async def test_requests_of_nobody_count_for_their_address_and_for_no_session():
+async def test_requests_of_nobody_count_for_their_address_only():
     async with running_edge(trusted=["127.0.0.1"]) as edge:
         edge.access.public = ("/open",)
         edge.gate.connections_per_address = ConnectionShares(1)
@@ -65,6 +66,37 @@ async def test_requests_of_nobody_count_for_their_address_and_for_no_session():
         await started.send(b"2")
         assert (await started.answer()).status == 200
         assert (await (await edge.client()).ask("GET /open", mine, cookie="")).status == 200
+
+
+@pytest.mark.parametrize("is_preflight", [False, True])
+async def test_one_address_without_a_session_does_not_take_all_connections_to_the_portal(is_preflight):
+    portal = dataclasses.replace(PORTAL, passes_preflights=True)
+    asks = ("Origin: https://partner.example", "Access-Control-Request-Method: PUT")
+    line, fields = ("OPTIONS /api", asks) if is_preflight else ("GET /open/a", ())
+    may_answer = asyncio.Event()
+
+    async def waits(conversation: Conversation) -> None:
+        while True:
+            await conversation.read_request()
+            await may_answer.wait()
+            await conversation.answer()
+
+    async with running_edge(script=waits, portal=portal) as edge:
+        edge.access.public = ("/open",)
+        edge.gate.connections_per_session = ConnectionShares(2)
+        waiting = [await edge.client() for _ in range(2)]
+        for client in waiting:
+            await client.send(request("GET /open/a", cookie=""))
+        await edge.settled(lambda: len(edge.portal.conversations) == 2)
+        refused = await (await edge.client()).ask(line, *fields, cookie="")
+        assert (refused.status, refused.get("Retry-After")) == (503, b"5")
+        signed_in = await edge.client()
+        await signed_in.send(request("GET /open/a"))
+        await edge.settled(lambda: len(edge.portal.conversations) == 3)
+        may_answer.set()
+        for client in (*waiting, signed_in):
+            assert (await client.answer()).status == 200
+        assert (await (await edge.client()).ask(line, *fields, cookie="")).status == 200
 
 
 async def echoes(conversation: Conversation) -> None:
