@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from playwright.async_api import Browser, Frame, Page, expect
+from playwright.async_api import Browser, Frame, Page, Route, expect
 
 from authproxy.sandbox.serving import bound, port_of, serving
 from tests.support.gateway import ANA, PASSWORD, House, open_house
+from tests.support.nginx_house import behind_nginx
 from tests.support.page_checks import faults_of
 from tests.support.redis_server import RedisServer
 
@@ -251,3 +252,24 @@ async def test_another_site_can_frame_nothing_of_it(place: Place) -> None:
     await page.goto(other)
     [inside] = page.frames[1:]
     assert inside.url == "chrome-error://chromewebdata/"
+
+
+@pytest.mark.needs("nginx")
+async def test_behind_nginx_the_way_out_of_a_frame_leads_back_to_the_frameset_too(chromium: Browser) -> None:
+    with RedisServer() as redis:
+        async with behind_nginx(redis.socket_url) as front:
+            page = await (await chromium.new_context(locale="sl")).new_page()
+            for path in ("/frames", "/menu", "/main"):
+                body = _PAGE.format(title=path, body=PAGES[path])
+                await page.route(front.url + path, _answering(body))
+            await page.goto(f"{front.url}/frames")
+            await frame(page, "menu").get_by_text("naročila").click()
+            link = frame(page, "main").get_by_role("link", name="Nadaljuj v celem oknu")
+            await expect(link).to_have_attribute("href", f"{front.url}/.authproxy/login?rt=%2Fframes")
+            await link.click()
+            await expect(page.get_by_role("heading", level=1)).to_have_text("Izberite način prijave")
+            await expect(page.locator("main .path")).to_have_text("/frames")
+
+
+def _answering(body: str) -> Callable[[Route], Awaitable[None]]:
+    return lambda route: route.fulfill(body=body, content_type="text/html; charset=utf-8")

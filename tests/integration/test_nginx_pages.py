@@ -31,6 +31,8 @@ SHOWN = [
     ("en", "dark", "barred", "This page cannot be opened here"),
     ("sl", "light", "unreadable", "Zahteve ni mogoče obdelati"),
     ("en", "dark", "unreadable", "This request cannot be processed"),
+    ("sl", "light", "framed", "Prosimo, prijavite se"),
+    ("en", "dark", "framed", "Please sign in"),
 ]
 
 
@@ -46,6 +48,8 @@ async def test_they_have_the_colours_and_the_width_of_our_pages_and_no_barrier(
               location = /forbidden {{ auth_request off; error_page 418 = @authproxy_forbidden; return 418; }}
               location = /barred {{ auth_request off; set $authproxy_reason network_not_allowed;
                                    error_page 418 = @authproxy_forbidden; return 418; }}
+              location = /framed {{ auth_request off; set $authproxy_location /.authproxy/login?rt=/;
+                                   error_page 418 = @authproxy_framed; return 418; }}
               location = /unreadable {{ auth_request off; set $authproxy_reason target_ambiguous;
                                        error_page 418 = @authproxy_forbidden; return 418; }} }}
     """

@@ -225,6 +225,9 @@ async def test_a_missing_session_in_a_frame_is_a_page_that_the_portal_may_frame(
     assert (page.status, page.heading) == (401, "Prosimo, prijavite se")
     assert "frame-ancestors 'self'" in page.header("content-security-policy")
     assert page.links == (f"{front.url}/.authproxy/login?rt=/frames%3Fmenu%3D1",)
+    assert f"script-src {front.host}/.authproxy/static/" in page.header("content-security-policy")
+    script = await Browser().fetch(f"{front.url}/.authproxy/static/frame.js")
+    assert (script.status, "data-back" in script.text) == (200, True)
     assert 'target="_top"' in page.text
     assert says(page, "location") is None
     assert says(page, "set-cookie") is None
