@@ -12,15 +12,27 @@ from datetime import timedelta
 import pytest
 
 from authproxy.access.decision import Reason
+from authproxy.access.routes import Requirement, Route
 from authproxy.access.unavailable import CannotAsk
 from authproxy.edge.rules.client_address import TrustedProxies
 from authproxy.edge.rules.connection_shares import ConnectionShares
-from authproxy.edge.site import EdgeLimits, FormKeeping
+from authproxy.edge.site import EdgeLimits, FormKeeping, Way
+from authproxy.edge.upstream.pool import Upstream, UpstreamPool
 from authproxy.flows.held.requests import HeldRequests
 from authproxy.identity.person import Subject
 from authproxy.storage.memory import MemoryLimits, MemorySessions, MemorySharedOctets
 from authproxy.storage.retention import BlockRules
-from tests.support.edge import GOOD, HOST, NOW, SESSION, Conversation, Edge, request, running_edge
+from tests.support.edge import (
+    GOOD,
+    HOST,
+    NOW,
+    SESSION,
+    Conversation,
+    Counterpart,
+    Edge,
+    request,
+    running_edge,
+)
 from tests.support.session_builders import new_ticket
 
 ORIGIN = f"http://{HOST}"
@@ -190,6 +202,26 @@ async def test_a_form_waits_for_the_proof_and_then_arrives_once_byte_for_byte():
             "acq/payments POST",
             "step_up_required",
         )
+
+
+async def test_a_form_for_a_part_on_another_server_arrives_there():
+    payments = Counterpart(records)
+    await payments.listen()
+    async with house() as here:
+        site = here.edge.gate.sites[HOST]
+        route = Route(name="acq/payments", path="/payments", requirement=Requirement(), way=1)
+        pool = UpstreamPool(
+            Upstream(host="127.0.0.1", port=payments.port),
+            upstream_connections=4,
+            connect_timeout=5,
+            upstream_idle_timeout=30,
+        )
+        site.portal, site.ways = replace(site.portal, routes=(route, *site.portal.routes)), (Way(pool=pool),)
+        answer = await here.send(await here.keep())
+        assert (answer.status, answer.body) == (200, BODY)
+        assert (payments.received.count(b"POST "), here.edge.portal.conversations) == (1, [])
+        here.edge.close_clients()
+    await payments.close()
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from tests.support.edge import (
     Counterpart,
     Edge,
     answers_everything,
+    request,
     running_edge,
 )
 
@@ -301,3 +302,34 @@ async def test_a_route_that_waits_for_its_connections_stops_nobody_elsewhere():
         await found.edge.settled(lambda: bool(found.reports.received))
         assert (await (await found.edge.client()).ask("GET /")).status == 200
         assert len(found.reports.conversations) == 1
+
+
+async def switches(conversation: Conversation) -> None:
+    await conversation.read_until(b"\r\n\r\n")
+    await conversation.say(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+    )
+    while data := await conversation.read():
+        await conversation.say(data)
+
+
+async def test_a_websocket_is_with_the_server_of_its_route_and_has_no_whole_time():
+    async with parts(EdgeLimits(whole_timeout=30), reports_script=switches) as found:
+        client = await found.edge.client()
+        fields = (
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        )
+        await client.send(request("GET /reports/live", *fields))
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += await client.some()
+        assert head.startswith(b"HTTP/1.1 101 ")
+        found.edge.pass_time(31)
+        frame = bytes([0x81, 0x82, 0, 0, 0, 0]) + b"hi"
+        await client.send(frame)
+        assert await client.some() == frame
+        assert found.edge.portal.conversations == []
