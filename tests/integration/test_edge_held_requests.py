@@ -358,6 +358,16 @@ async def test_who_may_not_come_in_at_this_moment_keeps_the_form():
         assert (await here.send(name)).body == BODY
 
 
+async def test_a_form_waits_while_the_place_that_it_is_for_lets_nobody_in():
+    async with house() as here:
+        name = await here.keep()
+        here.edge.access.closed = ("/payments",)
+        assert (await here.send(name)).status == 403
+        assert (here.kept.takes, here.edge.portal.received) == (0, b"")
+        here.edge.access.closed = ()
+        assert (await here.send(name)).body == BODY
+
+
 async def test_a_form_stays_its_persons_where_everybody_may_enter_meanwhile():
     async with house() as here:
         name = await here.keep()

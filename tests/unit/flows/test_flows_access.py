@@ -855,6 +855,26 @@ async def test_a_tunnel_of_nobody_goes_on_and_one_of_somebody_ends_with_their_se
     assert await house.goes_on("/open", opened_by=None)
 
 
+@pytest.mark.parametrize("max_age", [timedelta(0), FRESH_FOR])
+async def test_nobody_is_asked_for_a_proof_where_address_or_role_keep_them_out(house, max_age):
+    await house.signed_in()
+    step_up = StepUp(methods=("push",), max_age=max_age)
+    here = frozenset({ip_network("10.0.0.0/8")})
+    pay = Route(
+        name="acq/pay",
+        path="/pay",
+        requirement=Requirement(step_up=step_up, networks=(here,), roles=(frozenset({"clerk"}),)),
+    )
+    portal = replace(ACQ, routes=(pay,))
+    assert (await house.later("/pay", portal=portal, address=HOME)).reason is Reason.NETWORK_NOT_ALLOWED
+    assert (await house.later("/pay", portal=portal, address=OFFICE)).reason is Reason.ROLE_MISSING
+    clerk = new_ticket()
+    await house.signed_in(clerk, roles=("clerk",))
+    asked = {"portal": portal, "ticket": clerk.text}
+    assert isinstance(await house.later("/pay", address=OFFICE, **asked), StepUpRequired)
+    assert (await house.later("/pay", address=HOME, **asked)).reason is Reason.NETWORK_NOT_ALLOWED
+
+
 async def test_a_tunnel_ends_when_its_sender_is_barred(house):
     await house.signed_in()
     assert await house.goes_on("/inside", address=OFFICE)
