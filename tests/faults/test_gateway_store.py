@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
 
+from authproxy.bootstrap.machine_keys import add_machine_key
 from authproxy.bootstrap.open_sessions import list_sessions
 from tests.support.gateway import open_house
-from tests.support.http_client import exchange
+from tests.support.http_client import Browser, exchange
 from tests.support.redis_server import RedisServer, fault_proxy
 from tests.support.waiting import until
 
@@ -204,3 +206,36 @@ async def readiness(house):
 async def is_ready(house):
     status, body = await readiness(house)
     return status == 200 and '"ok"' in body
+
+
+async def test_a_program_is_not_let_in_while_the_store_is_away_and_comes_in_by_the_same_key_afterwards(store):
+    routes = [{"path": "/api/received", "machines": {"keys": True}}]
+    async with open_house(store.url, sections=SHORT_DEADLINE, acq={"routes": routes}) as house:
+        ends_at = house.clock() + timedelta(days=1)
+        known, unknown = [
+            await add_machine_key(
+                house.settings, name, portals=["acq"], scopes=(), networks=(), ends_at=ends_at
+            )
+            for name in ("known", "unknown")
+        ]
+
+        async def asked(issued):
+            given = {"Authorization": f"Bearer {issued.text}"}
+            return await timed(Browser().request("GET", f"{house.acq}/api/received", headers=given))
+
+        assert (await asked(known)).status == 200
+        store.kill()
+        answer = await asked(unknown)
+        assert (answer.status, answer.json["reason"]) == (503, "store_unavailable")
+
+        async def is_not_let_in():
+            return (await asked(known)).status == 503
+
+        await until(is_not_let_in)  # what was remembered is over once the channel of changes is silent
+        store.start()
+
+        async def is_let_in():
+            return (await asked(unknown)).status == 200
+
+        await until(is_let_in)
+        assert (await asked(known)).status == 200

@@ -22,9 +22,11 @@ from authproxy.storage.redis.challenges import RedisChallenges
 from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.enrolments import RedisEnrolments
 from authproxy.storage.redis.limits import RedisLimits
+from authproxy.storage.redis.machine_keys import RedisMachineKeys
 from authproxy.storage.redis.sessions import RedisSessions
 from authproxy.storage.retention import BlockRules
 from tests.support.challenge_builders import ANAS, challenge_of
+from tests.support.machine_builders import KEY_ID, api_key
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer, fault_proxy
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for
@@ -83,7 +85,7 @@ def every_question(redis, ticket):
     """About a person of their own: a question whose answer was lost may have been carried out."""
     sessions = sessions_on(redis)
     challenges, enrolments = (made(redis, keys=KEYS) for made in (RedisChallenges, RedisEnrolments))
-    attempts = RedisAttempts(redis)
+    attempts, machine_keys = RedisAttempts(redis), RedisMachineKeys(redis, keys=KEYS)
     limits = RedisLimits(redis, keys=KEYS, people=RULES, addresses=RULES)
     return {
         "load": lambda: sessions.load(ticket, now=NOW),
@@ -106,6 +108,10 @@ def every_question(redis, ticket):
         "try_answer": lambda: limits.try_answer(["person:somebody"], now=NOW),
         "enrolments": lambda: enrolments.of(ANAS),
         "spend_recovery": lambda: enrolments.spend_recovery(ANAS, "hash"),
+        "add_machine_key": lambda: machine_keys.add(api_key(key_id="c" * 32), now=NOW),
+        "find_machine_key": lambda: machine_keys.find(KEY_ID),
+        "every_machine_key": machine_keys.every,
+        "revoke_machine_key": lambda: machine_keys.revoke(KEY_ID),
         "ping": redis.ping,
     }
 
