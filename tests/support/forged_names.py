@@ -106,6 +106,18 @@ IDENTITY_NAMES = [
     "X-Client-Verify",
     "X-Client-DN",
     "TLS-Client-Cert",
+    "OAM_REMOTE_USER",
+    "Osso-User-Dn",
+    "Proxy-Remote-User",
+    "Proxy-auth-cert",
+    "Shib-Session-ID",
+    "MELLON_NAME_ID",
+    "CAS_USER",
+    "X-ARR-SSL",
+    "MS-ASPNETCORE-CLIENTCERT",
+    "X-Appengine-User-Email",
+    "X-Consumer-Username",
+    "PF_AUTH_SUBJECT",
 ]
 FORWARDING_NAMES = [
     "X-Forwarded-For",
@@ -140,4 +152,8 @@ FORWARDING_NAMES = [
     "Front-End-Https",
     "Proxy-Client-IP",
     "X-Forwarded",
+    "Client-IP",
+    "X-Sendfile-Type",
+    "X-Middleware-Subrequest",
+    "X-MS-Forwarded-Client-IP",
 ]
