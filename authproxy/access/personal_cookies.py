@@ -180,8 +180,10 @@ class PersonalCookies:
 
     def _hides_a_listed_name(self, pair: bytes) -> bool:
         """Whether some server could find a listed name inside this other cookie."""
-        _, *others = _SEPARATOR.split(pair.strip(b" \t"))
-        return any(self.lists(word.partition(b"=")[0]) for word in others)
+        text = pair.strip(b" \t")
+        if _SEPARATOR.search(text) is None:
+            return False
+        return any(self.lists(word.partition(b"=")[0]) for word in _SEPARATOR.split(text)[1:])
 
     def proxy_mark(self, owner: bytes) -> bytes:
         """What a front proxy writes before the values of this person's cookies. It is no key, so it may be

@@ -13,6 +13,7 @@ from authproxy.web import signed_out
 from authproxy.web.signed_out import SignedOut
 
 __all__ = [
+    "CLEARED",
     "FLOW",
     "FLOW_SIZE",
     "LEFT",
@@ -26,6 +27,9 @@ __all__ = [
     "ticket_in",
 ]
 
+CLEARED = '"cache", "storage"'
+"""What a browser forgets of a portal when its person has left. Without `"cookies"`, which would clear the
+cookies of the whole registrable domain and so sign the person out of its other portals."""
 FLOW_SIZE = 32
 """Random bytes in a flow cookie."""
 

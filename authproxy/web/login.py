@@ -193,8 +193,12 @@ class LoginPages:
                 personal = self._personal_cookies.get(portal.portal_id)
                 if personal is not None:
                     owner = personal.owner(outcome.session.person)
-                    for value in personal.left_by_others(cookies.joined(cookie_fields(request)), owner):
+                    left = personal.left_by_others(cookies.joined(cookie_fields(request)), owner)
+                    for value in left:
                         answer.headers.add(hdrs.SET_COOKIE, value)
+                    if left:
+                        # Somebody else was here and has not signed out. Pages of theirs may be in the cache.
+                        answer.headers["Clear-Site-Data"] = cookies.CLEARED
                 return answer
             case AlreadySignedIn():
                 return go_on(request, return_to, outcome.held)

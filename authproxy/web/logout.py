@@ -20,10 +20,6 @@ from authproxy.web.pages import PREFIX, Pages
 from authproxy.web.request_keys import CONTEXT
 from authproxy.web.signed_out import SignedOut
 
-_CLEAR = '"cache", "storage"'
-"""Without `"cookies"`, which would clear the cookies of the whole registrable domain and so sign the person
-out of its other portals."""
-
 
 class LogoutPages:
     def __init__(
@@ -102,7 +98,7 @@ class LogoutPages:
         if personal is not None:
             for value in personal.expired(cookies.joined(sent_cookies)):
                 answer.headers.add(hdrs.SET_COOKIE, value)
-        answer.headers["Clear-Site-Data"] = _CLEAR
+        answer.headers["Clear-Site-Data"] = cookies.CLEARED
         return answer
 
     def _answer(

@@ -253,6 +253,11 @@ async def test_a_sign_in_removes_the_cookies_that_others_have_left_at_the_portal
         house.asked("GET", CALLBACK, cookies=sent) as answer,
     ):
         set_here = answer.headers.getall("Set-Cookie")
+        assert answer.headers["Clear-Site-Data"] == '"cache", "storage"'
+        async with house.asked(
+            "GET", CALLBACK, cookies=f"{FLOW_COOKIE}; {left_by(SESSION.person, '/own')}"
+        ) as own:
+            assert "Clear-Site-Data" not in own.headers
     assert "JSESSIONID=; Max-Age=0; Path=/of-bor; Secure; HttpOnly" in set_here
     assert not any("/own" in value for value in set_here)
     assert len([value for value in set_here if value.startswith("__Host-authproxy-mark-")]) == 1
