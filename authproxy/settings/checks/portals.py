@@ -54,6 +54,18 @@ _WRITTEN_FOR_EACH_REQUEST = {
     "tracestate",
     "via",
 }
+_NEEDED_BY_PORTALS = (
+    "accept",
+    "authorization",
+    "if-none-match",
+    "origin",
+    "range",
+    "referer",
+    "sec-websocket-key",
+    "user-agent",
+    "x-csrf-token",
+    "x-requested-with",
+)
 _JUDGED = {"destination", "depth"}
 """What the gateway judges of a WebDAV request must be what the portal gets."""
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}", re.ASCII)
@@ -420,6 +432,15 @@ def _stripped(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
                 f"covers `{covered[0]}`, which the gateway writes itself, or a request cannot do without"
             )
             yield Remark(path=(*path, "strip", at), problem=problem, read=shown(name))
+        elif beginning is not None:
+            needed = [each for each in _NEEDED_BY_PORTALS if each.startswith(beginning)]
+            if needed:
+                yield Remark(
+                    path=(*path, "strip", at),
+                    problem=f"also removes `{needed[0]}`, which portals need",
+                    read=shown(name),
+                    severity="warning",
+                )
 
 
 def _added(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:

@@ -206,6 +206,15 @@ def test_what_cannot_be_stripped_is_refused(workshop, name, problem):
     assert told.startswith(problem)
 
 
+@pytest.mark.parametrize(
+    ("name", "needed"), [("X-C*", "x-csrf-token"), ("S*", "sec-websocket-key"), ("A*", "accept")]
+)
+def test_a_beginning_that_removes_what_portals_need_is_a_warning(workshop, name, needed):
+    [(key, severity, told)] = said(workshop, acq(strip=[name]))
+    assert (key, severity, told) == ("strip[0]", "warning", f"also removes `{needed}`, which portals need")
+    assert workshop.read(acq(strip=["SSO_*", "Origin"])).findings == ()
+
+
 def test_no_value_is_shown_by_what_is_made_of_it(workshop):
     workshop.write("user", f"batch:{SECRET}\n".encode(), mode=0o400)
     keys = {
