@@ -348,7 +348,11 @@ def _route(path: KeyPath, route: RouteSettings, paths: Paths) -> Iterator[Remark
     path = (*path, "path")
     fault = fault_of(route.path, paths)
     if fault is not None:
-        yield Remark(path=path, problem=fault.problem, read=shown(route.path), valid=fault.spelling)
+        valid = fault.spelling
+        if valid and route.access == "public":
+            # It may cover more than was meant: the folder of `/css/*.css`.
+            valid += ", if everybody may see all of it"
+        yield Remark(path=path, problem=fault.problem, read=shown(route.path), valid=valid)
     elif is_own_path(target.parse(method="GET", target=route.path, host="localhost")):
         yield Remark(
             path=path,
@@ -524,19 +528,28 @@ def _sign_out(path: KeyPath, portal: PortalSettings, server: ServerSettings | No
         url = url_of(portal.sign_out_url)
         if url is not None and url.hostname:
             host = "127.0.0.1" if is_local(url.hostname) else url.hostname
-            if TcpAddress(host, url.port or (443 if url.scheme == "https" else 80)) in set(
-                _listeners(server)
-            ):
+            port = url.port or (443 if url.scheme == "https" else 80)
+            valid = "an address of the portal's server, like `upstream`"
+            if TcpAddress(host, port) in set(_listeners(server)):
                 problem = "is the gateway itself, where the session has ended by then"
+                yield Remark(path=here, problem=problem, read=shown(portal.sign_out_url), valid=valid)
+            elif f"{url.scheme}://{url.netloc}".lower() == portal.url.rstrip("/").lower():
+                problem = (
+                    "is the portal's public address, where the gateway asks for a session that has ended"
+                )
                 yield Remark(
                     path=here,
                     problem=problem,
                     read=shown(portal.sign_out_url),
-                    valid="an address of the portal's server, like `upstream`",
+                    valid=valid,
+                    severity="warning",
                 )
     if not portal.activity:
         problem = "is empty: every session would end `idle` after its sign-in, whatever its person does"
         yield Remark(path=(*path, "activity"), problem=problem, valid="`[requests]`")
+    elif "requests" not in portal.activity:
+        problem = "lacks `requests`: people who read and click are signed out `idle` after their sign-in"
+        yield Remark(path=(*path, "activity"), problem=problem, severity="warning")
     for at, text in enumerate(portal.sign_out_paths):
         here = (*path, "sign_out_paths", at)
         if text == "/":

@@ -33,7 +33,7 @@ def remarks(
         for key in of_people:
             problem = "contradicts `access: public`, which lets everybody in without a sign-in"
             yield Remark(path=(*path, key), problem=problem, valid="leave out one of the two")
-        if route.path == "/":
+        if not route.path.strip("/*"):
             problem = "opens everything to everybody that no route before this one covers"
             yield Remark(path=(*path, "access"), problem=problem, read="public", severity="warning")
         elif portal.webdav and not route.methods:

@@ -79,6 +79,7 @@ def test_what_cannot_be_meant_is_an_error(workshop, route, key, problem):
     ("route", "key", "problem"),
     [
         ({"path": "/", "access": "public"}, "access", "opens everything to everybody"),
+        ({"path": "/**", "access": "public"}, "access", "opens everything to everybody"),
         ({"access": "deny", "level": "20"}, "level", "has no effect"),
         ({"access": "deny", "networks": ["10.0.0.0/8"]}, "networks", "has no effect"),
         ({"networks": ["0.0.0.0/0"]}, "networks[0]", "keeps nobody out"),
@@ -88,6 +89,11 @@ def test_what_is_in_vain_or_too_much_is_a_warning(workshop, route, key, problem)
     finding = workshop.finding(with_route(**route))
     assert (finding.severity, finding.key) == ("warning", f"portals.acq.routes[0].{key}")
     assert problem in finding.problem
+
+
+def test_what_is_proposed_for_a_public_route_may_open_more_than_was_meant(workshop):
+    for access, valid in (("required", "`/css`"), ("public", "`/css`, if everybody may see all of it")):
+        assert workshop.finding(with_route(path="/css/*.css", access=access)).valid == valid
 
 
 def test_a_public_route_may_repeat_that_it_needs_no_proof(workshop):

@@ -39,9 +39,9 @@ def test_a_portal_with_all_of_it(workshop):
         cookies={"end_with_session": ["JSESSIONID", "ASPSESSIONID*"]},
         sign_out_url="http://127.0.0.1:9001/app/logout?from=gateway",
         sign_out_paths=["/app/logout", "/exit"],
-        activity=["streams", "websocket_messages"],
+        activity=["requests", "websocket_messages"],
     )
-    assert full.activity == {"streams", "websocket_messages"}
+    assert full.activity == {"requests", "websocket_messages"}
     assert full.sign_out_paths == {"/app/logout", "/exit"}
     cookies = full.personal_cookies
     assert isinstance(cookies, PersonalCookies)
@@ -108,6 +108,23 @@ def test_what_cannot_be_meant_is_said(workshop, keys, key, problem):
     assert (finding.key, finding.severity) == (f"portals.acq.{key}", "error")
     assert problem in str(finding)
     assert "secret" not in str(finding)
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "problem"),
+    [
+        (
+            {"sign_out_url": "https://ACQ.example.si/app/logout"},
+            "sign_out_url",
+            "is the portal's public address",
+        ),
+        ({"activity": ["streams"]}, "activity", "lacks `requests`"),
+    ],
+)
+def test_what_is_probably_not_meant_is_warned_of(workshop, keys, key, problem):
+    finding = workshop.finding(with_portal(**keys))
+    assert (finding.key, finding.severity) == (f"portals.acq.{key}", "warning")
+    assert problem in str(finding)
 
 
 def test_plain_text_for_a_sign_out_is_allowed_with_that_for_the_portal(workshop):
