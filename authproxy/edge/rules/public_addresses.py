@@ -40,7 +40,6 @@ _MEANINGS: Final[dict[bytes, int]] = {
     b"refresh": _IS_REFRESH,
     b"set-cookie": _IS_COOKIE,
 }
-_LENGTHS: Final = frozenset(map(len, _MEANINGS))
 
 
 def names_an_address(name: bytes) -> bool:
@@ -61,14 +60,19 @@ class PublicAddresses:
         self._own = own
         self._ports = ports
         self._domain = domain
+        names = _MEANINGS if domain else (name for name in _MEANINGS if names_an_address(name))
+        self._lengths = frozenset(map(len, names))
+        """Of the names of fields that may have to be changed. Most answers have none of these lengths."""
         self._public_domain = _name_of(origin.decode("ascii").partition("://")[2]).encode("ascii")
 
     def in_fields(self, fields: Fields) -> Fields:
-        """The fields of an answer with the public address."""
-        return [
-            (name, self._changed(name, value)) if len(name) in _LENGTHS else (name, value)
-            for name, value in fields
-        ]
+        """The fields of an answer with the public address. The same list, if none of them can have one."""
+        for field in fields:
+            if len(field[0]) in self._lengths:
+                break
+        else:
+            return fields
+        return [(name, self._changed(name, value)) for name, value in fields]
 
     def in_lines(self, lines: bytes) -> bytes:
         """As `in_fields`, for fields as lines that are each ended by CRLF."""
