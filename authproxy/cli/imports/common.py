@@ -49,6 +49,10 @@ def finish(draft: Draft, rules: Rules, preset: str) -> None:
     if "url" not in portal:
         portal["url"] = "https://portal.example"
         draft.gaps.append(f"portals.{PORTAL}.url: the portal's address for browsers")
+    if "upstream" not in portal and rules.servers:
+        # The other gateway knows no server for the rest, so nobody gets there.
+        portal["upstream"] = rules.servers[0].upstream
+        rules.is_served_elsewhere = False
     if "upstream" not in portal:
         portal["upstream"] = "http://127.0.0.1:9001"
         draft.gaps.append(f"portals.{PORTAL}.upstream: the portal's server")

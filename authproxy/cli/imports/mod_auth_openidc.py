@@ -165,6 +165,8 @@ _FIXED: Final[dict[str, tuple[Fate, str]]] = {
     "proxytimeout": ("lost", f"see `portals.{PORTAL}.timeouts`"),
     "serveralias": ("lost", "a portal has one address"),
 }
+_REFUSES: Final = re.compile(r"f|forbidden|g|gone|r=4..|redirect=4..")
+"""Flags of RewriteRule."""
 _REWRITES: Final = re.compile(
     r"rewrite|redirect|alias|header|errordocument|substitute|setenvif|filter|satisfy|order|allow|deny"
 )
@@ -180,6 +182,10 @@ class _Section:
     required: list[Directive] = field(default_factory=list)
     authenticates: bool | None = None
     lets_pass: bool | None = None
+    is_closed: bool = False
+    """Whether something keeps people out that is not read."""
+    is_hidden: bool = False
+    """Whether the server never gets such requests."""
     parameters: dict[str, str] = field(default_factory=dict)
 
 
@@ -262,29 +268,22 @@ class _Reading:
         elif name in {"location", "locationmatch"}:
             self.has_read_something = True
             self._location(directive)
-        elif directive.inside is not None:
-            is_of_files = name in {
-                "directory",
-                "directorymatch",
-                "files",
-                "filesmatch",
-                "proxy",
-                "proxymatch",
-            }
-            self._note(
-                directive,
-                "meaningless" if is_of_files else "lost",
-                "files of Apache itself are not served"
-                if is_of_files
-                else "what depends on a condition is not carried over",
-            )
+        elif name in {"directory", "directorymatch", "files", "filesmatch"}:
+            self._note(directive, "meaningless", "files of Apache itself are not served")
+        elif directive.inside is not None and not _narrows(directive):
+            self._note(directive, "meaningless", "it keeps nobody out")
         else:
             self.has_read_something = self.has_read_something or name.startswith("oidc")
             self._plain(directive, None)
 
     def _plain(self, directive: Directive, section: _Section | None) -> None:
         name = directive.name
-        if name in _FIXED:
+        if _narrows(directive):
+            self._sections.append(_Section(path=_TO_DECIDE, line=directive.line, is_closed=True))
+            self._note(
+                directive, "lost", "it narrows access in a way that no key says: check-config stops at it"
+            )
+        elif name in _FIXED:
             self._note(directive, *_FIXED[name])
         elif name.startswith("oidcoauth"):
             self._note(directive, "lost", _PROGRAMS)
@@ -330,7 +329,7 @@ class _Reading:
         elif set(_keys_of(said)) <= {"access"} and _keys_of(said).get("access") != "deny":
             self._note(directive, "lost", "no path says this; there a session is enough, as elsewhere")
         else:
-            self._sections.append(_Section(path=_TO_DECIDE, line=directive.line, required=said.required))
+            self._sections.append(_Section(path=_TO_DECIDE, line=directive.line, is_closed=True))
             self._note(
                 directive, "lost", "no path says this, and it narrows access: check-config stops at it"
             )
@@ -347,12 +346,26 @@ class _Reading:
             words = "of the route" if is_known else "no key of a route says this; nobody comes in by it"
             self._note(directive, "carried" if is_known else "lost", words)
         elif name == "authtype":
-            said.authenticates = first.lower() in {"openid-connect", "auth-openidc", "oauth20"}
+            said.authenticates = first.lower() in {"openid-connect", "auth-openidc"}
+            said.is_closed = said.is_closed or not (said.authenticates or first.lower() == "none")
             self._note(
                 directive,
                 "carried" if said.authenticates else "lost",
-                "people sign in at the provider" if said.authenticates else "nobody signs in another way",
+                "people sign in at the provider"
+                if said.authenticates
+                else "nobody signs in another way: nobody comes in by it",
             )
+        elif name in {"authmerging", "allow", "deny", "order", "satisfy"}:
+            said_here = (name, *map(str.lower, arguments))
+            if (
+                said_here == ("allow", "from", "all")
+                or name == "order"
+                or said_here == ("authmerging", "off")
+            ):
+                self._note(directive, "meaningless", "every route says who may come in")
+            else:
+                said.is_closed = True
+                self._note(directive, "lost", "this rule of access is not read: nobody comes in by it")
         elif name == "oidcunauthaction":
             said.lets_pass = first.lower() == "pass"
             self._note(
@@ -367,11 +380,9 @@ class _Reading:
             said.parameters |= found
             self._note(directive, *_fate_of_parameters("rekono_parameters of the route", refused))
         elif directive.inside is not None:
+            said.is_closed = True
             self._note(
                 directive, "lost", "what depends on a condition is not carried over: nobody comes in by it"
-            )
-            said.required.append(
-                Directive(line=directive.line, name="requirenone", spelt="", arguments=(), inside=())
             )
         else:
             self._plain(directive, _Section(path=path or "", line=directive.line))
@@ -384,6 +395,10 @@ class _Reading:
         origin = common.origin_of(url)
         if match := re.fullmatch(r"unix:(/[^|]+)\|https?://[^/]*(/.*)?", url):
             origin, inner = f"unix:{match[1]}", match[2] or "/"
+        if url == "!" and re.fullmatch(r"/[A-Za-z0-9._~/-]*", path):
+            where = path.rstrip("/") or "/"
+            self._sections.append(_Section(path=where, line=directive.line, is_hidden=True))
+            return "carried", "`access: deny`: the server never gets such requests"
         if url.startswith(("ws://", "wss://")):
             return "meaningless", "WebSockets pass to the server of their path"
         if not path.startswith("/") or origin is None or "$" in url:
@@ -552,6 +567,27 @@ _CARRIED: Final[dict[str, _Handler]] = {
 }
 
 
+def _narrows(directive: Directive) -> bool:
+    """Whether it keeps somebody out, outside of the sections of paths that are read."""
+    name, said = directive.name, tuple(argument.lower() for argument in directive.arguments)
+    if directive.inside is not None:
+        return name == "requirenone" or any(map(_narrows, directive.inside))
+    match name:
+        case "require":
+            return said != ("all", "granted")
+        case "deny" | "sslrequire":
+            return True
+        case "sslverifyclient":
+            return said != ("none",)
+        case "redirect" | "redirectmatch":
+            return said[:1] in {("403",), ("404",), ("410",), ("gone",)}
+        case "rewriterule":
+            flags = said[-1].strip("[]").split(",") if said else []
+            return any(_REFUSES.fullmatch(flag.strip()) for flag in flags)
+        case _:
+            return False
+
+
 def _has_portal(directives: Iterable[Directive]) -> bool:
     return any(
         each.name.startswith("oidc")
@@ -569,13 +605,15 @@ def _merge(into: _Section, section: _Section) -> None:
         into.authenticates = section.authenticates
     if section.lets_pass is not None:
         into.lets_pass = section.lets_pass
+    into.is_closed = into.is_closed or section.is_closed
+    into.is_hidden = into.is_hidden or section.is_hidden
     into.parameters = into.parameters | section.parameters
 
 
 def _keys_of(section: _Section) -> Keys:
     keys = apache_requirements.keys_of(section.required) if section.required else {}
-    if keys is None:
-        keys = {"access": "deny"}
+    if keys is None or section.is_closed or section.is_hidden:
+        return {"access": "deny"}
     if section.lets_pass and keys == {}:
         keys = {"access": "public"}
     if section.parameters and "access" not in keys:
@@ -584,7 +622,8 @@ def _keys_of(section: _Section) -> Keys:
 
 
 def _comment(line: str, section: _Section, keys: Keys) -> str:
-    if keys.get("access") == "deny" and apache_requirements.keys_of(section.required) is None:
+    is_unread = section.is_closed or apache_requirements.keys_of(section.required) is None
+    if section.required and is_unread and not section.is_hidden:
         return f"{line}: no key says what it demands, so it is closed until you decide"
     if "roles" in keys:
         return f"{line}; {common.ROLES_ARE_IN_THE_REGISTER}"

@@ -40,6 +40,8 @@ class Rules:
     servers: list[Server] = field(default_factory=list)
     everywhere: dict[str, object] = field(default_factory=dict)
     why_everywhere: str = ""
+    is_served_elsewhere: bool = True
+    """Whether there is a server for what lies below none of the paths of `servers`."""
 
     def routes(self) -> Iterator[tuple[dict[str, object], str]]:
         """Each route with its comment, the most particular one first."""
@@ -52,10 +54,13 @@ class Rules:
             route: dict[str, object] = {"path": rule.path}
             if rule.methods:
                 route["methods"] = list(rule.methods)
+            upstream = self._upstream_of(rule.path)
+            if upstream is None and not self.is_served_elsewhere:
+                yield route | {"access": "deny"}, f"{rule.comment}; no server answers there"
+                continue
             route |= rule.keys
             if rule.keys.get("access", "required") == "required":
                 route |= {name: value for name, value in self.everywhere.items() if name not in route}
-            upstream = self._upstream_of(rule.path)
             if upstream is not None:
                 route["upstream"] = upstream
             yield route, rule.comment
@@ -73,8 +78,8 @@ class Rules:
                     yield Rule(path=server.path, methods=methods, keys=keys, comment=rule.comment)
         for server in self.servers:
             yield Rule(path=server.path, keys={}, comment=server.comment)
-        if self.everywhere:
-            yield Rule(path="/", keys={}, comment=self.why_everywhere)
+        if self.everywhere or not self.is_served_elsewhere:
+            yield Rule(path="/", keys={}, comment=self.why_everywhere or "everything else")
 
     def _upstream_of(self, path: str) -> str | None:
         found = [server for server in self.servers if covers(server.path, path)]

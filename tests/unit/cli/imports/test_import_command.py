@@ -410,6 +410,40 @@ def test_a_rule_that_narrows_access_and_cannot_be_said_stops_the_check(tmp_path)
     assert any("TO BE DECIDED" in error for error in errors(loaded(tmp_path, written)))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<Proxy *>\nRequire ip 10.0.0.0/8\n</Proxy>",
+        "RewriteRule ^/x - [F]",
+        "RedirectMatch gone ^/x",
+        "SSLVerifyClient require",
+        '<If "%{REQUEST_URI} =~ m#x#">\nRequire all denied\n</If>',
+        '<LocationMatch "x">\nAuthType Basic\nRequire valid-user\n</LocationMatch>',
+    ],
+)
+def test_whatever_else_keeps_people_out_stops_the_check(tmp_path, text):
+    _, written, _ = imported("mod_auth_openidc", tmp_path, f"{text}\n<Location />\n</Location>\n")
+    assert any("TO BE DECIDED" in error for error in errors(loaded(tmp_path, written)))
+
+
+def test_what_no_server_got_gets_nowhere(tmp_path):
+    text = "ProxyPass /app http://b:1/app\nProxyPass /app/inner !\n<Location /x>\nRequire all granted\n</Location>\n"
+    of_portal = portal("mod_auth_openidc", tmp_path, text)
+    assert of_portal["upstream"] == "http://b:1"
+    assert [(route["path"], route.get("access", "required")) for route in of_portal["routes"]] == [
+        ("/app/inner", "deny"),
+        ("/x", "deny"),
+        ("/app", "required"),
+        ("/", "deny"),
+    ]
+    text = 'upstreams = ["http://b:1/app/"]\nallowed_groups = ["ops"]\n'
+    of_portal = portal("oauth2-proxy", tmp_path, text)
+    assert of_portal["routes"] == [
+        {"path": "/app", "roles": ["ops"], "upstream": "http://b:1"},
+        {"path": "/", "access": "deny"},
+    ]
+
+
 def test_a_rule_that_opens_and_cannot_be_said_opens_nothing(tmp_path):
     text = (
         '<LocationMatch "\\.css$">\nRequire all granted\n</LocationMatch>\n'
@@ -461,7 +495,18 @@ def test_what_becomes_of_a_directive_of_the_module(tmp_path, text, fate):
     [
         ("ProxyPass /a http://b:1/a", "carried"),
         ("ProxyPass /a http://b:1/other", "NOT CARRIED"),
-        ("ProxyPass /a !", "NOT CARRIED"),
+        ("ProxyPass /a !", "carried"),
+        ("ProxyPass a !", "NOT CARRIED"),
+        ("<Proxy *>\nRequire all granted\n</Proxy>", "no meaning here"),
+        ("<Proxy *>\nRequire ip 10.0.0.0/8\n</Proxy>", "NOT CARRIED"),
+        ("<If true>\n<RequireNone>\n</RequireNone>\n</If>", "NOT CARRIED"),
+        ("Deny from all", "NOT CARRIED"),
+        ("SSLVerifyClient require", "NOT CARRIED"),
+        ("SSLRequire true", "NOT CARRIED"),
+        ("Redirect 403 /x", "NOT CARRIED"),
+        ("RewriteRule ^/x - [NC,F]", "NOT CARRIED"),
+        ("RewriteRule ^/x /y [L]", "NOT CARRIED"),
+        ("RewriteRule", "NOT CARRIED"),
         ("ProxyPass", "NOT CARRIED"),
         ("ProxyPass /a ws://b:1/a", "no meaning here"),
         ("ProxyPass / unix:/run/a.sock|http://localhost/", "carried"),
@@ -475,7 +520,7 @@ def test_what_becomes_of_a_directive_of_the_module(tmp_path, text, fate):
         ("ServerName https://a.bank.si", "carried"),
         ("Include other.conf", "NOT CARRIED"),
         ("<Directory /var/www>\nRequire all granted\n</Directory>", "no meaning here"),
-        ("<If true>\n</If>", "NOT CARRIED"),
+        ("<If true>\n</If>", "no meaning here"),
         ("<IfModule x>\nListen 80\n</IfModule>", "carried"),
         ("<VirtualHost *:80>\n</VirtualHost>", "no meaning here"),
     ],
@@ -489,7 +534,15 @@ def test_what_becomes_of_a_statement_of_apache_itself(tmp_path, text, fate):
 @pytest.mark.parametrize(
     ("inside", "keys"),
     [
-        ("AuthType Basic\nRequire valid-user", {}),
+        ("AuthType Basic\nRequire valid-user", {"access": "deny"}),
+        ("AuthType oauth20\nRequire valid-user", {"access": "deny"}),
+        ("AuthType None\nRequire all granted", {"access": "public"}),
+        ("AuthType openid-connect\nRequire valid-user\nDeny from 10.0.0.0/8", {"access": "deny"}),
+        ("Order allow,deny\nAllow from all\nAuthMerging Off\nRequire valid-user", {}),
+        ("Allow from 10.0.0.0/8\nRequire valid-user", {"access": "deny"}),
+        ("Satisfy Any\nRequire valid-user", {"access": "deny"}),
+        ("AuthMerging And\nRequire claim roles:a", {"access": "deny"}),
+        ("Require valid-user\n<Limit GET>\nRequire all denied\n</Limit>", {"access": "deny"}),
         ("<LimitExcept GET>\nRequire valid-user\n</LimitExcept>", {"access": "deny"}),
         ("<IfModule x>\nRequire all denied\n</IfModule>", {"access": "deny"}),
         ("<RequireAll>\n</RequireAll>", {"access": "deny"}),
@@ -499,8 +552,8 @@ def test_what_becomes_of_a_statement_of_apache_itself(tmp_path, text, fate):
     ],
 )
 def test_what_becomes_of_a_location(tmp_path, inside, keys):
-    found = portal("mod_auth_openidc", tmp_path, f"<Location /x>\n{inside}\n</Location>\n")["routes"]
-    assert found == [{"path": "/x"} | keys]
+    text = f"ProxyPass / http://a:1/\n<Location /x>\n{inside}\n</Location>\n"
+    assert portal("mod_auth_openidc", tmp_path, text)["routes"] == [{"path": "/x"} | keys]
 
 
 def test_of_several_virtual_hosts_the_first_with_a_portal_is_imported(tmp_path):
