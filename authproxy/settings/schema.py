@@ -815,8 +815,8 @@ class HeaderSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationSettings:
-    """How the gateway proves to the portal that a request comes from it (`Authorization`), also on public
-    paths. The client's own `Authorization` is removed then: access tokens and API keys still count here, but
+    """How the gateway proves to every server of the portal that a request comes from it (`Authorization`),
+    also on public paths. The client's own `Authorization` is removed then: access tokens and API keys still count here, but
     Windows sign-in (NTLM, Negotiate) at the portal is not possible."""
 
     basic: Annotated[Secret | None, Field(description="`user:password` of a technical user.")] = None
@@ -1041,8 +1041,8 @@ class PortalSettings:
     set: Annotated[
         dict[str, TextOrFile],
         Field(
-            description="Headers that every request to the portal gets, also on public paths, such as "
-            '`WL-Proxy-SSL: "true"`. They replace what a client sends under these names. '
+            description="Headers that every request to the portal gets, at every server of it and on public "
+            'paths too, such as `WL-Proxy-SSL: "true"`. They replace what a client sends under these names. '
             "`X-Gate-Key_file: …` reads the value of `X-Gate-Key` from a file."
         ),
     ] = field(default_factory=dict)
