@@ -816,8 +816,8 @@ class HeaderSettings:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationSettings:
     """How the gateway proves to every server of the portal that a request comes from it (`Authorization`),
-    also on public paths. The client's own `Authorization` is removed then: access tokens and API keys still count here, but
-    Windows sign-in (NTLM, Negotiate) at the portal is not possible."""
+    also on public paths. The client's own `Authorization` is removed then: access tokens and API keys still
+    count here, but Windows sign-in (NTLM, Negotiate) at the portal is not possible."""
 
     basic: Annotated[Secret | None, Field(description="`user:password` of a technical user.")] = None
     bearer: Annotated[Secret | None, Field(description="A token.")] = None
