@@ -84,6 +84,24 @@ async def test_every_kind_of_page_is_free_of_barriers_and_fits_a_narrow_screen(
     assert person.complaints == []
 
 
+@pytest.mark.parametrize(
+    ("portal_id", "locale", "paths"),
+    [
+        ("bips", "en-GB", ["/okvir/meni", "/porocilo?sekund=0"]),
+        ("bws", "sl-SI", ["/isci?q=nanos", "/Skrbnistvo", "/pomoc"]),
+    ],
+)
+async def test_what_is_old_about_a_portal_is_free_of_barriers_as_well(opened, portal_id, locale, paths):
+    person = await opened(portal_id, locale, viewport={"width": 320, "height": 800})
+    page = person.page
+    for path in paths:
+        await page.goto(path)
+        assert await person.barriers() == [], path
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        assert await page.locator("html").get_attribute("lang") == locale[:2]
+    assert person.complaints == []
+
+
 async def test_of_a_row_that_is_wider_than_a_phone_one_sees_whose_it_is(opened):
     person = await opened("acq", "sl-SI", viewport={"width": 375, "height": 800})
     page = person.page
