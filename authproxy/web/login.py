@@ -10,6 +10,7 @@ from typing import assert_never
 
 from aiohttp import hdrs, web
 
+from authproxy.access import problems
 from authproxy.access.decision import Reason
 from authproxy.access.personal_cookies import PersonalCookies
 from authproxy.access.unavailable import CannotAsk
@@ -28,6 +29,7 @@ from authproxy.web.forms import cookie_fields, submitted
 from authproxy.web.held_requests import way_on
 from authproxy.web.pages import Pages
 from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, Refused
+from authproxy.web.request_context import is_request_id
 from authproxy.web.request_keys import CONTEXT
 from authproxy.web.return_to import LONGEST, shown
 from authproxy.web.step_up_answers import StepUpAnswers, go_on, log_failure
@@ -99,8 +101,9 @@ class LoginPages:
             or len(request.query.get("rt", "")) > LONGEST
             or not self._return_to_fits(return_to)
         )
-        is_lost = held is None and request.query.get("lost") == "yes"
-        marks = {"held": held, "lost": "yes" if is_lost else None, "cut": "yes" if is_cut else None}
+        lost = request.query.get("lost", "") if held is None else ""
+        is_lost = is_request_id(lost)
+        marks = {"held": held, "lost": lost if is_lost else None, "cut": "yes" if is_cut else None}
         answer = self._pages.answer(
             request,
             "login.html",
@@ -108,7 +111,7 @@ class LoginPages:
             keep={"rt": return_to} | {name: mark for name, mark in marks.items() if mark is not None},
             rt=return_to,
             held=held,
-            is_lost=is_lost,
+            lost_code=problems.code_of(Reason.NOT_SENT, lost) if is_lost else None,
             shown_path=shown(return_to),
             is_cut=is_cut,
             ways=[way for way in portal.sign_in if way in self._ways],

@@ -127,12 +127,17 @@ def of(
     return RequestContext(
         portal=portals.get(headers.get("X-Authproxy-Portal", ""), no_portal),
         client=headers.get("X-Authproxy-Client", ""),
-        request_id=request_id if _REQUEST_ID.fullmatch(request_id) else "unknown",
+        request_id=request_id if is_request_id(request_id) else "unknown",
         locale=chosen or preferred_locale(headers.get("Accept-Language", "")),
         locale_is_chosen=chosen is not None,
         is_page_load=request_senders.is_page_load(fields, method),
         client_is_nobody="X-Authproxy-Client-Is-Nobody" in headers,
     )
+
+
+def is_request_id(text: str) -> bool:
+    """Whether the text can be the id of a request."""
+    return _REQUEST_ID.fullmatch(text) is not None
 
 
 def preferred_locale(accept_language: str) -> Locale:

@@ -17,7 +17,7 @@ GATEWAY_PAGES = {
     "/izpis/2026/11": "Choose how to sign in",
     "/.authproxy/login?rt=/izpis/2026/11": "Choose how to sign in",
     "/.authproxy/login?after=sign-out": "Choose how to sign in",
-    "/.authproxy/login?rt=/vnos&lost=yes": "Choose how to sign in",
+    "/.authproxy/login?rt=/vnos&lost=0123abcd": "Choose how to sign in",
     f"/.authproxy/login?rt=/vnos&held={'h' * 43}": "Choose how to sign in",
     "/.authproxy/logout": "You are signed out",
     "/.authproxy/callback/rekono": "This sign-in cannot be found",

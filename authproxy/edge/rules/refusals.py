@@ -83,15 +83,15 @@ def login_url(
     head: RequestHead,
     *,
     held: str | None = None,
-    is_lost: bool = False,
+    lost: str | None = None,
 ) -> str:
     """The chooser of sign-in methods, with the path to return to: the page itself, or the page that has sent
-    a request which cannot be repeated, or that contains the frame; and the fate of a form, as in
-    `step_up_url`."""
+    a request which cannot be repeated, or that contains the frame; and the fate of a form: the
+    name under which it is kept, or the id of the request with which it is lost."""
     url = f"{portal.origin}/.authproxy/login?rt={_way_back(portal, target, head)}{_cut_mark(target)}"
     if held is not None:
         return f"{url}&held={held}"
-    return f"{url}&lost=yes" if is_lost else url
+    return url if lost is None else f"{url}&lost={lost}"
 
 
 def step_up_url(
@@ -153,8 +153,8 @@ def answer(
             return _led_to(location, refusal.reason, head)
         return step_up_problem(refusal, request_id, location)
     if isinstance(refusal, AuthenticationRequired):
-        is_lost = refusal.reason is Reason.NOT_SENT
-        location = login_url(refusal.portal, target, head, held=held, is_lost=is_lost)
+        lost = request_id if refusal.reason is Reason.NOT_SENT else None
+        location = login_url(refusal.portal, target, head, held=held, lost=lost)
         # A request without a host comes from a load balancer, not from a browser. It takes a redirect for a
         # sign of life, and a 401 for a failure.
         if is_page or (head.is_http_1_0 and not head.host and head.method in {"GET", "HEAD"}):

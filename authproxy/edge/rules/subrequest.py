@@ -128,8 +128,8 @@ def answer(
             NEVER_STORED + decision.identity_headers + used + b"X-Request-Id: %s\r\n" % request_id.encode(),
         )
     if isinstance(decision, AuthenticationRequired):
-        is_lost = decision.reason is Reason.NOT_SENT
-        location = login_url(decision.portal, original, head, is_lost=is_lost)
+        lost = request_id if decision.reason is Reason.NOT_SENT else None
+        location = login_url(decision.portal, original, head, lost=lost)
         refusal = problem(401, decision.reason, request_id, login_url=location, portal=decision.portal)
     elif isinstance(decision, StepUpRequired):
         # The front proxy has the body of a form and keeps none, so the page says that it is lost.

@@ -100,13 +100,14 @@ async def test_whoever_comes_for_the_first_time_is_told_nothing(house):
 
 async def test_of_an_entry_that_could_not_be_kept_the_person_is_told_before_they_sign_in(house):
     text = await chooser(
-        house, "?rt=/vnos&lost=yes", cookies=f"__Host-authproxy={OTHER_TICKET}", headers=SLOVENE
+        house, "?rt=/vnos&lost=0123abcd", cookies=f"__Host-authproxy={OTHER_TICKET}", headers=SLOVENE
     )
 
     assert "Vaš vnos ni bil poslan." in text
     assert "vrnili na stran, s katere ste ga poslali" in text
+    assert "<code>not_sent-0123abcd</code>" in text
     assert 'name="held"' not in text
-    assert 'href="/.authproxy/login?lang=en&amp;rt=/vnos&amp;lost=yes"' in text
+    assert 'href="/.authproxy/login?lang=en&amp;rt=/vnos&amp;lost=0123abcd"' in text
 
 
 async def test_an_entry_that_waits_is_announced_and_goes_along_with_the_sign_in(house):
@@ -118,7 +119,9 @@ async def test_an_entry_that_waits_is_announced_and_goes_along_with_the_sign_in(
     assert f'href="/.authproxy/login?lang=en&amp;rt=/vnos&amp;held={HELD}"' in text
 
 
-@pytest.mark.parametrize("query", ["?held=short", "?lost=no", f"?held={HELD}x"])
+@pytest.mark.parametrize(
+    "query", ["?held=short", "?lost=", "?lost=%3Cb%3E", "?lost=" + "a" * 65, f"?held={HELD}x"]
+)
 async def test_what_names_no_entry_announces_none(house, query):
     text = await chooser(house, query)
 

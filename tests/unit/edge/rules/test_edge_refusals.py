@@ -364,7 +364,7 @@ def test_what_is_denied_in_a_frame_opens_at_the_frames_own_address():
 
 @pytest.mark.parametrize(
     ("reason", "ending"),
-    [(Reason.NOT_SENT, "rt=/payments/new%3Fx%3D1&lost=yes"), (Reason.NO_SESSION, "%3D1")],
+    [(Reason.NOT_SENT, "rt=/payments/new%3Fx%3D1&lost=r"), (Reason.NO_SESSION, "%3D1")],
 )
 def test_whoever_is_not_signed_in_is_told_that_a_form_was_not_sent(reason, ending):
     required = AuthenticationRequired(reason=reason, portal=PORTAL)
