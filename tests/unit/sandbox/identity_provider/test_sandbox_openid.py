@@ -114,8 +114,9 @@ async def test_the_account_page_wants_a_sign_in(rekono, visitor):
     assert (await visitor.get(f"{rekono.issuer}account")).title.startswith("Prijava")
 
 
-async def test_only_codes_are_redeemed(rekono):
-    status, body = await rekono.redeemed("", grant_type="password")
+@pytest.mark.parametrize("grant_type", ["password", "client_credentials"])
+async def test_only_codes_are_redeemed_for_a_client_that_signs_people_in(rekono, grant_type):
+    status, body = await rekono.redeemed("", grant_type=grant_type)
     assert (status, body["error"]) == (400, "unsupported_grant_type")
 
 
