@@ -91,10 +91,22 @@ async def test_a_refusal_in_a_window_can_be_framed_by_nobody(house, destination)
 @pytest.mark.parametrize("destination", FRAMES)
 @pytest.mark.parametrize(
     "path",
-    ["login?rt=/", "session", "logout", "step-up?rt=/a", "login/refused?why=x", "callback/rekono", "nothing"],
+    ["login?rt=/", "session", "step-up?rt=/a", "login/refused?why=x", "callback/rekono", "nothing"],
 )
-async def test_no_other_page_of_ours_can_be_framed(house, path, destination):
+async def test_no_page_of_ours_but_that_of_the_sign_out_can_be_framed(house, path, destination):
     headers = {**FORM, "Sec-Fetch-Dest": destination}
     for cookies in (None, f"__Host-authproxy={TICKET}"):
         async with house.asked("GET", f"/.authproxy/{path}", headers=headers, cookies=cookies) as answer:
             assert framing(answer) == ("'none'", "DENY")
+
+
+@pytest.mark.parametrize("destination", FRAMES)
+async def test_the_sign_out_in_a_frame_does_nothing_but_link(house, destination):
+    headers = {**FORM, "Sec-Fetch-Dest": destination}
+    cookies = f"__Host-authproxy={TICKET}"
+    async with house.asked("GET", "/.authproxy/logout", headers=headers, cookies=cookies) as answer:
+        text = await answer.text()
+        assert framing(answer) == ("'self'", "SAMEORIGIN")
+    assert not re.search(r"<form|<button|<input|Ana", text)
+    async with house.asked("POST", "/.authproxy/logout", headers=headers, cookies=cookies, body="") as answer:
+        assert framing(answer) == ("'none'", "DENY")

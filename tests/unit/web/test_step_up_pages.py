@@ -138,7 +138,7 @@ async def test_the_browser_may_return_to_the_session_page(house):
 @pytest.mark.parametrize(
     ("query", "route", "held"),
     [
-        ("for=" + "x" * 129, None, None),
+        ("for=" + "x" * 513, None, None),
         ("for=a%0Ab", None, None),
         ("for=", None, None),
         ("for=pla%C4%8Dila", "plačila", None),
