@@ -36,6 +36,8 @@ _NEEDLESS_ESCAPE: Final = re.compile(r"%(2[146-9BC]|3[ADB]|40)", re.ASCII)
 _NEEDED_ESCAPE: Final = re.compile(r"[|^\[\]]", re.ASCII)
 _BLANK_OR_LETTERS: Final = re.compile(r"(?:%20|%[89A-F][0-9A-F])+", re.ASCII)
 
+# What the steps about escapes, slashes and queries look for.
+_ESCAPED: Final = re.compile(r"[%|^\[\]\\?#]", re.ASCII)
 _SLASH: Final = re.compile(r"%2F|%5C|\\", re.ASCII)
 _SLASHES: Final = re.compile(r"/{2,}", re.ASCII)
 _PARAMETER: Final = re.compile(r";[^/]*", re.ASCII)
@@ -105,17 +107,12 @@ def as_written(path: str) -> str:
 
 
 def _judged_steps(forms: list[str], *further: Callable[[str], str]) -> list[str]:
-    forms = [as_written(form) for form in _also(forms, lambda form: _SLASH.sub("/", form))]
-    forms = _also(forms, lambda form: _FROM_QUERY_ON.sub("", form))
-    forms = list(
-        dict.fromkeys(
-            (
-                *forms,
-                *(_PARAMETER.sub("", form) for form in forms),
-                *(_FROM_PARAMETER_ON.sub("", form) for form in forms),
-            )
-        )
-    )
+    if any(map(_ESCAPED.search, forms)):
+        forms = [as_written(form) for form in _also(forms, lambda form: _SLASH.sub("/", form))]
+        forms = _also(forms, lambda form: _FROM_QUERY_ON.sub("", form))
+    with_parameters = [form for form in forms if ";" in form]
+    forms += [_PARAMETER.sub("", form) for form in with_parameters]
+    forms += [_FROM_PARAMETER_ON.sub("", form) for form in with_parameters]
     for step in (*further, _with_slashes_merged):
         forms = _also(forms, step)
     return forms
@@ -124,7 +121,8 @@ def _judged_steps(forms: list[str], *further: Callable[[str], str]) -> list[str]
 def _also(forms: list[str], step: Callable[[str], str]) -> list[str]:
     if _are_too_many(forms):
         return forms
-    return list(dict.fromkeys((*forms, *(step(form) for form in forms))))
+    others = [step(form) for form in forms]
+    return forms if others == forms else list(dict.fromkeys((*forms, *others)))
 
 
 def _are_too_many(forms: Sequence[str]) -> bool:
