@@ -87,7 +87,7 @@ def remarks(sections: Sections) -> Iterator[Remark]:
         yield from urls.linked((*path, "help_url"), portal.help_url)
         yield from _reachable(path, portal, sections.server)
         yield from _upstreams(path, portal, sections.server)
-        yield from _times(path, portal)
+        yield from _times(path, portal, sections.server)
         yield from demands.remarks(path, portal, sections)
         yield from _methods(path, portal)
         yield from _routes(path, portal)
@@ -191,7 +191,7 @@ def _is_host(authority: str) -> bool:
     return True
 
 
-def _times(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
+def _times(path: KeyPath, portal: PortalSettings, server: ServerSettings | None) -> Iterator[Remark]:
     said = [(path, portal.timeouts)]
     said += [((*path, "routes", at), route.timeouts) for at, route in enumerate(portal.routes)]
     for at_path, timeouts in said:
@@ -202,6 +202,17 @@ def _times(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
                     problem="is nothing at all: every request would end there",
                     read="0s",
                 )
+        wholes = (timeouts.whole, portal.timeouts.whole, server.timeouts.whole if server else None)
+        whole = next((span for span in wholes if span is not None), timedelta(0))
+        if timeouts.first_byte is not None and timedelta(0) < whole <= timeouts.first_byte:
+            problem = "has no effect: the end of the answer must be there before, by `timeouts.whole`"
+            yield Remark(
+                path=(*at_path, "timeouts", "first_byte"),
+                problem=problem,
+                read=f"{timeouts.first_byte.total_seconds():g}s",
+                valid=f"less than {whole.total_seconds():g}s, or another `whole` beside it",
+                severity="warning",
+            )
 
 
 def _listeners(server: ServerSettings | None) -> Iterator[TcpAddress | SocketPath]:

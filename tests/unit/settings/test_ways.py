@@ -158,6 +158,18 @@ def test_plain_text_that_the_portal_allows_is_allowed_for_its_routes(workshop):
     assert reading.findings == ()
 
 
+def test_a_report_that_would_be_cut_before_its_first_byte_is_a_warning(workshop):
+    def spoil(settings, **more):
+        settings["server"]["timeouts"] = {"whole": "1m"}
+        settings["portals"]["acq"]["routes"] = [{"path": "/x", "timeouts": {"first_byte": "5m"} | more}]
+
+    finding = workshop.finding(spoil)
+    assert (finding.key, finding.severity) == ("portals.acq.routes[0].timeouts.first_byte", "warning")
+    assert "has no effect" in finding.problem
+    for whole in ("10m", 0):
+        assert workshop.read(lambda settings: spoil(settings, whole=whole)).findings == ()
+
+
 def test_no_limit_for_the_whole_is_no_mistake(workshop):
     reading = workshop.read(lambda s: s["portals"]["acq"].update(timeouts={"whole": 0}))
     assert reading.findings == ()
