@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from authproxy.bootstrap.portals import portal_of
@@ -167,7 +169,7 @@ def test_a_report_that_would_be_cut_before_its_first_byte_is_a_warning(workshop)
     assert (finding.key, finding.severity) == ("portals.acq.routes[0].timeouts.first_byte", "warning")
     assert "has no effect" in finding.problem
     for whole in ("10m", 0):
-        assert workshop.read(lambda settings: spoil(settings, whole=whole)).findings == ()
+        assert workshop.read(partial(spoil, whole=whole)).findings == ()
 
 
 def test_no_limit_for_the_whole_is_no_mistake(workshop):
