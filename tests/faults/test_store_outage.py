@@ -61,7 +61,7 @@ async def redis(proxy):
 
 
 def sessions_on(redis):
-    return RedisSessions(redis, keys=KEYS)
+    return RedisSessions(redis, keys=KEYS, remembered_for=timedelta(minutes=30))
 
 
 async def started(sessions, subject=SUBJECT):
@@ -89,6 +89,7 @@ def every_question(redis, ticket):
     limits = RedisLimits(redis, keys=KEYS, people=RULES, addresses=RULES)
     return {
         "load": lambda: sessions.load(ticket, now=NOW),
+        "whose": lambda: sessions.whose(ticket, now=NOW),
         "create": lambda: started(sessions, OTHER),
         "touch": lambda: sessions.touch(ticket, now=NOW + timedelta(minutes=1)),
         "revoke": lambda: sessions.revoke(ticket.session_id),
