@@ -89,6 +89,7 @@ def test_the_key_of_marks_stays_the_same_while_a_session_key_is_added(workshop):
         ({"cookies": {"ends_with_session": ["a"]}}, "cookies.ends_with_session", "unknown key"),
         ({"sign_out_url": "/logout"}, "sign_out_url", ""),
         ({"sign_out_url": "http://me:secret@127.0.0.1/x"}, "sign_out_url", ""),
+        ({"sign_out_url": "http://[fe80/logout"}, "sign_out_url", ""),
         ({"sign_out_url": "http://127.0.0.1:8080/logout"}, "sign_out_url", "is the gateway itself"),
         ({"sign_out_url": "http://portal.example/logout"}, "sign_out_url", "in plain text"),
         ({"sign_out_paths": ["/"]}, "sign_out_paths[0]", "is the portal's front page"),
