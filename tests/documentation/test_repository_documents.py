@@ -150,3 +150,9 @@ def test_no_file_names_a_registry_or_a_place_of_one_machine_or_holds_a_private_k
             continue
         found += [f"{name}: {match[0]!r}" for match in FORBIDDEN.finditer(text)]
     assert found == []
+
+
+def test_no_two_modules_of_tests_have_the_same_name():
+    """pytest imports them by their name alone, and leaves the second one out with an error."""
+    names = [path.name for path in tracked_files() if path.match("tests/**/test_*.py") and path.exists()]
+    assert sorted(names) == sorted(set(names))
