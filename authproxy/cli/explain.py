@@ -24,7 +24,10 @@ def _an_address(_: click.Context, __: click.Parameter, text: str | None) -> str 
 @click.argument("method")
 @click.argument("url")
 @click.option(
-    "--address", metavar="ADDRESS", callback=_an_address, help="Also say whether a client here is stopped."
+    "--address",
+    metavar="ADDRESS",
+    callback=_an_address,
+    help="Also say whether a client at this address is stopped.",
 )
 @click.option(
     "--role",

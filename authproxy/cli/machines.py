@@ -42,12 +42,14 @@ def machines() -> None:
 
 @machines.command("add")
 @click.argument("client")
-@click.option("--portal", "portals", multiple=True, required=True, help="Where it is good; repeat it.")
-@click.option("--scope", "scopes", multiple=True, help="A scope that routes may demand; repeat it.")
 @click.option(
-    "--network", "networks", multiple=True, help="Where it may come from; repeat it. Without: anywhere."
+    "--portal", "portals", multiple=True, required=True, help="A portal at which it is good; may be repeated."
 )
-@click.option("--until", help="The last day on which it is good (UTC). Without: for a year.")
+@click.option("--scope", "scopes", multiple=True, help="A scope that routes may demand; may be repeated.")
+@click.option(
+    "--network", "networks", multiple=True, help="Where it may come from; may be repeated. Default: anywhere."
+)
+@click.option("--until", help="The last day on which it is good (UTC). Default: for a year.")
 @config_option
 def add_machine(
     client: str,

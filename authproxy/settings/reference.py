@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from authproxy.settings import schema_keys
-from authproxy.settings.environment import PREFIX
 from authproxy.settings.schema_keys import FILE_SUFFIX, REQUIRED, Key
 
 BEGIN = "<!-- reference: begin (made by `make reference`) -->"
@@ -27,7 +26,7 @@ _SIZES = (("MiB", 1024 * 1024), ("KiB", 1024))
 
 
 def text() -> str:
-    """The reference in Markdown, with a table for every section."""
+    """The reference in Markdown, with a table for every section; equal tables stand there once."""
     return "\n".join(_lines()).strip() + "\n"
 
 
@@ -62,21 +61,32 @@ def written(value: Any, key: Key) -> str:
 
 
 def _lines() -> Iterator[str]:
+    for tables, rows in _tables():
+        yield from ("", f"### {', '.join(f'`{_dotted(path)}`' for path, _ in tables)}", "")
+        meanings: dict[str, list[str]] = {}
+        for path, meaning in tables:
+            meanings.setdefault(meaning, []).append(f"`{_dotted(path)}`")
+        for meaning, paths in meanings.items():
+            yield meaning if len(meanings) == 1 else f"- {', '.join(paths)}: {meaning}"
+        yield from ("", "| key | what it is | type | default |", "|---|---|---|---|", *rows)
+
+
+def _tables() -> Iterator[tuple[list[tuple[tuple[str, ...], str]], tuple[str, ...]]]:
+    """Sections with equal keys have one table, where the first of them stands."""
+    tables: dict[tuple[str, ...], list[tuple[tuple[str, ...], str]]] = {}
     for path, section in schema_keys.sections():
-        values = [(name, key) for name, key in section.keys.items() if key.kind != "section"]
-        if not values:
-            continue
-        yield from ("", f"### `{_dotted(path)}`", "", section.meaning)
-        if "[]" not in path:
-            yield f"Environment: `{PREFIX}{'__'.join(path).upper()}__` and the key in capitals."
-        yield from ("", "| key | what it is | type | default |", "|---|---|---|---|")
-        for name, key in values:
-            default = written(key.default, key)
-            is_plain = key.default is REQUIRED or key.default is None
-            yield (
-                f"| `{name}` | {_meaning(key, name)} | {key.expects} | "
-                f"{default if is_plain else f'`{default}`'} |"
-            )
+        rows = tuple(_row(name, key) for name, key in section.keys.items() if key.kind != "section")
+        if rows:
+            tables.setdefault(rows, []).append((path, section.meaning))
+    for rows, found in tables.items():
+        yield found, rows
+
+
+def _row(name: str, key: Key) -> str:
+    default = written(key.default, key)
+    is_plain = key.default is REQUIRED or key.default is None
+    shown = default if is_plain else f"`{default}`"
+    return f"| `{name}` | {_meaning(key, name)} | {key.expects} | {shown} |"
 
 
 def _meaning(key: Key, name: str) -> str:

@@ -167,6 +167,23 @@ def test_the_reference_is_the_schema():
     assert reference.replaced(document) == document, "run `make reference`"
 
 
+def test_the_reference_has_every_key_of_every_section_in_one_table_and_equal_tables_once():
+    tables = [
+        (re.findall(r"`([^`]+)`", heading), re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+        for heading, table in re.findall(r"^### (.+)\n((?:(?!###).*\n)*)", reference.text(), re.MULTILINE)
+    ]
+    found = [(section, key) for sections, keys in tables for section in sections for key in keys]
+    named = [
+        (".".join(path).replace(".[]", "[]"), name)
+        for path, section in schema_keys.sections()
+        for name, key in section.keys.items()
+        if key.kind != "section"
+    ]
+    assert sorted(found) == sorted(named)
+    together = ["portals.<name>.timeouts", "portals.<name>.routes[].timeouts"]
+    assert [sections for sections, _ in tables if together[0] in sections] == [together]
+
+
 def test_a_document_without_markers_is_not_spoilt():
     with pytest.raises(ValueError, match="markers"):
         reference.replaced("# Something else\n")

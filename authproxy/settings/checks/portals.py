@@ -376,7 +376,8 @@ def _path_of_sign_out(path: KeyPath, text: str, paths: Paths) -> Iterator[Remark
     try:
         canonical = target.parse(method="GET", target=text, host="localhost")
     except target.TargetRefused as refused:
-        yield Remark(path=path, problem=f"covers no request: {refused}", read=shown(text))
+        valid = "a path such as `/logout`, without scheme, host and query"
+        yield Remark(path=path, problem=f"covers no request: {refused}", read=shown(text), valid=valid)
         return
     # Paths are compared with canonical ones. A path in another form would never match.
     if canonical.path != text or canonical.query is not None or len(canonical.readings(paths)) != 1:
@@ -490,6 +491,15 @@ def _authorization(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
             yield Remark(path=(*at, "basic"), problem="is no `user:password`")
     if bearer is not None and not _TOKEN_68.fullmatch(bearer.get_secret_value()):
         yield Remark(path=(*at, "bearer"), problem="is no token (RFC 6750 §2.1)")
+    public = [number for number, route in enumerate(portal.routes) if route.access == "public"]
+    if public and (basic is not None or bearer is not None):
+        which = " and ".join(f"`routes[{number}]`" for number in public)
+        yield Remark(
+            path=at,
+            problem=f"also goes out with requests of people who are not signed in, by the public {which}",
+            valid="a portal that lets nobody do more because of it",
+            severity="warning",
+        )
 
 
 def _printable(at: KeyPath, value: str) -> Iterator[Remark]:

@@ -165,6 +165,22 @@ def test_basic_and_bearer_become_one_header(workshop):
     assert token == [("Authorization", "Bearer abc.DEF-123_~+/==")]
 
 
+@pytest.mark.parametrize("authorization", [{"basic_file": "user"}, {"bearer_file": "token"}])
+def test_check_config_warns_of_an_authorization_that_goes_out_with_requests_of_nobody(
+    workshop, authorization
+):
+    workshop.write("user", b"batch:password\n", mode=0o400)
+    workshop.write("token", b"abc.DEF\n", mode=0o400)
+    closed = {"path": "/admin", "access": "deny"}
+    assert said(workshop, acq(authorization=authorization, routes=[closed])) == []
+    opened = [closed, {"path": "/help", "access": "public"}]
+    assert said(workshop, acq(routes=opened)) == []
+    problem = "also goes out with requests of people who are not signed in, by the public `routes[1]`"
+    assert said(workshop, acq(authorization=authorization, routes=opened)) == [
+        ("authorization", "warning", problem)
+    ]
+
+
 @pytest.mark.parametrize(
     ("authorization", "key", "problem"),
     [
