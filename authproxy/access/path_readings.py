@@ -55,6 +55,8 @@ _NOTHING_BUT_DOTS: Final = re.compile(r"/[. ]+(?:/|$)", re.ASCII)
 _SHORT_NAME: Final = re.compile(
     r"(?<=/)(?:%[0-9A-Fa-f]{2}|[^/]){1,6}~[0-9]{1,6}(?:\.[^/.]{0,3})?(?=/|$)", re.ASCII
 )
+# Names that are no UTF-8. HTTP.sys then takes the bytes for letters of the server's code page.
+_OF_A_CODE_PAGE: Final = re.compile(r"(?<=/)[^/\udc80-\udcff]*[\udc80-\udcff][^/]*")
 
 _KELVIN: Final = "\u212a"
 """Some servers take it for a `k`, others do not, and no honest path has it."""
@@ -88,6 +90,7 @@ def readings(path: str, paths: Paths = "exact") -> tuple[str, ...]:
         if any(_NOTHING_BUT_DOTS.search(form) for form in found):
             return ()
         found = _also(found, lambda form: _SHORT_NAME.sub(ANY_SEGMENT, form))
+        found = _also(found, lambda form: _OF_A_CODE_PAGE.sub(ANY_SEGMENT, form))
     return _settled([*(_lower(form) for form in found), *(_folded(form) for form in found)])
 
 
@@ -108,6 +111,9 @@ def as_written(path: str) -> str:
 
 def _judged_steps(forms: list[str], *further: Callable[[str], str]) -> list[str]:
     if any(map(_ESCAPED.search, forms)):
+        if any("%3B" in form for form in forms):
+            # A server that drops parameters before it decodes takes an encoded `;` for a part of the name.
+            forms = _also(forms, lambda form: _PARAMETER.sub("", form))
         forms = [as_written(form) for form in _also(forms, lambda form: _SLASH.sub("/", form))]
         forms = _also(forms, lambda form: _FROM_QUERY_ON.sub("", form))
     with_parameters = [form for form in forms if ";" in form]

@@ -85,6 +85,15 @@ def composed(path: str) -> str:
     return unicodedata.normalize("NFKC", path)
 
 
+def of_the_code_page(path: str) -> str:
+    """Of HTTP.sys in Slovenia, for a path that is no UTF-8."""
+    octets = unquote_to_bytes(path)
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return octets.decode("cp1250", "replace")
+
+
 def ntfs(path: str) -> str:
     names = [
         segment if segment in {".", ".."} else segment.partition(":")[0].rstrip(". ")
@@ -305,6 +314,9 @@ PORTALS = pytest.mark.parametrize(
 )
 
 
+STRONG = ("required", Requirement(level=Level.HIGH, methods=("rekono", "acnlb")))
+
+
 @MODES
 @PORTALS
 @given(case=spelled_and_protected(), slash=some.booleans(), percent=some.booleans())
@@ -319,12 +331,11 @@ def test_no_spelling_is_answered_by_a_weaker_rule_than_the_path_that_is_served(
 
 @PORTALS
 def test_no_single_piece_at_any_place_leads_around_a_rule(paths, portals):
-    strong = ("required", Requirement(level=Level.HIGH, methods=("rekono", "acnlb")))
     # The first one is an exception: whatever is only read as it must not be let in by it.
     routes = [
         ("/admin/public", ("public", Requirement())),
-        ("/admin", strong),
-        ("/administration/x", strong),
+        ("/admin", STRONG),
+        ("/administration/x", STRONG),
     ]
     portal = portal_with(routes, paths, slash=False, percent=False)
     for piece in PIECES:
@@ -334,6 +345,29 @@ def test_no_single_piece_at_any_place_leads_around_a_rule(paths, portals):
             ("/", "/x"), ("/adm", "n"), ("/", "/admin"), ("/admin", "/public"), ("/admin/public/", "x"), ("/admin/", "/public"),
         ):  # fmt: skip
             demand_is_never_weaker(as_reverse_proxy, portal, portals, before + piece + after)
+
+
+@MODES
+@PORTALS
+@pytest.mark.parametrize(
+    "path", ["/x;y/admin/public%3Bz", "/x;/admin/public%3B", "/x;y/admin/public%3Bz/u;v"]
+)
+def test_an_exception_holds_only_for_what_every_server_takes_for_it(mode, paths, portals, path):
+    """Tomcat drops `;y` and not `%3Bz`, so it serves something else than the exception."""
+    portal = portal_with(
+        [("/x/admin/public", ("public", Requirement())), ("/x/admin", STRONG)],
+        paths,
+        slash=False,
+        percent=False,
+    )
+    demand_is_never_weaker(mode, portal, portals, path)
+
+
+@pytest.mark.parametrize("path", ["/%C8aka/x", "/x/../%C8aka", "/%C8AKA.", "/%C8%61ka::$DATA"])
+def test_a_name_in_the_code_page_of_the_server_is_not_answered_by_a_weaker_rule(path):
+    portal = portal_with([("/%C4%8Caka", STRONG)], "windows", slash=False, percent=False)
+    server = [of_the_code_page, ntfs, without_dots, small]
+    demand_is_never_weaker(as_reverse_proxy, portal, [server], path)
 
 
 @given(case=spelled_and_protected(), paths=some.sampled_from(["exact", "ignore_case", "windows"]))
