@@ -45,7 +45,8 @@ def combined(routes: Sequence[Route]) -> Route | None:
             strict=any(route.strict for route in routes),
             provider_demand=_provider_demand([route.provider_demand for route in demanding]),
             upstream=routes[0].upstream,
-            way=routes[0].way,
+            # The edge chooses among those of the parts.
+            way=0,
             parts=tuple(routes),
         )
     except _NotOne:

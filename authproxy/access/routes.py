@@ -135,7 +135,8 @@ class Route:
     """The server that answers here; empty if it is the portal's own. Two routes with different servers cannot
     both apply to one request."""
     way: int = 0
-    """How requests are passed on here (`Site.ways` of the edge); 0 for the portal's own way."""
+    """How requests are passed on here (`Site.ways` of the edge); 0 for the portal's own way. A combined route
+    says nothing; its `parts` do."""
     parts: tuple[Route, ...] = ()
     """The routes whose demands this one combines (`combination.py`); empty for a route of the settings."""
 

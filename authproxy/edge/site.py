@@ -4,6 +4,7 @@ at start-up."""
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +14,7 @@ from typing import Any, Final, Protocol
 from authproxy.access import policy
 from authproxy.access.decision import Allowed, Decision, PerRequestDecision, Reason, StepUpRequired
 from authproxy.access.held_request import HeldRequest
-from authproxy.access.routes import Activity, Portal
+from authproxy.access.routes import Activity, Portal, Route
 from authproxy.access.sender import Sender
 from authproxy.access.target import RequestTarget, TargetRefused, canonical_host
 from authproxy.edge.rules.client_address import TrustedProxies
@@ -174,11 +175,19 @@ class Site:
     """Those of routes, by `Route.way` less one."""
 
     def way_of(self, target: RequestTarget) -> Way:
-        """The way of the route that covers the target."""
+        """The way of the route that covers the target. Where several routes are combined, it is that of the
+        one which takes the smallest bodies: all of them lead to the same server."""
         if not self.ways:
             return self.way
         route = policy.route_of(self.portal, target)
-        return self.way if route is None or not route.way else self.ways[route.way - 1]
+        if route is None:
+            return self.way
+        if route.parts:
+            return min(map(self._way_of_route, route.parts), key=_largest_body)
+        return self._way_of_route(route)
+
+    def _way_of_route(self, route: Route) -> Way:
+        return self.ways[route.way - 1] if route.way else self.way
 
     def pools(self) -> dict[UpstreamPool, str]:
         """The pools of all ways, each with the name of the first way that has it."""
@@ -264,6 +273,10 @@ class Gate:
         """As `site_at`, with the portal instead of the site."""
         canonical, site = self.site_at(raw_host, default_port)
         return canonical, site.portal if site is not None else None
+
+
+def _largest_body(way: Way) -> int:
+    return way.limits.body_size or sys.maxsize
 
 
 async def _guarded(work: Coroutine[Any, Any, None], failed: Callable[[], None]) -> None:

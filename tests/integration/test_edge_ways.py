@@ -292,6 +292,19 @@ async def test_bodies_have_the_size_that_their_route_allows(is_chunked):
         ]  # fmt: skip
 
 
+@pytest.mark.parametrize("first", [True, False])
+async def test_a_path_with_several_readings_takes_the_smallest_body_that_they_allow(first):
+    """Otherwise `;x` in the path would be a way around the limit."""
+    same = dataclasses.replace(REPORTS, upstream="")
+    routes = (same, ROUTE) if first else (dataclasses.replace(ROUTE, path="/reports;x"), same, ROUTE)
+    portal = dataclasses.replace(PORTAL, routes=routes)
+    async with parts(EdgeLimits(body_size=10), portal=portal) as found:
+        for size, status in ((10, 200), (11, 413)):
+            client = await found.edge.client()
+            answer = await client.ask("POST /reports;x", f"Content-Length: {size}", body=b"x" * size)
+            assert answer.status == status
+
+
 async def test_a_route_that_waits_for_its_connections_stops_nobody_elsewhere():
     async with parts(reports_script=silent, connections=1) as found:
         first, second = await found.edge.client(), await found.edge.client()
