@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from authproxy.access import bound_proof, methods, own_paths, policy
+from authproxy.access import bound_proof, machine_policy, methods, own_paths, policy
 from authproxy.access import target as request_target
 from authproxy.access.client_networks import network_of
 from authproxy.access.decision import (
@@ -303,7 +303,9 @@ class Exchange:
                 # A ticket that opens nothing may still name an upstream connection on which its person has
                 # authenticated.
                 record.ticket = None
-            if decision.machine is not None:
+            if decision.portal.machines is not None and machine_policy.is_for_gateway(
+                decision, record.authorization
+            ):
                 self.head.fields = [each for each in self.head.fields if each[0].lower() != b"authorization"]
             if self._has_room(decision.session, decision.machine):
                 self._forward(site, target, decision.identity_headers, self.head)

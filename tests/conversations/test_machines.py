@@ -244,6 +244,18 @@ async def test_a_request_of_a_person_and_of_a_program_at_once_is_refused(opened,
         assert elsewhere.status == 200  # no route for programs: the header is the portal's business
 
 
+async def test_no_portal_gets_a_key_with_which_nobody_came_in(opened):
+    """It may open other portals, and many programs send it with every request."""
+    async with opened(acq={"routes": [{"path": HERE, "access": "public"}, *ROUTES[1:]]}) as house:
+        key, ana = await key_of(house, portals=["acq", "b2b"]), await house.signed_in()
+        for fields in ({"Authorization": f"Bearer {key}"}, {"Authorization": f"Basic {key}"}):
+            for asking in (Browser(), ana.browser):
+                answer = await asking.request("GET", house.acq + HERE, headers=fields)
+                assert "authorization" not in received(answer)
+        of_the_portal = await ask(house, HERE, "of.the.portal")
+        assert received(of_the_portal)["authorization"] == ["Bearer of.the.portal"]
+
+
 async def test_no_token_of_people_lets_a_program_in(opened, issuer):
     """An ID token, a person's access token, and our own assertion."""
     async with opened() as house:

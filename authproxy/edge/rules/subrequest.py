@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from authproxy.access import machine_policy
 from authproxy.access import target as request_target
 from authproxy.access.decision import (
     Allowed,
@@ -122,7 +123,12 @@ def answer(
     """The answer to a front proxy. To allow is exactly 200 with all identity headers and no cookie. A failure
     of ours stays a 503 and never becomes a 401."""
     if isinstance(decision, Allowed):
-        used = CREDENTIAL_USED if decision.machine is not None else b""
+        used = (
+            CREDENTIAL_USED
+            if decision.portal.machines is not None
+            and machine_policy.is_for_gateway(decision, head.all(b"authorization"))
+            else b""
+        )
         return OwnAnswer(
             200,
             NEVER_STORED + decision.identity_headers + used + b"X-Request-Id: %s\r\n" % request_id.encode(),

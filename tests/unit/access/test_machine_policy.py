@@ -6,7 +6,7 @@ from ipaddress import ip_network
 import pytest
 
 from authproxy.access import machine_policy
-from authproxy.access.decision import Reason
+from authproxy.access.decision import Allowed, Reason
 from authproxy.access.routes import MachineDemand, Portal, Requirement, Route
 from authproxy.access.sender import Sender
 from authproxy.identity.assurance import Level
@@ -81,3 +81,19 @@ def test_a_key_that_comes_from_elsewhere_is_refused_before_anything_else_is_told
 def test_a_sender_says_what_a_program_has_sent():
     assert Sender().authorization == ()
     assert Sender(authorization=[b"Bearer x"]).authorization == [b"Bearer x"]
+
+
+@pytest.mark.parametrize(
+    ("client", "values", "is_withheld"),
+    [
+        (by_token(), [b"Bearer x"], True),
+        (None, [b"Bearer authproxy_00"], True),
+        (None, [b"Bearer a", b"Basic authproxy_00"], True),
+        (None, [b"Bearer of.the.portal"], False),
+        (None, [], False),
+    ],
+)
+def test_no_portal_gets_a_credential_that_is_for_the_gateway(client, values, is_withheld):
+    route = Route(name="acq/odprto", path="/odprto", access="public", requirement=Requirement())
+    allowed = Allowed(portal=PORTAL, route=route, session=None, machine=client, identity_headers=b"")
+    assert machine_policy.is_for_gateway(allowed, values) is is_withheld
