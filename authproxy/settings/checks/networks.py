@@ -35,3 +35,12 @@ def holds_everybody(text: str) -> bool:
         return ip_network(text, strict=False).prefixlen == 0
     except ValueError:
         return False
+
+
+def overlap(text: str, proxies: str) -> bool:
+    """Whether the network shares addresses with a network of several proxies."""
+    try:
+        network, several = ip_network(text, strict=False), ip_network(proxies, strict=False)
+    except ValueError:
+        return False
+    return several.num_addresses > 1 and network.overlaps(several)

@@ -6,7 +6,7 @@ is an error. What a closed route says is useless, but closes nothing less.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from authproxy.settings.checks import networks
 from authproxy.settings.findings import KeyPath, Remark, shown
@@ -43,22 +43,42 @@ def remarks(
         for key in [*of_people, *(["networks"] if route.networks is not None else [])]:
             problem = "has no effect: `access: deny` lets nobody in"
             yield Remark(path=(*path, key), problem=problem, severity="warning")
-    for at, text in enumerate(route.networks or ()):
-        yield from networks.remarks((*path, "networks", at), text)
-        if networks.holds_everybody(text):
-            problem = "holds every address, so it keeps nobody out"
-            yield Remark(path=(*path, "networks", at), problem=problem, read=shown(text), severity="warning")
-    if route.networks is not None and _sees_a_proxy_only(portal, sections.server):
-        problem = (
-            "is compared with the address of the front proxy, which every client seems to have: "
-            "`server.trusted_proxies` names no proxy"
-        )
-        yield Remark(path=(*path, "networks"), problem=problem, severity="warning")
+    if route.networks is not None:
+        yield from _of_networks((*path, "networks"), route.networks, portal, sections.server)
     if route.roles is not None and sections.store and sections.store.url == "memory://":
         problem = "lets nobody in: a store in this process takes no register of people, which gives roles"
         yield Remark(
             path=(*path, "roles"), problem=problem, valid="`store.url` of a Redis", severity="warning"
         )
+
+
+def _of_networks(
+    path: KeyPath, stated: Sequence[str], portal: PortalSettings, server: ServerSettings | None
+) -> Iterator[Remark]:
+    for at, text in enumerate(stated):
+        yield from networks.remarks((*path, at), text)
+        if networks.holds_everybody(text):
+            problem = "holds every address, so it keeps nobody out"
+            yield Remark(path=(*path, at), problem=problem, read=shown(text), severity="warning")
+        for proxies in () if server is None else server.trusted_proxies:
+            if networks.overlap(text, proxies):
+                problem = (
+                    f"overlaps {proxies} of `server.trusted_proxies`: whoever has an address in that "
+                    "network can name any other one as the client's"
+                )
+                yield Remark(
+                    path=(*path, at),
+                    problem=problem,
+                    read=shown(text),
+                    valid="only the proxies themselves in `server.trusted_proxies`",
+                    severity="warning",
+                )
+    if _sees_a_proxy_only(portal, server):
+        problem = (
+            "is compared with the address of the front proxy, which every client seems to have: "
+            "`server.trusted_proxies` names no proxy"
+        )
+        yield Remark(path=path, problem=problem, severity="warning")
 
 
 def _sees_a_proxy_only(portal: PortalSettings, server: ServerSettings | None) -> bool:

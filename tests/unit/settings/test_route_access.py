@@ -119,6 +119,29 @@ def test_a_public_part_of_a_portal_with_webdav_should_name_its_methods(workshop)
 
 
 @pytest.mark.parametrize(
+    ("proxies", "is_warned_of"),
+    [
+        (["10.0.0.0/8"], True),
+        (["192.0.2.1", "10.1.2.0/24"], True),
+        (["0.0.0.0/0"], True),
+        (["10.1.2.3"], False),
+        (["fd00::/8"], False),
+        (["192.168.0.0/16"], False),
+        (["nothing"], False),
+    ],
+)
+def test_networks_whose_addresses_are_believed_as_proxies_are_a_warning(workshop, proxies, is_warned_of):
+    """A client there could write `X-Forwarded-For` itself."""
+
+    def spoil(settings):
+        with_route(networks=["10.1.0.0/16"])(settings)
+        settings["server"] = {"listen": ["127.0.0.1:8080"], "trusted_proxies": proxies}
+
+    found = [str(finding) for finding in workshop.read(spoil).findings]
+    assert any("can name any other one as the client's" in finding for finding in found) is is_warned_of
+
+
+@pytest.mark.parametrize(
     ("server", "is_warned_of"),
     [
         ({"listen": ["127.0.0.1:8080"]}, True),
