@@ -45,7 +45,8 @@ def explained(
         )
     # The target as it was written. `parts.path` would be another spelling than the one the gateway receives.
     _, _, rest = url.partition("://")
-    origin_form = rest[len(parts.netloc) :] or "/"
+    written = (rest[len(parts.netloc) :] or "/").encode("utf-8", "surrogateescape")
+    origin_form = target.with_encoded_query(written).decode("utf-8", "surrogateescape")
     try:
         host = target.canonical_host(parts.netloc, default_port)
         portal = portals.at(host)

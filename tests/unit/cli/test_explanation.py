@@ -148,6 +148,9 @@ def test_the_gateways_own_pages_are_not_the_portals(path):
         ("GET", "https://acq.example.si/a/../b", "refused  target_ambiguous: path contains a dot segment"),
         ("GET", "https://acq.example.si/a#b", "refused  request_unreadable"),
         ("POST", "https://acq.example.si/x//admin;y/", "route    rest"),
+        # As a browser's request for it is judged.
+        ("GET", "https://acq.example.si/x?ime=\u0160", "route    rest"),
+        ("GET", "https://acq.example.si/\u0160?ime=x", "refused  request_unreadable"),
         ("GET", "http://bare.localhost:8080/b", "refused  target_ambiguous: no route covers it"),
         ("GET", "http://bare.localhost:8080?q", "refused  target_ambiguous: no route covers it"),
         ("GET", "http://bare.localhost:8080/a;b", "(a, none)"),
