@@ -57,6 +57,7 @@ _TOUCH_DUE_AT: Final = "touch_due_at"
 _TOUCHES_PER_IDLE: Final = 10
 """Activity is written back once in every tenth of the idle time."""
 _TOUCHES_AHEAD: Final = 10_000
+_MOST_ALLOWED: Final = 256
 
 
 class Access:
@@ -365,6 +366,9 @@ class Access:
             cookie_owner=_cookie_owner(portal, cached.session),
         )
         if not route.requirement.varies:
+            if len(finished.allowed) >= _MOST_ALLOWED:
+                # Routes are combined as requests need it, so there may be any number of them.
+                finished.allowed.clear()
             finished.allowed[id(route)] = allowed
         return allowed
 
