@@ -749,7 +749,8 @@ class RouteSettings:
         MachineRouteSettings | None,
         Field(
             description="Programs that may come in here without a person; unset: none. The demands on people "
-            "(`sign_in`, `level`, `required_claims`, `step_up`) do not hold for them; `scopes` do."
+            "(`roles`, `sign_in`, `level`, `required_claims`, `step_up`) do not hold for them; `networks` "
+            "and `scopes` do."
         ),
     ] = None
     strict: Annotated[bool, Field(description="Ask the store on every request.")] = False
