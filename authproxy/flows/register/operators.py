@@ -202,7 +202,8 @@ class RegisterOperations:
         self, listed: Sequence[ListedPerson], *, keeps_methods: bool
     ) -> TakenOver | Contradicted | NotLost:
         """Makes the list the whole register, after the earlier one was lost. Nobody knows who had left by
-        then, so the operator must say whether people keep what is enrolled under their ids."""
+        then, so the operator must say whether people keep what is enrolled under their ids. Nobody knows
+        either who has lost a portal or a role, so everybody who was in the register is signed out."""
         if not await self._store.is_lost():
             return NotLost()
         after = register.after_import({}, listed, replaces=True, now=self._clock())
@@ -215,6 +216,12 @@ class RegisterOperations:
         ended = [
             await self._sessions.revoke_member(member) for member in register.members_to_sign_out({}, after)
         ]
+        of_members = [
+            summary.session_id
+            async for summary in self._sessions.all_summaries(now=self._clock())
+            if summary.person is None or summary.person.member is not None
+        ]
+        ended.append(len(await self._sessions.revoke_all(of_members)))
         return TakenOver(
             added=len(after),
             changed=0,

@@ -513,6 +513,18 @@ async def test_a_new_register_signs_out_whom_its_list_blocks_and_keeps_methods_w
     assert isinstance(contradicted, Contradicted)
 
 
+async def test_a_new_register_signs_out_everybody_who_was_in_the_one_before():
+    house = RegisterFixture()
+    house.store = Lost()
+    house.open_desk()
+    stays, leaves = await house.signed_in(CVETKA), await house.signed_in(DAVID)
+    stranger = new_ticket()
+    await house.sessions.create(stranger, session_for(stranger), browser="", now=NOW)
+    outcome = await house.people.begin_anew([listed(CVETKA)], keeps_methods=True)
+    assert outcome == TakenOver(added=1, changed=0, removed=0, unchanged=0, sessions_ended=2)
+    assert [await house.is_in(ticket) for ticket in (stays, leaves, stranger)] == [False, False, True]
+
+
 async def test_a_register_that_is_whole_is_not_begun_anew(house):
     assert await house.people.begin_anew([], keeps_methods=True) == NotLost()
     assert await house.people.named("ana") == ANA
