@@ -45,6 +45,9 @@ _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _NO_WORD: Final = re.compile(rb"[^a-z0-9*]+")
 # Old servers also separate cookies by commas (RFC 2109 §4.4), and read quoted values in their own ways.
 _SEPARATOR: Final = re.compile(rb"[,\"\s]+")
+# A parameter of a canonical path, with the semicolon in front of it, which some servers decode first.
+_PARAMETER: Final = re.compile(r"(?:;|%(?:25)*3B)((?:(?!;|%(?:25)*3B)[^/])*)", re.ASCII)
+_EQUALS: Final = re.compile(r"=|%(?:25)*3D", re.ASCII)
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", re.ASCII)
 _PATH: Final = re.compile(r"/[\x21-\x3a\x3c-\x7e]{0,511}", re.ASCII)
 _DOMAIN: Final = re.compile(r"(?:[a-z0-9.-]{1,253})?", re.ASCII)
@@ -163,6 +166,15 @@ class PersonalCookies:
             elif not self._hides_a_listed_name(pair):
                 passing.append(pair)
         return cookies if len(passing) == len(pairs) else b";".join(passing).strip(b" \t")
+
+    def without_sessions(self, path: str) -> str:
+        """A canonical path without parameters of a listed name (`;jsessionid=A1`). Such a link, from the
+        history of a shared browser or from somebody else, would lead into the session of whoever made it.
+        Nobody needs it: who is signed in has cookies, and so the portal's cookie."""
+        return _PARAMETER.sub(
+            lambda found: "" if self.lists(_EQUALS.split(found[1], maxsplit=1)[0].encode()) else found[0],
+            path,
+        )
 
     def _marks(self, pairs: list[bytes], owner: bytes, *, marked_by_proxy: bool) -> set[bytes]:
         marks: set[bytes] = set()
@@ -328,8 +340,9 @@ def _keyed(key: bytes, text: bytes, purpose: bytes, size: int = 16) -> bytes:
 
 def _folded(name: bytes) -> bytes:
     """The form in which all spellings of one cookie's name are equal: ASP.NET ignores case, PHP decodes
-    escapes, turns dots and blanks into underscores, and takes `name[x]` for a part of `name`."""
-    decoded = _ESCAPE.sub(lambda escape: bytes((int(escape[1], 16),)), name)
+    escapes, passes over blanks in front (CVE-2020-7070), turns dots and other blanks into underscores, and
+    takes `name[x]` for a part of `name`."""
+    decoded = _ESCAPE.sub(lambda escape: bytes((int(escape[1], 16),)), name).strip(b" +\t")
     return _NO_WORD.sub(b"_", decoded.partition(b"\0")[0].partition(b"[")[0].lower())
 
 

@@ -19,6 +19,23 @@ _MOST_COMBINATIONS: Final = 1024
 """How many a portal remembers. Which ones are needed is up to those who send requests."""
 
 
+def without_sessions(portal: Portal, target: RequestTarget) -> RequestTarget:
+    """The target as it goes to the portal: no session of the portal comes in by the address, if its cookie
+    belongs to one person. It is parsed again, because what is sent must be what is judged. Raises
+    TargetRefused."""
+    personal = portal.personal_cookies
+    path = target.path if personal is None else personal.without_sessions(target.path)
+    if path == target.path:
+        return target
+    return parse(
+        method=target.method,
+        target=path if target.query is None else f"{path}?{target.query}",
+        host=target.host,
+        accepts_encoded_slash=portal.accepts_encoded_slash,
+        accepts_encoded_percent=portal.accepts_encoded_percent,
+    )
+
+
 def route_of(portal: Portal, target: RequestTarget) -> Route | None:
     """The route whose demand counts for the target. If a portal might take the path for others that fall
     under other routes, it is a route that demands what each of them demands. None if no route covers the

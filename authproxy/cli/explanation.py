@@ -63,6 +63,7 @@ def explained(
             accepts_encoded_slash=portal.accepts_encoded_slash,
             accepts_encoded_percent=portal.accepts_encoded_percent,
         )
+        request = policy.without_sessions(portal, request)
     except TargetRefused as refused:
         return _refused(method, url, refused.reason, str(refused))
     return _explained(portal, request, address, roles)

@@ -132,6 +132,8 @@ class Exchange:
                 accepts_encoded_slash=site is not None and site.portal.accepts_encoded_slash,
                 accepts_encoded_percent=site is not None and site.portal.accepts_encoded_percent,
             )
+            if site is not None and site.portal.personal_cookies is not None:
+                record.target = policy.without_sessions(site.portal, record.target)
         except TargetRefused as refused:
             if head.target == "*" and head.method == "OPTIONS" and record.site is not None:
                 # RFC 9110 §9.3.7: the question is about the server, not about a resource. Load balancers ask
@@ -269,17 +271,24 @@ class Exchange:
 
     def _is_passed_preflight(self, portal: Portal, target: RequestTarget) -> bool:
         """Whether it is a CORS preflight that the portal answers. Where nobody may enter, or not from this
-        address, it is judged like every other request."""
+        address, it is judged like every other request; also where the request after it may not."""
         if not portal.passes_preflights or not is_preflight(self.head, target.method):
             return False
-        route = policy.route_of(portal, target)
-        return route is not None and policy.barred(route, self._record) is None
+        for each in (target, self._announced(target)):
+            route = policy.route_of(portal, each)
+            if route is None or policy.barred(route, self._record) is not None:
+                return False
+        return True
+
+    def _announced(self, target: RequestTarget) -> RequestTarget:
+        """The request that a preflight announces."""
+        method = self.head.all(b"access-control-request-method")[0].decode("latin-1")
+        return RequestTarget(method, target.host, target.path, target.query)
 
     def _pass_preflight(self, site: Site, target: RequestTarget) -> None:
         if site.ways:
             # The request after it goes to the server of its own method, which must be asked.
-            method = self.head.all(b"access-control-request-method")[0].decode("latin-1")
-            self._way = site.way_of(RequestTarget(method, target.host, target.path, target.query))
+            self._way = site.way_of(self._announced(target))
         self._record.decided_at = self._gate.time()
         self._record.outcome = Preflight(portal=site.portal)
         if self._has_room(None):

@@ -29,7 +29,8 @@ class NaivePortal:
 
     async def answer(self, request: web.Request) -> web.Response:
         self.received.append(request)
-        found = request.cookies.get("JSESSIONID", "")
+        in_path = request.path.rpartition(";jsessionid=")[2] if ";" in request.path else ""
+        found = request.cookies.get("JSESSIONID", in_path)
         if request.path == "/app/logout":
             self.told.set()
             self.sessions.pop(found, None)
@@ -146,6 +147,19 @@ async def test_a_cookie_that_somebody_has_planted_opens_nothing(store_url):
         await greeted(ana, house)
         cvetka.browser.cookies.put(house.acq, "JSESSIONID", ana.browser.cookies.get(house.acq, "JSESSIONID"))
         assert await greeted(cvetka, house) == "hello Cvetka Zupan"
+
+
+@pytest.mark.parametrize("link", ["/app/;jsessionid={}", "/app/x%3Bjsessionid={}", "/app/;v=1;JSESSIONID={}"])
+async def test_a_link_with_somebody_elses_session_in_its_path_leads_into_ones_own(store_url, link):
+    async with house_before(store_url, **SETTINGS) as (house, portal):
+        ana, cvetka = house.person(ANA), house.person(CVETKA)
+        await greeted(ana, house)
+        [name] = portal.sessions
+        assert await greeted(cvetka, house, link.format(name)) == "hello Cvetka Zupan"
+        assert name not in portal.received[-1].raw_path
+        # Her own links still lead where they say.
+        own = cvetka.browser.cookies.get(house.acq, "JSESSIONID")
+        assert (await cvetka.opens(house.acq + link.format(own))).text == "hello Cvetka Zupan"
 
 
 async def test_the_portal_is_told_and_ends_its_own_session(store_url):

@@ -172,6 +172,18 @@ async def test_a_preflight_goes_to_the_server_of_the_request_that_follows(asked,
         )
 
 
+async def test_a_preflight_for_a_request_that_nobody_may_send_reaches_no_server():
+    closed = dataclasses.replace(REPORTS, methods=("POST",), access="deny")
+    portal = dataclasses.replace(PARTS, routes=(closed, ROUTE), passes_preflights=True)
+    async with parts(portal=portal) as found:
+        client = await found.edge.client()
+        for asked, status in (("POST", 401), ("GET", 200)):
+            fields = ("Origin: https://partner.example", f"Access-Control-Request-Method: {asked}")
+            assert (await client.ask("OPTIONS /reports", *fields, cookie="")).status == status
+        assert not found.reports.received
+        assert found.edge.portal.received.count(b"OPTIONS ") == 1
+
+
 @pytest.mark.parametrize(
     ("method", "destination", "status"),
     [

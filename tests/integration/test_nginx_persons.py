@@ -46,7 +46,7 @@ async def front(redis_server: RedisServer) -> AsyncIterator[Front]:
     async with behind_nginx(
         redis_server.socket_url,
         http=_written("map "),
-        more=_written("add_header ") + THROUGH,
+        more=_written("add_header ") + _written(r"if \(") + THROUGH,
         acq={"cookies": {"end_with_session": ["JSESSIONID"]}, "sign_out_paths": ["/izhod"]},
     ) as opened:
         yield opened
@@ -78,6 +78,19 @@ async def test_a_cookie_of_one_person_comes_back_with_their_requests_only(front:
     assert await portal_gets(front, cvetka) == "look=blue"
     await cvetka.browser.fetch(front.url + "/?set-cookie=JSESSIONID%3Dof.Cvetka")
     assert "JSESSIONID=of.Cvetka" in await portal_gets(front, cvetka)
+
+
+async def test_a_session_in_the_path_does_not_reach_the_portal(front: Front) -> None:
+    ana = await front.signed_in()
+    for path, left in (
+        ("/list;jsessionid=of.Cvetka?a=b;jsessionid=1", "/list?a=b;jsessionid=1"),
+        ("/list%3bJSESSIONID=of.Cvetka/x;v=1", "/list/x;v=1"),
+        ("//list;v=1;jsessionid=of.Cvetka;w=2", "//list;v=1;w=2"),
+    ):
+        seen = len(front.portal.received)
+        answer = await ana.browser.request("POST", front.url + path, body=b"a=b")
+        assert (answer.status, answer.header("location")) == (307, front.url + left)
+        assert len(front.portal.received) == seen
 
 
 async def test_a_sign_out_expires_the_cookie(front: Front) -> None:

@@ -8,10 +8,19 @@ import pytest
 
 from authproxy.access.decision import Reason, StepUpRequired
 from authproxy.access.header_names import PRESETS
-from authproxy.access.policy import barred, is_sign_out, named_route, route_at, route_of, unmet
+from authproxy.access.personal_cookies import PersonalCookies
+from authproxy.access.policy import (
+    barred,
+    is_sign_out,
+    named_route,
+    route_at,
+    route_of,
+    unmet,
+    without_sessions,
+)
 from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.sender import Sender
-from authproxy.access.target import RequestTarget
+from authproxy.access.target import RequestTarget, TargetRefused
 from authproxy.identity.assurance import AuthenticationEvent, Level
 from authproxy.identity.person import Issuer, MemberId, Person, Subject
 from authproxy.identity.session import Session, SessionId
@@ -391,3 +400,28 @@ def test_whatever_the_portal_could_take_for_its_sign_out_leads_to_ours(path, lea
         sign_out_paths=frozenset({"/logout", "/app/exit"}),
     )
     assert is_sign_out(portal, RequestTarget("GET", portal.host, path, "a=b")) is leads
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "sent"),
+    [
+        ("/a;jsessionid=A1", None, "/a"),
+        ("/a;jsessionid=A1/b;v=2", "c=d", "/a/b;v=2?c=d"),
+        ("/a;v=2", None, "/a;v=2"),
+        ("/a", "jsessionid=A1", "/a?jsessionid=A1"),
+    ],
+)
+def test_no_session_comes_in_by_the_address_where_its_cookie_belongs_to_one_person(path, query, sent):
+    target = RequestTarget("GET", "acq.example", path, query)
+    cookies = PersonalCookies(("JSESSIONID",), portal_id="acq", secret=b"s" * 32)
+    portal = dataclasses.replace(PORTAL, personal_cookies=cookies)
+    assert without_sessions(portal, target).origin_form == sent
+    assert without_sessions(PORTAL, target) is target
+
+
+def test_what_is_left_of_such_an_address_is_judged_like_any_other():
+    cookies = PersonalCookies(("JSESSIONID",), portal_id="acq", secret=b"s" * 32)
+    portal = dataclasses.replace(PORTAL, personal_cookies=cookies, accepts_encoded_slash=True)
+    target = RequestTarget("GET", "acq.example", "/ad;jsessionid=%2Fx/..", None)
+    with pytest.raises(TargetRefused):
+        without_sessions(portal, target)

@@ -105,6 +105,9 @@ def test_other_cookies_pass_byte_for_byte():
         b"jsessionid=x",
         b"JSESSIONI%44=x",
         b"JSESSIONID%00=x",
+        b"%20JSESSIONID=x",
+        b"+%09JSESSIONID=x",
+        b"a=1, %20JSESSIONID=x",
         b"JSESSIONID[0]=x",
         b" JSESSIONID =x",
         b"AspSessionIdABC=x",
@@ -406,3 +409,24 @@ def _covers(at, path):
 
 
 test_at_a_shared_browser_everybody_keeps_their_own_and_sends_nobody_elses = Shared.TestCase
+
+
+@pytest.mark.parametrize(
+    ("path", "left"),
+    [
+        ("/app/list;jsessionid=A1", "/app/list"),
+        ("/app/list;JSESSIONID=A1.node1/x", "/app/list/x"),
+        ("/app;v=2;jsessionid=A1;w/list;jsessionid", "/app;v=2;w/list"),
+        ("/app%3Bjsessionid=A1", "/app"),
+        ("/app%253Bjsessionid%253DA1", "/app"),
+        ("/app;%6Asessionid=A1", "/app"),
+        ("/app;jsessionid%3DA1;v=2", "/app;v=2"),
+        ("/;aspsessionidqq=A1", "/"),
+        ("/app;jsessionidx=A1", "/app;jsessionidx=A1"),
+        ("/app;v=jsessionid=A1", "/app;v=jsessionid=A1"),
+        ("/jsessionid=A1", "/jsessionid=A1"),
+        ("/app/list", "/app/list"),
+    ],
+)
+def test_a_session_in_the_path_is_taken_out_of_it(path, left):
+    assert LISTED.without_sessions(path) == left

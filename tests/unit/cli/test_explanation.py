@@ -7,6 +7,7 @@ from ipaddress import ip_network
 import pytest
 
 from authproxy.access.methods import KNOWN
+from authproxy.access.personal_cookies import PersonalCookies
 from authproxy.access.provider_demand import provider_demand
 from authproxy.access.routes import MachineDemand, Portal, Portals, Requirement, Route, StepUp
 from authproxy.cli.explanation import explained
@@ -330,3 +331,13 @@ def test_a_server_of_a_route_is_told():
     portals = Portals({ACQ.host: replace(ACQ, routes=(reports, *ACQ.routes))})
     assert "server   http://10.0.0.7" in explained("GET", "https://acq.example.si/reports/1", portals).text
     assert "server" not in explained("GET", "https://acq.example.si/x", portals).text
+
+
+def test_a_session_in_the_path_is_removed_before_the_path_is_judged():
+    cookies = PersonalCookies(("JSESSIONID",), portal_id="acq", secret=b"s" * 32)
+    portal = replace(ACQ, personal_cookies=cookies)
+    told = explained("POST", "https://acq.example.si/admin;jsessionid=A1", Portals({portal.host: portal}))
+    assert told.text.splitlines()[::2][:2] == [
+        "POST https://acq.example.si/admin",
+        "route    admin: /admin (POST)",
+    ]
