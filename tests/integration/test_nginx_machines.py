@@ -22,7 +22,10 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.xdist_group("nginx_machines"),
 ]
-ROUTES = [{"path": "/uvoz", "level": "30", "machines": {"keys": True}}]
+ROUTES = [
+    {"path": "/uvoz", "level": "30", "machines": {"keys": True}},
+    {"path": "/odprto", "access": "public"},
+]
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +140,15 @@ async def test_what_a_person_sends_to_the_portal_arrives_as_it_was(
     assert status_of(answer) == 200
     assert front.portal.last.all("Authorization") == [value]
     assert front.portal.last.all("X-Auth-Method") == ["rekono"]
+
+
+async def test_no_portal_gets_a_key_with_which_nobody_came_in(front: Front, ana: Person) -> None:
+    key = await key_of(front)
+    for path, cookie in (("/odprto", ""), ("/odprto", front.cookie(ana)), ("/drugje", front.cookie(ana))):
+        answer = await front.raw_get(path, f"Authorization: Bearer {key}", cookie=cookie)
+        assert status_of(answer) == 200
+        assert front.portal.last.target == path
+        assert front.portal.last.all("Authorization") == []
 
 
 async def test_a_person_who_also_shows_a_key_is_refused(front: Front, ana: Person) -> None:
