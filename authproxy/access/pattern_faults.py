@@ -36,7 +36,8 @@ def fault_of(text: str, paths: Paths = "exact") -> PatternFault | None:
     if not text.startswith("/"):
         # nginx marks regular expressions and exact paths: `~* ^/admin`, `= /admin`.
         bare = re.sub(r"^(?:~\*?|\^~|=)?\s*\^?/?", "/", text, flags=re.ASCII)
-        return PatternFault(problem="covers no request: it does not begin with `/`", spelling=_proposed(bare))
+        spelling = "" if re.search(r"\s", bare) else _proposed(bare)
+        return PatternFault(problem="covers no request: it does not begin with `/`", spelling=spelling)
     plain = text.removesuffix(EVERYTHING_BELOW) or "/"
     if re.search(r"(?<![()\]}])\?[\w.-]", plain, re.ASCII):
         problem = "covers no request: the query does not choose the route"

@@ -724,7 +724,8 @@ class RouteSettings:
         Form("list of roles"),
         Field(
             min_length=1,
-            description="Roles of the register of people; one of them is enough. Unset: none is needed.",
+            description="Roles of the register of people at this portal (`approver`, without the portal's "
+            "name); one of them is enough. Unset: none is needed.",
         ),
     ] = None
     sign_in: Annotated[

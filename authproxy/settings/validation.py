@@ -51,7 +51,8 @@ class Sections:
     machines: MachineSettings | None = None
     telemetry: TelemetrySettings | None = None
     faulty: frozenset[str] = frozenset()
-    """The sections with faults. An optional section is also None if it was left out."""
+    """The sections with faults; `portals` if some portal has one. An optional section is also None if it was
+    left out."""
 
 
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {
@@ -99,7 +100,7 @@ def _section_of(path: KeyPath) -> KeyPath:
 def _sound(tree: dict[str, Value], broken: set[KeyPath]) -> Sections:
     portals = tree.get("portals")
     return Sections(
-        faulty=frozenset(str(path[0]) for path in broken if len(path) == 1),
+        faulty=frozenset(str(path[0]) for path in broken),
         portals={
             name: _PORTAL.validate_python(portal)
             for name, portal in (portals.items() if isinstance(portals, dict) else ())

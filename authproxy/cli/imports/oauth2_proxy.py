@@ -21,7 +21,9 @@ from authproxy.cli.imports.rules import Rule, Rules, Server
 _AT: Final = ("portals", PORTAL)
 _KEY: Final = re.compile(r"[ \t]*[\"']?([A-Za-z0-9_-]+)[\"']?[ \t]*=")
 _PLAIN_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_~.-]+)*/?")
-_OIDC: Final = frozenset({"oidc", "keycloak-oidc", "adfs", "entra-id", "azure", "gitlab", "cidaas"})
+_OIDC: Final = frozenset(
+    {"oidc", "keycloak-oidc", "adfs", "entra-id", "azure", "gitlab", "cidaas", "keycloak"}
+)
 _GOOGLE: Final = "https://accounts.google.com"
 _LOGGING: Final = "logs are set up under `telemetry`, and never contain tokens"
 _PAGES: Final = "the pages have the look of `pages`"
@@ -190,7 +192,10 @@ class _Reading:
         self._provider()
         for name, value in self._values.items():
             if name in _FIXED:
-                self._note(name, *_FIXED[name])
+                fate, words = _FIXED[name]
+                if fate == "lost" and _is_off(value):
+                    fate, words = "meaningless", "it is off"
+                self._note(name, fate, words)
             elif handler := _CARRIED.get(name):
                 self._note(name, *handler(self, name, value))
             elif name != "provider":
@@ -415,7 +420,8 @@ class _Reading:
             else:
                 self.rules.servers.append(Server(path=path.rstrip("/"), upstream=origin, comment=comment))
         if lost:
-            return "lost", f"number {', '.join(map(str, lost))}: files and fixed answers are not served"
+            which = ", ".join(map(str, lost))
+            return "lost", f"number {which}: no server by http; files and fixed answers are not served"
         return "carried", f"portals.{PORTAL}.upstream and routes; each server gets the whole path"
 
     def host(self, name: str, value: Any) -> tuple[Fate, str]:
@@ -486,6 +492,10 @@ _CARRIED: Final[dict[str, _Handler]] = {
 
 def _switch(value: Any) -> bool:
     return value if isinstance(value, bool) else str(value).strip().lower() in {"1", "t", "true"}
+
+
+def _is_off(value: Any) -> bool:
+    return str(value).strip().lower() in {"0", "f", "false"}
 
 
 def _list(value: Any) -> list[str]:

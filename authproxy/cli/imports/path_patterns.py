@@ -36,6 +36,8 @@ class PathCovered:
 def paths_of(expression: str) -> tuple[PathCovered, ...] | None:
     """The paths that match, never one more; None if routes cannot say it."""
     found: list[PathCovered] = []
+    if _STAR in expression:
+        return None
     alternatives = _alternatives(expression)
     for alternative in alternatives or ():
         covered = _path_of(alternative)

@@ -25,7 +25,8 @@ def remarks(sections: Sections) -> Iterator[Remark]:
                 takes_tokens = takes_tokens or route.machines.tokens
                 yield from _route(path, route.machines, sections)
                 yield from _told(path, portal)
-    if sections.machines is not None and sections.portals and not takes_tokens:
+    is_whole = bool(sections.portals) and "portals" not in sections.faulty
+    if sections.machines is not None and is_whole and not takes_tokens:
         yield Remark(
             path=("machines",),
             problem="has no effect: no route takes access tokens",

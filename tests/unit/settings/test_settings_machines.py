@@ -127,3 +127,18 @@ def test_a_portal_that_cannot_tell_programs_from_people_is_found(workshop):
 def test_a_faulty_section_is_not_also_called_missing(workshop):
     finding = workshop.finding(machines(TOKENS, issuer="https://tokens.example.si/", audience="a"))
     assert (finding.key, finding.problem) == ("machines.jwks_url", "is missing")
+
+
+def test_nothing_is_said_of_missing_routes_while_a_portal_has_a_fault(workshop):
+    """Its routes are not known. One of them may take tokens."""
+
+    def spoil(settings):
+        machines(TOKENS, **ISSUER)(settings)
+        settings["portals"]["acq"]["activity"] = ["request"]
+        settings["portals"]["b2b"] = {
+            "name": "B2B",
+            "url": "https://b2b.example.si",
+            "upstream": "http://127.0.0.1:9002",
+        }
+
+    assert [each.key for each in workshop.read(spoil).findings] == ["portals.acq.activity[0]"]

@@ -94,6 +94,14 @@ redis_connection_url = "redis://gate:{SECRETS[2]}@127.0.0.1:6379/1"
 """
 
 
+def test_what_is_off_in_oauth2_proxy_is_not_called_lost(tmp_path):
+    off = 'pass_access_token = false\nssl_insecure_skip_verify = "false"\nset_authorization_header = true\n'
+    _, _, report = imported("oauth2-proxy", tmp_path, OAUTH2_PROXY + off)
+    assert "pass_access_token: no meaning here: it is off" in report
+    assert "ssl_insecure_skip_verify: no meaning here: it is off" in report
+    assert "set_authorization_header: NOT CARRIED" in report
+
+
 def test_a_configuration_of_oauth2_proxy_loads_and_decides_as_it_did(tmp_path):
     _, text, report = imported("oauth2-proxy", tmp_path, OAUTH2_PROXY)
     assert "NOT CARRIED" not in report

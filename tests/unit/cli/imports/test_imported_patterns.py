@@ -36,6 +36,8 @@ from authproxy.cli.imports.rules import below
         ("^/$", ["/ (alone)"]),
         ("^/a/$", ["/a (alone)"]),
         ("^//a", None),
+        ("^/x/\x00", None),
+        ("^/x/\x00/y$", None),
         ("\\.css$", None),
         ("^/.*\\.css$", None),
         ("^/a.b", None),
