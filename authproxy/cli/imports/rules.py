@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from authproxy.access.path_patterns import PathPattern
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
@@ -67,7 +69,8 @@ class Rules:
 
     def _split(self) -> Iterator[Rule]:
         yield from self.rules
-        for rule in self.rules:
+        # The most particular rule that covers a server counts there, so it comes first.
+        for rule in sorted(self.rules, key=lambda rule: _breadth(rule.path)):
             if rule.is_exact:
                 why = f"{rule.comment}: what lies below is not meant"
                 yield Rule(path=below(rule.path), methods=rule.methods, keys={}, comment=why)
@@ -93,7 +96,7 @@ def below(path: str) -> str:
 
 def covers(path: str, other: str) -> bool:
     """Whether a route for `path` covers all of `other`."""
-    return other == path or other.startswith(path if path == "/" else path + "/")
+    return PathPattern(path).includes(PathPattern(other))
 
 
 def _breadth(path: str) -> tuple[int, int]:

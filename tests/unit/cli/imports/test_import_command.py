@@ -411,6 +411,19 @@ def test_a_later_section_of_apache_counts_more_than_an_earlier_one(tmp_path):
     ]
 
 
+def test_a_server_below_a_section_of_apache_is_for_those_whom_the_section_lets_in(tmp_path):
+    text = (
+        "ProxyPass /admin/reports http://b:1/admin/reports\nProxyPass / http://b:2/\n"
+        "<Location />\nRequire valid-user\n</Location>\n"
+        "<Location /admin>\nRequire claim roles:boss\n</Location>\n"
+    )
+    found = portal("mod_auth_openidc", tmp_path, text)["routes"]
+    assert [(route["path"], route.get("roles")) for route in found] == [
+        ("/admin/reports", ["boss"]),
+        ("/admin", ["boss"]),
+    ]
+
+
 def test_a_rule_that_narrows_access_and_cannot_be_said_stops_the_check(tmp_path):
     text = '<LocationMatch "\\.bak$">\nRequire all denied\n</LocationMatch>\n'
     _, written, report = imported("mod_auth_openidc", tmp_path, text)

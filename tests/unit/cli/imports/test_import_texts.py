@@ -106,6 +106,23 @@ def test_a_rule_for_one_path_leaves_what_lies_below_as_it_is():
     ]
 
 
+def test_at_a_server_the_most_particular_rule_that_covers_it_counts():
+    servers = [Server(path="/a/b/c", upstream="http://abc", comment="")]
+    of_all, of_some, nearest = ({"roles": [role]} for role in ("all", "some", "nearest"))
+    rules = [
+        Rule(path="/", keys=of_all, comment=""),
+        Rule(path="/*/b", keys=of_some, comment=""),
+        Rule(path="/a/b", keys=nearest, comment=""),
+    ]
+    for stated in (rules, rules[::-1]):
+        assert routes(rules=stated, servers=servers)[0] == {
+            "path": "/a/b/c",
+            "roles": ["nearest"],
+            "upstream": "http://abc",
+        }
+    assert routes(rules=rules[:2], servers=servers)[0]["roles"] == ["some"]
+
+
 def test_a_server_elsewhere_changes_nothing_for_a_rule():
     servers = [Server(path="/z", upstream="http://z", comment="")]
     for is_exact in (False, True):
@@ -122,6 +139,8 @@ def test_a_server_elsewhere_changes_nothing_for_a_rule():
         ("/a", "/ab", False),
         ("/", "/a", True),
         ("/a/b", "/a", False),
+        ("/*/b", "/a/b/c", True),
+        ("/a/b", "/*/b", False),
     ],
 )
 def test_which_paths_cover_others(path, other, is_covered):
