@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import fields
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from authproxy.access import methods, target
 from authproxy.access.header_names import PRESETS, HeaderNames, folded, folded_beginning
 from authproxy.access.own_paths import is_own_path
 from authproxy.access.path_patterns import PathPattern
-from authproxy.access.path_readings import Paths
+from authproxy.access.path_readings import Paths, as_compared
 from authproxy.access.pattern_faults import fault_of
 from authproxy.access.routes import RouteAccess
 from authproxy.settings.checks import demands, urls
@@ -302,8 +302,8 @@ def _routes(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
 def _leaves_its_top(path: KeyPath, settings: RouteSettings, portal: PortalSettings) -> Iterator[Remark]:
     """`/admin/*` looks as if it protected everything at `/admin`."""
     top, star, _ = settings.path.removesuffix("/**").rpartition("/*")
-    others = (PathPattern(other.path) for other in portal.routes if other is not settings)
-    if star and not any(other.covers(top or "/") for other in others):
+    others = (PathPattern(other.path, portal.paths) for other in portal.routes if other is not settings)
+    if star and not any(other.covers(as_compared(top or "/", portal.paths)) for other in others):
         yield Remark(
             path=(*path, "path"),
             problem=f"leaves `{top or '/'}` itself to the portal's own demands",
@@ -345,12 +345,16 @@ def _demands_less(one: RouteSettings, other: RouteSettings, portal: PortalSettin
         or (other_step_up.required and not one_step_up.required)
         or (one_step_up.max_age != other_step_up.max_age and other_step_up.max_age is not None)
         or not set(other.required_claims) <= set(one.required_claims)
-        or (other.roles is not None and (one.roles is None or not set(one.roles) <= set(other.roles)))
-        or (
-            other.networks is not None
-            and (one.networks is None or not set(one.networks) <= set(other.networks))
-        )
+        or _is_wider(one.roles, other.roles)
+        or _is_wider(one.networks, other.networks)
+        or _is_wider(one.sign_in or portal.sign_in, other.sign_in or portal.sign_in)
+        or (one.machines is not None and one.machines != other.machines)
     )
+
+
+def _is_wider(one: Collection[str] | None, other: Collection[str] | None) -> bool:
+    """Whether the first list has something that the second has not. None stands for everything."""
+    return other is not None and (one is None or not set(one) <= set(other))
 
 
 def _route(path: KeyPath, route: RouteSettings, paths: Paths) -> Iterator[Remark]:

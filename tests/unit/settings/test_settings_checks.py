@@ -353,7 +353,13 @@ WARNINGS = [
             {"access": "deny"},
             {"roles": ["clerk"]},
             {"networks": ["10.0.0.0/8"]},
+            {"sign_in": ["acnlb"]},
         )
+    ),
+    (
+        acq("routes", [{"path": "/a", "machines": {"keys": True}}, {"path": "/a/b"}]),
+        "portals.acq.routes[1].path",
+        "and demand less",
     ),
     (
         acq("routes", [{"path": "/a", "step_up": {"required": False}}, {"path": "/a/b"}]),
@@ -489,6 +495,7 @@ def test_what_works_but_is_dangerous_or_without_effect_is_a_warning(workshop, sp
             ],
         ),
         many(acq("paths", "windows"), acq("routes", [{"path": "/Admin/%C4%8Cek"}, {"path": "/report.aspx"}])),
+        many(acq("paths", "ignore_case"), acq("routes", [{"path": "/admin/*"}, {"path": "/Admin"}])),
         acq("name", {"sl": "Portal", "en": "Portal"}),
         acq("step_up", {"required": False}),
         *(
