@@ -187,6 +187,9 @@ BROWSERS = {
     "prefetch": {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Purpose": "prefetch;prerender"},
     "old prefetch": {"Accept": "text/html", "Purpose": "Prefetch"},
     "program": {},
+    "program with a token": {"Accept": "text/html", "Authorization": "bearer x"},
+    "program with a token that acts as a browser": {"Sec-Fetch-Mode": "navigate", "Authorization": "Bearer"},
+    "browser with a password": {"Sec-Fetch-Mode": "navigate", "Authorization": "Basic YTpi"},
 }
 
 
