@@ -3,6 +3,7 @@ sign-in, never what was asked for."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
@@ -107,6 +108,11 @@ def barred(route: Route, sender: Sender) -> Reason | None:
     return None
 
 
+def lacks_role(route: Route, roles: Collection[str]) -> bool:
+    """Whether the route demands a role that is not among these."""
+    return any(wanted.isdisjoint(roles) for wanted in route.requirement.roles)
+
+
 def unmet(session: Session, portal: Portal, route: Route, sender: Sender, now: datetime) -> Reason | None:
     """The first demand that is not met; None if all are. What no other sign-in of this person would change
     comes first. A fresh proof comes last: only somebody who would then be let in is asked for it. A public
@@ -123,9 +129,8 @@ def unmet(session: Session, portal: Portal, route: Route, sender: Sender, now: d
     if route.access == "public":
         return None
     demand = route.requirement
-    for roles in demand.roles:
-        if roles.isdisjoint(session.roles):
-            return Reason.ROLE_MISSING
+    if demand.roles and lacks_role(route, session.roles):
+        return Reason.ROLE_MISSING
     if session.method not in demand.methods:
         return Reason.METHOD_NOT_ALLOWED_HERE
     if session.level < demand.level:

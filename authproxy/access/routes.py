@@ -140,9 +140,6 @@ class Route:
     parts: tuple[Route, ...] = ()
     """The routes whose demands this one combines (`combination.py`); empty for a route of the settings."""
 
-    def covers(self, path: str, method: str) -> bool:
-        return (not self.methods or method in self.methods) and PathPattern(self.path).covers(path)
-
 
 class RouteTable:
     """The routes of a portal, with their patterns ready to be compared, and the combinations of them that

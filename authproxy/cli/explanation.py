@@ -108,7 +108,7 @@ def _stopped(route: Route, address: str | None, roles: Collection[str] | None) -
         return [f"refused  {Reason.ACCESS_DENIED_HERE}: {route.name} lets nobody in"]
     if address is not None and policy.barred(route, Sender(address=address)) is not None:
         return [f"refused  {Reason.NETWORK_NOT_ALLOWED}: {route.name} is not open to {address}"]
-    if roles is not None and any(demanded.isdisjoint(roles) for demanded in route.requirement.roles):
+    if roles is not None and policy.lacks_role(route, roles):
         named = ", ".join(sorted(roles)) or "nothing"
         return [f"refused  {Reason.ROLE_MISSING}: {route.name} wants a role beside {named}"]
     return []

@@ -164,14 +164,14 @@ def answer(
     if is_page:
         return PageWanted(status, refusal.reason, _particulars(refusal, target, head))
     if isinstance(refusal, Denied) and refusal.bearer_error is not None:
-        return bearer_problem(refusal, refusal.bearer_error, status, request_id)
+        return bearer_problem(refusal, refusal.bearer_error, request_id)
     return problem(status, refusal.reason, request_id, levels=_levels(refusal))
 
 
-def bearer_problem(denied: Denied, error: bearer.Error, status: int, request_id: str) -> OwnAnswer:
+def bearer_problem(denied: Denied, error: bearer.Error, request_id: str) -> OwnAnswer:
     """The answer to a program, with the challenge of RFC 6750 §3. If scopes are lacking, or may be, it names
     those that the route demands."""
-    answer = problem(status, denied.reason, request_id)
+    answer = problem(_STATUSES.get(denied.reason, 403), denied.reason, request_id)
     demand = None if denied.route is None else denied.route.requirement.machines
     scopes = demand.scopes if demand is not None and error == "insufficient_scope" else ()
     if denied.portal is not None:

@@ -142,8 +142,7 @@ def answer(
         location = step_up_url(decision, original, head)
         refusal = step_up_problem(decision, request_id, location)
     elif isinstance(decision, Denied) and decision.bearer_error is not None:
-        status = 401 if decision.reason is Reason.MACHINE_TOKEN_INVALID else 403
-        return bearer_problem(decision, decision.bearer_error, status, request_id)
+        return bearer_problem(decision, decision.bearer_error, request_id)
     elif isinstance(decision, Unavailable):
         return problem(503, decision.reason, request_id)
     else:
