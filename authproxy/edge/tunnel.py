@@ -25,7 +25,6 @@ class Tunnel:
     """`check` must be called about once a second: it closes WebSockets whose session was revoked."""
 
     __slots__ = (
-        "_allowed",
         "_client",
         "_close_timer",
         "_code",
