@@ -17,19 +17,20 @@ from websockets.frames import Frame, Opcode
 
 from authproxy.edge.rules.websocket import GOING_AWAY, POLICY_VIOLATION, close_frame
 from authproxy.edge.upstream.pool import Upstream
-from tests.support.edge import COOKIE, GOOD, HOST, SLOW, Conversation, Edge, request, running_edge
+from tests.support.edge import (
+    COOKIE,
+    GOOD,
+    HANDSHAKE,
+    HOST,
+    SLOW,
+    SWITCHED,
+    Conversation,
+    Edge,
+    request,
+    running_edge,
+)
 
 LOOPS = ("asyncio", "uvloop")
-HANDSHAKE = (
-    "Connection: Upgrade",
-    "Upgrade: websocket",
-    "Sec-WebSocket-Version: 13",
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-)
-SWITCHED = (
-    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
-    b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
-)
 CLIENTS_CLOSE = Frame(Opcode.CLOSE, b"\x03\xe9").serialize(mask=True)
 
 

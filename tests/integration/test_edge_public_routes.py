@@ -8,14 +8,8 @@ import dataclasses
 import pytest
 
 from authproxy.edge.rules.connection_shares import ConnectionShares
-from tests.support.edge import GOOD, PORTAL, Conversation, request, running_edge
+from tests.support.edge import GOOD, HANDSHAKE, PORTAL, SWITCHED, Conversation, request, running_edge
 
-HANDSHAKE = (
-    "Connection: Upgrade",
-    "Upgrade: websocket",
-    "Sec-WebSocket-Version: 13",
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-)
 NOBODYS_LINES = (b"X-Auth-Subject: -", b"X-Auth-Name: -", b"X-Auth-Level: -")
 
 
@@ -101,9 +95,7 @@ async def test_one_address_without_a_session_does_not_take_all_connections_to_th
 
 async def echoes(conversation: Conversation) -> None:
     await conversation.read_until(b"\r\n\r\n")
-    await conversation.say(
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
-    )
+    await conversation.say(SWITCHED)
     while data := await conversation.read():
         await conversation.say(data)
 

@@ -14,6 +14,7 @@ from authproxy.edge.site import EdgeLimits
 from authproxy.identity.session import SessionId
 from tests.support.edge import (
     GOOD,
+    HANDSHAKE,
     HOST,
     SESSION,
     Conversation,
@@ -27,12 +28,6 @@ from tests.support.edge import (
 LOOPS = ("asyncio", "uvloop")
 BOR = "1.bor"
 OF_BOR = f"Cookie: __Host-authproxy={BOR}\r\n"
-HANDSHAKE = (
-    "Connection: Upgrade",
-    "Upgrade: websocket",
-    "Sec-WebSocket-Version: 13",
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-)
 
 
 def with_bor(edge: Edge) -> None:

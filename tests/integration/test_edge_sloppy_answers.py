@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from authproxy.edge.upstream.pool import Upstream
-from tests.support.edge import Conversation, request, running_edge
+from tests.support.edge import HANDSHAKE, Conversation, request, running_edge
 
 FORGED = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
 KINDS = ("bare_lf", "equal_content_lengths", "padded_chunk_sizes", "control_characters")
@@ -165,15 +165,7 @@ async def test_a_websocket_of_a_tolerant_portal_carries_what_it_carries():
 
     async with running_edge(script=script, upstream=tolerant(*KINDS)) as edge:
         client = await edge.client()
-        await client.send(
-            request(
-                "GET /socket",
-                "Connection: Upgrade",
-                "Upgrade: websocket",
-                "Sec-WebSocket-Version: 13",
-                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-            )
-        )
+        await client.send(request("GET /socket", *HANDSHAKE))
         received = b""
         while not received.endswith(b"\x81\x03\n\n\x0b"):
             received += await client.some()

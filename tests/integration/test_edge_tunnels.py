@@ -14,20 +14,20 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from authproxy.edge.rules.websocket import POLICY_VIOLATION, close_frame
 from authproxy.edge.upstream.pool import Upstream
-from tests.support.edge import COOKIE, GOOD, HOST, Conversation, Edge, request, running_edge
+from tests.support.edge import (
+    COOKIE,
+    GOOD,
+    HANDSHAKE,
+    HOST,
+    SWITCHED,
+    Conversation,
+    Edge,
+    request,
+    running_edge,
+)
 from tests.support.waiting import stands_still
 
 LOOPS = ("asyncio", "uvloop")
-HANDSHAKE = (
-    "Connection: Upgrade",
-    "Upgrade: websocket",
-    "Sec-WebSocket-Version: 13",
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-)
-SWITCHED = (
-    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
-    b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
-)
 
 
 async def echoes(conversation: Conversation) -> None:

@@ -15,9 +15,11 @@ from authproxy.edge.rules.public_addresses import public_addresses
 from authproxy.edge.site import EdgeLimits, Way
 from authproxy.edge.upstream.pool import Upstream, UpstreamPool
 from tests.support.edge import (
+    HANDSHAKE,
     HOST,
     PORTAL,
     ROUTE,
+    SWITCHED,
     Conversation,
     Counterpart,
     Edge,
@@ -220,12 +222,8 @@ async def test_a_route_may_be_waited_for_longer_than_the_rest():
     async with parts(patient, script=silent, reports_script=silent) as found:
         edge = found.edge
         slow, plain = await edge.client(), await edge.client()
-        await slow.send(
-            f"GET /reports HTTP/1.1\r\nHost: {HOST}\r\nCookie: __Host-authproxy=1.good\r\n\r\n".encode()
-        )
-        await plain.send(
-            f"GET / HTTP/1.1\r\nHost: {HOST}\r\nCookie: __Host-authproxy=1.good\r\n\r\n".encode()
-        )
+        await slow.send(request("GET /reports"))
+        await plain.send(request("GET /"))
         await edge.settled(lambda: bool(found.reports.received and edge.portal.received))
         edge.pass_time(64)
         assert (await plain.answer()).status == 504
@@ -237,9 +235,7 @@ async def test_a_route_that_is_over_its_own_time_is_504():
     impatient = EdgeLimits(first_byte_timeout=2)
     async with parts(impatient, script=silent, reports_script=silent) as found:
         edge, client = found.edge, await found.edge.client()
-        await client.send(
-            f"GET /reports HTTP/1.1\r\nHost: {HOST}\r\nCookie: __Host-authproxy=1.good\r\n\r\n".encode()
-        )
+        await client.send(request("GET /reports"))
         await edge.settled(lambda: bool(found.reports.received))
         edge.pass_time(3)
         assert (await client.answer()).status == 504
@@ -255,9 +251,7 @@ async def begins(conversation: Conversation) -> None:
 async def test_an_answer_that_drips_is_cut_when_its_whole_time_is_over():
     async with parts(EdgeLimits(whole_timeout=30), reports_script=begins) as found:
         edge, client = found.edge, await found.edge.client()
-        await client.send(
-            f"GET /reports HTTP/1.1\r\nHost: {HOST}\r\nCookie: __Host-authproxy=1.good\r\n\r\n".encode()
-        )
+        await client.send(request("GET /reports"))
         first = b""
         while not first.endswith(b"\r\n\r\na"):
             first += await client.some()
@@ -277,9 +271,7 @@ async def streams(conversation: Conversation) -> None:
 async def test_an_event_stream_has_no_whole_time():
     async with parts(EdgeLimits(whole_timeout=30), reports_script=streams) as found:
         edge, client = found.edge, await found.edge.client()
-        await client.send(
-            f"GET /reports HTTP/1.1\r\nHost: {HOST}\r\nCookie: __Host-authproxy=1.good\r\n\r\n".encode()
-        )
+        await client.send(request("GET /reports"))
         first = b""
         while b"data: 1" not in first:
             first += await client.some()
@@ -321,9 +313,7 @@ async def test_a_route_that_waits_for_its_connections_stops_nobody_elsewhere():
     async with parts(reports_script=silent, connections=1) as found:
         first, second = await found.edge.client(), await found.edge.client()
         for client in (first, second):
-            await client.send(
-                f"GET /reports HTTP/1.1\r\nHost: {HOST}\r\nCookie: __Host-authproxy=1.good\r\n\r\n".encode()
-            )
+            await client.send(request("GET /reports"))
         await found.edge.settled(lambda: bool(found.reports.received))
         assert (await (await found.edge.client()).ask("GET /")).status == 200
         assert len(found.reports.conversations) == 1
@@ -331,10 +321,7 @@ async def test_a_route_that_waits_for_its_connections_stops_nobody_elsewhere():
 
 async def switches(conversation: Conversation) -> None:
     await conversation.read_until(b"\r\n\r\n")
-    await conversation.say(
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
-    )
+    await conversation.say(SWITCHED)
     while data := await conversation.read():
         await conversation.say(data)
 
@@ -342,13 +329,7 @@ async def switches(conversation: Conversation) -> None:
 async def test_a_websocket_is_with_the_server_of_its_route_and_has_no_whole_time():
     async with parts(EdgeLimits(whole_timeout=30), reports_script=switches) as found:
         client = await found.edge.client()
-        fields = (
-            "Connection: Upgrade",
-            "Upgrade: websocket",
-            "Sec-WebSocket-Version: 13",
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        )
-        await client.send(request("GET /reports/live", *fields))
+        await client.send(request("GET /reports/live", *HANDSHAKE))
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             head += await client.some()

@@ -52,6 +52,18 @@ NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 GOOD, FORBIDDEN, UNANSWERABLE, SLOW = "1.good", "1.forbidden", "1.unanswerable", "1.slow"
 """Tickets: each is a case of `TicketAccess`."""
 COOKIE = f"Cookie: __Host-authproxy={GOOD}\r\n"
+HANDSHAKE = (
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
+"""The fields by which a client asks for a WebSocket."""
+SWITCHED = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+    b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+)
+"""The answer of a portal that has switched to it."""
 IDENTITY = (
     b"X-Auth-Subject: ana-subject\r\nX-Auth-Name: Ana\r\nX-Auth-Level: 20\r\nX-Auth-Assertion: "
     b"header.payload.signature\r\n"
