@@ -120,7 +120,7 @@ def _exposition(
     components.outputs.count(metrics)
     connection = components.stores.connection
     metrics.store_errors[()] = connection.failures if connection is not None else 0
-    metrics.fail_open["tunnel",] = components.access.tunnels_kept_open
+    metrics.fail_open["tunnel",] = components.access.kept_open
     for record, number in components.stores.unreadable.items():
         metrics.store_unreadable[(record,)] = number
     metrics.name_questions["answered",] = components.names.answered

@@ -94,8 +94,9 @@ class Access:
         self._touches_ahead: dict[SessionId, datetime] = {}
         """When the next touch is due, for sessions whose last activity lies in the future by our clock."""
         self.hits = self.misses = 0
-        self.tunnels_kept_open = 0
-        """How often a tunnel stayed open because the store could not be asked, for metrics."""
+        self.kept_open = 0
+        """How often a WebSocket or a long transfer went on because the store could not be asked, for
+        metrics."""
 
     def decide_now(
         self, portal: Portal, target: RequestTarget, sender: Sender, now: datetime
@@ -225,7 +226,7 @@ class Access:
             if known is None:
                 return is_finite and await self._has_new_ticket(session, now)
         except CannotAsk:
-            self.tunnels_kept_open += 1
+            self.kept_open += 1
             return True
         return self._goes_on(allowed, known, sender, ticket, now, activity, is_finite=is_finite)
 

@@ -19,8 +19,8 @@ from authproxy.telemetry.durations import BOUNDS, Durations
 FAIL_OPEN: Final = ("certificate", "session_certificate", "session_account", "tunnel")
 """What goes on although it could not be checked: a sign-in or proof with a certificate whose revocation is
 unknown (`revocation: alarm`); a session that rests on such a certificate; a session whose account the
-provider did not confirm; an open tunnel while the store was away. The series exist from the start, so that an
-alarm sees the first increment."""
+provider did not confirm; a WebSocket or a long transfer while the store was away. The series exist from the
+start, so that an alarm sees the first increment."""
 
 
 class Series(dict[tuple[str, ...], int]):

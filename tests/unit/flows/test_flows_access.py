@@ -601,7 +601,7 @@ async def test_the_cookies_of_a_portal_have_the_owner_whom_the_portal_sees(house
 async def test_a_store_that_is_away_cuts_no_tunnel(house):
     house.sessions.is_away = True
     assert await house.goes_on()
-    assert house.access.tunnels_kept_open == 1
+    assert house.access.kept_open == 1
 
 
 async def test_the_current_session_is_that_of_this_portal_only(house):

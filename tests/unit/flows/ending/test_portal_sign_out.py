@@ -48,7 +48,7 @@ class PortalFixture:
 
 
 @contextlib.asynccontextmanager
-async def told(portal=PORTAL, *, port=None, within=5.0):
+async def told(portal=PORTAL, *, port=None, within=30.0):
     """The portal, and a function that tells it and returns what was logged."""
     house = PortalFixture()
     application = web.Application()
