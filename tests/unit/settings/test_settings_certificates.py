@@ -53,6 +53,15 @@ def findings(workshop, section, severity):
     ]
 
 
+def test_a_route_for_certificates_behind_one_for_every_sign_in_is_never_reached(workshop, acnlb):
+    def spoil(settings):
+        with_section(acnlb)(settings)
+        settings["portals"]["acq"]["routes"] = [{"path": "/a"}, {"path": "/a/b", "sign_in": ["acnlb"]}]
+
+    [found] = [each for each in workshop.read(spoil).findings if each.key == "portals.acq.routes[1].path"]
+    assert "and demand less" in found.problem
+
+
 def test_an_authority_that_is_not_ac_nlbs_is_told_of_and_accepted(workshop, acnlb):
     reading = workshop.read(with_section(acnlb))
     assert reading.settings is not None

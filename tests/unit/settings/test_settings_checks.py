@@ -353,7 +353,6 @@ WARNINGS = [
             {"access": "deny"},
             {"roles": ["clerk"]},
             {"networks": ["10.0.0.0/8"]},
-            {"sign_in": ["acnlb"]},
         )
     ),
     (
