@@ -414,13 +414,14 @@ def test_a_later_section_of_apache_counts_more_than_an_earlier_one(tmp_path):
 def test_a_server_below_a_section_of_apache_is_for_those_whom_the_section_lets_in(tmp_path):
     text = (
         "ProxyPass /admin/reports http://b:1/admin/reports\nProxyPass / http://b:2/\n"
-        "<Location />\nRequire valid-user\n</Location>\n"
+        "<Location />\nRequire claim roles:clerk\n</Location>\n"
         "<Location /admin>\nRequire claim roles:boss\n</Location>\n"
     )
     found = portal("mod_auth_openidc", tmp_path, text)["routes"]
     assert [(route["path"], route.get("roles")) for route in found] == [
         ("/admin/reports", ["boss"]),
         ("/admin", ["boss"]),
+        ("/", ["clerk"]),
     ]
 
 
