@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_network
+from random import Random
 
 import pytest
 
@@ -880,3 +881,46 @@ async def test_a_tunnel_ends_when_its_sender_is_barred(house):
     assert await house.goes_on("/inside", address=OFFICE)
     assert not await house.goes_on("/inside", address=HOME)
     assert not await house.goes_on("/closed")
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_what_is_remembered_changes_no_decision(seed):
+    """Several people at two portals, by turns, from several addresses, at paths with one or several rules,
+    while proofs age and sessions end."""
+    chance = Random(seed)
+    tickets = [new_ticket() for _ in range(4)]
+    houses = AccessFixture(), AccessFixture(keeps_for=timedelta())
+    for house in houses:
+        proof = AuthenticationEvent(method="push", at=NOW, source="onepass", is_step_up=True)
+        await house.signed_in(tickets[0], events=(proof,))
+        await house.signed_in(tickets[1], level=Level.HIGH)
+        await house.signed_in(tickets[2], portal="b2b")
+    paths = [chance.choice(ROUTES).path + chance.choice(["", "", "/x", ";v=1", "//y"]) for _ in range(3)]
+    at = NOW
+    for _ in range(60):
+        at += chance.choice([0] * 16 + [1, 4, 29, 150]) * SECOND
+        ticket, path = chance.choice(tickets[:1] * 3 + tickets), chance.choice(paths)
+        asked = {
+            "method": chance.choice(["GET", "GET", "POST"]),
+            "portal": chance.choice([ACQ, ACQ, ACQ, B2B]),
+            "ticket": ticket.text,
+            "address": chance.choice([HOME, OFFICE, ""]),
+        }
+        ends = chance.random() < 0.02
+        answers = []
+        for house in houses:
+            if ends:
+                await house.sessions.revoke(ticket.session_id)
+            decision = house.now(path, at, **asked) or await house.later(path, at, **asked)
+            await house.background()
+            route, session = getattr(decision, "route", None), getattr(decision, "session", None)
+            answers.append(
+                (
+                    type(decision),
+                    getattr(decision, "reason", None),
+                    route and (route.name, route.methods),
+                    session and (session.session_id, session.portal),
+                )
+            )
+        assert answers[0] == answers[1], (path, asked)
+    assert houses[0].access.hits
