@@ -109,8 +109,8 @@ def _stopped(route: Route, address: str | None, roles: Collection[str] | None) -
     if address is not None and policy.barred(route, Sender(address=address)) is not None:
         return [f"refused  {Reason.NETWORK_NOT_ALLOWED}: {route.name} is not open to {address}"]
     if roles is not None and policy.lacks_role(route, roles):
-        named = ", ".join(sorted(roles)) or "nothing"
-        return [f"refused  {Reason.ROLE_MISSING}: {route.name} wants a role beside {named}"]
+        named = f"the role {' and '.join(sorted(roles))}" if roles else "no role"
+        return [f"refused  {Reason.ROLE_MISSING}: {route.name} is not open to somebody with {named}"]
     return []
 
 

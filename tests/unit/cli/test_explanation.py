@@ -264,8 +264,12 @@ def test_a_closed_route_is_told_as_a_refusal():
         ("203.0.113.9", None, "network_not_allowed: acq/office is not open to 203.0.113.9"),
         ("203.0.113.9", ("clerk",), "network_not_allowed: acq/office is not open to 203.0.113.9"),
         (None, ("clerk", "guest"), None),
-        ("fd00::1", ("guest", "boss"), "role_missing: acq/office wants a role beside boss, guest"),
-        (None, (), "role_missing: acq/office wants a role beside nothing"),
+        (
+            "fd00::1",
+            ("guest", "boss"),
+            "role_missing: acq/office is not open to somebody with the role boss and guest",
+        ),
+        (None, (), "role_missing: acq/office is not open to somebody with no role"),
     ],
 )
 def test_it_is_told_which_rule_stops_an_address_or_a_role(address, roles, refused):

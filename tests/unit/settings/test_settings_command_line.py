@@ -161,7 +161,10 @@ def test_explain_says_whether_a_route_stops_an_address_or_a_role(config):
         1,
         "refused  network_not_allowed: acq/desk is not open to 203.0.113.9",
     )
-    assert asked("--role", "guest") == (1, "refused  role_missing: acq/desk wants a role beside guest")
+    assert asked("--role", "guest") == (
+        1,
+        "refused  role_missing: acq/desk is not open to somebody with the role guest",
+    )
     code, said = asked("--address", "office")
     assert (code, "is no IP address" in said) == (2, True)
 
