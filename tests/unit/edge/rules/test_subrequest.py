@@ -15,7 +15,7 @@ from authproxy.access.decision import (
     Unavailable,
 )
 from authproxy.access.personal_cookies import PersonalCookies
-from authproxy.access.routes import Portal, Requirement, Route, StepUp
+from authproxy.access.routes import MachineDemand, Portal, Requirement, Route, StepUp
 from authproxy.access.target import RequestTarget, canonical_host
 from authproxy.edge.rules import subrequest
 from authproxy.edge.rules.request_head import RequestHead
@@ -128,7 +128,7 @@ def test_a_front_proxy_learns_that_the_credential_of_a_program_is_not_the_portal
     route = Route(name="all", path="/", requirement=Requirement())
     machine = MachineClient(client_id="batch", credential="key", scopes=frozenset(), ends_at=NOW)
     allowed = Allowed(
-        portal=PORTAL,
+        portal=dataclasses.replace(PORTAL, machines=MachineDemand(keys=True)),
         route=route,
         session=None,
         machine=machine,
