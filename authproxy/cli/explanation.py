@@ -7,7 +7,7 @@ Parser, hosts and rules are those that decide about requests, so the gateway wou
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -55,7 +55,7 @@ def explained(
             return _refused(
                 method, url, Reason.UNKNOWN_HOST, f"no portal has the host {host}; there are: {known}"
             )
-        request = target.parse(
+        asked = target.parse(
             method=method,
             target=origin_form if origin_form.startswith("/") else f"/{origin_form}",
             host=host,
@@ -63,10 +63,15 @@ def explained(
             accepts_encoded_slash=portal.accepts_encoded_slash,
             accepts_encoded_percent=portal.accepts_encoded_percent,
         )
-        request = policy.without_sessions(portal, request)
+        request = policy.without_sessions(portal, asked)
     except TargetRefused as refused:
         return _refused(method, url, refused.reason, str(refused))
-    return _explained(portal, request, address, roles)
+    explanation = _explained(portal, request, address, roles)
+    if request is asked:
+        return explanation
+    first, _, others = explanation.text.partition("\n")
+    removed = "path     goes on without the portal's session in it (`cookies.end_with_session`)"
+    return replace(explanation, text=f"{first}\n{removed}\n{others}")
 
 
 def _explained(

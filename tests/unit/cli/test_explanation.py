@@ -337,11 +337,15 @@ def test_a_server_of_a_route_is_told():
     assert "server" not in explained("GET", "https://acq.example.si/x", portals).text
 
 
-def test_a_session_in_the_path_is_removed_before_the_path_is_judged():
+def test_a_session_in_the_path_is_removed_before_the_path_is_judged_and_that_is_told():
     cookies = PersonalCookies(("JSESSIONID",), portal_id="acq", secret=b"s" * 32)
     portal = replace(ACQ, personal_cookies=cookies)
     told = explained("POST", "https://acq.example.si/admin;jsessionid=A1", Portals({portal.host: portal}))
-    assert told.text.splitlines()[::2][:2] == [
+    assert told.text.splitlines()[:4] == [
         "POST https://acq.example.si/admin",
+        "path     goes on without the portal's session in it (`cookies.end_with_session`)",
+        "portal   acq",
         "route    admin: /admin (POST)",
     ]
+    plain = explained("POST", "https://acq.example.si/admin", Portals({portal.host: portal}))
+    assert "path  " not in plain.text
