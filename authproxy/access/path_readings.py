@@ -55,8 +55,10 @@ _NOTHING_BUT_DOTS: Final = re.compile(r"/[. ]+(?:/|$)", re.ASCII)
 _SHORT_NAME: Final = re.compile(
     r"(?<=/)(?:%[0-9A-Fa-f]{2}|[^/]){1,6}~[0-9]{1,6}(?:\.[^/.]{0,3})?(?=/|$)", re.ASCII
 )
-# Names that are no UTF-8. HTTP.sys then takes the bytes for letters of the server's code page.
-_OF_A_CODE_PAGE: Final = re.compile(r"(?<=/)[^/\udc80-\udcff]*[\udc80-\udcff][^/]*")
+# HTTP.sys takes a path that is not all UTF-8 for one in the server's code page. Then every name with letters
+# beyond ASCII is another one.
+_NO_UTF_8: Final = re.compile(r"[\udc80-\udcff]")
+_WITH_LETTERS: Final = re.compile(r"(?<=/)[\x00-.0-\x7f]*[^\x00-\x7f][^/]*")
 
 _KELVIN: Final = "\u212a"
 """Some servers take it for a `k`, others do not, and no honest path has it."""
@@ -90,7 +92,7 @@ def readings(path: str, paths: Paths = "exact") -> tuple[str, ...]:
         if any(_NOTHING_BUT_DOTS.search(form) for form in found):
             return ()
         found = _also(found, lambda form: _SHORT_NAME.sub(ANY_SEGMENT, form))
-        found = _also(found, lambda form: _OF_A_CODE_PAGE.sub(ANY_SEGMENT, form))
+        found = _also(found, _in_a_code_page)
     return _settled([*(_lower(form) for form in found), *(_folded(form) for form in found)])
 
 
@@ -133,6 +135,10 @@ def _also(forms: list[str], step: Callable[[str], str]) -> list[str]:
 
 def _are_too_many(forms: Sequence[str]) -> bool:
     return len(forms) > _MOST_READINGS or len(forms) * len(forms[0]) > _MOST_CHARACTERS
+
+
+def _in_a_code_page(path: str) -> str:
+    return _WITH_LETTERS.sub(ANY_SEGMENT, path) if _NO_UTF_8.search(path) else path
 
 
 def _with_slashes_merged(path: str) -> str:

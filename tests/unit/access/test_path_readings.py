@@ -145,6 +145,7 @@ def test_on_windows_a_name_in_another_encoding_may_be_any_name():
     """HTTP.sys takes what is no UTF-8 for letters of the server's code page: C8 is a Č on a Slovene one."""
     for path in ("/%C8aka/x", "/p%E8/x", "/%C4%8C%E8/x"):
         assert f"/{ANY_SEGMENT}/x" in readings(path, "windows")
+    assert f"/{ANY_SEGMENT}/x/{ANY_SEGMENT}" in readings("/%C4%8Caka/x/p%E8", "windows")
     for path in ("/%C4%8Caka/x", "/caka/x"):
         assert not any(ANY_SEGMENT in reading for reading in readings(path, "windows"))
 
