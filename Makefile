@@ -20,6 +20,9 @@ PKITS := tests/support/pkits
 # One more than the cores of a small machine, because browser tests spend half of their time waiting.
 WORKERS ?= 3
 COMPILED := build/compiled
+# What is shipped is optimized by 3. Tests need the same code and not the same speed, and 1 takes a fraction of the compiler's time.
+OPTIMIZATION ?= 3
+MADE := $(COMPILED)/.made-$(OPTIMIZATION)
 SOURCES = $(shell find authproxy -type f -not -name '*.pyc')
 # Options for pytest, e.g. `make test OPTIONS="-k sessions -x"`.
 OPTIONS ?=
@@ -51,7 +54,7 @@ test: setup ## Run all tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(OPTIONS)
 
 .PHONY: test-compiled
-test-compiled: setup $(COMPILED)/.made ## Run the tests that concern compiled modules on these
+test-compiled: setup $(MADE) ## Run the tests that concern compiled modules on these
 	AUTHPROXY_TESTED=compiled PYTHONPATH=$(CURDIR)/$(COMPILED) PYTHONSAFEPATH=1 \
 		$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -o "pythonpath=$(COMPILED) ." $(OPTIONS) \
 		$$($(BIN)/python tests/support/own_tests.py compiled)
@@ -94,12 +97,12 @@ bench: $(VENV)/.dev ## Measure speed beside nginx and Apache (needs wrk; see ben
 	$(BIN)/python bench/run.py
 
 .PHONY: compiled
-compiled: $(COMPILED)/.made ## Build the wheel that is shipped, with its compiled modules, and unpack it (needs a C compiler)
+compiled: $(MADE) ## Build the wheel that is shipped, with its compiled modules, and unpack it (needs a C compiler)
 
-$(COMPILED)/.made: $(VENV)/.dev deploy/compiled.py $(SOURCES)
+$(MADE): $(VENV)/.dev deploy/compiled.py $(SOURCES)
 	@echo "Compiling what every request passes, in about a minute …"
 	rm -rf $(COMPILED) build/wheel
-	HATCH_BUILD_HOOKS_ENABLE=true $(BIN)/hatchling build --target wheel --directory build/wheel
+	HATCH_BUILD_HOOKS_ENABLE=true AUTHPROXY_OPTIMIZATION=$(OPTIMIZATION) $(BIN)/hatchling build --target wheel --directory build/wheel
 	$(BIN)/python -m zipfile --extract build/wheel/authproxy-*.whl $(COMPILED)
 	# The tests need the sandbox as counterparties, which the wheel leaves out.
 	cp -R authproxy/sandbox $(COMPILED)/authproxy/sandbox

@@ -64,7 +64,7 @@ def _compile(root: Path, modules: list[str], folder: Path) -> Iterator[Path]:
     try:
         extensions = mypycify(
             [*_options(os.environ), *modules],
-            opt_level="3",
+            opt_level=os.environ.get("AUTHPROXY_OPTIMIZATION", "3"),
             debug_level="0",
             group_name="authproxy",
             target_dir=str(folder / "c"),
