@@ -40,6 +40,21 @@ def test_a_plain_answer_keeps_its_fields_but_for_length_and_connection(fields):
     assert wire(fields)[answer.body_at :] == BODY
 
 
+@pytest.mark.parametrize(
+    ("field", "has_one"),
+    [
+        (b"Location: http://inner/next", True),
+        (b"CONTENT-LOCATION: /here", True),
+        (b"X-Location: http://inner", False),
+    ],
+)
+def test_it_tells_whether_the_answer_may_name_the_portals_own_address(field, has_one):
+    answer = plain_answer.read(wire(field + b"\r\n" + FIELDS))
+    assert answer is not None
+    assert answer.has_address is has_one
+    assert answer.lines.startswith(field + b"\r\n")
+
+
 def test_the_body_may_still_be_coming():
     answer = plain_answer.read(wire(body=b"fou"))
     assert answer is not None
