@@ -8,10 +8,11 @@ new ticket. A person is never told what was wrong with a code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from authproxy.access import policy
 from authproxy.access.decision import Reason
@@ -104,6 +105,7 @@ class StepUpChallenges:
         self._random_text = random_text
         self._notices = notices
         self._bound_requests = bound_requests
+        self._being_issued: dict[Hashable, asyncio.Task[Pending | NotProved]] = {}
 
     async def demand(self, visit: Visit) -> Demand | None:
         """What the person must prove, and the methods that they can use for it."""
@@ -130,11 +132,9 @@ class StepUpChallenges:
             return SentAway(
                 await self._elsewhere[chosen].begin(visit, session, demand.route), chosen, session
             )
-        pending = await self._pending(visit, session, demand.route, chosen)
-        if pending is not None:
-            return Pending(session, pending, is_new=False)
-        return await self._issue(
-            visit, session, demand.route.name, demand.route.requirement.level, self._methods[chosen]
+        return await self._issued_once(
+            (session.session_id, *_wanted(visit, demand.route, chosen)),
+            self._pending_or_new(visit, session, demand.route, chosen),
         )
 
     async def standing(self, visit: Visit, challenge_id: str) -> Pending | NotProved | None:
@@ -150,7 +150,8 @@ class StepUpChallenges:
         return Pending(session, standing, is_new=False, is_answered=is_answered)
 
     async def again(self, visit: Visit, challenge_id: str) -> Pending | NotProved | None:
-        """Sends another message. It belongs to a new challenge, and the earlier code no longer works."""
+        """Sends another message. It belongs to a new challenge, and the earlier code no longer works. A
+        second click meanwhile sends none."""
         own = await self._own_challenge(visit, challenge_id)
         if not isinstance(own, tuple):
             return own
@@ -170,6 +171,10 @@ class StepUpChallenges:
             until = await self._limits.blocked_until(_limit_names(visit, session), now=visit.now)
         if until is not None:
             return _not_proved(visit, Reason.STEP_UP_BLOCKED, session, standing=standing, until=until)
+        return await self._issued_once(earlier.challenge_id, self._instead_of(visit, session, standing))
+
+    async def _instead_of(self, visit: Visit, session: Session, standing: Standing) -> Pending | NotProved:
+        earlier = standing.challenge
         method = self._methods[earlier.method]
         issued = await self._issue(visit, session, earlier.route, earlier.level, method)
         if isinstance(issued, NotProved):
@@ -301,7 +306,7 @@ class StepUpChallenges:
         self, visit: Visit, session: Session, route: Route, method: StepUpMethod
     ) -> Standing | None:
         """A pending challenge of this session that asks for exactly the same."""
-        wanted = (method, route.name, visit.return_to, visit.held, visit.binding, visit.shown)
+        wanted = _wanted(visit, route, method)
         for challenge_id in await self._challenges.current(session.session_id, now=visit.now):
             standing = await self._challenges.find(challenge_id, now=visit.now)
             if (
@@ -323,6 +328,29 @@ class StepUpChallenges:
         return None
 
     # What is asked.
+
+    async def _issued_once(
+        self, key: Hashable, issuing: Coroutine[Any, Any, Pending | NotProved]
+    ) -> Pending | NotProved:
+        """The outcome of `issuing`, or of the one with the same key that is under way. A challenge is stored
+        after its message was sent. Until then a second click finds no challenge, and would be told that
+        messages are sent too often. `issuing` goes on when the browser gives up its first request."""
+        running = self._being_issued.get(key)
+        if running is not None:
+            issuing.close()
+            issued = await asyncio.shield(running)
+            return replace(issued, is_new=False) if isinstance(issued, Pending) else issued
+        running = self._being_issued[key] = asyncio.ensure_future(issuing)
+        running.add_done_callback(lambda _: self._being_issued.pop(key, None))
+        return await asyncio.shield(running)
+
+    async def _pending_or_new(
+        self, visit: Visit, session: Session, route: Route, method: StepUpMethod
+    ) -> Pending | NotProved:
+        pending = await self._pending(visit, session, route, method)
+        if pending is not None:
+            return Pending(session, pending, is_new=False)
+        return await self._issue(visit, session, route.name, route.requirement.level, self._methods[method])
 
     async def _issue(
         self, visit: Visit, session: Session, route: str, level: Level, method: Method
@@ -488,6 +516,11 @@ class StepUpChallenges:
         ):
             return _not_proved(visit, Reason.CHALLENGE_OVER, session)
         return session, standing
+
+
+def _wanted(visit: Visit, route: Route, method: StepUpMethod) -> tuple[Hashable, ...]:
+    """What a challenge asks for. Challenges of one session that ask for the same are interchangeable."""
+    return method, route.name, visit.return_to, visit.held, visit.binding, visit.shown
 
 
 def _limit_names(visit: Visit, session: Session) -> tuple[str, ...]:

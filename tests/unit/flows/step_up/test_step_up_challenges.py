@@ -716,6 +716,88 @@ async def test_a_right_answer_forgives_the_wrong_ones_before_it(house):
         assert reason(await house.answers(challenge, "wrong")) is Reason.CODE_WRONG
 
 
+class SlowOutbox(Outbox):
+    """An SMS gateway that takes a message only when the test lets it."""
+
+    def __init__(self):
+        super().__init__()
+        self.has_been_asked, self.may_answer = asyncio.Event(), asyncio.Event()
+
+    async def send(self, sms):
+        self.has_been_asked.set()
+        await self.may_answer.wait()
+        return await super().send(sms)
+
+
+@pytest.fixture
+def slow(house):
+    house.outbox = SlowOutbox()
+    return house.outbox
+
+
+async def test_a_double_click_while_the_message_is_on_its_way_sends_one_and_shows_its_page_twice(house, slow):
+    step_ups = house.step_ups()
+    first = asyncio.ensure_future(step_ups.begin(house.visit(), "sms"))
+    await slow.has_been_asked.wait()
+    second = asyncio.ensure_future(step_ups.begin(house.visit(), "sms"))
+    # What the other route gets shows that the second click had its turn meanwhile.
+    assert reason(await step_ups.begin(house.visit("/"), "sms")) is Reason.STEP_UP_TOO_OFTEN
+    slow.may_answer.set()
+    clicks = await asyncio.gather(first, second)
+    assert [click.is_new for click in clicks] == [True, False]
+    assert clicks[0].standing == clicks[1].standing
+    assert len(slow.sent) == 1
+
+
+async def test_a_browser_that_gives_up_its_first_click_finds_the_message_that_was_sent_for_it(house, slow):
+    step_ups = house.step_ups()
+    first = asyncio.ensure_future(step_ups.begin(house.visit(), "sms"))
+    await slow.has_been_asked.wait()
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    second = asyncio.ensure_future(step_ups.begin(house.visit(), "sms"))
+    slow.may_answer.set()
+    clicked = await second
+    assert isinstance(
+        await step_ups.answer(house.visit(), clicked.standing.challenge.challenge_id, slow.code), SteppedUp
+    )
+    assert len(slow.sent) == 1
+
+
+async def test_another_message_that_is_asked_for_twice_is_sent_once(house, slow):
+    slow.may_answer.set()
+    step_ups = house.step_ups()
+    challenge = (await step_ups.begin(house.visit(), "sms")).standing.challenge
+    house.now += timedelta(minutes=2)
+    slow.may_answer.clear()
+    slow.has_been_asked.clear()
+    first = asyncio.ensure_future(step_ups.again(house.visit(), challenge.challenge_id))
+    await slow.has_been_asked.wait()
+    second = asyncio.ensure_future(step_ups.again(house.visit(), challenge.challenge_id))
+    assert reason(await step_ups.begin(house.visit("/"), "sms")) is Reason.STEP_UP_TOO_OFTEN
+    slow.may_answer.set()
+    clicks = await asyncio.gather(first, second)
+    assert [click.is_new for click in clicks] == [True, False]
+    assert clicks[0].standing == clicks[1].standing
+    assert len(slow.sent) == 2
+
+
+async def test_when_no_message_can_be_sent_both_clicks_are_told_and_a_third_one_tries_again(house, slow):
+    slow.is_down = True
+    step_ups = house.step_ups()
+    first = asyncio.ensure_future(step_ups.begin(house.visit(), "sms"))
+    await slow.has_been_asked.wait()
+    second = asyncio.ensure_future(step_ups.begin(house.visit(), "sms"))
+    await step_ups.begin(house.visit("/"), "sms")
+    slow.may_answer.set()
+    clicks = await asyncio.gather(first, second)
+    assert [reason(click) for click in clicks] == [Reason.SENDER_UNAVAILABLE] * 2
+    slow.is_down = False
+    house.now += timedelta(minutes=2)
+    assert isinstance(await step_ups.begin(house.visit(), "sms"), Pending)
+
+
 class AskedOverTheNetwork(MemoryLimits):
     """Others answer between the reading of the challenge and the counting of this answer."""
 
