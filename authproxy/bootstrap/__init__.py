@@ -34,6 +34,7 @@ from authproxy.bootstrap.portals import all_portals
 from authproxy.bootstrap.presentations import nginx_pages
 from authproxy.bootstrap.process import run
 from authproxy.bootstrap.starting import CannotStart
+from authproxy.bootstrap.store_condition import examine_store
 from authproxy.bootstrap.stores import MEMORY
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "add_machine_key",
     "all_portals",
     "audited_register",
+    "examine_store",
     "explain_certificate",
     "list_machine_keys",
     "list_sessions",

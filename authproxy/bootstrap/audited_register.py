@@ -18,6 +18,7 @@ from authproxy.flows.register.operators import (
     AccountUnblocked,
     Changed,
     Contradicted,
+    Forgotten,
     MayNotEnter,
     MethodsRemoved,
     NotGiven,
@@ -26,6 +27,7 @@ from authproxy.flows.register.operators import (
     PersonMethods,
     RegisterOperations,
     Resealed,
+    StaysBlocked,
     TakenOver,
 )
 from authproxy.flows.sign_in.kept_certificates import KeptCertificates
@@ -49,8 +51,8 @@ class AuditedRegister:
     certificates: KeptCertificates
     machine_keys: RedisMachineKeys | MemoryMachineKeys
 
-    def audit_name_of(self, who: Member | Account) -> str:
-        """The name under which the person appears in the audit trail."""
+    def audit_name_of(self, who: Member | Account | str) -> str:
+        """The name under which the person appears in the audit trail. A text is an id in the register."""
         return self.audit.audit.name_of(self._person(who))
 
     async def take_over(
@@ -133,6 +135,17 @@ class AuditedRegister:
             )
         return is_enrolled
 
+    async def forget(self, who: str | Account) -> Forgotten | StaysBlocked | AccountIsOf | None:
+        """Forgets the person of the register with this id, or the account of somebody outside. Their name in
+        the audit trail stays there."""
+        outcome = (
+            await self.people.forget(who) if isinstance(who, str) else await self.people.forget_account(who)
+        )
+        if isinstance(outcome, Forgotten):
+            detail = f"{len(outcome.methods)} methods removed; {outcome.sessions_ended} sessions ended"
+            await self.audit.record_change(Event.PERSON_FORGOTTEN, person=self._person(who), detail=detail)
+        return outcome
+
     async def link(
         self,
         member_id: str,
@@ -198,9 +211,11 @@ class AuditedRegister:
             await self.audit.record_change(Event.METHOD_REMOVED, person=self._person(who), method=method)
         return outcome
 
-    def _person(self, who: Member | Account) -> Person:
+    def _person(self, who: Member | Account | str) -> Person:
         if isinstance(who, Member):
             return who.person(self.issuer)
+        if isinstance(who, str):
+            return Person(issuer=self.issuer, subject=Subject(who), member=MemberId(who))
         return Person(issuer=who.issuer, subject=who.subject)
 
     async def _record(self, event: Event, member: Member, detail: str) -> None:
@@ -225,6 +240,7 @@ def register_in(
         sessions=stores.sessions,
         limits=stores.limits,
         enrolments=stores.enrolments,
+        messages=stores.notices,
         clock=clock,
     )
     return AuditedRegister(

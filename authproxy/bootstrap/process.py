@@ -48,6 +48,7 @@ async def _serve(settings: Settings) -> None:
         ending.gateway = gateway
         _on_hangup(gateway)
         _notify("READY=1")
+        _keep_telling_that_we_run()
         await ending.requested.wait()
         _notify("STOPPING=1")
     _end()
@@ -102,6 +103,22 @@ def _leave_no_core() -> None:
     """A core file would hold keys, tickets and tokens. The hard limit of 0 cannot be raised again."""
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _keep_telling_that_we_run() -> None:
+    """Feeds systemd's watchdog (`WatchdogSec`), if it watches this process, from the event loop: if the loop
+    hangs, systemd ends the process and starts it again."""
+    microseconds, process_id = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
+    if not microseconds.isdecimal() or process_id not in {"", str(os.getpid())}:
+        return
+    every = int(microseconds) / 1e6 / 3
+    loop = asyncio.get_running_loop()
+
+    def tell() -> None:
+        _notify("WATCHDOG=1")
+        loop.call_later(every, tell)
+
+    tell()
 
 
 def _notify(state: str) -> None:

@@ -99,17 +99,23 @@ class Stores:
         should repair. Raises CannotAsk."""
         if self.heartbeat is None:
             return Check(status="warning", detail="in this process: sessions are lost at its end")
-        await self.heartbeat.beat(self.clock())
-        warnings = await self.heartbeat.warnings()
+        warnings = await self.warnings(self.heartbeat)
+        unreadable = sum(self.unreadable.values())
+        notes = [f"{unreadable} records could not be read since the start"] if unreadable else []
+        return Check(status="warning" if warnings else "ok", detail="; ".join([*warnings, *notes]))
+
+    async def warnings(self, heartbeat: Heartbeat) -> list[str]:
+        """What an operator should repair, in sentences. Raises CannotAsk if the store takes no writes, or its
+        register is not whole."""
+        await heartbeat.beat(self.clock())
+        warnings = await heartbeat.warnings(self.clock)
         if await self.people.revision() == 0 and self.members_of:
             warnings.append(
                 f"there is no register of people, so that nobody may enter {', '.join(self.members_of)}"
             )
         if not await self.people.is_under_first_key():
             warnings.append("the register of people needs an older key: run `authproxy people reseal`")
-        unreadable = sum(self.unreadable.values())
-        notes = [f"{unreadable} records could not be read since the start"] if unreadable else []
-        return Check(status="warning" if warnings else "ok", detail="; ".join([*warnings, *notes]))
+        return warnings
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ from authproxy.cli.people.command import people
 from authproxy.cli.sandbox import sandbox
 from authproxy.cli.serve import serve
 from authproxy.cli.sessions import sessions
+from authproxy.cli.store import store
 from authproxy.cli.terminal import OneLineGroup
 
 
@@ -42,6 +43,7 @@ for command in (
     sessions,
     people,
     machines,
+    store,
     certificate,
     healthcheck,
     import_,

@@ -236,3 +236,11 @@ class LastNumbers(Protocol):
     async def swap_number(self, owner: tuple[str, ...], number: str) -> str | None:
         """Remembers the telephone number and returns the one before; None if none is known."""
         ...
+
+
+class Messages(Protocol):
+    """Messages about changes that wait for their person, and the number to which their codes went last."""
+
+    async def forget(self, owner: tuple[str, ...]) -> None:
+        """Removes everything that is kept about the person."""
+        ...

@@ -60,6 +60,7 @@ class Event(StrEnum):
     PERSON_LINKED = "person.linked"
     PERSON_UNLINKED = "person.unlinked"
     PERSON_ROLES = "person.roles_changed"
+    PERSON_FORGOTTEN = "person.forgotten"
     PEOPLE_RESEALED = "people.resealed"
     PEOPLE_EXPORTED = "people.exported"
     LINK_REFUSED = "link.refused"

@@ -93,3 +93,14 @@ async def test_the_store_alone_tells_no_number_and_no_note_and_a_number_outlives
     await before.add(ANA, b"unreadable", now=NOW)
     strange = RedisNotices(redis, keys=KeyRing((new,), random_bytes=secrets.token_bytes))
     assert await strange.take_due(now=NOW + PAUSE, pause=PAUSE) == []
+
+
+async def test_nothing_is_kept_about_somebody_who_is_forgotten(notices):
+    for owner in (ANA, BOR):
+        await notices.swap_number(owner, "+38640123456")
+        await notices.add(owner, b"one", now=NOW)
+    await notices.forget(ANA)
+    assert await taken(notices) is None
+    assert [batch.notes for batch in await notices.take_due(now=NOW + PAUSE, pause=PAUSE)] == [(b"one",)]
+    assert await notices.swap_number(ANA, "+38640123457") is None
+    assert await notices.swap_number(BOR, "+38640123457") == "+38640123456"

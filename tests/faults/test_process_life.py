@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Self
 
 import pytest
 import yaml
@@ -221,6 +222,55 @@ async def test_a_second_signal_hastens_the_end_and_a_hangup_never_ends_anything(
         with contextlib.suppress(ConnectionResetError):
             assert await reader.read() == b""
         writer.close()
+
+
+class Systemd:
+    """The socket at which systemd hears from a service (sd_notify(3))."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind(str(folder / "notify"))
+        for name, value in (environment | {"NOTIFY_SOCKET": str(folder / "notify")}).items():
+            monkeypatch.setenv(name, value)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    async def hears(self) -> str:
+        async with asyncio.timeout(STARTS_WITHIN):
+            return (await asyncio.get_running_loop().sock_recv(self._socket, 100)).decode()
+
+    async def hears_until(self, last: str) -> list[str]:
+        heard = []
+        while (message := await self.hears()) != last:
+            heard.append(message)
+        return heard
+
+
+async def test_the_watchdog_of_systemd_is_fed_until_the_end(gateway, monkeypatch):
+    with Systemd(gateway.temporary, monkeypatch, WATCHDOG_USEC="600000") as systemd:
+        async with gateway.running() as process:
+            assert [await systemd.hears() for _ in range(4)] == ["READY=1"] + ["WATCHDOG=1"] * 3
+            _, unfinished = await gateway.begins()
+            process.terminate()
+            assert set(await systemd.hears_until("STOPPING=1")) <= {"WATCHDOG=1"}
+            # While what has begun is finished, systemd must not take the gateway for one that hangs.
+            assert await systemd.hears() == "WATCHDOG=1"
+            unfinished.close()
+            assert await asyncio.wait_for(process.wait(), GRACE) == 0
+
+
+async def test_a_watchdog_for_another_process_is_left_to_that(gateway, monkeypatch):
+    with Systemd(gateway.temporary, monkeypatch, WATCHDOG_USEC="600000", WATCHDOG_PID="1") as systemd:
+        async with gateway.running() as process:
+            assert await systemd.hears() == "READY=1"
+            process.terminate()
+            assert await systemd.hears() == "STOPPING=1"
+            assert await asyncio.wait_for(process.wait(), GRACE) == 0
 
 
 async def test_a_crash_leaves_no_core_file_however_large_ones_the_system_allows(gateway):

@@ -20,6 +20,7 @@ from authproxy.identity.member import RegisterKey
 from authproxy.identity.session import SessionId
 from authproxy.storage import near_cache
 from authproxy.storage.records.sealing import KeyRing
+from authproxy.storage.redis import rights
 from authproxy.storage.redis.attempts import RedisAttempts
 from authproxy.storage.redis.challenges import RedisChallenges
 from authproxy.storage.redis.connection import RedisConnection, StoreTls
@@ -39,8 +40,7 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.needs("redis-server")
 
-ACL = """on >{password} ~authproxy:* &__redis__:invalidate +ping +select +client|id +client|tracking +subscribe +get +set +hget +hset +hmget +hgetall
-+hincrby +hdel +hkeys +hlen +sadd +scard +srem +srandmember +sunionstore +rename +persist +del +exists +pexpire +time +info +cluster|info +eval +scan +zadd +zrange +zrevrange +zremrangebyscore +rpush +lpop +llen +ltrim +lrange"""
+ACL = f"on >{{password}} {rights.rules()}"
 
 
 async def is_served(connection) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from authproxy.cli.people.export import export_people
+from authproxy.cli.people.forgetting import forget_person
 from authproxy.cli.people.links import link_person, unlink_person
 from authproxy.cli.people.methods import methods, names_of, whom
 from authproxy.cli.people.register import (
@@ -61,6 +62,7 @@ people.add_command(roles)
 people.add_command(link_person)
 people.add_command(unlink_person)
 people.add_command(export_people)
+people.add_command(forget_person)
 
 
 @people.command("import")

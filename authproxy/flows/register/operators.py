@@ -18,7 +18,7 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.enrolment import EnrolledMethod, Enrolment, EnrolmentStore
 from authproxy.challenges.limits import person_name
-from authproxy.flows.stores import AnswerLimits, PeopleStore, SessionStore
+from authproxy.flows.stores import AnswerLimits, Messages, PeopleStore, SessionStore
 from authproxy.identity import register
 from authproxy.identity.member import (
     Account,
@@ -133,6 +133,18 @@ class NotGiven:
 
 
 @dataclass(frozen=True, slots=True)
+class StaysBlocked:
+    """Nothing has changed: the person is blocked. If they were forgotten, they could sign in again wherever
+    anyone may."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    methods: tuple[EnrolledMethod, ...]
+    sessions_ended: int
+
+
+@dataclass(frozen=True, slots=True)
 class AccountIsOf:
     """Nothing has changed: the account is linked to this person of the register."""
 
@@ -157,12 +169,14 @@ class RegisterOperations:
         sessions: SessionStore,
         limits: AnswerLimits,
         enrolments: EnrolmentStore,
+        messages: Messages,
         clock: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._sessions = sessions
         self._limits = limits
         self._enrolments = enrolments
+        self._messages = messages
         self._clock = clock
 
     async def take_over(
@@ -319,6 +333,47 @@ class RegisterOperations:
         removed = (await self.methods(who)).kinds
         await self._enrolments.remove_all(owners_of(who))
         return MethodsRemoved(removed=removed, sessions_ended=await self._end_all(who))
+
+    async def forget(self, member_id: str) -> Forgotten | StaysBlocked | None:
+        """Removes the person from the register, with all that is stored about them, and signs them out. If it
+        fails half-way, it can be done again."""
+        for _ in range(_TRIES):
+            snapshot = await self._store.every()
+            known = {member.member_id: member for member in snapshot.members}
+            member = known.pop(MemberId(member_id), None)
+            if member is None:
+                return None
+            if member.is_blocked:
+                return StaysBlocked()
+            methods = (await self.methods(member)).kinds
+            await self._forget_what_is_kept(member)
+            if await self._store.take_over(
+                tuple(known.values()), revision=snapshot.revision, departures=(member,)
+            ):
+                ended = await self._end_sessions()
+                # Once more: the person could enrol something until their sessions had ended.
+                await self._forget_what_is_kept(member)
+                return Forgotten(methods=methods, sessions_ended=ended)
+        raise _too_busy()
+
+    async def forget_account(self, account: Account) -> Forgotten | StaysBlocked | AccountIsOf:
+        """The same for somebody outside the register."""
+        standing = await self.whose(account)
+        if standing.member_id is not None:
+            return AccountIsOf(standing.member_id)
+        if standing.is_blocked:
+            return StaysBlocked()
+        methods = (await self.methods(account)).kinds
+        ended = await self._end_all(account)
+        await self._forget_what_is_kept(account)
+        return Forgotten(methods=methods, sessions_ended=ended)
+
+    async def _forget_what_is_kept(self, who: Member | Account) -> None:
+        owners = owners_of(who)
+        await self._enrolments.remove_all(owners)
+        await self._limits.lift([person_name(owner) for owner in owners])
+        for owner in owners:
+            await self._messages.forget(owner)
 
     async def forgive_account(self, account: Account) -> bool:
         """Forgets the wrong answers of a person outside the register; False if there were none."""

@@ -38,6 +38,13 @@ class MemoryNotices:
         self._numbers[owner] = number
         return earlier
 
+    async def forget(self, owner: _Owner) -> None:
+        name = "\0".join(owner)
+        self._notes.pop(name, None)
+        self._due.pop(name, None)
+        self._paused_until.discard(name)
+        self._numbers.pop(owner, None)
+
     def _take(self, name: str, now: datetime, pause: timedelta) -> Batch | None:
         if name not in self._due or now < self._due[name]:
             return None

@@ -79,6 +79,11 @@ def _pairs(answer: Any) -> bool:
     return names(answer) and len(answer) % 2 == 0
 
 
+def _time(answer: Any) -> bool:
+    """Seconds and microseconds."""
+    return names(answer) and len(answer) == 2 and all(item.isdigit() for item in answer)
+
+
 _SHAPES: Final[Mapping[str, Shape]] = {
     **dict.fromkeys(("GET", "HGET", "SET", "INFO", "PING"), text),
     **dict.fromkeys(
@@ -101,6 +106,7 @@ _SHAPES: Final[Mapping[str, Shape]] = {
     **dict.fromkeys(("HKEYS", "LRANGE", "SRANDMEMBER", "ZRANGE"), names),
     "HGETALL": _pairs,
     "SCAN": _scanned,
+    "TIME": _time,
 }
 
 

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, TypeVar
@@ -48,6 +48,13 @@ _log = structlog.get_logger(__name__)
 
 class WrongType(CannotAsk):
     """The key holds a value of the wrong type. Asking again would not help."""
+
+
+class LacksRight(CannotAsk):
+    """The store's user may not do this. Asking again would not help."""
+
+
+_FAILURES: Final[Mapping[str | None, type[CannotAsk]]] = {"WRONGTYPE": WrongType, "NOPERM": LacksRight}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +237,7 @@ class RedisConnection:
         elif self._is_answering:
             self._is_answering = False
             _log.warning("store.unavailable", detail=text)
-        failure = WrongType if errors.code_of(error) == "WRONGTYPE" else CannotAsk
+        failure = _FAILURES.get(errors.code_of(error), CannotAsk)
         return failure(Reason.STORE_UNAVAILABLE, text)
 
     def _note_answer(self) -> None:

@@ -20,13 +20,12 @@ from typing import Any, Final
 
 import structlog
 
-from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.session import SessionId
 from authproxy.storage.endings import Endings
 from authproxy.storage.outages import NOTICED_WITHIN, Outage, Outages
 from authproxy.storage.records import values
-from authproxy.storage.redis import activity, answer_shapes
+from authproxy.storage.redis import activity, answer_shapes, condition
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.answer_shapes import Command, Script
 from authproxy.storage.redis.connection import RedisConnection, WrongType, pages
@@ -42,7 +41,6 @@ _WRITTEN_AT_ONCE: Final = 5_000
 _INFO_AGAIN_AFTER: Final = 60
 """After the store has refused INFO, it is asked again after this many beats."""
 _NEVER: Final = float("-inf")
-_SLOTS: Final = 16_384
 _SPAN: Final = re.compile(rb"(\d{1,15}):(\d{1,15})")
 
 # The count comes first: a store that is full or has become a replica refuses this write. Gaps are measured by
@@ -175,31 +173,11 @@ class Heartbeat:
         if session_id in self._missed or len(self._missed) < _MOST_MISSED:
             self._missed[session_id] = now
 
-    async def warnings(self) -> list[str]:
-        """What an operator should mend, in sentences. Raises CannotAsk, also if a part of a cluster is not
-        served."""
-        memory, persistence, cluster = await self._connection.each(
-            [("INFO", name) for name in ("memory", "persistence", "cluster")]
-        )
-        warnings = []
-        if isinstance(memory, CannotAsk) or isinstance(persistence, CannotAsk):
-            warnings.append(
-                "the store does not say which eviction policy and persistence it has (its user may not ask "
-                "INFO)"
-            )
-        else:
-            policy = _fact(memory, b"maxmemory_policy")
-            if policy not in {b"", b"noeviction"}:
-                warnings.append(
-                    f"the store may evict keys ({policy.decode('ascii', 'replace')}), which signs people "
-                    "out: set `noeviction`"
-                )
-            if _fact(persistence, b"aof_enabled") == b"0":
-                warnings.append(
-                    "the store keeps no append-only file: a restart forgets sessions or brings back old ones"
-                )
-        if not isinstance(cluster, CannotAsk) and _fact(cluster, b"cluster_enabled") == b"1":
-            warnings += await self._cluster_warnings()
+    async def warnings(self, clock: Callable[[], datetime] | None = None) -> list[str]:
+        """What an operator should mend, in sentences. `clock` is ours, if it should be compared with the
+        store's. Raises CannotAsk, also if a part of a cluster is not served."""
+        aspects = await condition.aspects(self._connection, clock=clock)
+        warnings = [aspect.detail for aspect in aspects if aspect.is_warning]
         if self._revision < self.newest_revision:
             warnings.append(
                 f"the register of people went back from revision {self.newest_revision} to {self._revision}: "
@@ -305,24 +283,6 @@ class Heartbeat:
         if isinstance(refusal, WrongType):
             await self._connection.all([("DEL", key) for key in (keyspace.HEARTBEAT, keyspace.OUTAGES)])
 
-    async def _cluster_warnings(self) -> list[str]:
-        [facts] = await self._connection.each([("CLUSTER", "INFO")])
-        if isinstance(facts, CannotAsk):
-            return [
-                (
-                    "the store does not say whether all of its cluster is served (its user may not ask "
-                    "CLUSTER INFO)"
-                )
-            ]
-        if (
-            _fact(facts, b"cluster_state") != b"ok"
-            or _fact(facts, b"cluster_slots_ok") != str(_SLOTS).encode()
-        ):
-            raise CannotAsk(
-                Reason.STORE_UNAVAILABLE, "a part of the store's cluster is not served (CLUSTER INFO)"
-            )
-        return []
-
     def _learn_endings(self, ended: Any, now: datetime) -> None:
         if isinstance(ended, CannotAsk) or not ended:
             return
@@ -336,7 +296,7 @@ class Heartbeat:
         if info and any(isinstance(answer, CannotAsk) for answer in info):
             self._info_in = _INFO_AGAIN_AFTER
         elif info:
-            origin = (_fact(info[0], b"run_id"), _fact(info[1], b"master_replid"))
+            origin = (condition.fact(info[0], b"run_id"), condition.fact(info[1], b"master_replid"))
             went_back |= self._origin is not None and self._origin != origin
             self._origin = origin
         if went_back:
@@ -360,12 +320,6 @@ class Heartbeat:
                 "store.outage_ended", seconds=round((outage.ended_at - outage.began_at).total_seconds(), 1)
             )
         self.outages.note_write(now)
-
-
-def _fact(info: bytes | None, name: bytes) -> bytes:
-    """The value of one line of INFO; empty if there is no such line."""
-    found = re.search(rb"^" + name + rb":([^\r\n]*)", info or b"", re.MULTILINE)
-    return found[1].strip() if found else b""
 
 
 def _outage(text: bytes) -> Outage | None:

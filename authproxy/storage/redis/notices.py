@@ -99,6 +99,18 @@ class RedisNotices:
                 return opened.decode()
         return None
 
+    async def forget(self, owner: tuple[str, ...]) -> None:
+        """Removes everything that is kept here about the person, under every key of the ring."""
+        names = self._keys.owner_names("notices", owner)
+        numbers = self._keys.owner_names("number", owner)
+        await self._connection.all(
+            [
+                *(("HDEL", keyspace.NOTICES_DUE, name) for name in names),
+                *(("DEL", key) for name in names for key in (keyspace.notes(name), keyspace.noticed(name))),
+                *(("DEL", keyspace.last_number(name)) for name in numbers),
+            ]
+        )
+
     async def _add(self, batch: Batch, *, due: datetime) -> None:
         sealed = [self._keys.seal(Purpose.NOTICE, note, bound_to=batch.name) for note in batch.notes]
         await self._connection.ask(

@@ -15,19 +15,27 @@ from authproxy.flows.register.operators import (
     AccountUnblocked,
     Changed,
     Contradicted,
+    Forgotten,
     MethodsRemoved,
     NotLinked,
     NotLost,
     RegisterOperations,
     Resealed,
+    StaysBlocked,
     TakenOver,
 )
 from authproxy.identity.member import CertificateName
 from authproxy.identity.person import Person, TaxNumber
 from authproxy.identity.register import ListedPerson
-from authproxy.storage.memory import MemoryEnrolments, MemoryLimits, MemoryPeople, MemorySessions
+from authproxy.storage.memory import (
+    MemoryEnrolments,
+    MemoryLimits,
+    MemoryNotices,
+    MemoryPeople,
+    MemorySessions,
+)
 from authproxy.storage.retention import BlockRules
-from tests.support.people_builders import ANA, ANAS_CERTIFICATE, CVETKA, DAVID, account
+from tests.support.people_builders import ANA, ANAS_CERTIFICATE, CVETKA, DAVID, account, linked
 from tests.support.session_builders import NOW, new_ticket, session_for
 from tests.support.unsteady import Unsteady
 
@@ -41,6 +49,7 @@ class RegisterFixture:
             MemoryLimits(people=ONE_ANSWER, addresses=ONE_ANSWER),
             MemoryEnrolments(),
         )
+        self.messages = MemoryNotices()
         self.open_desk()
 
     def open_desk(self):
@@ -49,6 +58,7 @@ class RegisterFixture:
             sessions=self.sessions,
             limits=self.limits,
             enrolments=self.enrolments,
+            messages=self.messages,
             clock=lambda: self.time,
         )
 
@@ -528,3 +538,57 @@ async def test_a_new_register_signs_out_everybody_who_was_in_the_one_before():
 async def test_a_register_that_is_whole_is_not_begun_anew(house):
     assert await house.people.begin_anew([], keeps_methods=True) == NotLost()
     assert await house.people.named("ana") == ANA
+
+
+async def test_whoever_is_forgotten_leaves_nothing_behind_by_whatever_account_they_came(house):
+    theirs = linked(CVETKA, "rekono-cvetka")
+    await house.store.take_over([ANA, theirs], revision=(await house.store.every()).revision, departures=())
+    ticket, ana = await house.signed_in(theirs), await house.signed_in(ANA)
+    owners = [("member", "cvetka"), ("account", account().issuer, "rekono-cvetka")]
+    for owner in (*owners, ("member", "ana")):
+        await house.has(*owner)
+        await house.limits.try_answer([person_name(owner)], now=NOW)
+        await house.messages.swap_number(owner, "+38640123458")
+        await house.messages.add(owner, b"note", now=NOW)
+    outcome = await house.people.forget("cvetka")
+    assert isinstance(outcome, Forgotten)
+    assert (len(outcome.methods), outcome.sessions_ended) == (6, 1)
+    assert (await house.is_in(ticket), await house.is_in(ana)) == (False, True)
+    assert [member.member_id for member in (await house.people.every()).members] == ["ana"]
+    for owner in owners:
+        assert await house.left(*owner) == ([], 0)
+        assert await house.limits.blocked_until([person_name(owner)], now=NOW) is None
+        assert await house.messages.swap_number(owner, "+38640123450") is None
+        assert await house.messages.take(owner, now=NOW, pause=timedelta(minutes=5)) is None
+    assert (await house.left("member", "ana"))[1] == 2
+    assert await house.messages.swap_number(("member", "ana"), "+38640123450") == "+38640123458"
+    assert await house.people.forget("cvetka") is None
+
+
+async def test_whoever_is_blocked_is_not_forgotten_because_they_could_sign_in_again(house):
+    await house.people.block("cvetka", reason=None)
+    await house.has("member", "cvetka")
+    assert await house.people.forget("cvetka") == StaysBlocked()
+    assert (await house.people.named("cvetka")).is_blocked
+    assert (await house.left("member", "cvetka"))[1] == 2
+    await house.people.block_account(account("stranger"), reason=None)
+    assert await house.people.forget_account(account("stranger")) == StaysBlocked()
+    assert (await house.people.whose(account("stranger"))).is_blocked
+
+
+async def test_somebody_outside_the_register_is_forgotten_by_their_account(house):
+    await house.has("account", account().issuer, "stranger")
+    await house.messages.swap_number(("account", account().issuer, "stranger"), "+38640123458")
+    outcome = await house.people.forget_account(account("stranger"))
+    assert isinstance(outcome, Forgotten)
+    assert len(outcome.methods) == 3
+    assert await house.left("account", account().issuer, "stranger") == ([], 0)
+    assert await house.messages.swap_number(("account", account().issuer, "stranger"), "+3864") is None
+
+
+async def test_the_account_of_somebody_in_the_register_is_not_forgotten_by_itself(house):
+    await house.store.take_over(
+        [linked(ANA, "rekono-ana")], revision=(await house.store.every()).revision, departures=()
+    )
+    assert await house.people.forget_account(account("rekono-ana")) == AccountIsOf("ana")
+    assert (await house.people.named("ana")) is not None

@@ -1,0 +1,223 @@
+"""The condition of the store: what its server says about itself, as sentences for operators.
+
+`/readyz` shows what is to be mended, and `authproxy store check` all of it. Both read it here.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
+from authproxy.storage.redis import rights
+from authproxy.storage.redis.answer_shapes import Command
+from authproxy.storage.redis.connection import LacksRight, RedisConnection
+
+_SLOTS: Final = 16_384
+_CLOCKS_DIFFER: Final = timedelta(seconds=2)
+_NEARLY_FULL: Final = 0.9
+_ASKED_FOR_LATENCY: Final = 50
+_SLOW: Final = timedelta(milliseconds=100)
+"""Every sign-in asks several questions one after the other, and most requests ask one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aspect:
+    """One aspect of the store's condition. `detail` is a sentence that holds no secret; with `is_warning` it
+    says what an operator should mend."""
+
+    name: str
+    detail: str
+    is_warning: bool = False
+
+
+async def aspects(
+    connection: RedisConnection, *, clock: Callable[[], datetime] | None = None
+) -> list[Aspect]:
+    """What the server says about itself. `clock` is ours, which is compared with the store's. Raises CannotAsk,
+    also if a part of a cluster is not served."""
+    asked_at = None if clock is None else clock()
+    memory, persistence, replication, cluster, time = await connection.each(
+        [*(("INFO", name) for name in ("memory", "persistence", "replication", "cluster")), ("TIME",)]
+    )
+    answered_at = None if clock is None else clock()
+    found = []
+    if any(isinstance(answer, CannotAsk) for answer in (memory, persistence, replication)):
+        found.append(
+            Aspect(
+                name="info",
+                detail="the store does not say which eviction policy and persistence it has (its user may "
+                "not ask INFO)",
+                is_warning=True,
+            )
+        )
+    else:
+        found += [*_memory(memory), *_persistence(persistence), *_role(replication)]
+    if not isinstance(cluster, CannotAsk) and fact(cluster, b"cluster_enabled") == b"1":
+        found.append(await _cluster(connection))
+    if asked_at is not None and answered_at is not None:
+        found.append(_clocks(time, asked_at, answered_at))
+    return found
+
+
+async def latency(connection: RedisConnection, seconds: Callable[[], float]) -> Aspect:
+    """How long the store takes to answer. `seconds` is a clock that only goes forward. Raises CannotAsk."""
+    took = []
+    for _ in range(_ASKED_FOR_LATENCY):
+        asked = seconds()
+        await connection.ping()
+        took.append(seconds() - asked)
+    median = statistics.median(took)
+    detail = (
+        f"answers within {median * 1000:.1f} ms (median of {len(took)}), at most {max(took) * 1000:.1f} ms"
+    )
+    is_slow = median > _SLOW.total_seconds()
+    return Aspect(
+        name="latency",
+        detail=f"{detail}: too slow for a store that is asked at most requests" if is_slow else detail,
+        is_warning=is_slow,
+    )
+
+
+async def missing_rights(connection: RedisConnection, name: str) -> Aspect:
+    """Which rights the gateway's user lacks. They are tried one by one on keys of their own, which `name`
+    makes different from everybody else's. Raises CannotAsk if the store cannot be asked."""
+    missing = [
+        right for right, command in rights.ON_A_CONNECTION_OF_ITS_OWN if not await _may(connection, command)
+    ]
+    trials = rights.trials(name)
+    answers = await connection.each([command for _, command in trials])
+    missing += [
+        right
+        for (right, _), answer in zip(trials, answers, strict=True)
+        if isinstance(answer, LacksRight) and right not in missing
+    ]
+    if not missing:
+        return Aspect(name="rights", detail=f"all {len(rights.commands())} that the gateway needs")
+    named = " ".join(f"+{right}" for right in dict.fromkeys(missing))
+    return Aspect(
+        name="rights",
+        detail=f"the store's user lacks {named}, or the keys or the channel for them: `authproxy store acl` "
+        "prints what it needs",
+        is_warning=True,
+    )
+
+
+async def _may(connection: RedisConnection, command: Command) -> bool:
+    try:
+        async with connection.dedicated() as channel:
+            await channel.send(*command)
+            await channel.receive(_SLOW * 10)
+    except LacksRight:
+        return False
+    return True
+
+
+def fact(info: bytes | None, name: bytes) -> bytes:
+    """The value of one line of INFO; empty if there is no such line."""
+    found = re.search(rb"^" + name + rb":([^\r\n]*)", info or b"", re.MULTILINE)
+    return found[1].strip() if found else b""
+
+
+def _memory(info: bytes) -> list[Aspect]:
+    policy = fact(info, b"maxmemory_policy")
+    found = []
+    if policy not in {b"", b"noeviction"}:
+        found.append(
+            Aspect(
+                name="eviction",
+                detail=f"the store may evict keys ({policy.decode('ascii', 'replace')}), which signs people "
+                "out: set `noeviction`",
+                is_warning=True,
+            )
+        )
+    else:
+        found.append(Aspect(name="eviction", detail="noeviction"))
+    used, most = _number(info, b"used_memory"), _number(info, b"maxmemory")
+    if not most:
+        found.append(Aspect(name="memory", detail=f"{_mebibytes(used)} used, no limit"))
+        return found
+    is_nearly_full = used > most * _NEARLY_FULL
+    detail = f"{_mebibytes(used)} of {_mebibytes(most)} used"
+    found.append(
+        Aspect(
+            name="memory",
+            detail=f"the store is nearly full ({detail}): at the limit nobody can sign in"
+            if is_nearly_full
+            else detail,
+            is_warning=is_nearly_full,
+        )
+    )
+    return found
+
+
+def _persistence(info: bytes) -> list[Aspect]:
+    if fact(info, b"aof_enabled") == b"0":
+        detail = "the store keeps no append-only file: a restart forgets sessions or brings back old ones"
+        return [Aspect(name="persistence", detail=detail, is_warning=True)]
+    if fact(info, b"aof_last_write_status") == b"err":
+        detail = "the store cannot write its append-only file: look at its disk and its log"
+        return [Aspect(name="persistence", detail=detail, is_warning=True)]
+    return [Aspect(name="persistence", detail="append-only file")]
+
+
+def _role(info: bytes) -> list[Aspect]:
+    role = fact(info, b"role")
+    if role == b"master":
+        return [Aspect(name="role", detail=f"primary, {_number(info, b'connected_slaves')} replicas")]
+    if not role:
+        return []
+    return [
+        Aspect(
+            name="role",
+            detail="the store is a replica, which takes no writes: name the primary, or a Sentinel",
+            is_warning=True,
+        )
+    ]
+
+
+async def _cluster(connection: RedisConnection) -> Aspect:
+    [facts] = await connection.each([("CLUSTER", "INFO")])
+    if isinstance(facts, CannotAsk):
+        detail = (
+            "the store does not say whether all of its cluster is served (its user may not ask CLUSTER INFO)"
+        )
+        return Aspect(name="cluster", detail=detail, is_warning=True)
+    if fact(facts, b"cluster_state") != b"ok" or fact(facts, b"cluster_slots_ok") != str(_SLOTS).encode():
+        raise CannotAsk(
+            Reason.STORE_UNAVAILABLE, "a part of the store's cluster is not served (CLUSTER INFO)"
+        )
+    return Aspect(name="cluster", detail="all of it is served")
+
+
+def _clocks(time: Any, asked_at: datetime, answered_at: datetime) -> Aspect:
+    """Compares the store's clock with ours. What the question itself may have taken is no difference."""
+    if isinstance(time, CannotAsk) or not isinstance(time, list) or len(time) != 2:
+        detail = (
+            "the store does not say what time it is (its user may not ask TIME): outages are noticed only by "
+            "instances that keep running"
+        )
+        return Aspect(name="clock", detail=detail, is_warning=True)
+    there = timedelta(seconds=int(time[0]), microseconds=int(time[1]))
+    epoch = datetime.fromtimestamp(0, tz=asked_at.tzinfo)
+    ahead = max(there - (answered_at - epoch), (asked_at - epoch) - there, timedelta())
+    seconds = ahead.total_seconds()
+    if ahead <= _CLOCKS_DIFFER:
+        return Aspect(name="clock", detail=f"as ours, within {max(seconds, 0.001):.3f} s")
+    which = "ahead of" if there > answered_at - epoch else "behind"
+    detail = f"the store's clock is {seconds:.0f} s {which} ours: set both by NTP"
+    return Aspect(name="clock", detail=detail, is_warning=True)
+
+
+def _number(info: bytes, name: bytes) -> int:
+    text = fact(info, name)
+    return int(text) if text.isdigit() else 0
+
+
+def _mebibytes(octets: int) -> str:
+    return f"{octets / 1024 / 1024:.1f} MiB"

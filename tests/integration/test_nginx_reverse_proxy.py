@@ -1,0 +1,166 @@
+"""nginx as a plain reverse proxy, with the shipped file: nginx passes everything on, and the gateway does the
+rest."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from tests.support.gateway import open_house
+from tests.support.http_client import Browser
+from tests.support.nginx import SHIPPED, Nginx, recording_portal
+from tests.support.nginx_house import Front, status_of
+from tests.support.ports import free_port
+from tests.support.redis_server import RedisServer
+
+pytestmark = [
+    pytest.mark.needs("nginx", "redis-server"),
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("nginx_reverse_proxy"),
+]
+
+
+def shipped(*, port: int, gateway: str) -> str:
+    """The file, at a port of the test and without TLS."""
+    text = (SHIPPED / "reverse-proxy.example.conf").read_text()
+    changes = (
+        (r"listen 443 ssl;", f"listen 127.0.0.1:{port};"),
+        (r"\n *ssl_certificate\S* .*;", ""),
+        (r"server_name .*;", "server_name acq.localhost b2b.localhost;"),
+        (r"unix:/run/authproxy/edge\.sock", f"unix:{gateway}"),
+    )
+    for pattern, instead in changes:
+        text, count = re.subn(pattern, instead, text)
+        assert count, pattern
+    return text
+
+
+@asynccontextmanager
+async def passed_on(store_url: str) -> AsyncIterator[Front]:
+    port = free_port()
+    url = f"http://acq.localhost:{port}"
+    environment = {
+        "AUTHPROXY__PORTALS__ACQ__URL": url,
+        "AUTHPROXY__PORTALS__B2B__URL": f"http://b2b.localhost:{port}",
+    }
+    async with (
+        recording_portal() as portal,
+        open_house(
+            store_url, environment=environment, acq={"upstream": f"http://127.0.0.1:{portal.port}"}
+        ) as house,
+    ):
+        with Nginx(
+            shipped(port=port, gateway=str(house.socket)),
+            port=port,
+            gateway=house.socket,
+            folder=house.folder,
+        ) as nginx:
+            yield Front(house=house, nginx=nginx, portal=portal, url=url)
+
+
+@pytest.fixture(scope="module")
+def redis_server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def front(redis_server: RedisServer) -> AsyncIterator[Front]:
+    async with passed_on(redis_server.socket_url) as opened:
+        yield opened
+
+
+async def test_somebody_signs_in_through_nginx_and_lands_where_they_wanted_to_go(front: Front) -> None:
+    ana = front.house.person()
+    page = await ana.signs_in(f"{front.url}/izpisi/2026?mesec=11&vrsta=a%26b")
+    assert (page.status, page.text) == (200, "portal")
+    assert front.portal.last.target == "/izpisi/2026?mesec=11&vrsta=a%26b"
+    assert len(front.portal.last.all("X-Auth-Assertion")) == 1
+
+
+async def test_nobody_gets_past_the_gateway(front: Front) -> None:
+    before = len(front.portal.received)
+    assert (await Browser().fetch(front.url + "/")).status == 401
+    assert len(front.portal.received) == before
+
+
+async def test_what_a_client_says_about_its_address_or_its_host_is_not_believed(front: Front) -> None:
+    ana = await front.signed_in()
+    answer = await front.raw_get(
+        "/",
+        "X-Forwarded-For: 203.0.113.66",
+        "X-Forwarded-Host: b2b.localhost",
+        "X-Forwarded-Proto: https",
+        "Forwarded: for=203.0.113.66;host=b2b.localhost",
+        cookie=front.cookie(ana),
+    )
+    assert status_of(answer) == 200
+    received = front.portal.last
+    assert received.all("X-Forwarded-For") == ["127.0.0.1"]
+    assert received.all("X-Forwarded-Proto") == ["http"]
+    assert not any("203.0.113.66" in value or "b2b" in value for _, value in received.headers)
+
+
+@pytest.mark.parametrize("target", ["/a%20b/c%C4%8D?x=%2F&y", "/a;b=c/d", "/a//b"])
+async def test_the_target_comes_to_the_portal_byte_for_byte(front: Front, target: str) -> None:
+    ana = await front.signed_in()
+    answer = await front.raw_get(target, cookie=front.cookie(ana))
+    assert status_of(answer) == 200
+    assert front.portal.last.target == target
+
+
+@pytest.mark.parametrize("target", ["/a/../b", "/a%2Fb", "/%2e%2e/admin"])
+async def test_a_target_that_means_several_things_is_judged_by_the_gateway_as_it_was_sent(
+    front: Front, target: str
+) -> None:
+    ana = await front.signed_in()
+    before = len(front.portal.received)
+    answer = await front.raw_get(target, cookie=front.cookie(ana))
+    assert status_of(answer) == 400
+    assert len(front.portal.received) == before
+
+
+async def test_websockets_pass_and_no_other_upgrade_does(front: Front) -> None:
+    ana = await front.signed_in()
+    headers = {"Cookie": front.cookie(ana), "Origin": front.url}
+    async with (
+        aiohttp.ClientSession() as client,
+        client.ws_connect(front.url + "/socket", headers=headers) as opened,
+    ):
+        await opened.send_str("hello")
+        assert await opened.receive_str(timeout=10) == "echo hello"
+    answer = await front.raw_get(
+        "/", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", cookie=front.cookie(ana)
+    )
+    assert status_of(answer) == 200
+    assert front.portal.last.all("Upgrade") == []
+
+
+async def test_events_come_while_the_answer_is_still_open(front: Front) -> None:
+    ana = await front.signed_in()
+    async with (
+        aiohttp.ClientSession() as client,
+        client.get(front.url + "/events", headers={"Cookie": front.cookie(ana)}) as answer,
+    ):
+        await front.portal.events.put("one")
+        assert await answer.content.readline() == b"data: one\n"
+        await front.portal.events.put("two")
+        assert await answer.content.readuntil(b"two\n") == b"\ndata: two\n"
+
+
+async def test_a_large_body_passes_whole(front: Front) -> None:
+    ana = await front.signed_in()
+    async with aiohttp.ClientSession() as client:
+        answer = await client.post(
+            front.url + "/upload",
+            data=io.BytesIO(bytes(3_000_000)),
+            headers={"Cookie": front.cookie(ana), "Origin": front.url},
+        )
+    assert answer.status == 200
+    assert front.portal.last.body_size == 3_000_000
