@@ -4,7 +4,7 @@ which they need each other."""
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -89,14 +89,22 @@ class Components:
 
 
 async def assemble(
-    settings: Settings, clock: Clock, background: Background, resources: AsyncExitStack, sheet_cost: Cost
+    settings: Settings,
+    clock: Clock,
+    background: Background,
+    resources: AsyncExitStack,
+    sheet_cost: Cost,
+    lent: Iterable[BoundAddress] | None = None,
 ) -> Components:
-    """Everything that it opens is closed by `resources`. Raises OSError or ValueError."""
+    """Everything that it opens is closed by `resources`. `lent` are the addresses, if another process has
+    bound them. Raises OSError or ValueError."""
     outputs = open_log_outputs(settings, clock, resources)
     audit = outputs.audit
     # Before anything else is opened: a second gateway that was started by mistake fails here, and has not
     # touched anything.
-    bound = {listener.address: listener for listener in bind(all_addresses(settings))}
+    bound = {
+        listener.address: listener for listener in (bind(all_addresses(settings)) if lent is None else lent)
+    }
     for listener in bound.values():
         resources.callback(listener.close)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -24,6 +24,7 @@ from authproxy.bootstrap.server import edge_addresses, server_tls
 from authproxy.bootstrap.step_up import make_held_requests
 from authproxy.challenges.recovery import COST, Cost
 from authproxy.edge.client.listener import Listener
+from authproxy.edge.client.sockets import BoundAddress
 from authproxy.edge.site import Gate
 from authproxy.oidc.provider import OpenIdProvider
 from authproxy.oidc.token_issuer import TokenIssuer
@@ -61,18 +62,22 @@ class Gateway:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, *, clock: Clock = utc_now, sheet_cost: Cost = COST
+    settings: Settings,
+    *,
+    clock: Clock = utc_now,
+    sheet_cost: Cost = COST,
+    lent: Iterable[BoundAddress] | None = None,
 ) -> AsyncIterator[Gateway]:
     """The gateway, from the moment it answers until the block ends; then it drains. A block that fails ends
     it at once. Raises OSError or ValueError if it cannot start. `sheet_cost` is how slowly recovery codes are
-    hashed.
+    hashed; `lent` are its addresses, if another process has bound them.
 
     It starts without the provider and without the store: what needs one of them is answered 503 until it
     answers."""
     background = Background(clock=clock)
     async with AsyncExitStack() as resources:
         try:
-            components = await assemble(settings, clock, background, resources, sheet_cost)
+            components = await assemble(settings, clock, background, resources, sheet_cost, lent)
             gateway = await _open(components)
             yield gateway
             await gateway.drain(settings)

@@ -6,6 +6,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import os
+import select
+import stat
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -104,7 +107,9 @@ def open_log_outputs(
     )
     file = None if telemetry.audit_file is None else AuditFile(Path(telemetry.audit_file))
     log = LineWriter(
-        _standard_output(), loss_line=lambda lost: logs.lines_lost(lost, clock()), on_loss=audit.note_loss
+        _standard_output(has_others=settings.server.workers != 1),
+        loss_line=lambda lost: logs.lines_lost(lost, clock()),
+        on_loss=audit.note_loss,
     )
     resources.callback(log.close, _FLUSHED_WITHIN)
     logs.configure(telemetry.log_level, clock=clock, write=log.write)
@@ -115,12 +120,17 @@ def open_log_outputs(
     return LogOutputs(log=log, trail=trail, audit=audit, file=file)
 
 
-def _standard_output() -> Callable[[bytes], object]:
+def _standard_output(*, has_others: bool) -> Callable[[bytes], object]:
+    """Writes to standard output, which other workers may have, too."""
     stream = sys.stdout
     if stream is None:  # the parent process closed it, and its descriptor may belong to another file by now
         return to_nowhere
     try:
-        return Appending(stream.fileno()).write
+        descriptor = stream.fileno()
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        return Appending(
+            descriptor, at_once=select.PIPE_BUF if has_others and not is_file else sys.maxsize
+        ).write
     except io.UnsupportedOperation:  # a program that embeds the gateway has replaced it
         return lambda octets: stream.write(octets.decode())
 

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import faulthandler
 import os
 import resource
 import signal
 import socket
-import sys
 from contextlib import suppress
-from pathlib import Path
-from typing import Final
 
+from authproxy.bootstrap import workers
 from authproxy.bootstrap.descriptors import raise_limit
 from authproxy.bootstrap.gateway import Gateway, running
+from authproxy.bootstrap.process_end import Ending, end
+from authproxy.bootstrap.server import all_addresses
 from authproxy.bootstrap.starting import CannotStart, in_one_line
+from authproxy.edge.client import handed_sockets
+from authproxy.edge.client.sockets import bind
 from authproxy.settings.schema import Settings
 from authproxy.telemetry.logging import log_interpreter_failures, logger
-
-_GRACE: Final = 6.0
-"""Seconds after `server.timeouts.leave` and `.drain` in which everything is closed. Then the process ends,
-whatever hangs."""
-_HURRIED_GRACE: Final = 4.0
 
 
 def run(settings: Settings) -> None:
@@ -33,15 +29,25 @@ def run(settings: Settings) -> None:
 
     raise_limit()
     _leave_no_core()
-    uvloop.run(_serve(settings))
+    try:
+        handed = handed_sockets.take(os.environ, os.getpid())
+    except handed_sockets.BadHandover as error:
+        raise CannotStart(str(error)) from error
+    count = workers.count_of(settings.server.workers)
+    if count > 1:
+        workers.run(settings, count, handed, notify=_notify)
+    else:
+        uvloop.run(_serve(settings, handed))
 
 
-async def _serve(settings: Settings) -> None:
-    ending = _Ending(settings)
+async def _serve(settings: Settings, handed: tuple[socket.socket, ...]) -> None:
+    ending = Ending(settings)
+    _on_end(ending)
     log_interpreter_failures()
     async with contextlib.AsyncExitStack() as open_until_the_end:
         try:
-            gateway = await open_until_the_end.enter_async_context(running(settings))
+            lent = bind(all_addresses(settings), handed) if handed else None
+            gateway = await open_until_the_end.enter_async_context(running(settings, lent=lent))
         except Exception as error:
             logger("bootstrap").debug("start.failed", exc_info=error)
             raise CannotStart(in_one_line(error, settings)) from error
@@ -51,30 +57,21 @@ async def _serve(settings: Settings) -> None:
         _keep_telling_that_we_run()
         await ending.requested.wait()
         _notify("STOPPING=1")
-    _end()
+    end()
 
 
-class _Ending:
-    """Handles SIGTERM and SIGINT: the first one begins an orderly end of limited length, the second one
-    shortens it."""
+def _on_end(ending: Ending) -> None:
+    """Handles SIGTERM and SIGINT: the first one begins the end, the second one shortens it."""
 
-    def __init__(self, settings: Settings) -> None:
-        timeouts = settings.server.timeouts
-        self._takes = timeouts.leave.total_seconds() + timeouts.drain.total_seconds() + _GRACE
-        self.requested = asyncio.Event()
-        self.gateway: Gateway | None = None
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._request)
-
-    def _request(self) -> None:
-        if not self.requested.is_set():
-            self.requested.set()
-            _end_at_last_after(self._takes)
+    def request() -> None:
+        if ending.requested.is_set():
+            ending.hurry()
         else:
-            _end_at_last_after(_HURRIED_GRACE)
-            if self.gateway is not None:
-                self.gateway.listener.hurry()
+            ending.request()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, request)
 
 
 def _on_hangup(gateway: Gateway) -> None:
@@ -82,21 +79,6 @@ def _on_hangup(gateway: Gateway) -> None:
     in case a signal came during the start."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.outputs.reopen)
     gateway.outputs.reopen()
-
-
-def _end_at_last_after(seconds: float) -> None:
-    """Ends the process with exit code 1 after so many seconds, by a thread that needs neither the event loop
-    nor the interpreter's lock."""
-    faulthandler.dump_traceback_later(seconds, exit=True, file=Path(os.devnull).open("wb"))  # noqa: SIM115  (read by that thread until the end)
-
-
-def _end() -> None:
-    """Ends the process now. A return from `main` would wait for threads, and one of them may be asking a name
-    server that never answers."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(0)
 
 
 def _leave_no_core() -> None:

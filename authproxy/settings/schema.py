@@ -270,6 +270,15 @@ class ServerSettings:
             "it off the public network."
         ),
     ] = "127.0.0.1:8090"
+    workers: Annotated[
+        Annotated[int, Field(ge=1, le=64)] | Literal["auto"],
+        Form("number, or `auto`"),
+        Field(
+            description="Processes that answer requests, up to 64; `auto`: one for each processor that the "
+            "gateway may use. Each may take an equal part of `limits`, also of those for each address and "
+            "session. More than one needs a store that they share.",
+        ),
+    ] = 1
     trusted_proxies: Annotated[
         tuple[Text, ...],
         Field(

@@ -221,13 +221,25 @@ class AuditFile(Appending):
         """Raises OSError."""
         self._path = path
         super().__init__(self._opened())
-        self._is_torn = self._ends_within_a_line()
+        self._written_to = -1
+
+    def write(self, octets: bytes) -> None:
+        """Appends whole lines. Where others have written since, the last of their lines may be torn, too."""
+        status = os.fstat(self._descriptor)
+        is_file = stat.S_ISREG(status.st_mode)
+        if is_file and status.st_size != self._written_to:
+            self._is_torn = self._ends_within_a_line()
+        try:
+            super().write(octets)
+        finally:
+            if is_file:
+                self._written_to = os.lseek(self._descriptor, 0, os.SEEK_CUR)
 
     def reopen(self) -> None:
         """Continues in a new file under the same path (after SIGHUP). Raises OSError and keeps the old file
         if the new one cannot be opened."""
         old, self._descriptor = self._descriptor, self._opened()
-        self._is_torn = self._ends_within_a_line()
+        self._written_to = -1
         os.close(old)
 
     def close(self) -> None:

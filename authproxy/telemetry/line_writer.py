@@ -8,9 +8,10 @@ import contextlib
 import os
 import queue
 import select
+import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 LARGEST: Final = 16 * 1024 * 1024
@@ -27,13 +28,20 @@ class Appending:
     """A descriptor to which lines are appended. If only a part of a line could be written, the next line
     still begins on a new line."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, at_once: int = sys.maxsize) -> None:
+        """`at_once` is how many bytes the system writes without mixing them with those of other processes,
+        if there are some: for a pipe with little room these are PIPE_BUF (pipe(7))."""
         self._descriptor = descriptor
+        self._at_once = at_once
         self._is_torn = False
 
     def write(self, octets: bytes) -> None:
         """Writes whole lines. If the system takes everything at once, a call is one system call, so that
         lines of several processes do not mix. Waits for a slow reader of a pipe. Raises OSError."""
+        for lines in portions(octets, self._at_once) if len(octets) > self._at_once else (octets,):
+            self._write(lines)
+
+    def _write(self, octets: bytes) -> None:
         if self._is_torn:
             octets = b"\n" + octets
         rest = memoryview(octets)
@@ -48,6 +56,17 @@ class Appending:
                 continue
             self._is_torn = written < len(rest)
             rest = rest[written:]
+
+
+def portions(octets: bytes, largest: int) -> Iterator[bytes]:
+    """The same lines in portions of whole lines. A portion is larger only if it is a single line."""
+    begin = 0
+    while len(octets) - begin > largest:
+        end = octets.rfind(b"\n", begin, begin + largest) + 1 or octets.find(b"\n", begin) + 1 or len(octets)
+        yield octets[begin:end]
+        begin = end
+    if begin < len(octets):
+        yield octets[begin:]
 
 
 def to_nowhere(_octets: bytes) -> None:

@@ -56,15 +56,7 @@ def management(
             results["draining"] = Check(
                 status="failed", detail="ending: running requests are finished, new ones belong elsewhere"
             )
-        worst = max(
-            (result.status for result in results.values()),
-            key=("ok", "warning", "failed").index,
-            default="ok",
-        )
-        described = {
-            name: {"status": result.status, "detail": result.detail} for name, result in results.items()
-        }
-        return _json({"status": worst, "checks": described}, 503 if worst == "failed" else 200)
+        return readiness(results)
 
     async def metrics(request: web.Request) -> web.StreamResponse:
         text, media_type = exposition(request.headers.get(hdrs.ACCEPT, ""))
@@ -76,6 +68,17 @@ def management(
         [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)]
     )
     return built
+
+
+def readiness(results: Mapping[str, Check]) -> web.Response:
+    """The answer of `/readyz`: 503 if a check has failed."""
+    worst = max(
+        (result.status for result in results.values()),
+        key=("ok", "warning", "failed").index,
+        default="ok",
+    )
+    described = {name: {"status": result.status, "detail": result.detail} for name, result in results.items()}
+    return _json({"status": worst, "checks": described}, 503 if worst == "failed" else 200)
 
 
 async def _checked(name: str, check: Callable[[], Awaitable[Check]], *, is_hard: bool) -> Check:

@@ -16,7 +16,7 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from authproxy.edge.client import address_holders
 
@@ -56,18 +56,29 @@ class BoundAddress:
     socket only after `publish`."""
 
     def __init__(
-        self, address: ListenAddress, sockets: tuple[socket.socket, ...], lock: int | None = None
+        self,
+        address: ListenAddress,
+        sockets: tuple[socket.socket, ...],
+        lock: int | None = None,
+        *,
+        is_lent: bool = False,
     ) -> None:
         self.address = address
         self.sockets = sockets
         self._lock = lock
+        self._is_lent = is_lent
         self._inode: tuple[int, int] | None = None
+
+    def lent(self) -> BoundAddress:
+        """The same sockets for another process. It listens on them and closes them, but the path of a Unix
+        socket is not its business."""
+        return BoundAddress(self.address, self.sockets, is_lent=True)
 
     def publish(self) -> None:
         """Moves a Unix socket to its path, and replaces what a killed process has left there. Raises
         CannotListen."""
         path = self.address.unix_path
-        if path is None:
+        if path is None or self._is_lent:
             return
         try:
             # A rename replaces what is there in one step: the path is never empty, and there is no moment
@@ -102,28 +113,78 @@ class BoundAddress:
             self._lock = None
 
 
-def bind(addresses: Iterable[ListenAddress]) -> tuple[BoundAddress, ...]:
-    """Binds all addresses, or none: raises CannotListen for the first that cannot be had."""
+def bind(
+    addresses: Iterable[ListenAddress], handed: Iterable[socket.socket] = ()
+) -> tuple[BoundAddress, ...]:
+    """Binds all addresses, or none: raises CannotListen for the first that cannot be had. `handed` are
+    sockets that the process was started with; they are used for the addresses that they have."""
+    left = list(handed)
     with contextlib.ExitStack() as undoing:
         bound_addresses = []
         for address in addresses:
-            bound = _unix(address, address.unix_path) if address.unix_path is not None else _tcp(address)
+            fitting = tuple(each for each in left if _has_address(each, address))
+            left = [each for each in left if each not in fitting]
+            bound = _bound(address, fitting)
             undoing.callback(bound.close)
             bound_addresses.append(bound)
+        if left:
+            raise CannotListen(
+                f"the socket of {_name_of(left[0])} was handed over, but no setting has that address: "
+                "set it in `server.listen`, or remove it from the .socket unit"
+            )
         undoing.pop_all()
         return tuple(bound_addresses)
 
 
-def _tcp(address: ListenAddress) -> BoundAddress:
+def _bound(address: ListenAddress, handed: tuple[socket.socket, ...]) -> BoundAddress:
+    if handed:
+        _refuse_wide_permissions(address)
+        return BoundAddress(address, handed, is_lent=True)
+    return _unix(address, address.unix_path) if address.unix_path is not None else _tcp(address)
+
+
+def _has_address(handed: socket.socket, address: ListenAddress) -> bool:
+    name = handed.getsockname()
+    if handed.family == socket.AF_UNIX:
+        return address.unix_path is not None and name == str(address.unix_path)
+    return address.unix_path is None and name[:2] in [each[4][:2] for each in _resolved(address)]
+
+
+def _refuse_wide_permissions(address: ListenAddress) -> None:
+    """Raises CannotListen for a Unix socket that more processes can open than the settings say: all of them
+    would be trusted. systemd's own default is 0666."""
+    path = address.unix_path
+    if path is None:
+        return
     try:
-        resolved = socket.getaddrinfo(
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as error:
+        raise CannotListen(f"{address} was handed over, but is gone: {error.strerror}") from error
+    if mode & 0o666 & ~address.unix_socket_mode:
+        raise CannotListen(
+            f"{address} was handed over with permissions {mode:03o}, which are more than "
+            f"server.unix_socket_mode ({address.unix_socket_mode:03o}): set `SocketMode=` in the .socket unit"
+        )
+
+
+def _name_of(handed: socket.socket) -> str:
+    name = handed.getsockname()
+    return name if isinstance(name, str) else f"{name[0]}:{name[1]}"
+
+
+def _resolved(address: ListenAddress) -> list[tuple[Any, ...]]:
+    try:
+        return socket.getaddrinfo(
             address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except (OSError, UnicodeError):
         raise CannotListen(f"{address}: this name stands for no address") from None
+
+
+def _tcp(address: ListenAddress) -> BoundAddress:
     with contextlib.ExitStack() as undoing:
         sockets = []
-        for family, kind, protocol, _, name in dict.fromkeys(resolved):
+        for family, kind, protocol, _, name in dict.fromkeys(_resolved(address)):
             listening = undoing.enter_context(socket.socket(family, kind, protocol))
             # Without this option, a restart within a minute would find the port in TIME_WAIT.
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -47,7 +47,23 @@ def remarks(sections: Sections) -> Iterator[Remark]:
         yield from _rekono(sections.rekono)
     if sections.telemetry:
         yield from _telemetry(sections.telemetry)
+    yield from _workers(sections)
     yield from _bounds(sections)
+
+
+def _workers(sections: Sections) -> Iterator[Remark]:
+    server, store = sections.server, sections.store
+    if server and store and server.workers != 1 and (url := url_of(store.url)) and url.scheme == "memory":
+        problem = (
+            "needs a store that all workers share: each would keep its own sessions in `memory://`, and the "
+            "others would not know them"
+        )
+        yield Remark(
+            path=("server", "workers"),
+            problem=problem,
+            read=str(server.workers),
+            valid="`1`, or a `store.url` of Redis",
+        )
 
 
 def _server(server: ServerSettings) -> Iterator[Remark]:

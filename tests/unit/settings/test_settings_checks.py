@@ -56,6 +56,12 @@ ERRORS = [
         "is no address of a name server",
     ),
     (setting("server", "resolvers", to=["10.1.2.3:0"]), "server.resolvers[0]", "has no port that exists"),
+    (
+        many(setting("server", "workers", to="auto"), setting("store", "url", to="memory://")),
+        "server.workers",
+        "needs a store that all workers share",
+    ),
+    (setting("server", "workers", to=0), "server.workers", "is less than 1"),
     (setting("telemetry", to={"audit_key": "0" * 64}), "telemetry.audit_key", "is not random"),
     (setting("server", "timeouts", "head", to="0"), "server.timeouts.head", "is nothing at all"),
     (setting("server", "hsts", to={"max_age": "1000d"}), "server.hsts.max_age", "is out of bounds"),

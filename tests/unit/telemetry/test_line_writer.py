@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from authproxy.telemetry.line_writer import Appending, LineWriter, to_nowhere
+from authproxy.telemetry.line_writer import Appending, LineWriter, portions, to_nowhere
 
 _SOON = 10.0
 
@@ -266,3 +266,17 @@ def test_an_exception_of_a_callback_stops_nothing(writer_to, tmp_path):
         writer.write("two\n")
         assert writer.flush(_SOON)
     assert (tmp_path / "log").read_text() == "one\ntwo\n"
+
+
+@pytest.mark.parametrize(
+    ("octets", "expected"),
+    [
+        (b"", []),
+        (b"ab\ncd\n", [b"ab\n", b"cd\n"]),
+        (b"a\nb\nc\n", [b"a\nb\n", b"c\n"]),
+        (b"longer than that\na\n", [b"longer than that\n", b"a\n"]),
+        (b"a\nno end of line", [b"a\n", b"no end of line"]),
+    ],
+)
+def test_portions_are_whole_lines_in_the_same_order(octets, expected):
+    assert list(portions(octets, 5)) == expected
