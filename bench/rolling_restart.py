@@ -1,4 +1,4 @@
-"""Restarts two gateways in turn behind nginx under load, and prints how many requests failed. See
+"""Restarts two gateways in turn behind nginx or HAProxy under load, and prints how many requests failed. See
 README.md."""
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _PROJECT = Path(__file__).parent.parent
@@ -55,12 +57,22 @@ http {{
 """
 
 
+_HAPROXY = _PROJECT / "deploy/haproxy/gateways.example.cfg"
+_HAPROXY_EXAMPLES = (
+    "bind :443 ssl crt /etc/ssl/private/portals.pem ssl-min-ver TLSv1.2 alpn http/1.1",
+    "server first 10.0.0.11:8080 port 8090",
+    "server second 10.0.0.12:8080 port 8090",
+    "    http-request set-header X-Forwarded-Proto https\n",
+)
+"""What in the file is an example: addresses, and TLS, which these clients do not speak."""
+
+
 class Gateway:
     """A gateway without store, provider and portal, which answers every request by itself."""
 
     def __init__(self, folder: Path, *, leave: float) -> None:
         folder.mkdir()
-        self.port, self._management = free_ports(2)
+        self.port, self.management = free_ports(2)
         self._file = folder / "authproxy.yaml"
         self._log = folder / "log"
         key = folder / "assertion.pem"
@@ -70,7 +82,8 @@ class Gateway:
         written = {
             "server": {
                 "listen": [f"127.0.0.1:{self.port}"],
-                "management": f"127.0.0.1:{self._management}",
+                "management": f"127.0.0.1:{self.management}",
+                "trusted_proxies": ["127.0.0.1"],
                 "timeouts": {"leave": f"{leave:g}s", "drain": "10s"},
             },
             "store": {"url": "memory://"},
@@ -137,6 +150,65 @@ class Load(threading.Thread):
             time.sleep(0.002)
 
 
+class Nginx:
+    """nginx in front. It goes to the next server when a listener is closed."""
+
+    def __init__(self, folder: Path, gateways: list[Gateway], port: int) -> None:
+        (folder / "t").mkdir()
+        (folder / "nginx.conf").write_text(
+            _NGINX.format(first=gateways[0].port, second=gateways[1].port, port=port, host=_HOST)
+        )
+        self.command = ["nginx", "-p", str(folder), "-c", "nginx.conf"]
+
+    def until_used(self, number: int) -> None:
+        """Waits until the gateway gets requests again, as whoever restarts gateways must do."""
+
+
+class Haproxy:
+    """HAProxy in front, with the shipped file. It asks /readyz."""
+
+    def __init__(self, folder: Path, gateways: list[Gateway], port: int) -> None:
+        self._socket = folder / "haproxy.sock"
+        written = _HAPROXY.read_text()
+        lines = (
+            f"bind 127.0.0.1:{port}",
+            *(
+                f"server {name} 127.0.0.1:{gateway.port} port {gateway.management}"
+                for name, gateway in zip(("first", "second"), gateways, strict=True)
+            ),
+            "",
+        )
+        for example, line in zip(_HAPROXY_EXAMPLES, lines, strict=True):
+            if example not in written:
+                raise RuntimeError(f"{_HAPROXY} has no line any more: {example}")
+            written = written.replace(example, line)
+        file = folder / "haproxy.cfg"
+        file.write_text(f"global\n    stats socket {self._socket} mode 600\n{written}")
+        self.command = ["haproxy", "-db", "-f", str(file)]
+
+    def until_used(self, number: int) -> None:
+        """As that of nginx."""
+        name = ("first", "second")[number]
+        ends_at = time.monotonic() + _WITHIN
+        while not self._is_up(name):
+            if time.monotonic() > ends_at:
+                raise RuntimeError(f"HAProxy does not use the {name} gateway again")
+            time.sleep(0.05)
+
+    def _is_up(self, name: str) -> bool:
+        with socket.socket(socket.AF_UNIX) as asked:
+            asked.connect(str(self._socket))
+            asked.sendall(b"show servers state gateways\n")
+            said = b"".join(iter(lambda: asked.recv(65536), b"")).decode()
+        # Columns of version 1 of this answer: the name is the fourth, the state the sixth; 2 is "running".
+        return any(
+            line.split()[3] == name and line.split()[5] == "2" for line in said.splitlines()[2:] if line
+        )
+
+
+_PROXIES = {"nginx": Nginx, "haproxy": Haproxy}
+
+
 def main() -> None:
     arguments = _arguments()
     os.environ["PATH"] += os.pathsep + "/usr/sbin"
@@ -144,19 +216,14 @@ def main() -> None:
         folder = Path(name)
         gateways = [Gateway(folder / each, leave=arguments.leave) for each in ("first", "second")]
         [port] = free_ports(1)
-        (folder / "t").mkdir()
-        (folder / "nginx.conf").write_text(
-            _NGINX.format(first=gateways[0].port, second=gateways[1].port, port=port, host=_HOST)
-        )
+        proxy = _PROXIES[arguments.proxy](folder, gateways, port)
         for gateway in gateways:
             gateway.start()
-        nginx = subprocess.Popen(["nginx", "-p", str(folder), "-c", "nginx.conf"], stderr=subprocess.DEVNULL)
-        try:
+        with _running(proxy.command):
             _until_listening(port)
-            restarts, outcomes = _restarted_under_load(gateways, port, arguments.requests)
-        finally:
-            nginx.terminate()
-            nginx.wait(_WITHIN)
+            for number in range(len(gateways)):
+                proxy.until_used(number)
+            restarts, outcomes = _restarted_under_load(gateways, proxy, port, arguments.requests)
         for gateway in gateways:
             gateway.stop()
     failed = sum(
@@ -169,15 +236,28 @@ def main() -> None:
     sys.exit(1 if failed else 0)
 
 
-def _restarted_under_load(gateways: list[Gateway], port: int, requests: int) -> tuple[int, Counter[str]]:
+@contextmanager
+def _running(command: list[str]) -> Iterator[None]:
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(_WITHIN)
+
+
+def _restarted_under_load(
+    gateways: list[Gateway], proxy: Nginx | Haproxy, port: int, requests: int
+) -> tuple[int, Counter[str]]:
     over = threading.Event()
     loads = [Load(port, over) for _ in range(8)]
     for load in loads:
         load.start()
     restarts = 0
-    for gateway in itertools.cycle(gateways):
-        gateway.stop()
-        gateway.start()
+    for number in itertools.cycle(range(len(gateways))):
+        gateways[number].stop()
+        gateways[number].start()
+        proxy.until_used(number)
         restarts += 1
         if sum(load.outcomes.total() for load in loads) >= requests and restarts >= 2:
             break
@@ -201,8 +281,14 @@ def _until_listening(port: int) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=10_000, help="at least so many requests (10000)")
-    parser.add_argument("--leave", type=float, default=0.0, help="server.timeouts.leave in seconds (0)")
-    return parser.parse_args()
+    parser.add_argument("--proxy", choices=_PROXIES, default="nginx", help="what is in front (nginx)")
+    parser.add_argument(
+        "--leave", type=float, help="server.timeouts.leave in seconds (0 behind nginx, 5 behind HAProxy)"
+    )
+    arguments = parser.parse_args()
+    if arguments.leave is None:
+        arguments.leave = 5.0 if arguments.proxy == "haproxy" else 0.0
+    return arguments
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from authproxy.storage.memory import (
 from authproxy.storage.near_cache import NearCache
 from authproxy.storage.records.sealed_texts import Seals
 from authproxy.storage.records.sealing import KeyRing
+from authproxy.storage.redis import formats
 from authproxy.storage.redis.attempts import RedisAttempts
 from authproxy.storage.redis.audit_queue import RedisAuditQueue
 from authproxy.storage.redis.challenges import RedisChallenges
@@ -143,6 +144,7 @@ async def open_stores(
     )
     heartbeat = Heartbeat(connection, forgives=store.forgives, remembers=settings.sessions.absolute)
     try:
+        await _refuse_newer(connection)
         yield _redis_stores(settings, keys, connection, heartbeat, clock, audit)
         if heartbeat.endings.untold:
             # A command ends before the next beat, so it tells the gateways now which sessions it has ended:
@@ -151,6 +153,16 @@ async def open_stores(
                 await heartbeat.tell_endings(clock())
     finally:
         await connection.aclose()
+
+
+async def _refuse_newer(connection: RedisConnection) -> None:
+    """Raises NewerStore. A store that does not answer is judged by the heartbeat as soon as it does."""
+    try:
+        await formats.refuse_newer(connection)
+    except formats.NewerStore:
+        raise
+    except CannotAsk:
+        pass
 
 
 @asynccontextmanager

@@ -29,6 +29,8 @@ class Enrolment:
     """The phone's name at the service that delivers notifications."""
     level: Level = Level.LOW
     """How far its person was trusted when it was enrolled. A proof by it is worth no more than this."""
+    newer_fields: str = field(default="", repr=False, compare=False)
+    """As in `Session`."""
 
 
 class EnrolmentStore(Protocol):

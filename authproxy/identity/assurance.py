@@ -6,7 +6,7 @@ level belongs to the person's identity. A step-up is an event and never raises t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 from typing import Final, Literal
@@ -57,6 +57,8 @@ class AuthenticationEvent:
     """The request that this proof was given for, followed by a name that no other proof has
     (`access.bound_proof`); None for proofs that count for the session. `is_step_up` is False where this is
     set."""
+    newer_fields: str = field(default="", repr=False, compare=False)
+    """As in `Session`."""
 
     @property
     def worth(self) -> Level:

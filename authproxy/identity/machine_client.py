@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final, Literal
@@ -39,6 +39,8 @@ class ApiKey:
     created_at: datetime
     created_by: str
     ends_at: datetime
+    newer_fields: str = field(default="", repr=False, compare=False)
+    """As in `Session`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

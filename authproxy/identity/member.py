@@ -81,6 +81,8 @@ class BlockedAccount:
     account: Account
     blocked_at: datetime
     reason: str | None = field(default=None, repr=False)
+    newer_fields: str = field(default="", repr=False, compare=False)
+    """As in `Session`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +103,8 @@ class Member:
     """At most one at each provider."""
     blocked_at: datetime | None = None
     block_reason: str | None = field(default=None, repr=False)
+    newer_fields: str = field(default="", repr=False, compare=False)
+    """As in `Session`."""
 
     @property
     def is_blocked(self) -> bool:

@@ -43,6 +43,8 @@ class Person:
     phone: str | None = field(default=None, repr=False)
     """E.164. Verified by the provider or taken from the register; codes are sent to it. Portals never see
     it."""
+    newer_fields: str = field(default="", repr=False, compare=False)
+    """As in `Session`."""
 
     @property
     def subject_for_portals(self) -> str:

@@ -117,6 +117,7 @@ def _updated(before: Member | None, listed: ListedPerson, now: datetime) -> Memb
             certificates=before.certificates if listed.certificates is None else listed.certificates,
             blocked_at=before.blocked_at,
             block_reason=before.block_reason,
+            newer_fields=before.newer_fields,
         )
     roles = listed.roles if listed.roles is not None else before.roles if before is not None else ()
     member = member.with_roles(roles)

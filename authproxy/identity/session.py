@@ -45,6 +45,8 @@ class Session:
     grant: str | None = field(default=None, repr=False)
     """The secret that finds and opens the stored provider tokens (`Grant`) of this session; None if there are
     none."""
+    newer_fields: str = field(default="", repr=False, compare=False)
+    """What a newer version has written into the record, as JSON. This version only keeps it."""
 
     @property
     def certificates(self) -> tuple[str, ...]:

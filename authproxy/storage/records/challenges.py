@@ -11,14 +11,18 @@ from authproxy.identity.assurance import STEP_UP_METHODS, Level
 from authproxy.identity.session import SessionId
 from authproxy.storage.records.values import (
     UNREADABLE,
+    newer_in,
     octets_of,
     optional_time_in,
     optional_time_text,
     time_in,
     time_text,
+    with_newer,
 )
 
 _ENROLLED: Final[tuple[EnrolledMethod, ...]] = ("totp", "push", "recovery")
+_ENROLMENT: Final = frozenset(["owner", "id", "method", "label", "enrolled_at", "secret", "device", "level"])
+_SET: Final = frozenset(["owner", "set", "listing"])
 _Word = TypeVar("_Word", bound=str)
 
 
@@ -36,6 +40,7 @@ class RecoverySet(NamedTuple):
     owner: tuple[str, ...]
     set_id: str
     listing: Enrolment | None = None
+    newer_fields: str = ""
 
 
 def challenge_octets(challenge: Challenge) -> bytes:
@@ -106,7 +111,8 @@ def owned_in(octets: bytes) -> OwnedEnrolment | None:
 
 def recovery_set_octets(recovery_set: RecoverySet) -> bytes:
     listing = None if recovery_set.listing is None else _enrolment_fields(recovery_set.listing)
-    return octets_of({"owner": recovery_set.owner, "set": recovery_set.set_id, "listing": listing})
+    fields = {"owner": recovery_set.owner, "set": recovery_set.set_id, "listing": listing}
+    return octets_of(with_newer(fields, recovery_set.newer_fields))
 
 
 def recovery_set_in(octets: bytes) -> RecoverySet | None:
@@ -114,14 +120,17 @@ def recovery_set_in(octets: bytes) -> RecoverySet | None:
         fields = json.loads(octets)
         listing = fields.get("listing")
         return RecoverySet(
-            _owner(fields["owner"]), str(fields["set"]), None if listing is None else _enrolment(listing)
+            _owner(fields["owner"]),
+            str(fields["set"]),
+            None if listing is None else _enrolment(listing),
+            newer_in(fields, _SET),
         )
     except UNREADABLE:
         return None
 
 
 def _enrolment_fields(enrolment: Enrolment) -> dict[str, Any]:
-    return {
+    fields = {
         "id": enrolment.enrolment_id,
         "method": enrolment.method,
         "label": enrolment.label,
@@ -130,6 +139,7 @@ def _enrolment_fields(enrolment: Enrolment) -> dict[str, Any]:
         "device": enrolment.device_id,
         "level": enrolment.level,
     }
+    return with_newer(fields, enrolment.newer_fields)
 
 
 def _enrolment(fields: dict[str, Any]) -> Enrolment:
@@ -141,6 +151,7 @@ def _enrolment(fields: dict[str, Any]) -> Enrolment:
         secret=fields["secret"],
         device_id=fields.get("device"),
         level=_level(fields),
+        newer_fields=newer_in(fields, _ENROLMENT),
     )
 
 

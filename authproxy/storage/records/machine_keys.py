@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import json
 from ipaddress import ip_network
+from typing import Final
 
 from authproxy.identity.machine_client import ApiKey
-from authproxy.storage.records.values import UNREADABLE, octets_of, time_in, time_text
+from authproxy.storage.records.values import (
+    UNREADABLE,
+    newer_in,
+    octets_of,
+    time_in,
+    time_text,
+    with_newer,
+)
+
+_KEY: Final = frozenset(
+    ["id", "client", "portals", "scopes", "networks", "created_at", "created_by", "ends_at"]
+)
 
 
 def machine_key_octets(key: ApiKey) -> bytes:
-    return octets_of(
-        {
-            "id": key.key_id,
-            "client": key.client_id,
-            "portals": key.portals,
-            "scopes": key.scopes,
-            "networks": [str(network) for network in key.networks],
-            "created_at": time_text(key.created_at),
-            "created_by": key.created_by,
-            "ends_at": time_text(key.ends_at),
-        }
-    )
+    fields = {
+        "id": key.key_id,
+        "client": key.client_id,
+        "portals": key.portals,
+        "scopes": key.scopes,
+        "networks": [str(network) for network in key.networks],
+        "created_at": time_text(key.created_at),
+        "created_by": key.created_by,
+        "ends_at": time_text(key.ends_at),
+    }
+    return octets_of(with_newer(fields, key.newer_fields))
 
 
 def machine_key_in(octets: bytes) -> ApiKey | None:
@@ -38,6 +49,7 @@ def machine_key_in(octets: bytes) -> ApiKey | None:
             created_at=time_in(fields["created_at"]),
             created_by=fields["created_by"],
             ends_at=time_in(fields["ends_at"]),
+            newer_fields=newer_in(fields, _KEY),
         )
     except UNREADABLE:
         return None

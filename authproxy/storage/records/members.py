@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from authproxy.identity.member import Account, BlockedAccount, CertificateName, Member, PortalRole
 from authproxy.identity.person import Issuer, MemberId, Subject, TaxNumber
 from authproxy.storage.records.values import (
     UNREADABLE,
+    newer_in,
     octets_of,
     optional_time_in,
     optional_time_text,
     time_in,
     time_text,
+    with_newer,
 )
+
+_MEMBER: Final = frozenset(
+    [
+        "id",
+        "name",
+        "tax_number",
+        "email",
+        "phone",
+        "portals",
+        "roles",
+        "certificates",
+        "accounts",
+        "blocked_at",
+        "block_reason",
+        "leaves",
+    ]
+)
+_ACCOUNT: Final = frozenset(["issuer", "subject", "blocked_at", "block_reason"])
 
 
 def member_octets(member: Member) -> bytes:
@@ -32,14 +52,13 @@ def is_leaving_in(octets: bytes) -> bool:
 
 
 def account_octets(blocked: BlockedAccount) -> bytes:
-    return octets_of(
-        {
-            "issuer": blocked.account.issuer,
-            "subject": blocked.account.subject,
-            "blocked_at": time_text(blocked.blocked_at),
-            "block_reason": blocked.reason,
-        }
-    )
+    fields = {
+        "issuer": blocked.account.issuer,
+        "subject": blocked.account.subject,
+        "blocked_at": time_text(blocked.blocked_at),
+        "block_reason": blocked.reason,
+    }
+    return octets_of(with_newer(fields, blocked.newer_fields))
 
 
 def account_in(octets: bytes) -> BlockedAccount | None:
@@ -47,13 +66,18 @@ def account_in(octets: bytes) -> BlockedAccount | None:
         fields = json.loads(octets)
         account = Account(issuer=Issuer(fields["issuer"]), subject=Subject(fields["subject"]))
         blocked_at = time_in(fields["blocked_at"])
-        return BlockedAccount(account=account, blocked_at=blocked_at, reason=fields.get("block_reason"))
+        return BlockedAccount(
+            account=account,
+            blocked_at=blocked_at,
+            reason=fields.get("block_reason"),
+            newer_fields=newer_in(fields, _ACCOUNT),
+        )
     except UNREADABLE:
         return None
 
 
 def _fields(member: Member) -> dict[str, Any]:
-    return {
+    fields = {
         "id": member.member_id,
         "name": member.name,
         "tax_number": member.tax_number,
@@ -69,6 +93,7 @@ def _fields(member: Member) -> dict[str, Any]:
         "blocked_at": optional_time_text(member.blocked_at),
         "block_reason": member.block_reason,
     }
+    return with_newer(fields, member.newer_fields)
 
 
 def member_in(octets: bytes) -> Member | None:
@@ -90,6 +115,7 @@ def member_in(octets: bytes) -> Member | None:
             # This has no default. A record that does not say whether its person is blocked lets nobody in.
             blocked_at=optional_time_in(fields["blocked_at"]),
             block_reason=fields.get("block_reason"),
+            newer_fields=newer_in(fields, _MEMBER),
         )
     except UNREADABLE:
         return None

@@ -25,10 +25,11 @@ _NONCE_SIZE: Final = 12
 _TAG_SIZE: Final = 16
 _KEY_SIZE: Final = 32
 _KEY_ID_SIZE: Final = 4
-_FORMAT: Final = b"\x01"
-"""Changes only when an older reader could not make sense of a record. New optional fields do not change it:
-readers ignore fields that they do not know, and put the default where one is missing, so that two versions
-can run side by side during an upgrade."""
+FORMAT: Final = 1
+"""Changes only when an older reader could not make sense of a record, or would misread it. Then older
+gateways refuse the store (`redis.formats`). New optional fields do not change it: readers keep fields that
+they do not know, and put the default where one is missing, so that two versions can run side by side."""
+_FORMAT: Final = bytes([FORMAT])
 _HEAD_SIZE: Final = len(_FORMAT) + _KEY_ID_SIZE
 SEAL_SIZE: Final = _HEAD_SIZE + _NONCE_SIZE + _TAG_SIZE
 """A sealed record is longer than its content by this many bytes."""

@@ -18,6 +18,18 @@ def octets_of(fields: dict[str, Any]) -> bytes:
     return json.dumps(fields, separators=(",", ":")).encode()
 
 
+def newer_in(fields: dict[str, Any], known: frozenset[str]) -> str:
+    """The fields that this version does not know, as JSON; empty if there are none. A newer version has
+    written them. Whoever writes the record again, writes them again."""
+    unknown = fields.keys() - known
+    return json.dumps({name: fields[name] for name in sorted(unknown)}) if unknown else ""
+
+
+def with_newer(fields: dict[str, Any], newer: str) -> dict[str, Any]:
+    """The fields, and beside them those of `newer_in`."""
+    return json.loads(newer) | fields if newer else fields
+
+
 def time_text(at: datetime) -> str:
     return at.astimezone(UTC).isoformat()
 

@@ -100,6 +100,8 @@ class RedisConnection:
         self._refusals_logged: set[str] = set()
         self.failures = 0
         """Questions without an answer since the start, for metrics."""
+        self.refused: CannotAsk | None = None
+        """Why this store is not asked, although it would answer."""
 
     async def ask(self, *command: str | bytes | int) -> Any:
         """The answer to one command. Raises CannotAsk."""
@@ -114,14 +116,16 @@ class RedisConnection:
                 raise answer
         return answers
 
-    async def each(self, commands: Sequence[Command]) -> list[Any]:
+    async def each(self, commands: Sequence[Command], *, in_any_case: bool = False) -> list[Any]:
         """As `all`, but the answer to a refused command is a CannotAsk. Raises CannotAsk if no answer came at
-        all.
+        all. A store that is `refused` is asked only `in_any_case`.
 
         One deadline covers all commands. A connection that failed or was abandoned half-way is never used
         again: its next answer would belong to an earlier question. A primary that has become a replica
         refuses writes. Those are sent once more over a new connection, which may lead to the new primary.
         """
+        if self.refused is not None and not in_any_case:
+            raise CannotAsk(self.refused.reason, str(self.refused))
         try:
             with self._translated():
                 async with asyncio.timeout(self._deadline):

@@ -6,7 +6,8 @@ With each beat an instance also
 - tells which sessions it has ended, and reads which sessions others have ended,
 - writes activity that it could not write before,
 - notices that the store has gone back in time (another run id, another replication id, or a lower count of
-  beats). Then every session that is known to have ended is ended once more.
+  beats). Then every session that is known to have ended is ended once more,
+- notices that a newer version has written what this one would misread (`formats`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from authproxy.identity.session import SessionId
 from authproxy.storage.endings import Endings
 from authproxy.storage.outages import NOTICED_WITHIN, Outage, Outages
 from authproxy.storage.records import values
-from authproxy.storage.redis import activity, answer_shapes, condition
+from authproxy.storage.redis import activity, answer_shapes, condition, formats
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.answer_shapes import Command, Script
 from authproxy.storage.redis.connection import RedisConnection, WrongType, pages
@@ -196,6 +197,8 @@ class Heartbeat:
             self.endings.note_told(page, now)
 
     async def _beat(self, now: datetime) -> None:
+        if self._connection.refused is not None and await self._is_still_refused(now):
+            return
         suspects = self.outages.suspects
         asks_info = self._info_in <= 0
         questions: list[Command] = [
@@ -223,13 +226,20 @@ class Heartbeat:
                 "WITHSCORES",
             ),
             ("HGET", keyspace.REGISTER, "revision"),
+            formats.ASK,
             *((("INFO", "server"), ("INFO", "replication")) if asks_info else ()),
             *(("EXISTS", keyspace.session(session_id)) for session_id in suspects),
         ]
-        beat, ended, revision, *rest = await self._connection.each(questions)
+        beat, ended, revision, written, *rest = await self._connection.each(questions)
+        if self._judge_formats(written):
+            return
         if isinstance(beat, CannotAsk):
             await self._delete_wrong_types(beat)
             raise beat
+        if isinstance(written, WrongType):
+            await self._connection.ask("DEL", keyspace.FORMATS)
+        elif not isinstance(written, CannotAsk) and not formats.is_noted(written):
+            await self._connection.ask(*formats.WRITE)
         count, outages, newest_revision = beat
         self._learn_endings(ended, now)
         went_back = self._has_gone_back(count, rest[:2] if asks_info else [])
@@ -252,6 +262,20 @@ class Heartbeat:
         await self.tell_endings(now)
         self.endings.sweep(now)
         await self._write_missed_activity(now)
+
+    async def _is_still_refused(self, now: datetime) -> bool:
+        """Nothing is written into a store that this version would misread, not even an outage."""
+        [written] = await self._connection.each([formats.ASK], in_any_case=True)
+        self._note_success(now)
+        return self._judge_formats(written)
+
+    def _judge_formats(self, written: Any) -> bool:
+        """Whether the store must not be asked. Then every question is answered with CannotAsk."""
+        problem = formats.problem_in(written)
+        if problem is not None and self._connection.refused is None:
+            _log.error("store.newer", detail=problem)
+        self._connection.refused = None if problem is None else formats.NewerStore(problem)
+        return problem is not None
 
     async def _end_again(self) -> None:
         for page in pages(self.endings.every()):

@@ -40,6 +40,7 @@ NOTICES_DUE: Final = f"{PREFIX}notices}}:due"
 HEARTBEAT: Final = f"{PREFIX}store}}:pulse"
 OUTAGES: Final = f"{PREFIX}store}}:outages"
 ENDINGS: Final = f"{PREFIX}store}}:endings"
+FORMATS: Final = f"{PREFIX}store}}:formats"
 REGISTER_SEEN: Final = f"{PREFIX}store}}:register-seen"
 """The newest revision of the register that an instance has seen. It is in another slot than the register, so
 that it remains if the register's slot is lost."""

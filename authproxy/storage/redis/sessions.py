@@ -106,9 +106,11 @@ class RedisSessions:
             return False
         if sealed is None:
             return False
-        if browser is None:
-            browser = self._browser(sealed, old.session_id)
-        await self._connection.all(self._storing(new, session, browser, now, lives_for=_NOT_YET_VALID_FOR))
+        described, newer = self._lasting(sealed, old.session_id)
+        browser = described if browser is None else browser
+        await self._connection.all(
+            self._storing(new, session, browser, now, lives_for=_NOT_YET_VALID_FOR, newer_fields=newer)
+        )
         if not await succession.replace(
             self._connection, old.session_id, new.session_id, self._heartbeat, now=now
         ):
@@ -254,7 +256,14 @@ class RedisSessions:
         return min(session.idle_for + self._heartbeat.outages.forgives, session.expires_at - now)
 
     def _storing(
-        self, ticket: SessionTicket, session: Session, browser: str, now: datetime, *, lives_for: timedelta
+        self,
+        ticket: SessionTicket,
+        session: Session,
+        browser: str,
+        now: datetime,
+        *,
+        lives_for: timedelta,
+        newer_fields: str = "",
     ) -> list[Command]:
         if session.session_id != ticket.session_id:
             raise ValueError("the session is not the ticket's")
@@ -265,7 +274,9 @@ class RedisSessions:
             secret=ticket.secret,
         )
         summary = self._keys.seal(
-            Purpose.SUMMARY, records.summary_octets(session, browser), bound_to=session.session_id
+            Purpose.SUMMARY,
+            records.summary_octets(session, browser, newer_fields),
+            bound_to=session.session_id,
         )
         seen, ends = values.milliseconds(now), values.milliseconds(session.expires_at)
         idle, lives = values.span_in_milliseconds(session.idle_for), values.span_in_milliseconds(lives_for)
@@ -334,11 +345,11 @@ class RedisSessions:
             self._reported.add(session_id)
             self._on_unreadable(session_id)
 
-    def _browser(self, sealed: bytes, session_id: SessionId) -> str:
+    def _lasting(self, sealed: bytes, session_id: SessionId) -> tuple[str, str]:
         plaintext = self._keys.open(Purpose.SUMMARY, sealed, bound_to=session_id)
-        browser = None if plaintext is None else records.browser_in(plaintext)
-        self.unreadable += browser is None
-        return browser or ""
+        lasting = None if plaintext is None else records.lasting_in(plaintext)
+        self.unreadable += lasting is None
+        return lasting or ("", "")
 
     def _indexes(self, session: Session) -> Iterator[str]:
         """The indexes that list a new session, with names made with the first key."""

@@ -15,7 +15,7 @@ WHOLE = api_key(scopes=("a", "b"), networks=(ip_network("10.0.0.0/8"), ip_networ
 
 @pytest.mark.parametrize("key", [WHOLE, api_key()])
 def test_a_key_comes_back_as_it_was(key):
-    assert len(fields(ApiKey)) == 8
+    assert len(fields(ApiKey)) == 9
     assert machine_key_in(machine_key_octets(key)) == key
 
 

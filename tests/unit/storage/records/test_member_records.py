@@ -44,7 +44,7 @@ def test_a_person_comes_back_as_they_were(member):
 
 
 def test_no_field_is_forgotten():
-    assert len(fields(Member)) == 11
+    assert len(fields(Member)) == 12
     assert member_in(member_octets(linked(ANA, "a"))) == linked(ANA, "a")
     assert member_in(member_octets(DAVID)) == DAVID
 
