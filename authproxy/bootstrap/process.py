@@ -54,7 +54,6 @@ async def _serve(settings: Settings, handed: tuple[socket.socket, ...]) -> None:
         ending.gateway = gateway
         _on_hangup(gateway)
         _notify("READY=1")
-        _keep_telling_that_we_run()
         await ending.requested.wait()
         _notify("STOPPING=1")
     end()
@@ -87,9 +86,10 @@ def _leave_no_core() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _keep_telling_that_we_run() -> None:
-    """Feeds systemd's watchdog (`WatchdogSec`), if it watches this process, from the event loop: if the loop
-    hangs, systemd ends the process and starts it again."""
+def _feed_watchdog() -> None:
+    """Tells systemd again and again that we run, if it watches this process (`WatchdogSec`), from the event
+    loop: if the loop hangs, systemd ends the process and starts it again. With several workers it watches
+    their parent, which watches them."""
     microseconds, process_id = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
     if not microseconds.isdecimal() or process_id not in {"", str(os.getpid())}:
         return
@@ -97,13 +97,21 @@ def _keep_telling_that_we_run() -> None:
     loop = asyncio.get_running_loop()
 
     def tell() -> None:
-        _notify("WATCHDOG=1")
+        _send_to_systemd("WATCHDOG=1")
         loop.call_later(every, tell)
 
     tell()
 
 
 def _notify(state: str) -> None:
+    """Tells systemd that the gateway answers (`READY=1`), from then on that it runs, and at last that it ends
+    (`STOPPING=1`)."""
+    _send_to_systemd(state)
+    if state == "READY=1":
+        _feed_watchdog()
+
+
+def _send_to_systemd(state: str) -> None:
     """Tells systemd (sd_notify(3)) if it has started us and asks for such messages."""
     address = os.environ.get("NOTIFY_SOCKET")
     if address:

@@ -26,6 +26,7 @@ from tests.support.certificate_builder import Authority, at, pem
 from tests.support.gateway import write_settings
 from tests.support.http_client import Browser
 from tests.support.ports import free_port
+from tests.support.redis_server import RedisServer
 from tests.support.sandbox import ROOT, listens
 from tests.support.waiting import until
 
@@ -251,7 +252,19 @@ class Systemd:
         return heard
 
 
-async def test_the_watchdog_of_systemd_is_fed_until_the_end(gateway, monkeypatch):
+@pytest.fixture
+def shared_store(gateway):
+    """A store that several workers can share."""
+    with RedisServer() as server:
+        gateway.set("store", "url", server.socket_url)
+        yield
+
+
+@pytest.mark.needs("redis-server")
+@pytest.mark.usefixtures("shared_store")
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_the_watchdog_of_systemd_is_fed_until_the_end(gateway, monkeypatch, workers):
+    gateway.set("server", "workers", workers)
     with Systemd(gateway.temporary, monkeypatch, WATCHDOG_USEC="600000") as systemd:
         async with gateway.running() as process:
             assert [await systemd.hears() for _ in range(4)] == ["READY=1"] + ["WATCHDOG=1"] * 3
