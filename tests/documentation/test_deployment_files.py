@@ -185,6 +185,27 @@ def test_systemd_understands_the_unit_and_the_readme_has_its_score(tmp_path):
     assert score <= told + 0.3
 
 
+def test_the_socket_that_systemd_holds_is_open_to_no_more_than_the_settings_allow(environ, tmp_path):
+    held = dict(
+        line.split("=", 1)
+        for line in (DEPLOY / "systemd/authproxy.socket").read_text().splitlines()
+        if "=" in line and not line.startswith("#")
+    )
+    text = settings_texts()["systemd"].replace(
+        "unix:/run/authproxy/edge.sock", f"unix:{held['ListenStream']}"
+    )
+    (tmp_path / "authproxy.yaml").write_text(text)
+    reading = read(
+        tmp_path / "authproxy.yaml",
+        {key: value for key, value in environ.items() if "CA_FILE" not in key},
+        machine=MACHINE,
+    )
+    assert [str(finding) for finding in reading.findings] == []
+    assert int(held["SocketMode"], 8) & ~int(str(reading.settings.server.unix_socket_mode), 8) == 0
+    assert held["SocketGroup"] == reading.settings.server.unix_socket_group
+    assert not Path(held["ListenStream"]).is_relative_to("/run/authproxy")
+
+
 def test_the_units_key_is_written_once_unless_it_is_a_list():
     repeated = {key for section in unit().values() for key, values in section.items() if len(values) > 1}
     assert repeated == {"LoadCredential", "SystemCallFilter"}
