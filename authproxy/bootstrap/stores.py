@@ -13,8 +13,10 @@ from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.keys import record_keys
 from authproxy.bootstrap.resolver import open_resolver
 from authproxy.dns.resolver import Resolver
+from authproxy.settings.checks.plaintext import is_here
 from authproxy.settings.schema import Settings, StoreSettings
 from authproxy.settings.step_up import BlockSettings
+from authproxy.settings.this_machine import this_machine
 from authproxy.storage.memory import (
     MemoryAttempts,
     MemoryChallenges,
@@ -36,7 +38,7 @@ from authproxy.storage.redis import formats
 from authproxy.storage.redis.attempts import RedisAttempts
 from authproxy.storage.redis.audit_queue import RedisAuditQueue
 from authproxy.storage.redis.challenges import RedisChallenges
-from authproxy.storage.redis.connection import RedisConnection, StoreTls
+from authproxy.storage.redis.connection import RedisConnection, SeveralServers
 from authproxy.storage.redis.enrolments import RedisEnrolments
 from authproxy.storage.redis.grants import RedisGrants
 from authproxy.storage.redis.heartbeat import Heartbeat
@@ -46,6 +48,7 @@ from authproxy.storage.redis.machine_keys import RedisMachineKeys
 from authproxy.storage.redis.notices import RedisNotices
 from authproxy.storage.redis.open_sessions import RedisOpenSessions
 from authproxy.storage.redis.people import RedisPeople
+from authproxy.storage.redis.servers import StoreTls
 from authproxy.storage.redis.sessions import RedisSessions
 from authproxy.storage.redis.shared_octets import RedisSharedOctets
 from authproxy.storage.redis.used_proofs import RedisUsedProofs
@@ -141,6 +144,7 @@ async def open_stores(
         tls=_store_tls(store),
         deadline=store.deadline,
         names=names,
+        several=_several(store),
     )
     heartbeat = Heartbeat(connection, forgives=store.forgives, remembers=settings.sessions.absolute)
     try:
@@ -244,6 +248,16 @@ def _redis_stores(
         members_of=tuple(
             portal_id for portal_id, portal in settings.portals.items() if portal.members == "register"
         ),
+    )
+
+
+def _several(store: StoreSettings) -> SeveralServers:
+    password, machine = store.sentinel_password, this_machine()
+    return SeveralServers(
+        sentinel_username=store.sentinel_username,
+        sentinel_password=password.get_secret_value() if password is not None else None,
+        is_durable=store.durable,
+        may_lead_to=lambda host: store.allows_plaintext or is_here(host, machine),
     )
 
 

@@ -326,18 +326,27 @@ class StoreSettings:
         Text,
         Field(
             description="`redis://…` or `valkey://…`, with TLS `rediss://…` or `valkeys://…`, "
-            "`unix:///path?db=0`, or `memory://` (one process; sessions are lost at its end)."
+            "`unix:///path?db=0`, or `memory://` (one process; sessions are lost at its end). "
+            "`redis+sentinel://host:26379,host:26379/service/0` names Sentinels that know the primary, "
+            "`redis+cluster://host:6379,host:6379` some nodes of a cluster; with TLS `rediss+…`."
         ),
     ] = "redis://127.0.0.1:6379/0"
     allows_plaintext: Annotated[
         bool,
         Field(
-            description="Whether `redis://` may lead to another machine. Sessions and the password can "
-            "then be read in transit."
+            description="Whether `redis://` may lead to another machine, and Sentinels and clusters without "
+            "TLS too. Sessions and the password can then be read in transit."
         ),
     ] = False
     username: Annotated[Text | None, Field(description="User of the store's access control list.")] = None
     password: Annotated[Secret | None, Field(description="Password of the store.")] = None
+    sentinel_username: Annotated[
+        Text | None, Field(description="User of the Sentinels' own access control list.")
+    ] = None
+    sentinel_password: Annotated[
+        Secret | None,
+        Field(description="Password of the Sentinels, if they have one. They never get `password`."),
+    ] = None
     ca_file: Annotated[
         File | None, Field(description="Certificate authority that must have issued the store's certificate.")
     ] = None
@@ -356,6 +365,14 @@ class StoreSettings:
             "much, because activity cannot be recorded then. 0 switches this off."
         ),
     ] = timedelta(minutes=10)
+    durable: Annotated[
+        bool,
+        Field(
+            description="Whether a replica must have received a revocation or the use of a code before it is "
+            "answered, so that a failover does not lose it. Without a replica nobody can then sign in or be "
+            "signed out."
+        ),
+    ] = False
     near_cache_for: Annotated[
         Duration,
         Field(

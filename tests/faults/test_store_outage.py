@@ -299,7 +299,7 @@ async def test_a_replica_refuses_what_changes_something_and_still_answers_reads(
         "try_answer",
     ):
         assert await timed(questions[name]) < PROMPTLY
-        assert redis._idle == []  # the next connection may find the new primary
+        assert redis._store._idle == []  # the next connection may find the new primary
     assert (await sessions.load(ticket, now=NOW)).session == session
     server.command("REPLICAOF", "NO", "ONE")
     await sessions.touch(ticket, now=NOW + timedelta(minutes=1))
@@ -340,7 +340,7 @@ async def test_idle_connections_that_were_reset_are_noticed_and_replaced(proxy, 
     await asyncio.gather(*(redis.ping() for _ in range(5)))
     await proxy.refuse()
     await proxy.listen()
-    await until(lambda: all(connection._writer.is_closing() for connection in redis._idle))
+    await until(lambda: all(connection._writer.is_closing() for connection in redis._store._idle))
     await asyncio.gather(*(redis.ping() for _ in range(5)))
     assert redis.failures == 0
 
@@ -389,6 +389,6 @@ async def test_questions_given_up_by_their_askers_leave_no_connection_behind(ser
     for one in asking:
         one.cancel()
     await asyncio.wait(asking)
-    assert not redis._turn.locked()
+    assert not redis._store._turn.locked()
     await proxy.pass_on()
     await redis.ping()

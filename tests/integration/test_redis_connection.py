@@ -23,12 +23,13 @@ from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import rights
 from authproxy.storage.redis.attempts import RedisAttempts
 from authproxy.storage.redis.challenges import RedisChallenges
-from authproxy.storage.redis.connection import RedisConnection, StoreTls
+from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.enrolments import RedisEnrolments
 from authproxy.storage.redis.invalidation import listen
 from authproxy.storage.redis.limits import RedisLimits
 from authproxy.storage.redis.logout_tokens import RedisLogoutTokens
 from authproxy.storage.redis.people import RedisPeople
+from authproxy.storage.redis.servers import StoreTls
 from authproxy.storage.redis.sessions import RedisSessions
 from authproxy.storage.redis.shared_octets import RedisSharedOctets
 from authproxy.storage.retention import BlockRules
@@ -273,13 +274,13 @@ async def test_beyond_the_greatest_number_of_connections_a_question_waits_its_tu
     redis = RedisConnection(server.url, max_connections=2, deadline=timedelta(seconds=20))
     answers = await asyncio.gather(*(redis.ask("ECHO", str(number)) for number in range(100)))
     assert answers == [str(number).encode() for number in range(100)]
-    assert len(redis._idle) == 2
+    assert len(redis._store._idle) == 2
     await redis.aclose()
 
 
 async def test_a_question_whose_turn_does_not_come_in_time_is_refused_and_takes_no_turn(server):
     redis = RedisConnection(server.url, max_connections=1, deadline=timedelta(seconds=1))
-    async with redis._turn:  # a question that holds the only turn for longer than any other waits
+    async with redis._store._turn:  # a question that holds the only turn for longer than any other waits
         refused = await asyncio.gather(*(redis.ping() for _ in range(10)), return_exceptions=True)
     assert all(isinstance(one, CannotAsk) for one in refused)
     await redis.ping()
@@ -302,17 +303,17 @@ async def test_a_closed_connection_leaves_no_connection_open(server):
     redis = RedisConnection(server.url)
     await asyncio.gather(redis.ping(), redis.ping())
     running = asyncio.ensure_future(redis.ask("BLPOP", "never", "0.2"))
-    await until(lambda: len(redis._idle) == 1)
+    await until(lambda: len(redis._store._idle) == 1)
     await redis.aclose()
     assert await running is None
-    assert redis._idle == []
+    assert redis._store._idle == []
 
 
 async def test_idle_connections_that_the_server_closed_are_noticed_and_replaced(server):
     redis = RedisConnection(server.url)
     await asyncio.gather(*(redis.ping() for _ in range(5)))
     server.command("CLIENT", "KILL", "TYPE", "normal")
-    await until(lambda: all(connection._reader.at_eof() for connection in redis._idle))
+    await until(lambda: all(connection._reader.at_eof() for connection in redis._store._idle))
     await asyncio.gather(*(redis.ping() for _ in range(5)))
     assert redis.failures == 0
     await redis.aclose()

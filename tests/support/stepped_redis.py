@@ -23,12 +23,12 @@ class SteppedConnection(RedisConnection):
         self._wants = asyncio.Event()
         self._may = asyncio.Semaphore(0)
 
-    async def each(self, commands: Sequence[Command]) -> list[Any]:
+    async def each(self, commands: Sequence[Command], **how: Any) -> list[Any]:
         answers: list[Any] = []
         for command in commands:
             self._wants.set()
             await self._may.acquire()
-            answers += await super().each([command])
+            answers += await super().each([command], **how)
         return answers
 
     async def step(self, work: asyncio.Task[Any]) -> None:
@@ -57,11 +57,11 @@ class DyingConnection(RedisConnection):
         super().__init__(url, deadline=GENEROUS)
         self._left = questions
 
-    async def each(self, commands: Sequence[Command]) -> list[Any]:
+    async def each(self, commands: Sequence[Command], **how: Any) -> list[Any]:
         self._left -= 1
         if self._left < 0:
             raise CannotAsk(Reason.STORE_UNAVAILABLE, "killed")
-        return await super().each(commands)
+        return await super().each(commands, **how)
 
 
 def orders(first: int, second: int) -> Iterator[tuple[bool, ...]]:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl
 
+from authproxy.dns.store_urls import names_several, store_url
 from authproxy.settings.checks import networks, urls
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.schema import (
@@ -132,34 +133,17 @@ def trusted_peer(path: KeyPath, text: str) -> Iterator[Remark]:
 
 
 def _store(store: StoreSettings) -> Iterator[Remark]:
-    url = url_of(store.url)
-    if url is None or url.scheme not in {*_STORES, "unix", "memory"}:
-        valid = (
-            "`redis://host:6379/0`, `rediss://host:6379/0`, `valkey://…`, `valkeys://…`, "
-            "`unix:///path?db=0`, `memory://`"
-        )
-        yield Remark(
-            path=("store", "url"), problem="is no URL of a store", read=shown(store.url), valid=valid
-        )
-        return
-    if url.scheme == "memory":
-        problem = "keeps sessions in this process: they end with it, and a second instance does not know them"
-        yield Remark(path=("store", "url"), problem=problem, read=store.url, severity="warning")
-    if url.password:
-        problem = (
-            "holds a password, which then stands in logs of other tools and in backups; use "
-            "`store.password_file`"
-        )
-        yield Remark(path=("store", "url"), problem=problem, severity="warning")
-        if store.password:
+    scheme = store.url.partition("://")[0]
+    yield from _several_servers(store) if names_several(store.url) else _one_server(store)
+    for name in ("sentinel_username", "sentinel_password"):
+        if getattr(store, name) and not scheme.endswith("+sentinel"):
             yield Remark(
-                path=("store", "password"), problem="is given in `store.url` too; leave it out there"
+                path=("store", name),
+                problem="has no effect: `store.url` names no Sentinels",
+                severity="warning",
             )
-    if url.scheme in _STORES and not url.hostname:
-        yield Remark(path=("store", "url"), problem="names no host", read=shown(store.url))
-    yield from _database(store.url, url)
     for name in ("ca_file", "client_cert_file", "client_key_file"):
-        if getattr(store, name) and url.scheme not in _STORES_WITH_TLS:
+        if getattr(store, name) and not scheme.startswith(("rediss", "valkeys")):
             yield Remark(
                 path=("store", name),
                 problem="has no effect: only `rediss://` and `valkeys://` use TLS",
@@ -171,6 +155,52 @@ def _store(store: StoreSettings) -> Iterator[Remark]:
             path=("store", missing),
             problem="is missing: a certificate for the store needs both its file and its key's",
         )
+
+
+def _several_servers(store: StoreSettings) -> Iterator[Remark]:
+    try:
+        url = store_url(store.url)
+    except ValueError as error:
+        valid = "`redis+sentinel://host:26379,host:26379/service/0`, `redis+cluster://host:6379,host:6379`"
+        yield Remark(path=("store", "url"), problem=str(error), read=shown(store.url), valid=valid)
+        return
+    yield from _password_in_url(store, has_password=url.password is not None)
+    if url.kind == "sentinel" and len(url.servers) < _SENTINELS:
+        problem = "names fewer than three Sentinels: if one of them is away, the others cannot decide"
+        yield Remark(path=("store", "url"), problem=problem, read=shown(store.url), severity="warning")
+
+
+def _password_in_url(store: StoreSettings, *, has_password: bool) -> Iterator[Remark]:
+    if has_password:
+        problem = (
+            "holds a password, which then stands in logs of other tools and in backups; use "
+            "`store.password_file`"
+        )
+        yield Remark(path=("store", "url"), problem=problem, severity="warning")
+        if store.password:
+            yield Remark(
+                path=("store", "password"), problem="is given in `store.url` too; leave it out there"
+            )
+
+
+def _one_server(store: StoreSettings) -> Iterator[Remark]:
+    url = url_of(store.url)
+    if url is None or url.scheme not in {*_STORES, "unix", "memory"}:
+        valid = (
+            "`redis://host:6379/0`, `rediss://host:6379/0`, `valkey://…`, `valkeys://…`, "
+            "`unix:///path?db=0`, `memory://`, `redis+sentinel://…`, `redis+cluster://…`"
+        )
+        yield Remark(
+            path=("store", "url"), problem="is no URL of a store", read=shown(store.url), valid=valid
+        )
+        return
+    if url.scheme == "memory":
+        problem = "keeps sessions in this process: they end with it, and a second instance does not know them"
+        yield Remark(path=("store", "url"), problem=problem, read=store.url, severity="warning")
+    yield from _password_in_url(store, has_password=bool(url.password))
+    if url.scheme in _STORES and not url.hostname:
+        yield Remark(path=("store", "url"), problem="names no host", read=shown(store.url))
+    yield from _database(store.url, url)
 
 
 def _database(text: str, url: SplitResult) -> Iterator[Remark]:
@@ -202,8 +232,8 @@ def _database(text: str, url: SplitResult) -> Iterator[Remark]:
         yield Remark(path=path, problem="names port 0", read=shown(text), valid="a port from 1 to 65535")
 
 
-_STORES_WITH_TLS = {"rediss", "valkeys"}
-_STORES = {"redis", "valkey", *_STORES_WITH_TLS}
+_STORES = {"redis", "valkey", "rediss", "valkeys"}
+_SENTINELS = 3
 _NUMBER = re.compile(r"\d{1,6}", re.ASCII)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address
 
+from authproxy.dns.store_urls import StoreUrl, names_several, store_url
 from authproxy.settings.checks.portals import upstreams
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.machine import Machine
@@ -23,9 +24,12 @@ _PLAIN_STORES = frozenset({"redis", "valkey"})
 def remarks(sections: Sections, machine: Machine) -> Iterator[Remark]:
     """A remark for each counterpart on another machine that is reached without TLS."""
     for path, text, what in _plain(sections):
-        url = url_of(text)
-        if url is not None and url.hostname and not is_here(url.hostname, machine):
-            better = "`rediss://…`" if url.scheme in _PLAIN_STORES else "`https://…`"
+        if not all(is_here(host, machine) for host in _hosts(text)):
+            several = _several(text)
+            if several is not None:
+                better = f"`rediss+{several.kind}://…`"
+            else:
+                better = "`rediss://…`" if _scheme(text) in _PLAIN_STORES else "`https://…`"
             problem = f"would send {what} to another machine in plain text"
             valid = (
                 f"{better}, an address of this machine, or `allows_plaintext: true` beside it where nobody "
@@ -73,7 +77,7 @@ def is_here(host: str, machine: Machine) -> bool:
 def _plain(sections: Sections) -> Iterator[tuple[KeyPath, str, str]]:
     """Every address without TLS for which plain text is not allowed: key, address, and what is sent there."""
     store = sections.store
-    if store is not None and not store.allows_plaintext and _scheme(store.url) in _PLAIN_STORES:
+    if store is not None and not store.allows_plaintext and _is_plain_store(store.url):
         yield ("store", "url"), store.url, "the store's password and people's sessions"
     for name, portal in sections.portals.items():
         for path, text in () if portal.allows_plaintext else upstreams(("portals", name), portal):
@@ -107,3 +111,24 @@ def _gateways(sections: Sections) -> Iterator[tuple[str, SmsGatewaySettings]]:
 def _scheme(text: str) -> str:
     url = url_of(text)
     return url.scheme if url is not None else ""
+
+
+def _several(text: str) -> StoreUrl | None:
+    """None for a URL of another kind, and for one that another check complains about."""
+    try:
+        return store_url(text) if names_several(text) else None
+    except ValueError:
+        return None
+
+
+def _is_plain_store(text: str) -> bool:
+    several = _several(text)
+    return _scheme(text) in _PLAIN_STORES if several is None else not several.has_tls
+
+
+def _hosts(text: str) -> list[str]:
+    several = _several(text)
+    if several is not None:
+        return [host for host, _ in several.servers]
+    url = url_of(text)
+    return [url.hostname] if url is not None and url.hostname else []

@@ -37,10 +37,10 @@ class RedisAttempts:
         key = keyspace.used_attempt(keyspace.attempt_name(attempt.secret))
         # If our clock is far ahead, the use would have to be remembered for a time in the past. Then it is
         # refused.
-        return (
-            remembered_for > 0
-            and await self._connection.ask("SET", key, 1, "NX", "PX", remembered_for) is not None
-        )
+        if remembered_for <= 0:
+            return False
+        [is_new] = await self._connection.confirmed([("SET", key, 1, "NX", "PX", remembered_for)])
+        return is_new is not None
 
     async def note_sign_in(self, browser: str, *, now: datetime) -> int:
         """Counts a completed sign-in of this browser. Returns how many there were in the last 60 seconds, at

@@ -14,7 +14,7 @@ from authproxy.storage.records import values
 from authproxy.storage.records.sealing import KeyRing, Purpose
 from authproxy.storage.redis import answer_shapes
 from authproxy.storage.redis import keys as keyspace
-from authproxy.storage.redis.answer_shapes import Script
+from authproxy.storage.redis.answer_shapes import Command, Script
 from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.swaps import SWAP, TAKE
 
@@ -128,9 +128,9 @@ class RedisChallenges:
     async def resolve(self, challenge_id: ChallengeId, state: State, *, now: datetime) -> bool:
         """Resolves a challenge that is pending and not over. If many try, exactly one gets True."""
         key = keyspace.challenge(keyspace.challenge_name(challenge_id))
-        return bool(
-            await self._connection.ask("EVAL", _RESOLVE, 1, key, state.value, values.milliseconds(now))
-        )
+        question: Command = ("EVAL", _RESOLVE, 1, key, state.value, values.milliseconds(now))
+        [is_resolved] = await self._connection.confirmed([question])
+        return bool(is_resolved)
 
     async def current(self, session_id: SessionId, *, now: datetime) -> tuple[ChallengeId, ...]:
         """The pending challenges of a session, the newest first."""

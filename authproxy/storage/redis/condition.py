@@ -118,16 +118,22 @@ async def _may(connection: RedisConnection, command: Command) -> bool:
     return True
 
 
+def facts(info: bytes | None, name: bytes) -> list[bytes]:
+    """The values of one line of INFO, one for each primary of a cluster."""
+    found = re.findall(rb"^" + name + rb":([^\r\n]*)", info or b"", re.MULTILINE)
+    return [value.strip() for value in found]
+
+
 def fact(info: bytes | None, name: bytes) -> bytes:
-    """The value of one line of INFO; empty if there is no such line."""
-    found = re.search(rb"^" + name + rb":([^\r\n]*)", info or b"", re.MULTILINE)
-    return found[1].strip() if found else b""
+    """The value at the first server; empty if there is no such line."""
+    return next(iter(facts(info, name)), b"")
 
 
 def _memory(info: bytes) -> list[Aspect]:
-    policy = fact(info, b"maxmemory_policy")
     found = []
-    if policy not in {b"", b"noeviction"}:
+    evicting = sorted(set(facts(info, b"maxmemory_policy")) - {b"", b"noeviction"})
+    if evicting:
+        policy = b", ".join(evicting)
         found.append(
             Aspect(
                 name="eviction",
@@ -138,7 +144,12 @@ def _memory(info: bytes) -> list[Aspect]:
         )
     else:
         found.append(Aspect(name="eviction", detail="noeviction"))
-    used, most = _number(info, b"used_memory"), _number(info, b"maxmemory")
+    # Of several primaries the fullest counts.
+    used, most = max(
+        zip(_numbers(info, b"used_memory"), _numbers(info, b"maxmemory"), strict=False),
+        key=lambda pair: pair[0] / (pair[1] or float("inf")),
+        default=(0, 0),
+    )
     if not most:
         found.append(Aspect(name="memory", detail=f"{_mebibytes(used)} used, no limit"))
         return found
@@ -157,10 +168,10 @@ def _memory(info: bytes) -> list[Aspect]:
 
 
 def _persistence(info: bytes) -> list[Aspect]:
-    if fact(info, b"aof_enabled") == b"0":
+    if b"0" in facts(info, b"aof_enabled"):
         detail = "the store keeps no append-only file: a restart forgets sessions or brings back old ones"
         return [Aspect(name="persistence", detail=detail, is_warning=True)]
-    if fact(info, b"aof_last_write_status") == b"err":
+    if b"err" in facts(info, b"aof_last_write_status"):
         detail = "the store cannot write its append-only file: look at its disk and its log"
         return [Aspect(name="persistence", detail=detail, is_warning=True)]
     return [Aspect(name="persistence", detail="append-only file")]
@@ -182,13 +193,14 @@ def _role(info: bytes) -> list[Aspect]:
 
 
 async def _cluster(connection: RedisConnection) -> Aspect:
-    [facts] = await connection.each([("CLUSTER", "INFO")])
-    if isinstance(facts, CannotAsk):
+    [said] = await connection.each([("CLUSTER", "INFO")])
+    if isinstance(said, CannotAsk):
         detail = (
             "the store does not say whether all of its cluster is served (its user may not ask CLUSTER INFO)"
         )
         return Aspect(name="cluster", detail=detail, is_warning=True)
-    if fact(facts, b"cluster_state") != b"ok" or fact(facts, b"cluster_slots_ok") != str(_SLOTS).encode():
+    states, served = set(facts(said, b"cluster_state")), set(facts(said, b"cluster_slots_ok"))
+    if states != {b"ok"} or served != {str(_SLOTS).encode()}:
         raise CannotAsk(
             Reason.STORE_UNAVAILABLE, "a part of the store's cluster is not served (CLUSTER INFO)"
         )
@@ -215,8 +227,11 @@ def _clocks(time: Any, asked_at: datetime, answered_at: datetime) -> Aspect:
 
 
 def _number(info: bytes, name: bytes) -> int:
-    text = fact(info, name)
-    return int(text) if text.isdigit() else 0
+    return next(iter(_numbers(info, name)), 0)
+
+
+def _numbers(info: bytes, name: bytes) -> list[int]:
+    return [int(text) if text.isdigit() else 0 for text in facts(info, name)]
 
 
 def _mebibytes(octets: int) -> str:

@@ -205,7 +205,8 @@ class RedisEnrolments:
                 [
                     *(_swapping(name) for name in page),
                     *(("DEL", keyspace.enrolments(name)) for name in page),
-                ]
+                ],
+                in_order=True,
             )
             await self._delete_codes_of(page, answers[: len(page)])
 
@@ -214,7 +215,8 @@ class RedisEnrolments:
         two days."""
         key = keyspace.accepted_step(keyspace.enrolment_name(enrolment_id))
         remembered_for = values.span_in_milliseconds(retention.STEP_KEPT_FOR)
-        return bool(await self._connection.ask("EVAL", _ACCEPT, 1, key, step, remembered_for))
+        [is_later] = await self._connection.confirmed([("EVAL", _ACCEPT, 1, key, step, remembered_for)])
+        return bool(is_later)
 
     async def make_recovery(
         self, owner: tuple[str, ...], hashes: Sequence[str], listing: Enrolment, *, instead_of: str | None
@@ -261,7 +263,8 @@ class RedisEnrolments:
                 *(_swapping(name) for name in older),
                 _swapping(first, sealed),
                 *([("PERSIST", codes)] if codes else []),
-            ]
+            ],
+            in_order=True,
         )
         names = (*older, first)
         await self._delete_codes_of(names, answers[: len(names)])
@@ -272,7 +275,8 @@ class RedisEnrolments:
         if recovery_set is None:
             return False
         code = keyspace.recovery_code_name(recovery_set.set_id, code_hash)
-        return bool(await self._connection.ask("SREM", _codes_key(recovery_set), code))
+        [is_spent] = await self._connection.confirmed([("SREM", _codes_key(recovery_set), code)])
+        return bool(is_spent)
 
     async def recovery_left(self, owner: tuple[str, ...]) -> int:
         recovery_set = await self._recovery_set(owner)
@@ -336,7 +340,8 @@ class RedisEnrolments:
             [
                 *(("HGETALL", keyspace.enrolments(name)) for name in names),
                 *(("GET", keyspace.recovery(name)) for name in names),
-            ]
+            ],
+            in_order=True,
         )
         hashes, sealed_sets = answers[: len(names)], answers[len(names) :]
         enrolments = [

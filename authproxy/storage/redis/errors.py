@@ -39,6 +39,10 @@ _COMMAND: Final = re.compile(r"run the '([a-z|]+)' command")
 _MOST_CLIENTS: Final = "max number of clients reached"
 
 
+class Unreached(RedisConnectionError):  # noqa: N818
+    """It is not known which server to ask. The text is a sentence for operators, without a full stop."""
+
+
 def code_of(error: BaseException) -> str | None:
     """The server's code for its refusal, if `_BY_CODE` has a sentence for it."""
     known = getattr(error, "status_code", None)
@@ -54,6 +58,8 @@ def refuses_writes(error: BaseException) -> bool:
 
 def description(error: BaseException, *, deadline: float) -> str:
     """A sentence without a full stop."""
+    if isinstance(error, Unreached):
+        return str(error)
     code = code_of(error)
     if code is not None:
         missing = _COMMAND.search(str(error)) if code == "NOPERM" else None

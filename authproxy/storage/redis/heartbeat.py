@@ -29,7 +29,7 @@ from authproxy.storage.records import values
 from authproxy.storage.redis import activity, answer_shapes, condition, formats
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.answer_shapes import Command, Script
-from authproxy.storage.redis.connection import RedisConnection, WrongType, pages
+from authproxy.storage.redis.connection import RedisConnection, Unanswered, WrongType, pages
 
 _EVERY: Final = 1.0
 _AGAIN_AFTER: Final = 0.3
@@ -179,6 +179,7 @@ class Heartbeat:
         store's. Raises CannotAsk, also if a part of a cluster is not served."""
         aspects = await condition.aspects(self._connection, clock=clock)
         warnings = [aspect.detail for aspect in aspects if aspect.is_warning]
+        warnings += await self._connection.warnings()
         if self._revision < self.newest_revision:
             warnings.append(
                 f"the register of people went back from revision {self.newest_revision} to {self._revision}: "
@@ -317,10 +318,12 @@ class Heartbeat:
         went_back = count <= self._count
         self._count = count
         self._info_in -= 1
-        if info and any(isinstance(answer, CannotAsk) for answer in info):
+        if any(isinstance(answer, Unanswered) for answer in info):
+            pass  # a part of a cluster is away; what it is when it comes back is compared with what it was
+        elif any(isinstance(answer, CannotAsk) for answer in info):
             self._info_in = _INFO_AGAIN_AFTER
         elif info:
-            origin = (condition.fact(info[0], b"run_id"), condition.fact(info[1], b"master_replid"))
+            origin = (*condition.facts(info[0], b"run_id"), *condition.facts(info[1], b"master_replid"))
             went_back |= self._origin is not None and self._origin != origin
             self._origin = origin
         if went_back:

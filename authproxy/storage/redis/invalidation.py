@@ -1,6 +1,7 @@
 """Removes from the near cache what has changed in Redis (CLIENT TRACKING in broadcasting mode).
 
-The connection is subscribed to its own invalidations. When any instance notes activity, the session changes
+The connection is subscribed to its own invalidations. In a cluster there is one to each primary, and nothing is
+used unless all of them work. When any instance notes activity, the session changes
 too, and every instance reads it once more: at most every tenth of the idle time. NOLOOP would not help,
 because activity is written over other connections.
 """
@@ -8,7 +9,8 @@ because activity is written over other connections.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from secrets import SystemRandom
 from typing import Any, Final
@@ -20,7 +22,8 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.session import SessionId
 from authproxy.storage.near_cache import NearCache
 from authproxy.storage.redis import keys as keyspace
-from authproxy.storage.redis.connection import DedicatedConnection, RedisConnection
+from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.servers import DedicatedConnection
 
 PING_EVERY: Final = timedelta(milliseconds=300)
 _PATIENCE: Final = timedelta(seconds=1)
@@ -41,20 +44,28 @@ async def listen(
     failures = 0
     while True:
         try:
-            async with connection.dedicated() as channel:
-                await _subscribe(channel)
-                while True:
-                    await _ping(channel, near_cache, clock)
+            async with contextlib.AsyncExitStack() as open_channels:
+                servers, shape = await connection.primaries(), connection.shape
+                channels = [
+                    await open_channels.enter_async_context(connection.dedicated(server))
+                    for server in servers
+                ]
+                for channel in channels:
+                    await _subscribe(channel)
+                while shape == connection.shape:
+                    await _ping(channels, near_cache, clock)
                     if failures:
                         _log.info("store.invalidation_resumed")
                     failures = 0
-                    await _obey_until_next_ping(channel, near_cache)
+                    await _obey_until_next_ping(channels, near_cache)
         except CannotAsk as error:
             failures += 1
             if failures == 1:
                 _log.warning("store.invalidation_lost", detail=str(error))
         finally:
             near_cache.lost()
+        if not failures:
+            continue  # other servers have the keys now
         longest = min(_FIRST_PAUSE * 2 ** min(failures, 10), _LONGEST_PAUSE)
         await asyncio.sleep(_random.uniform(longest / 2, longest))
 
@@ -68,19 +79,32 @@ async def _subscribe(channel: DedicatedConnection) -> None:
     await _answer(channel)
 
 
-async def _ping(channel: DedicatedConnection, near_cache: NearCache, clock: Callable[[], datetime]) -> None:
-    # The answer proves that every change before the PING has been delivered. It proves nothing about later,
-    # because it may have been delayed on the way. So the channel counts as heard when the PING was sent.
+async def _ping(
+    channels: Sequence[DedicatedConnection], near_cache: NearCache, clock: Callable[[], datetime]
+) -> None:
+    # The answers prove that every change before the PINGs has been delivered. They prove nothing about later,
+    # because they may have been delayed on the way. So the channels count as heard when the PINGs were sent.
     asked_at = clock()
-    await channel.send("PING")
-    while not _is_pong(message := await _answer(channel)):
-        _apply(message, near_cache)
+    for channel in channels:
+        await channel.send("PING")
+    for channel in channels:
+        while not _is_pong(message := await _answer(channel)):
+            _apply(message, near_cache)
     near_cache.heard(asked_at)
 
 
-async def _obey_until_next_ping(channel: DedicatedConnection, near_cache: NearCache) -> None:
+async def _obey_until_next_ping(channels: Sequence[DedicatedConnection], near_cache: NearCache) -> None:
+    ends_at = asyncio.get_running_loop().time() + PING_EVERY.total_seconds()
+    ends = await asyncio.gather(
+        *(_obey(channel, near_cache, ends_at) for channel in channels), return_exceptions=True
+    )
+    for end in ends:
+        if end is not None:
+            raise end
+
+
+async def _obey(channel: DedicatedConnection, near_cache: NearCache, ends_at: float) -> None:
     loop = asyncio.get_running_loop()
-    ends_at = loop.time() + PING_EVERY.total_seconds()
     while (left := ends_at - loop.time()) > 0:
         message = await channel.receive(timedelta(seconds=left))
         if message is not None:

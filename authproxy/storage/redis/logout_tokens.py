@@ -32,4 +32,6 @@ class RedisLogoutTokens:
     async def keep(self, issuer: str, token_id: str, *, until: datetime, now: datetime) -> None:
         """Remembers the token until `until`, but for four seconds at least."""
         held_for = values.span_in_milliseconds(max(until - now, retention.LOGOUT_TOKEN_HELD_FOR))
-        await self._connection.ask("SET", keyspace.logout_token(issuer, token_id), 1, "PX", held_for)
+        await self._connection.confirmed(
+            [("SET", keyspace.logout_token(issuer, token_id), 1, "PX", held_for)]
+        )

@@ -71,10 +71,10 @@ class RedisMachineKeys:
 
     async def revoke(self, key_id: str) -> bool:
         """Removes the key, for every instance. False if there was none."""
-        was_there = bool(await self._connection.ask("DEL", keyspace.machine_key(key_id)))
+        [was_there] = await self._connection.confirmed([("DEL", keyspace.machine_key(key_id))])
         if was_there:
             self._endings.add([SessionId(key_id)])
-        return was_there
+        return bool(was_there)
 
     async def reseal(self) -> int:
         """Seals every key under the first server key; how many were not. A key that changes meanwhile is left

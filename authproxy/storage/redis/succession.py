@@ -37,6 +37,23 @@ return 1
 )
 
 
+# In one step too. If the slot moves to another node of a cluster, separate commands might be carried out on
+# different nodes, and not in their order.
+_END: Final = Script(
+    """
+local deleted = redis.call('DEL', KEYS[1])
+redis.call('DEL', KEYS[3])
+return {deleted, redis.call('GET', KEYS[2])}
+""",
+    lambda answer: (
+        isinstance(answer, list)
+        and len(answer) == 2
+        and answer_shapes.whole(answer[0])
+        and answer_shapes.text(answer[1])
+    ),
+)
+
+
 async def replace(
     connection: RedisConnection, old: SessionId, new: SessionId, heartbeat: Heartbeat, *, now: datetime
 ) -> bool:
@@ -90,15 +107,19 @@ async def _end_once(
     the session was there. Returns the successors of those that were not there."""
     replaced: list[tuple[SessionId, SessionId]] = []
     for page in pages(waiting):
-        questions: list[Command] = []
-        for _, session_id in page:
-            questions += [
-                ("DEL", keyspace.session(session_id)),
-                ("GET", keyspace.successor(session_id)),
-                ("DEL", keyspace.ended_session(session_id)),
-            ]
-        answers = await connection.all(questions)
-        for (origin, _), is_deleted, successor in zip(page, answers[::3], answers[1::3], strict=True):
+        questions: list[Command] = [
+            (
+                "EVAL",
+                _END,
+                3,
+                keyspace.session(session_id),
+                keyspace.successor(session_id),
+                keyspace.ended_session(session_id),
+            )
+            for _, session_id in page
+        ]
+        answers = await connection.confirmed(questions)
+        for (origin, _), (is_deleted, successor) in zip(page, answers, strict=True):
             if is_deleted:
                 ended.add(origin)
             elif successor is not None:

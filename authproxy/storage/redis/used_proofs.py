@@ -23,7 +23,8 @@ class RedisUsedProofs:
 
     async def use(self, proof: str) -> bool:
         """Whether the proof was not used before. Its use is remembered for much longer than it is good."""
-        return await self._connection.ask("SET", _key(proof), 1, "NX", "PX", _SPAN) is not None
+        [is_new] = await self._connection.confirmed([("SET", _key(proof), 1, "NX", "PX", _SPAN)])
+        return is_new is not None
 
     async def is_used(self, proof: str) -> bool:
         return await self._connection.ask("GET", _key(proof)) is not None

@@ -20,6 +20,16 @@ def store(host, **more):
     return {"store": {"url": f"redis://{host}:6379/0"} | more}, ("store.url", "the store's password")
 
 
+def sentinels(host, **more):
+    url = f"redis+sentinel://127.0.0.1,localhost:26379,{host}:26379/bank"
+    return {"store": {"url": url} | more}, ("store.url", "the store's password")
+
+
+def nodes(host, **more):
+    url = f"redis+cluster://127.0.0.1,{host}:6379"
+    return {"store": {"url": url} | more}, ("store.url", "the store's password")
+
+
 def upstream(host, **more):
     return {"portals": {"acq": {"upstream": f"http://{host}:9001"} | more}}, (
         "portals.acq.upstream",
@@ -60,7 +70,7 @@ def mail(host, **more):
     return {"step_up": {"mail": section}}, ("step_up.mail.tls", "letters")
 
 
-COUNTERPARTS = (store, upstream, onepass, sms, sms_reports, smpp, mail)
+COUNTERPARTS = (store, sentinels, nodes, upstream, onepass, sms, sms_reports, smpp, mail)
 
 
 def merged(into, what):
@@ -106,6 +116,8 @@ def test_an_operator_may_allow_it_where_it_is_said(workshop, counterpart):
     [
         {"store": {"url": "rediss://store.example.si"}},
         {"store": {"url": "unix:///run/redis.sock"}},
+        {"store": {"url": "rediss+sentinel://one,two,three/bank"}},
+        {"store": {"url": "valkeys+cluster://one,two"}},
         {"portals": {"acq": {"upstream": "https://10.1.2.3"}}},
         {"portals": {"acq": {"upstream": "unix:/run/portal.sock"}}},
         smpp("10.1.2.3", tls=True)[0],
