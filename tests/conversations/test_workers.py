@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -260,3 +261,47 @@ async def test_what_keeps_a_worker_from_starting_is_one_line_and_leaves_no_proce
     )
     assert not listens(house.ports["gateway"])
     assert not house.socket.exists()
+
+
+ACTIVATED = """
+import os, sys
+os.dup2(int(sys.argv[2]), 3)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "edge"}
+from authproxy.cli import main
+main(["serve", "-c", sys.argv[1]])
+"""
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_nobody_is_refused_while_a_gateway_with_a_socket_of_systemd_is_restarted(house, workers):
+    with socket.create_server(("127.0.0.1", house.ports["gateway"])) as listening:
+        for _ in range(2):
+            # Whoever connects while no gateway is there waits for the next one.
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.ports["gateway"])
+            writer.write(f"GET /api/jaz HTTP/1.1\r\nHost: {urlsplit(house.acq).netloc}\r\n\r\n".encode())
+            with (house.folder / "stderr").open("wb") as stderr:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-c",
+                    ACTIVATED,
+                    str(house.settings_file),
+                    str(listening.fileno()),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.DEVNULL,
+                    stderr=stderr,
+                    cwd=ROOT,
+                    env={**os.environ, "AUTHPROXY__SERVER__WORKERS": workers},
+                    pass_fds=(listening.fileno(),),
+                )
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
+                writer.close()
+                await until(lambda: is_ready(house), within=PATIENCE)
+                process.terminate()
+                async with asyncio.timeout(PATIENCE):
+                    assert await process.wait() == 0
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
