@@ -305,3 +305,21 @@ async def test_nobody_is_refused_while_a_gateway_with_a_socket_of_systemd_is_res
                 if process.returncode is None:
                     process.kill()
                     await process.wait()
+
+
+async def test_systemd_hears_from_the_parent_that_the_gateway_runs(house):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.setblocking(False)
+        systemd.bind(str(house.folder / "notify.sock"))
+
+        async def hears():
+            async with asyncio.timeout(PATIENCE):
+                return (await asyncio.get_running_loop().sock_recv(systemd, 4096)).decode()
+
+        told = {"NOTIFY_SOCKET": str(house.folder / "notify.sock"), "WATCHDOG_USEC": "600000"}
+        async with two_workers(house, **told) as running:
+            assert [await hears() for _ in range(3)] == ["READY=1", "WATCHDOG=1", "WATCHDOG=1"]
+            running.process.terminate()
+            while (said := await hears()) != "STOPPING=1":
+                assert said == "WATCHDOG=1"
+            assert await running.ends() == 0
