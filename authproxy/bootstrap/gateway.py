@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -20,11 +20,12 @@ from authproxy.bootstrap.log_outputs import LogOutputs
 from authproxy.bootstrap.management import TIME_LIMITS, serve_management
 from authproxy.bootstrap.own_certificates import OwnCertificates
 from authproxy.bootstrap.pages import serve_pages
+from authproxy.bootstrap.reloads import Reloads
 from authproxy.bootstrap.server import edge_addresses, server_tls
 from authproxy.bootstrap.step_up import make_held_requests
 from authproxy.challenges.recovery import COST, Cost
 from authproxy.edge.client.listener import Listener
-from authproxy.edge.client.sockets import BoundAddress
+from authproxy.edge.client.sockets import BoundAddress, ListenAddress
 from authproxy.edge.site import Gate
 from authproxy.oidc.provider import OpenIdProvider
 from authproxy.oidc.token_issuer import TokenIssuer
@@ -43,17 +44,33 @@ class Gateway:
 
     addresses: tuple[tuple[str, int], ...]
     management: tuple[str, int] | None
+    settings: Settings
+    bound: Mapping[ListenAddress, BoundAddress]
     outputs: LogOutputs
     listener: Listener
     certificates: CertificateComponents | None
     certificate_listener: CertificateListener | None
     own_certificates: OwnCertificates
     register: AuditedRegister
+    stop_management: Callable[[], Awaitable[None]]
+
+    async def hand_over(self, successor: Gateway) -> None:
+        """The successor answers from now on, without a gap. What has begun here goes on here."""
+        for address, bound in successor.bound.items():
+            if address in self.bound:
+                bound.take_over(self.bound[address])
+        self.listener.hand_over(successor.listener)
+        if self.certificate_listener is not None:
+            self.certificate_listener.stop()
+        await self.stop_management()
 
     async def drain(self, settings: Settings) -> None:
         """Says in /readyz that it is ending, closes its listeners, and finishes running requests. The
-        management listener answers meanwhile."""
+        management listener answers meanwhile. After `hand_over` only running requests are left."""
         timeouts = settings.server.timeouts
+        if self.listener.is_handed_over:
+            await self.listener.finish(timeouts.drain.total_seconds())
+            return
         await self.listener.leave(timeouts.leave.total_seconds())
         if self.certificate_listener is not None:
             self.certificate_listener.stop()
@@ -67,10 +84,13 @@ async def running(
     clock: Clock = utc_now,
     sheet_cost: Cost = COST,
     lent: Iterable[BoundAddress] | None = None,
+    predecessor: Gateway | None = None,
+    reloads: Reloads | None = None,
 ) -> AsyncIterator[Gateway]:
     """The gateway, from the moment it answers until the block ends; then it drains. A block that fails ends
     it at once. Raises OSError or ValueError if it cannot start. `sheet_cost` is how slowly recovery codes are
-    hashed; `lent` are its addresses, if another process has bound them.
+    hashed; `lent` are its addresses, if they are bound already. From a `predecessor` in this process it takes
+    over, or changes nothing if it cannot start. `reloads` tells of them; None if there are none here.
 
     It starts without the provider and without the store: what needs one of them is answered 503 until it
     answers."""
@@ -78,14 +98,16 @@ async def running(
     async with AsyncExitStack() as resources:
         try:
             components = await assemble(settings, clock, background, resources, sheet_cost, lent)
-            gateway = await _open(components)
+            gateway = await _open(components, reloads)
+            if predecessor is not None:
+                await predecessor.hand_over(gateway)
             yield gateway
             await gateway.drain(settings)
         finally:
             await background.end()
 
 
-async def _open(components: Components) -> Gateway:
+async def _open(components: Components, reloads: Reloads | None) -> Gateway:
     """Opens the listeners, and starts what runs in the background."""
     own_certificates = OwnCertificates(components.settings, components.clock)
     held_requests = make_held_requests(components)
@@ -103,17 +125,22 @@ async def _open(components: Components) -> Gateway:
     own_certificates.renewals = _renewals(components, listener, certificate_listener)
     if own_certificates.are_there:
         components.background.keep("certificate_files", own_certificates.keep_looking)
-    management = await serve_management(components, listener, gate, own_certificates)
+    management = await serve_management(components, listener, gate, own_certificates, reloads)
     # The edge comes last: a client that connects finds everything behind it ready.
     opened = await listener.open(components.bound[at] for at in edge_addresses(components.settings.server))
     # The block of `running` may fail before the gateway drains. A socket that is closed without its server
     # stays registered in the event loop by its number, and the next socket of that number would hear nothing.
     components.resources.callback(listener.cut)
-    components.audit.record(Event.GATEWAY_STARTED, detail=__version__)
-    components.resources.callback(components.audit.record, Event.GATEWAY_STOPPED)
+    is_reload = reloads is not None and reloads.is_reloading
+    started = Event.SETTINGS_RELOADED if is_reload else Event.GATEWAY_STARTED
+    components.audit.record(started, detail=__version__)
+    components.resources.callback(_record_end, components, listener)
     return Gateway(
         addresses=opened,
-        management=management,
+        management=management.address,
+        stop_management=management.stop,
+        settings=components.settings,
+        bound=components.bound,
         outputs=components.outputs,
         listener=listener,
         certificates=components.certificates,
@@ -123,6 +150,11 @@ async def _open(components: Components) -> Gateway:
             components.stores, CommandAudit(components.audit), components.settings, components.clock
         ),
     )
+
+
+def _record_end(components: Components, listener: Listener) -> None:
+    if not listener.is_handed_over:
+        components.audit.record(Event.GATEWAY_STOPPED)
 
 
 def _renewals(

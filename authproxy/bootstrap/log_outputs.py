@@ -41,6 +41,8 @@ class LogOutputs:
     trail: LineWriter
     audit: Audit
     file: AuditFile | None
+    direct_logs: Callable[[], None]
+    """Directs the process's logs here."""
 
     def reopen(self) -> None:
         """Opens the audit file anew after a rotation. Lines that wait are still written to the old file."""
@@ -112,12 +114,16 @@ def open_log_outputs(
         on_loss=audit.note_loss,
     )
     resources.callback(log.close, _FLUSHED_WITHIN)
-    logs.configure(telemetry.log_level, clock=clock, write=log.write)
+
+    def direct_logs() -> None:
+        logs.configure(telemetry.log_level, clock=clock, write=log.write)
+
+    direct_logs()
     trail = log
     if file is not None:
         trail = LineWriter(file.write, loss_line=audit.resumed, on_loss=audit.note_loss)
         resources.callback(_close, trail, file)
-    return LogOutputs(log=log, trail=trail, audit=audit, file=file)
+    return LogOutputs(log=log, trail=trail, audit=audit, file=file, direct_logs=direct_logs)
 
 
 def _standard_output(*, has_others: bool) -> Callable[[bytes], object]:

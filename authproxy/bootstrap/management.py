@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
 from aiohttp import web
 
 from authproxy.bootstrap.components import Components
 from authproxy.bootstrap.own_certificates import OwnCertificates
+from authproxy.bootstrap.reloads import SETTINGS, Reloads
 from authproxy.bootstrap.server import management_address
 from authproxy.edge.client.listener import Listener
 from authproxy.edge.site import Gate
@@ -18,28 +23,46 @@ ENDS_WITHIN = 0.5
 _BACKLOG = 128
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagementListener:
+    """`address` is its host and port; None on a Unix socket."""
+
+    address: tuple[str, int] | None
+    stop: Callable[[], Awaitable[None]]
+    """Stops listening, and closes its connections. May be called again."""
+
+
 async def serve_management(
-    components: Components, listener: Listener, gate: Gate, own_certificates: OwnCertificates
-) -> tuple[str, int] | None:
-    """Opens the management listener; returns its host and port, or None on a Unix socket."""
+    components: Components,
+    listener: Listener,
+    gate: Gate,
+    own_certificates: OwnCertificates,
+    reloads: Reloads | None,
+) -> ManagementListener:
+    """Opens the management listener."""
     built = management(
-        checks=_checks(components, listener, own_certificates),
-        is_draining=lambda: listener.is_draining,
+        checks=_checks(components, listener, own_certificates, reloads),
+        is_draining=lambda: listener.is_draining and not listener.is_handed_over,
         exposition=lambda accept: _exposition(components, listener, gate, own_certificates, accept),
-        warning_only=WARNING_ONLY | (components.background.checks.keys() - {TIME_LIMITS}),
+        warning_only=WARNING_ONLY | (components.background.checks.keys() - {TIME_LIMITS}) | {SETTINGS},
     )
     runner = web.AppRunner(built, access_log=None, handle_signals=False, shutdown_timeout=ENDS_WITHIN)
     await runner.setup()
-    components.resources.push_async_callback(runner.cleanup)
+    closing = AsyncExitStack()
+    closing.push_async_callback(runner.cleanup)
+    components.resources.push_async_callback(closing.aclose)
     bound = components.bound[management_address(components.settings.server)]
     for listening in bound.sockets:
         await web.SockSite(runner, listening, backlog=_BACKLOG).start()
     bound.publish()
     name = bound.sockets[0].getsockname()
-    return (name[0], name[1]) if isinstance(name, tuple) else None
+    address = (name[0], name[1]) if isinstance(name, tuple) else None
+    return ManagementListener(address=address, stop=closing.aclose)
 
 
-def _checks(components: Components, listener: Listener, own_certificates: OwnCertificates) -> Checks:
+def _checks(
+    components: Components, listener: Listener, own_certificates: OwnCertificates, reloads: Reloads | None
+) -> Checks:
     """Those of counterparts that the settings leave out are left out."""
 
     async def check_provider() -> Check:
@@ -68,6 +91,7 @@ def _checks(components: Components, listener: Listener, own_certificates: OwnCer
 
     return {
         "store": components.stores.check,
+        **({} if reloads is None else {SETTINGS: reloads.check}),
         "provider": check_provider,
         "signer": check_signer,
         "listener": check_listener,

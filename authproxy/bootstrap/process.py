@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import resource
 import signal
 import socket
+import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from authproxy.bootstrap import workers
 from authproxy.bootstrap.descriptors import raise_limit
-from authproxy.bootstrap.gateway import Gateway, running
+from authproxy.bootstrap.generations import Generations
 from authproxy.bootstrap.process_end import Ending, end
-from authproxy.bootstrap.server import all_addresses
 from authproxy.bootstrap.starting import CannotStart, in_one_line
 from authproxy.edge.client import handed_sockets
-from authproxy.edge.client.sockets import bind
 from authproxy.settings.schema import Settings
+from authproxy.settings.sources import Reading
 from authproxy.telemetry.logging import log_interpreter_failures, logger
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, read: Callable[[], Reading]) -> None:
     """Serves until SIGTERM or SIGINT, then drains and ends the process with exit code 0. A second such signal
-    cuts running requests. SIGHUP reopens the audit file. A crash leaves no core file. Raises CannotStart."""
+    cuts running requests. SIGHUP takes the settings over as `read` finds them, and reopens the audit file;
+    SIGUSR1 only reopens it. A crash leaves no core file. Raises CannotStart."""
     import uvloop  # noqa: PLC0415  (only a gateway that serves needs it)
 
     raise_limit()
@@ -37,26 +38,42 @@ def run(settings: Settings) -> None:
     if count > 1:
         workers.run(settings, count, handed, notify=_notify)
     else:
-        uvloop.run(_serve(settings, handed))
+        uvloop.run(_serve(settings, read, handed))
 
 
-async def _serve(settings: Settings, handed: tuple[socket.socket, ...]) -> None:
+async def _serve(settings: Settings, read: Callable[[], Reading], handed: tuple[socket.socket, ...]) -> None:
+    generations = Generations(read)
     ending = Ending(settings)
     _on_end(ending)
     log_interpreter_failures()
-    async with contextlib.AsyncExitStack() as open_until_the_end:
-        try:
-            lent = bind(all_addresses(settings), handed) if handed else None
-            gateway = await open_until_the_end.enter_async_context(running(settings, lent=lent))
-        except Exception as error:
-            logger("bootstrap").debug("start.failed", exc_info=error)
-            raise CannotStart(in_one_line(error, settings)) from error
-        ending.gateway = gateway
-        _on_hangup(gateway)
-        _notify("READY=1")
-        await ending.requested.wait()
-        _notify("STOPPING=1")
+    try:
+        await generations.start(settings, handed)
+    except Exception as error:
+        logger("bootstrap").debug("start.failed", exc_info=error)
+        raise CannotStart(in_one_line(error, settings)) from error
+    ending.is_of(generations.running)
+    hangup = _on_hangup(generations)
+    _notify("READY=1")
+    while await _first_of(ending.requested, hangup) is hangup:
+        hangup.clear()
+        _send_to_systemd(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        await generations.reload()
+        ending.is_of(generations.running)
+        _send_to_systemd("READY=1")
+    _notify("STOPPING=1")
+    await generations.end()
     end()
+
+
+async def _first_of(ending: asyncio.Event, hangup: asyncio.Event) -> asyncio.Event:
+    """Waits for one of the two; `ending` if both have happened."""
+    waits = [asyncio.ensure_future(event.wait()) for event in (ending, hangup)]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    return ending if ending.is_set() else hangup
 
 
 def _on_end(ending: Ending) -> None:
@@ -73,11 +90,24 @@ def _on_end(ending: Ending) -> None:
         loop.add_signal_handler(number, request)
 
 
-def _on_hangup(gateway: Gateway) -> None:
-    """Handles SIGHUP, which `authproxy serve` has ignored so far. The file is reopened once at this moment,
-    in case a signal came during the start."""
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.outputs.reopen)
-    gateway.outputs.reopen()
+def _on_hangup(generations: Generations) -> asyncio.Event:
+    """Handles SIGHUP and SIGUSR1, which `authproxy serve` has ignored so far. The event asks for a reload.
+    The audit file is reopened once at this moment, in case a signal came during the start."""
+    requested = asyncio.Event()
+
+    def reopen() -> None:
+        if generations.gateway is not None:
+            generations.gateway.outputs.reopen()
+
+    def hang_up() -> None:
+        reopen()
+        requested.set()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, reopen)
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
+    reopen()
+    return requested
 
 
 def _leave_no_core() -> None:

@@ -29,6 +29,11 @@ class Ending:
         self.requested = asyncio.Event()
         self.gateway: Gateway | None = None
 
+    def is_of(self, gateway: Gateway) -> None:
+        """Which gateway ends then, and how long it may take."""
+        self.gateway = gateway
+        self._takes = longest_end(gateway.settings)
+
     def request(self) -> None:
         if not self.requested.is_set():
             self.requested.set()

@@ -19,6 +19,7 @@ from authproxy.cli.keys import keys
 from authproxy.cli.machines import machines
 from authproxy.cli.nginx_pages import nginx_pages
 from authproxy.cli.people.command import people
+from authproxy.cli.reload import reload
 from authproxy.cli.sandbox import sandbox
 from authproxy.cli.serve import serve
 from authproxy.cli.sessions import sessions
@@ -36,6 +37,7 @@ def main() -> None:
 
 for command in (
     serve,
+    reload,
     check_config,
     sandbox,
     explain,

@@ -32,7 +32,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Question:
+class Question:
     """Where to ask. `shown` is for the operator; `socket_path` is a Unix socket, None for TCP."""
 
     shown: str
@@ -66,7 +66,7 @@ def healthcheck(config: Path | None, url: str | None, timeout: float) -> None:
     """Ask a running gateway whether it is well: exit code 0 or 1.
 
     Without settings the listener is looked for at its default address."""
-    question = _by_url(url) if url is not None else _by_settings(config)
+    question = _by_url(url) if url is not None else question_by_settings(config)
     connection = question.connection(timeout)
     try:
         connection.request("GET", question.target)
@@ -80,19 +80,19 @@ def healthcheck(config: Path | None, url: str | None, timeout: float) -> None:
     click.echo(f"{question.shown}: {status}")
 
 
-def _by_url(url: str) -> _Question:
+def _by_url(url: str) -> Question:
     from authproxy.settings.values import url_of
 
     parts = url_of(url)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise click.UsageError("--url is no http URL")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return _Question(
+    return Question(
         shown=url, target=target, host=parts.hostname, port=parts.port, is_tls=parts.scheme == "https"
     )
 
 
-def _by_settings(config: Path | None) -> _Question:
+def question_by_settings(config: Path | None) -> Question:
     from authproxy.settings.sources import management
     from authproxy.settings.values import SocketPath, listen_address
 
@@ -104,9 +104,9 @@ def _by_settings(config: Path | None) -> _Question:
     except ValueError as error:
         fail(f"server.management: {error}")
     if isinstance(address, SocketPath):
-        return _Question(shown=text, socket_path=address.path)
+        return Question(shown=text, socket_path=address.path)
     host = _ANY_ADDRESS.get(address.host, address.host)
     shown = (
         f"http://[{host}]:{address.port}/healthz" if ":" in host else f"http://{host}:{address.port}/healthz"
     )
-    return _Question(shown=shown, host=host, port=address.port)
+    return Question(shown=shown, host=host, port=address.port)

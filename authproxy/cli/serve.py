@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -14,13 +15,15 @@ from authproxy.cli.terminal import config_option, fail, settings_of
 @config_option
 def serve(config: Path) -> None:
     """Run the gateway until SIGTERM or Ctrl-C."""
-    # Logs may be rotated during the start. Once the gateway runs, it handles SIGHUP and reopens the
+    # Logs may be rotated during the start. Once the gateway runs, it handles these signals and reopens the
     # audit file in any case.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     settings = settings_of(config)
     from authproxy import bootstrap
+    from authproxy.settings.sources import read
 
     try:
-        bootstrap.run(settings)
+        bootstrap.run(settings, lambda: read(config, os.environ))
     except bootstrap.CannotStart as reason:
         fail(f"authproxy cannot start: {reason}")

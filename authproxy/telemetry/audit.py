@@ -38,6 +38,7 @@ class Event(StrEnum):
 
     GATEWAY_STARTED = "gateway.started"
     GATEWAY_STOPPED = "gateway.stopped"
+    SETTINGS_RELOADED = "settings.reloaded"
     AUDIT_RESUMED = "audit.resumed"
     ACT_ANNOUNCED = "act.announced"
     ACT_ABANDONED = "act.abandoned"

@@ -34,7 +34,7 @@ HINDERED = """
 import concurrent.futures, signal, sys, time
 # A thread that asks a name server which never answers looks like this one.
 concurrent.futures.ThreadPoolExecutor().submit(time.sleep, 600)
-signal.signal(signal.SIGUSR1, lambda *_: time.sleep(600))
+signal.signal(signal.SIGUSR2, lambda *_: time.sleep(600))
 from authproxy.cli import main
 main(["serve", "-c", sys.argv[1]])
 """
@@ -313,7 +313,7 @@ async def test_a_process_in_which_everything_hangs_ends_nevertheless(gateway):
         _, writer = await gateway.begins()
         process.terminate()
         await until(lambda: has_noticed(gateway))
-        process.send_signal(signal.SIGUSR1)
+        process.send_signal(signal.SIGUSR2)
         assert await asyncio.wait_for(process.wait(), 2 + GRACE) == 1
         writer.close()
 

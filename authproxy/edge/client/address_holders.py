@@ -16,22 +16,45 @@ _UNKNOWN: Final = "another process"
 
 def of_port(port: int) -> str:
     """The process that listens at a TCP port of this machine, if we may see it."""
-    sockets = {f"socket:[{inode}]" for inode in _listening_at(port)}
-    for process in _PROC.glob("[0-9]*") if sockets else ():
-        try:
-            if any(str(descriptor.readlink()) in sockets for descriptor in (process / "fd").iterdir()):
-                return described(int(process.name))
-        except OSError:
-            continue  # the process is another user's, or has just ended
-    return _UNKNOWN
+    holder = id_at_port(port)
+    return _UNKNOWN if holder is None else described(holder)
 
 
 def of_connection(connection: socket.socket) -> str:
     """The process that listens behind a Unix socket to which we have connected."""
+    holder = id_behind(connection)
+    return _UNKNOWN if holder is None else described(holder)
+
+
+def id_at_port(port: int) -> int | None:
+    """The number of the process that listens at a TCP port of this machine; None if we may not see it. If
+    processes have inherited the socket, it is the one that they have it from."""
+    sockets = {f"socket:[{inode}]" for inode in _listening_at(port)}
+    holders = set()
+    for process in _PROC.glob("[0-9]*") if sockets else ():
+        try:
+            if any(str(descriptor.readlink()) in sockets for descriptor in (process / "fd").iterdir()):
+                holders.add(int(process.name))
+        except OSError:
+            continue  # the process is another user's, or has just ended
+    return min(holders - {holder for holder in holders if _parent(holder) in holders}, default=None)
+
+
+def id_behind(connection: socket.socket) -> int | None:
+    """The number of the process that listens behind a Unix socket to which we have connected."""
     if not hasattr(socket, "SO_PEERCRED"):
-        return _UNKNOWN
+        return None
     process_id: int = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
-    return described(process_id) if process_id else _UNKNOWN
+    return process_id or None
+
+
+def _parent(process_id: int) -> int:
+    """0 for a process that has ended."""
+    try:
+        status = (_PROC / str(process_id) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return 0
+    return int(status.rpartition(")")[2].split()[1])
 
 
 def described(process_id: int) -> str:

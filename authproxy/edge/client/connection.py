@@ -69,6 +69,10 @@ class ConnectionRegister(Protocol):
         """False if there is no room for one more."""
         ...
 
+    def rests(self, connection: ClientConnection) -> None:
+        """A connection is idle again although the gateway is draining."""
+        ...
+
     def closed(self, connection: ClientConnection) -> None: ...
 
 
@@ -306,6 +310,8 @@ class ClientConnection(asyncio.Protocol):
         self._current = None
         if self._is_closing:
             return
+        if self._register.is_draining and self.is_idle:
+            self._register.rests(self)
         limits = self._limits
         waits_for = limits.head_timeout if self._reader.is_in_request else limits.idle_timeout
         self._deadline = self._gate.time() + waits_for
@@ -440,6 +446,29 @@ class ClientConnection(asyncio.Protocol):
         """The number of its socket in this process; 0 if it has none."""
         raw = self._transport.get_extra_info("socket")
         return 0 if raw is None else cast("int", raw.fileno())
+
+    def move_to(self, gate: Gate, register: ConnectionRegister) -> None:
+        """Goes on at another gate, which judges the next request. Does nothing while a request is here. A
+        connection whose upstream connection knows its person by itself is closed."""
+        if self._is_closing or not self.is_idle:
+            return
+        if self.authenticated_upstream is not None:
+            self._close()
+            return
+        self._register.closed(self)
+        if self._share:
+            self._gate.connections_per_address.give_back(self._share)
+            self._share = ""
+        self.begin_at(gate, register)
+        self.connection_made(self._transport)
+
+    def begin_at(self, gate: Gate, register: ConnectionRegister) -> None:
+        """Belongs to another gate from the start. For a connection whose TLS handshake is not over."""
+        self._gate = gate
+        self._limits = gate.limits
+        self._register = register
+        self._reader.close()
+        self._reader = RequestReader(gate.limits)
 
     @property
     def is_tunnel(self) -> bool:

@@ -23,6 +23,8 @@ _BACKLOG: Final = 2048
 _IDLE_CLOSE_DELAY: Final = 0.1
 """Seconds between the closing of the listening sockets and that of idle connections. A request that is on its
 way in this time is answered."""
+_WINDS_DOWN_FOR: Final = 2.0
+"""Seconds for the close frames of WebSockets and the last chunks of streams that have outlived a reload."""
 _CUT_FOR: Final = 1.0
 """Seconds that connections may take to go after they were cut."""
 
@@ -48,6 +50,7 @@ class Listener:
         self._all_gone = asyncio.Event()
         self._all_gone.set()
         self._hurried = asyncio.Event()
+        self._successor: Listener | None = None
         self.is_closed = False
         self.is_draining = False
         self.refused_at_limit = 0
@@ -153,6 +156,18 @@ class Listener:
             return False
         return True
 
+    def rests(self, connection: ClientConnection) -> None:
+        if self._successor is not None:
+            self._successor.take(connection)
+
+    def take(self, connection: ClientConnection) -> None:
+        """Takes an idle connection over from a listener before."""
+        connection.move_to(self._gate, self)
+
+    def take_handshake(self, connection: ClientConnection) -> None:
+        """Takes a connection over whose TLS handshake is not over."""
+        connection.begin_at(self._gate, self)
+
     def closed(self, connection: ClientConnection) -> None:
         self._connections.discard(connection)
         if not self._connections:
@@ -161,6 +176,10 @@ class Listener:
     @property
     def connection_count(self) -> int:
         return len(self._connections) + len(self._handshaking)
+
+    @property
+    def is_handed_over(self) -> bool:
+        return self._successor is not None
 
     @property
     def tunnel_count(self) -> int:
@@ -224,6 +243,28 @@ class Listener:
         `is_draining`."""
         self.is_draining = True
         await self._first_of(for_seconds, self._hurried)
+
+    def hand_over(self, successor: Listener) -> None:
+        """Accepts no more connections: the successor listens on the same sockets. Connections go to it when
+        they are idle, and it judges their next request. Running requests are finished here, and their answers
+        close their connections."""
+        self._successor = successor
+        self.is_draining = True
+        self._close()
+        for connection in tuple(self._handshaking):
+            successor.take_handshake(connection)
+        for connection in tuple(self._connections):
+            try:
+                successor.take(connection)
+            except Exception as error:  # noqa: BLE001  (whatever it is: all others must go on)
+                report(error, "a connection could not be handed over")
+
+    async def finish(self, within: float) -> None:
+        """After `hand_over`: lets everything that runs go on for at most `within` seconds, WebSockets and
+        event streams too. Then it drains."""
+        await self._first_of(within, self._all_gone, self._hurried)
+        if not self._all_gone.is_set():
+            await self.drain(_WINDS_DOWN_FOR)
 
     async def drain(self, within: float) -> bool:
         """Stops listening, lets running requests finish for at most `within` seconds, and cuts the rest.

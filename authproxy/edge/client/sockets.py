@@ -69,6 +69,17 @@ class BoundAddress:
         self._is_lent = is_lent
         self._inode: tuple[int, int] | None = None
 
+    def shared(self) -> BoundAddress:
+        """The same sockets once more, for a successor in this process: no connection is refused in between.
+        The path of a Unix socket stays ours until the successor takes it over."""
+        sockets = tuple(listening.dup() for listening in self.sockets)
+        return BoundAddress(self.address, sockets, is_lent=True)
+
+    def take_over(self, before: BoundAddress) -> None:
+        """Owns the path of a Unix socket from now on, instead of the one that shares it."""
+        self._lock, before._lock = before._lock, None
+        self._inode, before._inode = before._inode, None
+
     def lent(self) -> BoundAddress:
         """The same sockets for another process. It listens on them and closes them, but the path of a Unix
         socket is not its business."""

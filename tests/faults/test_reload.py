@@ -1,0 +1,371 @@
+"""Settings are taken over while the gateway runs: `authproxy reload` and SIGHUP, at a real process under load.
+
+`RELOADS=50 .venv/bin/pytest tests/faults/test_reload.py -n 0 -s -k load` reloads so often while 10,000 requests
+are sent at 200 a second, and prints the outcomes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections import Counter
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from tests.support.gateway import TICKET, open_house
+from tests.support.http_client import Browser
+from tests.support.ports import free_port
+from tests.support.redis_server import RedisServer
+from tests.support.sandbox import ROOT, listens, served
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.needs("redis-server")
+RELOADS = int(os.environ.get("RELOADS", "5"))
+REQUESTS = 10_000 if RELOADS >= 50 else 300
+A_SECOND = 200
+CLIENTS = 8
+PATIENCE = 60.0
+
+
+@pytest.fixture(scope="module")
+def store():
+    with RedisServer() as running:
+        yield running
+
+
+@pytest.fixture
+async def house(store):
+    async with open_house(store.url, has_gateway=False) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def running(house):
+    async with served(house.settings_file, house.folder, port=house.ports["gateway"]) as process:
+        yield process
+
+
+def change(house, **sections):
+    """Sections of the settings file, changed by functions."""
+    written = yaml.safe_load(house.settings_file.read_text())
+    for name, changed in sections.items():
+        changed(written[name])
+    house.settings_file.write_text(yaml.safe_dump(written))
+
+
+def deny(path):
+    return lambda portals: portals["acq"].update(routes=[{"path": path, "access": "deny"}])
+
+
+async def reload(house):
+    """Exit code, and what the command said."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "authproxy",
+        "reload",
+        "-c",
+        str(house.settings_file),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd=ROOT,
+    )
+    async with asyncio.timeout(PATIENCE):
+        said, _ = await process.communicate()
+    return process.returncode, said.decode()
+
+
+async def settings_check(house):
+    answer = await Browser().fetch(f"{house.management}/readyz")
+    assert answer.status == 200
+    check = answer.json["checks"]["settings"]
+    return check["status"], check["detail"]
+
+
+class Client:
+    """A client that keeps its connection, as browsers and front proxies do."""
+
+    def __init__(self, house, ticket, *, asks_as_nginx=False):
+        self._house = house
+        self._is_subrequest = asks_as_nginx
+        authority = urlsplit(house.acq).netloc
+        cookie = f"Host: {authority}\r\nCookie: {TICKET}={ticket}\r\n"
+        self._common = cookie + (
+            f"X-Original-URL: {house.acq}/api/jaz\r\nX-Original-Method: GET\r\n" if asks_as_nginx else ""
+        )
+        self.reader = self.writer = None
+        self.connections = 0
+
+    async def asks(self, target="/api/jaz", *, method="GET", more=""):
+        """The status. Opens a connection only if there is none, or the answer before has closed it."""
+        if self.writer is None:
+            self.connections += 1
+            self.reader, self.writer = (
+                await asyncio.open_unix_connection(str(self._house.socket))
+                if self._is_subrequest
+                else await asyncio.open_connection("127.0.0.1", self._house.ports["gateway"])
+            )
+        target = "/.authproxy/auth/nginx" if self._is_subrequest else target
+        self.writer.write(f"{method} {target} HTTP/1.1\r\n{self._common}{more}\r\n".encode())
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        if "content-length:" in head:
+            await self.reader.readexactly(int(head.partition("content-length:")[2].split()[0]))
+        elif "transfer-encoding: chunked" in head:
+            while (size := int(await self.reader.readuntil(b"\r\n"), 16)) > 0:
+                await self.reader.readexactly(size + 2)
+            await self.reader.readexactly(2)
+        if "connection: close" in head:
+            self.closes()
+        return int(head.split()[1])
+
+    def closes(self):
+        if self.writer is not None:
+            self.writer.close()
+        self.reader = self.writer = None
+
+
+async def test_changed_rules_hold_for_the_next_request_and_nobody_is_signed_out(house, running):
+    person = await house.signed_in()
+    clients = [Client(house, person.ticket(house.acq), asks_as_nginx=asks) for asks in (False, True)]
+    assert [await client.asks() for client in clients] == [200, 200]
+
+    change(house, portals=deny("/api"))
+    code, said = await reload(house)
+    assert (code, said.startswith("reload 1 at ")) == (0, True), said
+
+    # On the same connections, and by the same session.
+    assert [await client.asks() for client in clients] == [403, 403]
+    assert [client.connections for client in clients] == [1, 1]
+    assert await clients[0].asks("/prejeto") == 200
+    assert await settings_check(house) == ("ok", said.strip())
+    assert [
+        event["event"] for event in house.events("gateway.started", "gateway.stopped", "settings.reloaded")
+    ] == [
+        "gateway.started",
+        "settings.reloaded",
+    ]
+    for client in clients:
+        client.closes()
+
+
+async def test_a_file_with_an_error_changes_nothing_and_is_reported_with_its_line(house, running):
+    person = await house.signed_in()
+    client = Client(house, person.ticket(house.acq))
+    sound = house.settings_file.read_text()
+    house.settings_file.write_text(sound.replace("upstream:", "upstrem:"))
+    line = 1 + sound[: sound.index("upstream:")].count("\n")
+
+    code, said = await reload(house)
+    assert code == 1
+    assert f"{house.settings_file}:{line}: " in said
+    status, detail = await settings_check(house)
+    assert (status, detail in said) == ("warning", True)
+    assert f"{house.settings_file}:{line}: " in running.output
+    assert await client.asks() == 200
+
+    house.settings_file.unlink()
+    code, said = await reload_by_signal(house, running)
+    assert (code, "cannot be read" in said) == ("warning", True)
+    assert await client.asks() == 200
+
+    house.settings_file.write_text(sound)
+    house.settings_file.chmod(0o600)
+    assert (await reload(house))[0] == 0
+    assert (await settings_check(house))[0] == "ok"
+    assert (await client.asks(), client.connections) == (200, 1)
+    client.closes()
+
+
+async def reload_by_signal(house, running):
+    before = await settings_check(house)
+    running.process.send_signal(signal.SIGHUP)
+
+    async def has_changed():
+        return await settings_check(house) != before
+
+    await until(has_changed, within=PATIENCE)
+    return await settings_check(house)
+
+
+async def test_what_fails_only_when_it_is_used_changes_nothing_either(house, running):
+    person = await house.signed_in()
+    client = Client(house, person.ticket(house.acq), asks_as_nginx=True)
+    sound = house.settings_file.read_text()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        change(house, server=lambda server: server["listen"].append(f"127.0.0.1:{port}"))
+        code, said = await reload(house)
+        assert (code, f"127.0.0.1:{port} is taken by process {os.getpid()}" in said) == (1, True), said
+    assert await client.asks() == 200
+    assert house.socket.exists()
+    # Logs still go where they went.
+    assert f"127.0.0.1:{port} is taken" in running.output
+
+    house.settings_file.write_text(sound)
+    assert (await reload(house))[0] == 0
+    assert (await client.asks(), client.connections) == (200, 1)
+    client.closes()
+
+
+async def test_listeners_come_and_go_and_the_others_stay(house, running):
+    new = free_port()
+    old, path = house.ports["gateway"], house.socket
+    inode = path.stat().st_ino
+    change(house, server=lambda server: server.update(listen=[f"127.0.0.1:{new}", f"unix:{path}"]))
+    assert (await reload(house))[0] == 0
+    assert listens(new)
+    assert not listens(old)
+    assert path.stat().st_ino == inode
+    _, writer = await asyncio.open_unix_connection(str(path))
+    writer.close()
+
+    other = house.folder / "other.sock"
+    change(house, server=lambda server: server.update(listen=[f"127.0.0.1:{new}", f"unix:{other}"]))
+    assert (await reload(house))[0] == 0
+    assert (path.exists(), other.exists()) == (False, True)
+    assert not path.with_name(f"{path.name}.lock").exists()
+    running.process.terminate()
+    assert await running.ends() == 0
+    assert not other.exists()
+
+
+async def test_a_download_and_a_web_socket_go_on(house, running):
+    size = 16 * 1024 * 1024
+    person = await house.signed_in()
+    client = Client(house, person.ticket(house.acq))
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.ports["gateway"], limit=4096)
+    common = f"Host: {urlsplit(house.acq).netloc}\r\nCookie: {TICKET}={person.ticket(house.acq)}\r\n"
+    writer.write(f"GET /prenos?bytes={size} HTTP/1.1\r\n{common}\r\n".encode())
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+    key = base64.b64encode(bytes(16)).decode()
+    socket_reader, socket_writer = await asyncio.open_connection("127.0.0.1", house.ports["gateway"])
+    socket_writer.write(
+        f"GET /ws HTTP/1.1\r\n{common}Origin: {house.acq}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode()
+    )
+    assert (await socket_reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+
+    assert (await reload(house))[0] == 0
+
+    socket_writer.write(b"\x81\x82\0\0\0\0hi")
+    frame = await socket_reader.readexactly(2)
+    assert b"hi" in frame + await socket_reader.readexactly(frame[1] & 127)
+    received = 0
+    while received < size:
+        received += len(await reader.read(65536)) or size * 2
+    assert received == size
+    # The connection of the download belongs to the gateway that answers now.
+    change(house, portals=deny("/api"))
+    assert (await reload(house))[0] == 0
+    writer.write(f"GET /api/jaz HTTP/1.1\r\n{common}\r\n".encode())
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 403")
+    for each in (writer, socket_writer):
+        each.close()
+    client.closes()
+
+
+async def test_what_outlives_the_time_to_drain_is_ended_in_order(house, running):
+    change(house, server=lambda server: server.update(timeouts={"drain": "1s"}))
+    assert (await reload(house))[0] == 0
+    person = await house.signed_in()
+    key = base64.b64encode(bytes(16)).decode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.ports["gateway"])
+    writer.write(
+        f"GET /ws HTTP/1.1\r\nHost: {urlsplit(house.acq).netloc}\r\nOrigin: {house.acq}\r\n"
+        f"Cookie: {TICKET}={person.ticket(house.acq)}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode()
+    )
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+    assert (await reload(house))[0] == 0
+    async with asyncio.timeout(PATIENCE):
+        frame = await reader.readexactly(4)
+    assert (frame[0], int.from_bytes(frame[2:], "big")) == (0x88, 1001)
+    writer.close()
+
+
+async def test_a_new_key_seals_and_the_one_before_still_opens(house, running):
+    person = await house.signed_in()
+    client = Client(house, person.ticket(house.acq))
+    new = base64.urlsafe_b64encode(os.urandom(32)).decode().rstrip("=")
+    change(house, sessions=lambda sessions: sessions.update(keys=[new, *sessions["keys"]]))
+    assert (await reload(house))[0] == 0
+    assert await client.asks() == 200
+    # The key before is dropped: its sessions end, and those under the new one go on.
+    other = await house.signed_in()
+    change(house, sessions=lambda sessions: sessions.update(keys=[new]))
+    assert (await reload(house))[0] == 0
+    assert await client.asks() in (303, 401)
+    others = Client(house, other.ticket(house.acq))
+    assert await others.asks() == 200
+    for each in (client, others):
+        each.closes()
+
+
+async def test_sigusr1_reopens_the_audit_file_and_reads_no_settings(house, running):
+    audit = house.folder / "audit.log"
+    before = await settings_check(house)
+    house.settings_file.write_text("half an edit: [")
+    audit.rename(house.folder / "audit.log.1")
+    running.process.send_signal(signal.SIGUSR1)
+    await until(audit.exists)
+    await house.person().signs_in(house.acq + "/")
+    assert "session.started" in audit.read_text()
+    assert await settings_check(house) == before
+
+
+async def test_sessions_in_memory_are_not_thrown_away(house):
+    change(house, store=lambda store: store.update(url="memory://"))
+    async with served(house.settings_file, house.folder, port=house.ports["gateway"]):
+        person = await house.signed_in()
+        client = Client(house, person.ticket(house.acq))
+        code, said = await reload(house)
+        assert (code, "memory://" in said, await client.asks()) == (1, True, 200)
+        client.closes()
+
+
+async def test_the_command_says_that_no_gateway_runs(house):
+    code, said = await reload(house)
+    assert (code, "no gateway answers" in said) == (1, True)
+
+
+async def test_reloads_under_load_fail_no_request_and_sign_nobody_out(house, running):
+    person = await house.signed_in()
+    ticket = person.ticket(house.acq)
+    outcomes: Counter[str] = Counter()
+    over = asyncio.Event()
+
+    async def load(number):
+        """Every other client asks as nginx does; a third of the others open a connection for each request."""
+        client = Client(house, ticket, asks_as_nginx=bool(number % 2))
+        loop, began, sent = asyncio.get_running_loop(), asyncio.get_running_loop().time(), 0
+        while not over.is_set():
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    outcomes[str(await client.asks())] += 1
+            except (OSError, EOFError) as failure:
+                outcomes[type(failure).__name__] += 1
+                client.closes()
+            if number % 6 == 0:
+                client.closes()
+            sent += 1
+            with contextlib.suppress(TimeoutError):  # at the pace of `A_SECOND`
+                await asyncio.wait_for(over.wait(), max(0, began + sent * CLIENTS / A_SECOND - loop.time()))
+        client.closes()
+
+    loads = [asyncio.create_task(load(number)) for number in range(CLIENTS)]
+    for number in range(RELOADS):
+        await until(lambda part=(number + 1) / RELOADS: outcomes.total() >= REQUESTS * part, within=600)
+        assert (await reload_by_signal(house, running))[0] == "ok"
+    over.set()
+    await asyncio.gather(*loads)
+    print(f"\n{outcomes.total():,} requests, {RELOADS} reloads: {dict(outcomes)}")
+    assert outcomes == {"200": outcomes.total()}
+    assert person.ticket(house.acq) == ticket
