@@ -113,7 +113,7 @@ image: $(VENV)/.dev ## Build the image on bases of Debian packages, and sign som
 	@deploy/image
 
 .PHONY: rehearsal
-rehearsal: ## Run both commands of README.md in a bare Debian (as root; SUITE=trixie, WHOLE=1: all tests, OPTIONS for pytest)
+rehearsal: ## Run both commands of README.md in a bare Debian, and the longer tests (as root; SUITE=trixie, WHOLE=1: all tests, OPTIONS for pytest)
 	@SUITE="$(SUITE)" WHOLE="$(WHOLE)" OPTIONS="$(OPTIONS)" deploy/rehearsal
 
 .PHONY: reference

@@ -1,8 +1,8 @@
 """Runs both commands of README.md and judges them; `make rehearsal` calls it in a bare Debian. Needs only
 Python.
 
-`make demo` gets Ctrl-C once every address that it prints has answered. `make test` gets the options of this
-command.
+`make demo` gets Ctrl-C once every address that it prints has answered. `make test` is run once with each
+argument of this command as its options.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def main() -> int:
     failed = False
     for name, step in (
         ("make demo", demo),
-        ("make test", lambda: tests(sys.argv[1] if len(sys.argv) > 1 else "")),
+        *((f"make test {options}".rstrip(), partial(tests, options)) for options in sys.argv[1:] or [""]),
     ):
         sys.stdout.write(f"── {name}\n")
         started_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""What all tests share: programs that a test needs, event loops, one Chromium, and how hypothesis
+"""What all tests share: programs that a test needs, which tests are for a rehearsal, event loops, one Chromium, and how hypothesis
 draws."""
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from tests.support.browser import SharedChromium
 
+_LEFT = pytest.StashKey[int]()
+"""How many tests were left out because they are longer."""
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 
@@ -54,6 +56,32 @@ def pytest_configure() -> None:
         pytest.exit(
             "the compiled modules were to be tested (make test-compiled), and the sources were found",
             returncode=3,
+        )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is marked `rehearsal` takes too long for every run. It is left out, and counted, unless `-m` names
+    the mark."""
+    if "rehearsal" in config.option.markexpr:
+        return
+    runs = [item for item in items if item.get_closest_marker("rehearsal") is None]
+    config.stash[_LEFT] = len(items) - len(runs)
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["left_to_rehearsal"] = config.stash[_LEFT]
+    items[:] = runs
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error) -> None:
+    """Every worker has collected the same tests."""
+    left = getattr(node, "workeroutput", {}).get("left_to_rehearsal", 0)
+    node.config.stash[_LEFT] = max(left, node.config.stash.get(_LEFT, 0))
+
+
+def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
+    if left := config.stash.get(_LEFT, 0):
+        terminalreporter.write_line(
+            f'{left} longer tests are left to `make rehearsal` (OPTIONS="-m rehearsal")'
         )
 
 

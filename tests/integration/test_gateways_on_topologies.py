@@ -10,7 +10,11 @@ from tests.support.nginx_house import behind_nginx
 from tests.support.redis_topologies import clustered, replicated
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.needs("redis-server")
+pytestmark = [
+    pytest.mark.needs("redis-server"),
+    pytest.mark.rehearsal,
+    pytest.mark.xdist_group("topologies"),
+]
 FAILOVER = 40.0
 TOPOLOGIES = [pytest.param(replicated, id="sentinel"), pytest.param(clustered, id="cluster")]
 
