@@ -25,6 +25,7 @@ from authproxy.bootstrap.server import edge_addresses, server_tls
 from authproxy.bootstrap.step_up import make_held_requests
 from authproxy.challenges.recovery import COST, Cost
 from authproxy.edge.client.listener import Listener
+from authproxy.edge.client.occupancy import Seat
 from authproxy.edge.client.sockets import BoundAddress, ListenAddress
 from authproxy.edge.site import Gate
 from authproxy.oidc.provider import OpenIdProvider
@@ -86,11 +87,13 @@ async def running(
     lent: Iterable[BoundAddress] | None = None,
     predecessor: Gateway | None = None,
     reloads: Reloads | None = None,
+    seat: Seat | None = None,
 ) -> AsyncIterator[Gateway]:
     """The gateway, from the moment it answers until the block ends; then it drains. A block that fails ends
     it at once. Raises OSError or ValueError if it cannot start. `sheet_cost` is how slowly recovery codes are
     hashed; `lent` are its addresses, if they are bound already. From a `predecessor` in this process it takes
     over, or changes nothing if it cannot start. `reloads` tells of them; None if there are none here.
+    `seat` is that of one of several workers.
 
     It starts without the provider and without the store: what needs one of them is answered 503 until it
     answers."""
@@ -98,7 +101,7 @@ async def running(
     async with AsyncExitStack() as resources:
         try:
             components = await assemble(settings, clock, background, resources, sheet_cost, lent)
-            gateway = await _open(components, reloads)
+            gateway = await _open(components, reloads, seat)
             if predecessor is not None:
                 await predecessor.hand_over(gateway)
             yield gateway
@@ -107,7 +110,7 @@ async def running(
             await background.end()
 
 
-async def _open(components: Components, reloads: Reloads | None) -> Gateway:
+async def _open(components: Components, reloads: Reloads | None, seat: Seat | None) -> Gateway:
     """Opens the listeners, and starts what runs in the background."""
     own_certificates = OwnCertificates(components.settings, components.clock)
     held_requests = make_held_requests(components)
@@ -117,6 +120,7 @@ async def _open(components: Components, reloads: Reloads | None) -> Gateway:
         gate,
         tls=server_tls(components.settings.server, components.clock()),
         last_descriptor=components.descriptors.last_for_clients,
+        seat=seat,
     )
     if not components.descriptors.are_enough:
         logs.logger("bootstrap").warning("descriptors.too_few", detail=components.descriptors.problem)

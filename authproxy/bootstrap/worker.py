@@ -17,6 +17,7 @@ from typing import Final, NoReturn
 from authproxy.bootstrap.gateway import Gateway, running
 from authproxy.bootstrap.process_end import Ending, end
 from authproxy.bootstrap.starting import in_one_line
+from authproxy.edge.client.occupancy import Seat
 from authproxy.edge.client.sockets import BoundAddress
 from authproxy.settings.schema import Settings
 from authproxy.telemetry.logging import log_interpreter_failures, logger
@@ -24,13 +25,15 @@ from authproxy.telemetry.logging import log_interpreter_failures, logger
 ALIVE_EVERY: Final = 1.0
 
 
-def work(settings: Settings, lent: Iterable[BoundAddress], parent: socket.socket) -> NoReturn:
+def work(
+    settings: Settings, lent: Iterable[BoundAddress], parent: socket.socket, seat: Seat | None
+) -> NoReturn:
     """Serves until the parent orders the end. Never returns."""
     import uvloop  # noqa: PLC0415  (only a gateway that serves needs it; the parent has imported it)
 
     code = 1
     try:
-        code = uvloop.run(_work(settings, lent, parent))
+        code = uvloop.run(_work(settings, lent, parent, seat))
     except Exception:  # noqa: BLE001  (the log has it, and the parent starts another one)
         logger("bootstrap").exception("worker.failed")
     finally:
@@ -38,7 +41,9 @@ def work(settings: Settings, lent: Iterable[BoundAddress], parent: socket.socket
         end(code)
 
 
-async def _work(settings: Settings, lent: Iterable[BoundAddress], parent: socket.socket) -> int:
+async def _work(
+    settings: Settings, lent: Iterable[BoundAddress], parent: socket.socket, seat: Seat | None
+) -> int:
     reader, writer = await asyncio.open_unix_connection(sock=parent)
     ending = Ending(settings)
     _handle_signals(ending)
@@ -49,7 +54,7 @@ async def _work(settings: Settings, lent: Iterable[BoundAddress], parent: socket
         orders = asyncio.ensure_future(_obey(reader, ending))
         open_until_the_end.callback(orders.cancel)
         try:
-            gateway = await open_until_the_end.enter_async_context(running(settings, lent=lent))
+            gateway = await open_until_the_end.enter_async_context(running(settings, lent=lent, seat=seat))
         except Exception as error:  # noqa: BLE001  (the parent says it, or tries again)
             logger("bootstrap").debug("start.failed", exc_info=error)
             writer.write(f"failed {in_one_line(error, settings)}\n".encode())

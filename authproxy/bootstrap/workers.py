@@ -31,6 +31,7 @@ from authproxy.bootstrap.server import all_addresses, management_address
 from authproxy.bootstrap.starting import CannotStart, in_one_line
 from authproxy.bootstrap.worker import ALIVE_EVERY, work
 from authproxy.bootstrap.worker_share import pause_after, share
+from authproxy.edge.client.occupancy import Occupancy, Seat
 from authproxy.edge.client.sockets import BoundAddress, bind
 from authproxy.settings.schema import Settings
 from authproxy.telemetry import logging as logs
@@ -111,6 +112,7 @@ class _Worker:
     name: str
     process_id: int
     channel: socket.socket
+    seat: Seat | None
     socket_path: Path
     started_at: float
     state: Literal["starting", "serving", "ended"] = "starting"
@@ -125,6 +127,7 @@ class _Parent:
         self._count = count
         self._bound = bound
         self._folder = folder
+        self._occupancy = Occupancy()
         self._workers: dict[int, _Worker] = {}
         self._failures_in_a_row = dict.fromkeys(range(1, count + 1), 0)
         self._deaths = 0
@@ -188,11 +191,18 @@ class _Parent:
             theirs.setblocking(False)
             management = BoundAddress(management_address(self._settings.server), (private,), is_lent=True)
             lent = [*(listener.lent() for listener in self._edge_and_certificates()), management]
+            seat = self._occupancy.take_seat()
+            try:
+                process_id = self._fork(lent, theirs, seat)
+            except OSError:
+                self._occupancy.free(seat)
+                raise
             return _Worker(
                 place=place,
                 name=f"worker {place}",
-                process_id=self._fork(lent, theirs),
+                process_id=process_id,
                 channel=ours,
+                seat=seat,
                 socket_path=path,
                 started_at=asyncio.get_running_loop().time(),
             )
@@ -201,7 +211,7 @@ class _Parent:
         management = management_address(self._settings.server)
         return (listener for listener in self._bound if listener.address != management)
 
-    def _fork(self, lent: list[BoundAddress], channel: socket.socket) -> int:
+    def _fork(self, lent: list[BoundAddress], channel: socket.socket, seat: Seat | None) -> int:
         """Forks a worker, and returns its process id."""
         settings = share(self._settings, self._count)
         # Without garbage and with everything frozen, a worker's collector writes to no page that it shares.
@@ -217,7 +227,7 @@ class _Parent:
             try:
                 _forget_the_parent([channel, *(each for listener in lent for each in listener.sockets)])
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-                work(settings, lent, channel)
+                work(settings, lent, channel, seat)
             finally:
                 os._exit(1)
         finally:
@@ -258,6 +268,7 @@ class _Parent:
         loop.remove_reader(worker.channel)
         worker.channel.close()
         worker.socket_path.unlink(missing_ok=True)
+        self._occupancy.free(worker.seat)
         if worker.state == "serving" and loop.time() - worker.started_at > _STEADY_AFTER:
             self._failures_in_a_row[worker.place] = 0
         worker.state = "ended"

@@ -16,11 +16,9 @@ import pytest
 
 from tests.support.gateway import TICKET
 from tests.support.http_client import Browser
-from tests.support.sandbox import ROOT, listens, served
+from tests.support.sandbox import ROOT, listens
 from tests.support.waiting import until
-
-TWO = {"AUTHPROXY__SERVER__WORKERS": "2"}
-PATIENCE = 30.0
+from tests.support.workers import PATIENCE, TWO, readiness, serve, standing_still, two_workers, workers_of
 
 
 @pytest.fixture
@@ -29,47 +27,11 @@ async def house(houses):
         yield opened
 
 
-@contextlib.asynccontextmanager
-async def two_workers(house, **environment):
-    async with served(
-        house.settings_file, house.folder, port=house.ports["gateway"], environment=TWO | environment
-    ) as running:
-        await until(lambda: serve(house, "2 of 2 serve"), within=PATIENCE)
-        yield running
-
-
-async def serve(house, detail):
-    return (await readiness(house))[1]["workers"]["detail"].startswith(detail)
-
-
-async def readiness(house):
-    try:
-        answer = await Browser().fetch(f"{house.management}/readyz")
-    except OSError:
-        return 0, {"workers": {"detail": ""}}
-    return answer.status, answer.json["checks"]
-
-
-def workers_of(process):
-    return sorted(map(int, Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()))
-
-
 def is_running(process_id):
     try:
         return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-@contextlib.contextmanager
-def standing_still(process_id):
-    """A stopped worker accepts nobody, so that the other one does."""
-    os.kill(process_id, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process_id, signal.SIGCONT)
 
 
 async def asks(house, ticket):

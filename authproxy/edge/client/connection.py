@@ -52,13 +52,14 @@ class ConnectionRegister(Protocol):
     is_closed: bool
     """Whether no new connection is accepted. Whatever would not end by itself must be ended then."""
 
-    def handshake_begins(self, descriptor: int, peer: str) -> ClientConnection | None:
-        """A TLS handshake begins. Returns the connection that counts from now on; None if there is no room
-        for one more, for one more of this peer, or for one with this descriptor."""
+    def accepted(self, descriptor: int, peer: str) -> ClientConnection | None:
+        """A socket was accepted, and a TLS handshake with `peer` begins; without TLS that is empty. Returns
+        the connection that counts from now on; None if there is no room for one more, for one more of this
+        peer, or for one with this descriptor."""
         ...
 
-    def handshake_ended(self, connection: ClientConnection) -> None:
-        """The TLS handshake is over. If it failed, the connection counts no longer."""
+    def arrived(self, connection: ClientConnection) -> None:
+        """The connection is made, or its TLS handshake has failed; then it counts no longer."""
         ...
 
     def descriptors_exhausted(self) -> None:

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from authproxy.access.client_networks import network_of
+from authproxy.edge.client.acceptor import Acceptor
 from authproxy.edge.client.connection import ClientConnection
+from authproxy.edge.client.occupancy import Seat
 from authproxy.edge.client.sockets import BoundAddress, CannotListen
-from authproxy.edge.client.tls_acceptor import TlsAcceptor
 from authproxy.edge.site import Gate, report
 from authproxy.edge.upstream.pool import UpstreamPool
 from authproxy.telemetry.logging import logger
@@ -34,19 +35,27 @@ class Listener:
 
     A client connection with a descriptor above `last_descriptor` is closed at once. The descriptors above are
     for portals, the store and everything else, so that a request that was accepted can be served. 0: there
-    are enough for everything."""
+    are enough for everything. `seat` is that of one of several workers."""
 
-    def __init__(self, gate: Gate, *, tls: ssl.SSLContext | None = None, last_descriptor: int = 0) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        *,
+        tls: ssl.SSLContext | None = None,
+        last_descriptor: int = 0,
+        seat: Seat | None = None,
+    ) -> None:
         self._gate = gate
         self._tls = tls
         self._last_descriptor = last_descriptor
+        self._seat = seat
         self._bound: list[BoundAddress] = []
         self._servers: list[asyncio.AbstractServer] = []
-        self._acceptors: list[TlsAcceptor] = []
+        self._acceptors: list[Acceptor] = []
         self._connections: set[ClientConnection] = set()
-        self._handshaking: dict[ClientConnection, str] = {}
-        """Connections during their TLS handshake, each with the name under which it is counted; empty if it
-        is not counted."""
+        self._arriving: dict[ClientConnection, str] = {}
+        """Connections that are accepted and not made yet, above all those in their TLS handshake. Each with
+        the name under which the handshake is counted; empty if it is not counted."""
         self._all_gone = asyncio.Event()
         self._all_gone.set()
         self._hurried = asyncio.Event()
@@ -79,22 +88,28 @@ class Listener:
 
     async def _listen(self, listening: socket.socket, *, is_unix: bool) -> None:
         loop = asyncio.get_running_loop()
-        if is_unix:
-            self._servers.append(
-                await loop.create_unix_server(self._connection, sock=listening, backlog=_BACKLOG)
-            )
-        elif self._tls is None:
-            self._servers.append(await loop.create_server(self._connection, sock=listening, backlog=_BACKLOG))
-        else:
-            acceptor = TlsAcceptor(
+        if self._has_acceptor(is_unix=is_unix):
+            acceptor = Acceptor(
                 listening,
-                self._tls,
+                None if is_unix else self._tls,
                 self,
                 handshake_for=self._gate.limits.head_timeout,
                 spawn=self._gate.spawn,
+                seat=self._seat,
             )
             self._acceptors.append(acceptor)
+            self._say_count()
             acceptor.open(_BACKLOG)
+        elif is_unix:
+            self._servers.append(
+                await loop.create_unix_server(self._connection, sock=listening, backlog=_BACKLOG)
+            )
+        else:
+            self._servers.append(await loop.create_server(self._connection, sock=listening, backlog=_BACKLOG))
+
+    def _has_acceptor(self, *, is_unix: bool) -> bool:
+        """Whether an acceptor listens on such a socket, and not the loop's own server."""
+        return self._seat is not None or (self._tls is not None and not is_unix)
 
     def renew_tls(self, tls: ssl.SSLContext) -> None:
         """Shows another certificate from the next connection on. For a listener that was made with TLS."""
@@ -112,24 +127,27 @@ class Listener:
             str(bound.address) for bound in self._bound if not self.is_draining and not bound.is_ours
         )
 
-    # What TLS acceptors report.
+    # What acceptors report.
 
-    def handshake_begins(self, descriptor: int, peer: str) -> ClientConnection | None:
+    def accepted(self, descriptor: int, peer: str) -> ClientConnection | None:
         if not self._has_room(descriptor):
             return None
         # Handshakes are counted apart from the connections of the address. An address with too many
         # connections gets a 503, and that needs a handshake.
-        share = "" if self._gate.trusted_proxies.trusts(peer) else f"handshakes of {network_of(peer)}"
+        is_counted = bool(peer) and not self._gate.trusted_proxies.trusts(peer)
+        share = f"handshakes of {network_of(peer)}" if is_counted else ""
         if share and not self._gate.connections_per_address.take(share):
             return None
         connection = self._connection()
-        self._handshaking[connection] = share
+        self._arriving[connection] = share
+        self._say_count()
         return connection
 
-    def handshake_ended(self, connection: ClientConnection) -> None:
-        share = self._handshaking.pop(connection, "")
+    def arrived(self, connection: ClientConnection) -> None:
+        share = self._arriving.pop(connection, "")
         if share:
             self._gate.connections_per_address.give_back(share)
+        self._say_count()
 
     def descriptors_exhausted(self) -> None:
         self.refused_without_descriptor += 1
@@ -137,12 +155,13 @@ class Listener:
     # What connections report.
 
     def opened(self, connection: ClientConnection) -> bool:
-        if connection in self._handshaking:
-            self.handshake_ended(connection)
-        elif not self._has_room(connection.descriptor if self._last_descriptor else 0):
+        is_admitted = connection in self._arriving
+        if not is_admitted and not self._has_room(connection.descriptor if self._last_descriptor else 0):
             return False
         self._connections.add(connection)
         self._all_gone.clear()
+        if is_admitted:
+            self.arrived(connection)
         return True
 
     def _has_room(self, descriptor: int) -> bool:
@@ -172,10 +191,16 @@ class Listener:
         self._connections.discard(connection)
         if not self._connections:
             self._all_gone.set()
+        self._say_count()
 
     @property
     def connection_count(self) -> int:
-        return len(self._connections) + len(self._handshaking)
+        return len(self._connections) + len(self._arriving)
+
+    def _say_count(self) -> None:
+        """Lets the other workers know how many connections are here."""
+        if self._seat is not None:
+            self._seat.say(self.connection_count)
 
     @property
     def is_handed_over(self) -> bool:
@@ -251,7 +276,7 @@ class Listener:
         self._successor = successor
         self.is_draining = True
         self._close()
-        for connection in tuple(self._handshaking):
+        for connection in tuple(self._arriving):
             successor.take_handshake(connection)
         for connection in tuple(self._connections):
             try:
@@ -305,7 +330,7 @@ class Listener:
         for bound in self._bound:
             bound.withdraw()
             # An acceptor does this itself when it is closed.
-            if self._tls is None or bound.address.unix_path is not None:
+            if not self._has_acceptor(is_unix=bound.address.unix_path is not None):
                 remaining += [listening.dup() for listening in bound.sockets if listening.fileno() >= 0]
         self._close()
         for listening in remaining:
@@ -325,6 +350,8 @@ class Listener:
         await asyncio.get_running_loop().connect_accepted_socket(self._connection, accepted)
 
     def _close(self) -> None:
+        if self._seat is not None:
+            self._seat.leave()
         for server in self._servers:
             server.close()
         for acceptor in self._acceptors:

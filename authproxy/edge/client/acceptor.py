@@ -1,8 +1,11 @@
-"""Accepts TCP connections for TLS. Each counts from the moment it is accepted, and has a limited time for its
-handshake.
+"""Accepts connections where the loop's own server does not do: for TLS, and in one of several workers.
 
-The loop's own server reports a connection only after the handshake. Clients that connect and say nothing
-would not be counted until then.
+With TLS, each connection counts from the moment it is accepted, and has a limited time for its handshake. The
+loop's own server reports it only after the handshake, so clients that connect and say nothing would not be
+counted until then.
+
+A worker that has more connections than another one steps aside for a moment. What still waits afterwards it
+takes, because the others are busy or hang.
 """
 
 from __future__ import annotations
@@ -15,42 +18,47 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from authproxy.edge.client.connection import ClientConnection, ConnectionRegister, reset_at_close
+from authproxy.edge.client.occupancy import Seat
 from authproxy.edge.rules.client_address import peer_of
 
 _AT_ONCE: Final = 128
 """Connections that are accepted in one turn of the loop."""
+_ASIDE: Final = 0.005
+"""Seconds for which a worker leaves new connections to those that have fewer."""
+_LEFT_OVER: Final = 8
+"""Connections that it takes after that. So if all others hang, it still takes 1,600 a second."""
 _PAUSE: Final = 1.0
 """Seconds without accepting while the process has no descriptor to spare."""
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
-class TlsAcceptor:
-    """One listening socket. `handshake_for` is seconds; `spawn` runs a handshake in the background."""
+class Acceptor:
+    """One listening socket, with TLS or without. `handshake_for` is seconds; `spawn` runs something in the
+    background; `seat` is that of one of several workers."""
 
     def __init__(
         self,
         listening: socket.socket,
-        tls: ssl.SSLContext,
+        tls: ssl.SSLContext | None,
         register: ConnectionRegister,
         *,
         handshake_for: float,
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        seat: Seat | None = None,
     ) -> None:
         self._listening = listening
         self._tls = tls
         self._register = register
         self._handshake_for = handshake_for
         self._spawn = spawn
+        self._seat = seat
         self._handshakes: set[asyncio.Task[None]] = set()
         self._is_open = False
 
-    @property
-    def sockets(self) -> tuple[socket.socket, ...]:
-        return (self._listening,) if self._is_open else ()
-
     def renew(self, tls: ssl.SSLContext) -> None:
-        """From the next connection on."""
-        self._tls = tls
+        """From the next connection on. For an acceptor with TLS."""
+        if self._tls is not None:
+            self._tls = tls
 
     def open(self, backlog: int) -> None:
         self._listening.listen(backlog)
@@ -60,32 +68,51 @@ class TlsAcceptor:
     def close(self) -> None:
         """Accepts the connections that the kernel has already made, and then no more. Handshakes go on."""
         if self._is_open:
-            self._accept()
+            self._accept(_AT_ONCE)
             self._is_open = False
             asyncio.get_running_loop().remove_reader(self._listening)
         self._listening.close()
 
     def cut(self) -> None:
-        """Cuts connections whose handshake is not finished. They cannot have sent a request."""
-        for handshake in tuple(self._handshakes):
-            handshake.cancel()
+        """Cuts connections whose TLS handshake is not finished. They cannot have sent a request."""
+        if self._tls is not None:
+            for handshake in tuple(self._handshakes):
+                handshake.cancel()
 
     def _resume(self) -> None:
         if self._is_open:
-            asyncio.get_running_loop().add_reader(self._listening, self._accept)
+            asyncio.get_running_loop().add_reader(self._listening, self._can_accept)
 
-    def _accept(self) -> None:
-        for _ in range(_AT_ONCE):
+    def _can_accept(self) -> None:
+        if self._seat is None:
+            self._accept(_AT_ONCE)
+        elif self._seat.is_ahead():
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._listening)
+            loop.call_later(_ASIDE, self._take_left_over)
+        else:
+            # One at a time, because the next one may be another worker's.
+            self._accept(1)
+
+    def _take_left_over(self) -> None:
+        if self._is_open and self._accept(_LEFT_OVER):
+            self._resume()
+
+    def _accept(self, most: int) -> bool:
+        """Accepts what waits. False if the process has no descriptor for it; then it goes on after a
+        pause."""
+        for _ in range(most):
             try:
                 accepted, name = self._listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
+                return True
             except OSError as error:
                 if error.errno not in _EXHAUSTED:
                     raise
                 self._pause()
-                return
-            self._admit(accepted, peer_of(name))
+                return False
+            self._admit(accepted, "" if self._tls is None else peer_of(name))
+        return True
 
     def _pause(self) -> None:
         loop = asyncio.get_running_loop()
@@ -95,10 +122,11 @@ class TlsAcceptor:
 
     def _admit(self, accepted: socket.socket, peer: str) -> None:
         accepted.setblocking(False)
-        connection = self._register.handshake_begins(accepted.fileno(), peer)
+        connection = self._register.accepted(accepted.fileno(), peer)
         if connection is None:
             # With a reset, a refused connection takes no memory in the kernel either.
-            reset_at_close(accepted)
+            if accepted.family != socket.AF_UNIX:
+                reset_at_close(accepted)
             accepted.close()
             return
         handshake = self._spawn(self._shake(accepted, connection))
@@ -109,9 +137,12 @@ class TlsAcceptor:
         loop = asyncio.get_running_loop()
         try:
             await loop.connect_accepted_socket(
-                lambda: connection, accepted, ssl=self._tls, ssl_handshake_timeout=self._handshake_for
+                lambda: connection,
+                accepted,
+                ssl=self._tls,
+                ssl_handshake_timeout=None if self._tls is None else self._handshake_for,
             )
         except OSError:
             pass  # no TLS, no common cipher, or too slow: the client's own problem
         finally:
-            self._register.handshake_ended(connection)
+            self._register.arrived(connection)
