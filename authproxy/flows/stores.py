@@ -148,6 +148,13 @@ class ChallengeStore(Protocol):
         """The session's pending challenges, the newest first."""
         ...
 
+    async def take_turn(self, name: str) -> bool:
+        """Whether nobody else has this turn to issue a challenge. It is over with `end_turn`, or after a few
+        seconds."""
+        ...
+
+    async def end_turn(self, name: str) -> None: ...
+
 
 class AnswerLimits(Protocol):
     """Limits on wrong codes, counted under several names at once (`challenges/limits.py`)."""

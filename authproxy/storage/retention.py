@@ -17,6 +17,9 @@ LOGOUT_TOKEN_HELD_FOR: Final = timedelta(seconds=4)
 is told to try again: if the first try failed, the second one must have its effect."""
 CHALLENGE_KEPT_AFTERWARDS: Final = timedelta(minutes=10)
 """A late answer is then told that the challenge is over, and not that there was none."""
+ISSUING_TAKES: Final = timedelta(seconds=15)
+"""Longer than three message gateways take by default to refuse a message. A process that is killed meanwhile
+keeps nobody waiting for longer."""
 CHALLENGES_PER_SESSION: Final = 8
 """Enough for a few open tabs. A script that asks for challenges without end must not fill the store."""
 NOTES_KEPT_FOR: Final = timedelta(days=1)

@@ -149,3 +149,11 @@ async def test_a_person_has_one_pending_notification(challenges):
 async def test_a_notification_that_nobody_knows_any_more_is_not_named(challenges):
     assert await challenges.claim_push(ANAS, ChallengeId("never opened"), MINUTE) is None
     assert await challenges.claim_push(ANAS, ChallengeId("another"), MINUTE) is None
+
+
+async def test_a_turn_to_issue_is_somebodys_until_they_end_it(challenges):
+    taken = await asyncio.gather(*(challenges.take_turn("session of Ana: sms") for _ in range(20)))
+    assert sum(taken) == 1
+    assert await challenges.take_turn("session of Ana: push")
+    await challenges.end_turn("session of Ana: sms")
+    assert await challenges.take_turn("session of Ana: sms")

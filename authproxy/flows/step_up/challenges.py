@@ -9,6 +9,7 @@ new ticket. A person is never told what was wrong with a code.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -50,6 +51,10 @@ _OPEN_TO_EVERYBODY: Final[frozenset[StepUpMethod]] = frozenset({"rekono"})
 _OWN_FACTORS: Final[frozenset[StepUpMethod]] = frozenset({"push", "totp", "certificate", "recovery"})
 """The person's own factors. For a change of methods they are accepted at every level."""
 _SESSION_PAGE: Final = "/.authproxy/session"
+_LOOKS_AFTER: Final = 0.1
+"""Seconds after which a click that waits for one in another process looks again."""
+_MOST_LOOKS: Final = 150
+"""Then the other one has lost its turn (`retention.ISSUING_TAKES`)."""
 # RFC 8176 §2 has no value for a code from a sheet, which is closest to a one-time password, and none for a
 # signature by a phone, which is a proof of possession of a key.
 _AMR: Final[Mapping[StepUpMethod, tuple[str, ...]]] = {
@@ -133,8 +138,8 @@ class StepUpChallenges:
                 await self._elsewhere[chosen].begin(visit, session, demand.route), chosen, session
             )
         return await self._issued_once(
-            (session.session_id, *_wanted(visit, demand.route, chosen)),
-            self._pending_or_new(visit, session, demand.route, chosen),
+            (session.session_id, *_wanted(visit, demand.route.name, chosen)),
+            lambda _: self._pending_or_new(visit, session, demand.route, chosen),
         )
 
     async def standing(self, visit: Visit, challenge_id: str) -> Pending | NotProved | None:
@@ -171,10 +176,19 @@ class StepUpChallenges:
             until = await self._limits.blocked_until(_limit_names(visit, session), now=visit.now)
         if until is not None:
             return _not_proved(visit, Reason.STEP_UP_BLOCKED, session, standing=standing, until=until)
-        return await self._issued_once(earlier.challenge_id, self._instead_of(visit, session, standing))
+        return await self._issued_once(
+            earlier.challenge_id,
+            lambda had_to_wait: self._instead_of(visit, session, standing, had_to_wait=had_to_wait),
+        )
 
-    async def _instead_of(self, visit: Visit, session: Session, standing: Standing) -> Pending | NotProved:
+    async def _instead_of(
+        self, visit: Visit, session: Session, standing: Standing, *, had_to_wait: bool
+    ) -> Pending | NotProved:
         earlier = standing.challenge
+        if had_to_wait:
+            others = await self._pending(session, _wanted(visit, earlier.route, earlier.method), visit.now)
+            if others is not None and others.challenge.challenge_id != earlier.challenge_id:
+                return Pending(session, others, is_new=False)
         method = self._methods[earlier.method]
         issued = await self._issue(visit, session, earlier.route, earlier.level, method)
         if isinstance(issued, NotProved):
@@ -303,17 +317,12 @@ class StepUpChallenges:
         )
 
     async def _pending(
-        self, visit: Visit, session: Session, route: Route, method: StepUpMethod
+        self, session: Session, wanted: tuple[Hashable, ...], now: datetime
     ) -> Standing | None:
-        """A pending challenge of this session that asks for exactly the same."""
-        wanted = _wanted(visit, route, method)
-        for challenge_id in await self._challenges.current(session.session_id, now=visit.now):
-            standing = await self._challenges.find(challenge_id, now=visit.now)
-            if (
-                standing is None
-                or standing.state_at(visit.now) is not State.PENDING
-                or standing.tries_left < 1
-            ):
+        """A pending challenge of this session that asks for exactly this."""
+        for challenge_id in await self._challenges.current(session.session_id, now=now):
+            standing = await self._challenges.find(challenge_id, now=now)
+            if standing is None or standing.state_at(now) is not State.PENDING or standing.tries_left < 1:
                 continue
             known = standing.challenge
             if wanted == (
@@ -330,24 +339,41 @@ class StepUpChallenges:
     # What is asked.
 
     async def _issued_once(
-        self, key: Hashable, issuing: Coroutine[Any, Any, Pending | NotProved]
+        self, key: Hashable, issue: Callable[[bool], Coroutine[Any, Any, Pending | NotProved]]
     ) -> Pending | NotProved:
-        """The outcome of `issuing`, or of the one with the same key that is under way. A challenge is stored
-        after its message was sent. Until then a second click finds no challenge, and would be told that
-        messages are sent too often. `issuing` goes on when the browser gives up its first request."""
+        """The outcome of `issue`, or of the one with the same key that is under way here. A challenge is
+        stored after its message was sent. Until then a second click finds no challenge, and would be told
+        that messages are sent too often. What is under way goes on when the browser gives up its first
+        request."""
         running = self._being_issued.get(key)
         if running is not None:
-            issuing.close()
             issued = await asyncio.shield(running)
             return replace(issued, is_new=False) if isinstance(issued, Pending) else issued
-        running = self._being_issued[key] = asyncio.ensure_future(issuing)
+        running = self._being_issued[key] = asyncio.ensure_future(self._issued_in_turn(repr(key), issue))
         running.add_done_callback(lambda _: self._being_issued.pop(key, None))
         return await asyncio.shield(running)
+
+    async def _issued_in_turn(
+        self, name: str, issue: Callable[[bool], Coroutine[Any, Any, Pending | NotProved]]
+    ) -> Pending | NotProved:
+        """The same for clicks that reach several processes: one after the other. `issue` is told whether it
+        had to wait for another one."""
+        had_to_wait = False
+        for _ in range(_MOST_LOOKS):
+            if await self._challenges.take_turn(name):
+                break
+            had_to_wait = True
+            await asyncio.sleep(_LOOKS_AFTER)
+        try:
+            return await issue(had_to_wait)
+        finally:
+            with contextlib.suppress(CannotAsk):  # it ends by itself
+                await self._challenges.end_turn(name)
 
     async def _pending_or_new(
         self, visit: Visit, session: Session, route: Route, method: StepUpMethod
     ) -> Pending | NotProved:
-        pending = await self._pending(visit, session, route, method)
+        pending = await self._pending(session, _wanted(visit, route.name, method), visit.now)
         if pending is not None:
             return Pending(session, pending, is_new=False)
         return await self._issue(visit, session, route.name, route.requirement.level, self._methods[method])
@@ -518,9 +544,9 @@ class StepUpChallenges:
         return session, standing
 
 
-def _wanted(visit: Visit, route: Route, method: StepUpMethod) -> tuple[Hashable, ...]:
+def _wanted(visit: Visit, route: str, method: StepUpMethod) -> tuple[Hashable, ...]:
     """What a challenge asks for. Challenges of one session that ask for the same are interchangeable."""
-    return method, route.name, visit.return_to, visit.held, visit.binding, visit.shown
+    return method, route, visit.return_to, visit.held, visit.binding, visit.shown
 
 
 def _limit_names(visit: Visit, session: Session) -> tuple[str, ...]:

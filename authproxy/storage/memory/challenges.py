@@ -18,6 +18,8 @@ class MemoryChallenges:
         self._of_session: Expiring[SessionId, deque[ChallengeId]] = Expiring()
         self._pushes: dict[tuple[str, ...], ChallengeId] = {}
         """The last push challenge of each person: one entry for each, so that nothing needs to expire."""
+        self._turns: set[str] = set()
+        """None of them outlives this process, so none needs to expire."""
 
     async def open(self, challenge: Challenge, *, tries: int, now: datetime) -> None:
         if self._standings.get(challenge.challenge_id, now) is not None:
@@ -57,6 +59,15 @@ class MemoryChallenges:
             for standing in standings
             if standing is not None and standing.state_at(now) is State.PENDING
         )
+
+    async def take_turn(self, name: str) -> bool:
+        if name in self._turns:
+            return False
+        self._turns.add(name)
+        return True
+
+    async def end_turn(self, name: str) -> None:
+        self._turns.discard(name)
 
     async def claim_push(
         self,

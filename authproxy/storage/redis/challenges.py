@@ -150,6 +150,14 @@ class RedisChallenges:
             and standing.challenge.session_id == session_id
         )
 
+    async def take_turn(self, name: str) -> bool:
+        """Whether nobody else has the turn of this name. If many take it, exactly one gets it."""
+        span = values.span_in_milliseconds(retention.ISSUING_TAKES)
+        return await self._connection.ask("SET", keyspace.issuing(name), 1, "NX", "PX", span) is not None
+
+    async def end_turn(self, name: str) -> None:
+        await self._connection.ask("DEL", keyspace.issuing(name))
+
     async def claim_push(
         self, owner: tuple[str, ...], challenge_id: ChallengeId, lives_for: timedelta
     ) -> ChallengeId | None:

@@ -89,6 +89,10 @@ def challenge(name: str) -> str:
     return f"{PREFIX}{name}}}:challenge"
 
 
+def issuing(name: str) -> str:
+    return f"{PREFIX}{_hashed('issuing', name)}}}:issuing"
+
+
 def pending_push(name: str) -> str:
     """`name` is one of `KeyRing.owner_names`, also in the next two functions."""
     return f"{PREFIX}{name}}}:push"

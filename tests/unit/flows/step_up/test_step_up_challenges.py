@@ -798,6 +798,39 @@ async def test_when_no_message_can_be_sent_both_clicks_are_told_and_a_third_one_
     assert isinstance(await step_ups.begin(house.visit(), "sms"), Pending)
 
 
+async def test_a_double_click_that_reaches_two_workers_sends_one_message_and_shows_its_page_twice(
+    house, slow
+):
+    one, other = house.step_ups(), house.step_ups()
+    first = asyncio.ensure_future(one.begin(house.visit(), "sms"))
+    await slow.has_been_asked.wait()
+    second = asyncio.ensure_future(other.begin(house.visit(), "sms"))
+    assert reason(await other.begin(house.visit("/"), "sms")) is Reason.STEP_UP_TOO_OFTEN
+    slow.may_answer.set()
+    clicks = await asyncio.gather(first, second)
+    assert [click.is_new for click in clicks] == [True, False]
+    assert clicks[0].standing == clicks[1].standing
+    assert len(slow.sent) == 1
+
+
+async def test_another_message_that_is_asked_for_at_two_workers_is_sent_once(house, slow):
+    slow.may_answer.set()
+    one, other = house.step_ups(), house.step_ups()
+    challenge = (await one.begin(house.visit(), "sms")).standing.challenge
+    house.now += timedelta(minutes=2)
+    slow.may_answer.clear()
+    slow.has_been_asked.clear()
+    first = asyncio.ensure_future(one.again(house.visit(), challenge.challenge_id))
+    await slow.has_been_asked.wait()
+    second = asyncio.ensure_future(other.again(house.visit(), challenge.challenge_id))
+    assert reason(await other.begin(house.visit("/"), "sms")) is Reason.STEP_UP_TOO_OFTEN
+    slow.may_answer.set()
+    clicks = await asyncio.gather(first, second)
+    assert [click.is_new for click in clicks] == [True, False]
+    assert clicks[0].standing == clicks[1].standing
+    assert len(slow.sent) == 2
+
+
 class AskedOverTheNetwork(MemoryLimits):
     """Others answer between the reading of the challenge and the counting of this answer."""
 
