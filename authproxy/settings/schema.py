@@ -368,9 +368,9 @@ class StoreSettings:
     durable: Annotated[
         bool,
         Field(
-            description="Whether a replica must have received a revocation or the use of a code before it is "
-            "answered, so that a failover does not lose it. Without a replica nobody can then sign in or be "
-            "signed out."
+            description="Whether a replica must have received a revocation, a block or the use of a code "
+            "before it is answered, so that a failover does not lose it. Without a replica nobody can then "
+            "sign in or be signed out."
         ),
     ] = False
     near_cache_for: Annotated[

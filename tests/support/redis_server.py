@@ -74,8 +74,10 @@ class RedisServer:
             "yes" if append_only else "no",
             "--appendfsync",
             "always",
-            *options,
         ]
+        self.options = [*options]
+        self.administrator: tuple[str, str] | None = None
+        """Whose name and password `command` says, if the default user is off."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -89,7 +91,7 @@ class RedisServer:
     def start(self, *options: str) -> None:
         """With further options, if there are any."""
         self._process = subprocess.Popen(
-            [*self._command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*self._command, *self.options, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         deadline = time.monotonic() + _STARTS_WITHIN
         while not self._answers():
@@ -103,10 +105,11 @@ class RedisServer:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(5)
             connection.connect(str(self.socket))
-            connection.sendall(
-                f"*{len(words)}\r\n".encode()
-                + b"".join(f"${len(word.encode())}\r\n{word}\r\n".encode() for word in words)
-            )
+            if self.administrator is not None:
+                connection.sendall(_packed("AUTH", *self.administrator))
+                if not (said := connection.recv(65536)).startswith(b"+OK"):
+                    return said
+            connection.sendall(_packed(*words))
             return connection.recv(65536)
 
     def freeze(self) -> None:
@@ -146,6 +149,11 @@ class RedisServer:
             answer = self.command("PING")
             return answer.startswith((b"+PONG", b"-NOAUTH", b"-NOPERM"))
         return False
+
+
+def _packed(*words: str) -> bytes:
+    octets = [word.encode() for word in words]
+    return f"*{len(words)}\r\n".encode() + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in octets)
 
 
 class FaultProxy:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,9 +21,9 @@ from redis.exceptions import AskError, ClusterDownError, InvalidResponse, MovedE
 
 from authproxy.dns.store_urls import Address, address_text
 from authproxy.storage.redis import errors
-from authproxy.storage.redis.answer_shapes import Command
+from authproxy.storage.redis.answer_shapes import Command, key_of
 from authproxy.storage.redis.lookout import PATIENCE, Lookout, most
-from authproxy.storage.redis.servers import Server
+from authproxy.storage.redis.servers import ASKING, Server
 
 _SLOTS: Final = 16_384
 _REDIRECTIONS: Final = 16
@@ -32,7 +32,9 @@ _PAUSE: Final = 0.02
 _PART_OF_DEADLINE: Final = 0.95
 """So that a part that does not answer is told apart from a question that has no answer at all."""
 _ASKED_AT_ONCE: Final = 7
-_ASKING: Final[Command] = ("ASKING",)
+_RECEIVES_FOR: Final = 10.0
+"""Seconds after a key was asked for where it moves to."""
+_SHARDS: Final[Command] = ("CLUSTER", "SHARDS")
 _EVERYWHERE: Final = frozenset({"PING", "INFO", "TIME", "CLUSTER", "ROLE", "ASKING", "WAIT"})
 """Commands without a key. They are asked of every primary."""
 _EPOCH: Final = re.compile(rb"^cluster_current_epoch:(\d{1,18})", re.MULTILINE)
@@ -74,16 +76,22 @@ class Cluster:
         server_at: Callable[[Address], Server],
         *,
         may_lead_to: Callable[[str], bool],
+        has_tls: bool,
         deadline: float,
     ) -> None:
+        self._has_tls = has_tls
         self._seeds = tuple(seeds)
         self._server_at = server_at
         self._may_lead_to = may_lead_to
         self._deadline = deadline
         self._servers: dict[Address, Server] = {}
         self._slots: list[Address | None] = []
-        self.addresses: frozenset[Address] = frozenset()
-        """Every server that has keys, or that a key is just moving to."""
+        self._addresses: frozenset[Address] = frozenset()
+        self._receiving: dict[Address, float] = {}
+        """Nodes to which keys are moving, and until when they count as primaries: a new node has keys before it
+        has a slot."""
+        self.shape = 0
+        """Rises whenever other servers have keys than before."""
         self._replicas: frozenset[Address] = frozenset()
         self._epoch = -1
         self._lookout = Lookout(self._look)
@@ -112,7 +120,24 @@ class Cluster:
     async def primaries(self) -> list[Server]:
         """Every server that has keys. Raises Unreached if nothing is known of the cluster."""
         await self._know()
-        return [self._server(address) for address in sorted(self.addresses)]
+        return [self._server(address) for address in sorted(self._addresses)]
+
+    async def holders(self) -> list[Server]:
+        """Every server that may have keys: the `primaries`, and those without a slot, to which keys may be on
+        their way. Raises what a primary answers that does not say which they are."""
+        await self._know()
+        primaries = sorted(self._addresses)
+        until = asyncio.get_running_loop().time() + self._deadline * _PART_OF_DEADLINE
+        batch = _Batch([_SHARDS], [None], until, 0)
+        said = await asyncio.gather(*(self._conversation(batch, address, [_SHARDS]) for address in primaries))
+        found = set(primaries)
+        for address, [shards] in zip(primaries, said, strict=True):
+            if isinstance(shards, Exception):
+                raise shards
+            found.update(_masters(shards, address[0], has_tls=self._has_tls))
+        if not all(self._may_lead_to(host) for host, _ in found):
+            raise errors.Unreached(_ELSEWHERE)
+        return [self._server(address) for address in sorted(found)]
 
     async def leave(self) -> None:
         """Whatever is asked next is asked over a new connection."""
@@ -168,21 +193,27 @@ class Cluster:
         if isinstance(answer, TryAgainError):
             return self._slots[slot], False
         address = (answer.host or asked[0], answer.port)
-        self.addresses |= {address}
+        self._set_addresses(self._addresses | {address})
         if isinstance(answer, MovedError):
             self._slots[slot] = address
             self._lookout.doubt()
             return address, False
+        self._receiving[address] = asyncio.get_running_loop().time() + _RECEIVES_FOR
         return address, True
+
+    def _set_addresses(self, addresses: frozenset[Address]) -> None:
+        if addresses != self._addresses:
+            self._addresses = addresses
+            self.shape += 1
 
     async def _ask_part(self, batch: _Batch, address: Address, part: Sequence[tuple[int, bool]]) -> None:
         """Asks one server. Never raises: what fails is the answer to each of its commands."""
         sent: list[Command] = []
         for at, is_asking in part:
-            sent += [_ASKING, batch.commands[at]] if is_asking else [batch.commands[at]]
+            sent += [ASKING, batch.commands[at]] if is_asking else [batch.commands[at]]
         found = await self._conversation(batch, address, sent)
         if len(sent) > len(part):
-            found = [answer for command, answer in zip(sent, found, strict=True) if command is not _ASKING]
+            found = [answer for command, answer in zip(sent, found, strict=True) if command is not ASKING]
         for (at, _), answer in zip(part, found, strict=True):
             batch.answers[at] = answer
 
@@ -191,7 +222,7 @@ class Cluster:
         wanted = [at for at, command in enumerate(batch.commands) if command[0] in _EVERYWHERE]
         sent = [batch.commands[at] for at in wanted]
         found = await asyncio.gather(
-            *(self._conversation(batch, address, sent) for address in sorted(self.addresses))
+            *(self._conversation(batch, address, sent) for address in sorted(self._addresses))
         )
         for place, at in enumerate(wanted):
             batch.answers[at] = _joined([of_one[place] for of_one in found])
@@ -205,6 +236,7 @@ class Cluster:
                 return await server.conversation(commands, confirmed_within=batch.confirmed_within)
         except Exception as error:  # noqa: BLE001  (a server may say anything, as in `RedisConnection`)
             self._lookout.doubt()
+            self._receiving.pop(address, None)
             await server.leave()
             return [error] * len(commands)
 
@@ -215,7 +247,7 @@ class Cluster:
         return server
 
     async def _look(self) -> None:
-        asked = list(dict.fromkeys([*sorted(self.addresses), *self._seeds, *sorted(self._replicas)]))
+        asked = list(dict.fromkeys([*sorted(self._addresses), *self._seeds, *sorted(self._replicas)]))
         said = await most([self._view(address) for address in asked[:_ASKED_AT_ONCE]])
         if not said:
             return
@@ -223,10 +255,14 @@ class Cluster:
         if newest.epoch < self._epoch and 2 * len(said) <= len(asked):
             return  # a few nodes that were cut off tell of yesterday
         self._epoch, self._slots, self._replicas = newest.epoch, newest.slots, newest.replicas
-        before, self.addresses = self.addresses, newest.primaries
-        if before and before != self.addresses:
-            _log.warning("store.primaries_changed", primaries=list(map(address_text, sorted(self.addresses))))
-        for address in set(self._servers) - self.addresses - self._replicas - set(self._seeds):
+        now = asyncio.get_running_loop().time()
+        self._receiving = {address: until for address, until in self._receiving.items() if until > now}
+        before = self._addresses
+        self._set_addresses(newest.primaries | self._receiving.keys())
+        if before and before != self._addresses:
+            primaries = list(map(address_text, sorted(self._addresses)))
+            _log.warning("store.primaries_changed", primaries=primaries)
+        for address in set(self._servers) - self._addresses - self._replicas - set(self._seeds):
             await self._servers.pop(address).aclose()
 
     async def _view(self, address: Address) -> _View | None:
@@ -281,9 +317,24 @@ def _address(node: Any, asked_host: str) -> Address | None:
     return (host.decode("ascii") if host else asked_host, int(port))
 
 
+def _masters(shards: Any, asked_host: str, *, has_tls: bool) -> Iterator[Address]:
+    """The primaries in the answer to CLUSTER SHARDS, also those without a slot."""
+    for shard in shards:
+        for node in _by_name(shard)[b"nodes"]:
+            facts = _by_name(node)
+            if facts[b"role"] == b"master" and facts[b"health"] != b"failed":
+                port = facts[b"tls-port"] if has_tls else facts[b"port"]
+                if (address := _address((facts[b"endpoint"], port), asked_host)) is not None:
+                    yield address
+
+
+def _by_name(flat: Sequence[Any]) -> dict[Any, Any]:
+    """An answer that comes as a list of names and values by turns."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
 def _slot_of(command: Command) -> int:
-    key = command[3] if command[0] == "EVAL" else command[1]
-    return key_slot(key if isinstance(key, bytes) else str(key).encode())
+    return key_slot(key_of(command))
 
 
 def _joined(found: Sequence[Any]) -> Any:

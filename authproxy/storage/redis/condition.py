@@ -16,7 +16,7 @@ from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.storage.redis import rights
 from authproxy.storage.redis.answer_shapes import Command
-from authproxy.storage.redis.connection import LacksRight, RedisConnection
+from authproxy.storage.redis.connection import LacksRight, RedisConnection, Unanswered
 
 _SLOTS: Final = 16_384
 _CLOCKS_DIFFER: Final = timedelta(seconds=2)
@@ -41,11 +41,13 @@ async def aspects(
 ) -> list[Aspect]:
     """What the server says about itself. `clock` is ours, which is compared with the store's. Raises CannotAsk,
     also if a part of a cluster is not served."""
-    asked_at = None if clock is None else clock()
-    memory, persistence, replication, cluster, time = await connection.each(
-        [*(("INFO", name) for name in ("memory", "persistence", "replication", "cluster")), ("TIME",)]
+    said = await connection.each(
+        [("INFO", name) for name in ("memory", "persistence", "replication", "cluster")]
     )
-    answered_at = None if clock is None else clock()
+    if any(isinstance(answer, Unanswered) for answer in said):
+        detail = "a part of the store's cluster does not answer, and people whose sessions are there get 503"
+        return [Aspect(name="cluster", detail=detail, is_warning=True)]
+    memory, persistence, replication, cluster = said
     found = []
     if any(isinstance(answer, CannotAsk) for answer in (memory, persistence, replication)):
         found.append(
@@ -60,8 +62,8 @@ async def aspects(
         found += [*_memory(memory), *_persistence(persistence), *_role(replication)]
     if not isinstance(cluster, CannotAsk) and fact(cluster, b"cluster_enabled") == b"1":
         found.append(await _cluster(connection))
-    if asked_at is not None and answered_at is not None:
-        found.append(_clocks(time, asked_at, answered_at))
+    if clock is not None:
+        found.append(await _clocks(connection, clock))
     return found
 
 
@@ -207,23 +209,38 @@ async def _cluster(connection: RedisConnection) -> Aspect:
     return Aspect(name="cluster", detail="all of it is served")
 
 
-def _clocks(time: Any, asked_at: datetime, answered_at: datetime) -> Aspect:
-    """Compares the store's clock with ours. What the question itself may have taken is no difference."""
-    if isinstance(time, CannotAsk) or not isinstance(time, list) or len(time) != 2:
-        detail = (
-            "the store does not say what time it is (its user may not ask TIME): outages are noticed only by "
-            "instances that keep running"
+async def _clocks(connection: RedisConnection, clock: Callable[[], datetime]) -> Aspect:
+    """Compares the clock of each primary with ours, and tells of the one that differs most."""
+    servers = await connection.primaries()
+    differences: list[tuple[float, str]] = []
+    for server in servers:
+        asked_at = clock()
+        [time] = await connection.each([("TIME",)], server=server)
+        ahead = _ahead(time, asked_at, clock())
+        if ahead is None:
+            detail = (
+                "the store does not say what time it is (its user may not ask TIME): outages are noticed only "
+                "by instances that keep running"
+            )
+            return Aspect(name="clock", detail=detail, is_warning=True)
+        differences.append(
+            (ahead, "the store's clock" if len(servers) == 1 else f"the clock of {server.name}")
         )
-        return Aspect(name="clock", detail=detail, is_warning=True)
-    there = timedelta(seconds=int(time[0]), microseconds=int(time[1]))
-    epoch = datetime.fromtimestamp(0, tz=asked_at.tzinfo)
-    ahead = max(there - (answered_at - epoch), (asked_at - epoch) - there, timedelta())
-    seconds = ahead.total_seconds()
-    if ahead <= _CLOCKS_DIFFER:
-        return Aspect(name="clock", detail=f"as ours, within {max(seconds, 0.001):.3f} s")
-    which = "ahead of" if there > answered_at - epoch else "behind"
-    detail = f"the store's clock is {seconds:.0f} s {which} ours: set both by NTP"
+    ahead, whose = max(differences, key=lambda difference: abs(difference[0]))
+    if abs(ahead) <= _CLOCKS_DIFFER.total_seconds():
+        return Aspect(name="clock", detail=f"as ours, within {max(abs(ahead), 0.001):.3f} s")
+    which = "ahead of" if ahead > 0 else "behind"
+    detail = f"{whose} is {abs(ahead):.0f} s {which} ours: set both by NTP"
     return Aspect(name="clock", detail=detail, is_warning=True)
+
+
+def _ahead(time: Any, asked_at: datetime, answered_at: datetime) -> float | None:
+    """By how many seconds that clock is ahead of ours; None if it does not say. What the question itself may
+    have taken is no difference."""
+    if isinstance(time, CannotAsk) or not isinstance(time, list) or len(time) != 2:
+        return None
+    there = int(time[0]) + int(time[1]) / 1_000_000
+    return max(there - answered_at.timestamp(), 0.0) or min(there - asked_at.timestamp(), 0.0)
 
 
 def _number(info: bytes, name: bytes) -> int:

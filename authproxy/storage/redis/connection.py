@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -41,6 +42,11 @@ _CONFIRMED_WITHIN: Final = 0.6
 """The part of the deadline in which a replica must confirm what has to be durable."""
 _ALL_PARTS_AFTER: Final = 5.0
 """Seconds without a question that was not answered, after which all parts of a cluster count as there."""
+_MOST_READINGS: Final = 8
+_READS_AGAIN_AFTER: Final = 0.1
+"""Seconds, longer each time."""
+_RUN: Final = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
+_HISTORY: Final = re.compile(rb"^(?:role|master_replid):(\w+)", re.MULTILINE)
 _log = structlog.get_logger(__name__)
 
 
@@ -100,7 +106,8 @@ class RedisConnection:
         self._confirmed_within = int(self._deadline * 1000 * _CONFIRMED_WITHIN) if several.is_durable else 0
         self._sentinels: Sentinels | None = None
         self._store: Server | Cluster
-        if not names_several(url):
+        self._has_several = names_several(url)
+        if not self._has_several:
             self._store = Server(options_of_url(url, username, password, tls, resolver), max_connections)
         else:
             parts = store_url(url)
@@ -116,6 +123,7 @@ class RedisConnection:
                     parts.servers,
                     lambda address: Server(options(address), max_connections),
                     may_lead_to=several.may_lead_to,
+                    has_tls=parts.has_tls,
                     deadline=self._deadline,
                 )
             else:
@@ -155,10 +163,10 @@ class RedisConnection:
                 raise answer
         return answers
 
-    async def confirmed(self, commands: Sequence[Command]) -> list[Any]:
+    async def confirmed(self, commands: Sequence[Command], *, in_order: bool = False) -> list[Any]:
         """As `all`, for what must not be lost in a failover: with `is_durable`, a replica has
         confirmed it before this returns. If it does not, CannotAsk is raised, although the primary has it."""
-        answers = await self.each(commands, confirmed_within=self._confirmed_within)
+        answers = await self.each(commands, in_order=in_order, confirmed_within=self._confirmed_within)
         for answer in answers:
             if isinstance(answer, CannotAsk):
                 raise answer
@@ -198,18 +206,60 @@ class RedisConnection:
         return [self._failure(answer) if isinstance(answer, Exception) else answer for answer in answers]
 
     async def scan(self, pattern: str) -> AsyncIterator[list[bytes]]:
-        """Pages of the keys that match the pattern, on every primary. A key may come more than once; one that
-        moves to another node of a cluster meanwhile may be missing. Raises CannotAsk."""
-        for server in await self.primaries():
-            cursor: int | bytes = 0
-            while True:
-                [answer] = await self.each([("SCAN", cursor, "MATCH", pattern, "COUNT", PAGE)], server=server)
-                if isinstance(answer, CannotAsk):
-                    raise answer
-                cursor, keys = answer
-                yield keys
-                if int(cursor) == 0:
-                    break
+        """Pages of the keys that match the pattern, on every primary. A key may come more than once.
+
+        Everything is read again if a primary was replaced meanwhile, because a place in the keys of one server
+        means nothing to another. A cluster is read twice, because a key that moves to another node is missed
+        by one reading, and not by both. Raises CannotAsk, also if the servers change faster than they can be
+        read.
+        """
+        whole, wanted = 0, 1 if isinstance(self._store, Server) else 2
+        for reading in range(_MOST_READINGS):
+            servers = await self._holders()
+            origins = [await self._origin(server) for server in servers]
+            for server in servers:
+                async for keys in self._keys_at(server, pattern):
+                    yield keys
+            if origins == [await self._origin(server) for server in servers]:
+                whole += 1
+                if whole == wanted:
+                    return
+            else:
+                await self._store.leave()
+                await asyncio.sleep(reading * _READS_AGAIN_AFTER)
+        raise CannotAsk(Reason.STORE_UNAVAILABLE, "the store's servers change while they are read: ask again")
+
+    async def _keys_at(self, server: Server, pattern: str) -> AsyncIterator[list[bytes]]:
+        cursor: int | bytes = 0
+        while True:
+            [answer] = await self.each([("SCAN", cursor, "MATCH", pattern, "COUNT", PAGE)], server=server)
+            if isinstance(answer, CannotAsk):
+                raise answer
+            cursor, keys = answer
+            yield keys
+            if int(cursor) == 0:
+                break
+
+    async def _origin(self, server: Server) -> Any:
+        """Changes when the server is another one, or was one: None if it may not be asked."""
+        process, replication = await self.each([("INFO", "server"), ("INFO", "replication")], server=server)
+        for answer in (process, replication):
+            if isinstance(answer, LacksRight):
+                return None
+            if isinstance(answer, CannotAsk):
+                raise answer
+        history = _HISTORY.findall(replication)
+        if self._has_several and b"slave" in history:
+            return object()  # it was a primary a moment ago, and equals nothing
+        return _RUN.findall(process), history
+
+    async def _holders(self) -> list[Server]:
+        """Every server that has keys, or to which keys may be moving."""
+        if isinstance(self._store, Server):
+            return [self._store]
+        with self._translated():
+            async with asyncio.timeout(self._deadline):
+                return await self._store.holders()
 
     async def primaries(self) -> list[Server]:
         """Every server that has keys. Raises CannotAsk."""
@@ -222,7 +272,7 @@ class RedisConnection:
     @property
     def shape(self) -> object:
         """Changes when other servers have keys than before."""
-        return self._store.generation if isinstance(self._store, Server) else self._store.addresses
+        return self._store.generation if isinstance(self._store, Server) else self._store.shape
 
     async def warnings(self) -> list[str]:
         """What an operator should mend about the Sentinels, in sentences."""

@@ -193,7 +193,7 @@ class RedisEnrolments:
             ]
             if not meant:
                 break
-            is_removed |= any(await self._connection.all([_removing(stored) for stored in meant]))
+            is_removed |= any(await self._connection.confirmed([_removing(stored) for stored in meant]))
         return is_removed
 
     async def remove_all(self, owners: Sequence[tuple[str, ...]]) -> None:
@@ -201,7 +201,7 @@ class RedisEnrolments:
         # The first name comes last, so that what `reseal` moves there meanwhile does not stay.
         names = [name for owner in owners for name in self._names(owner)[::-1]]
         for page in pages(names):
-            answers = await self._connection.all(
+            answers = await self._connection.confirmed(
                 [
                     *(_swapping(name) for name in page),
                     *(("DEL", keyspace.enrolments(name)) for name in page),
@@ -385,7 +385,7 @@ class RedisEnrolments:
         return key
 
     async def _drop_sets(self, belongings: _Belongings) -> bool:
-        answers = await self._connection.all(
+        answers = await self._connection.confirmed(
             [
                 (
                     "EVAL",

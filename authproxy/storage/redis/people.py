@@ -139,8 +139,7 @@ class RedisPeople:
         gone = self._keys.register_names(before.keys - replacement.keys, key_id)
         added = self._keys.register_names(replacement.keys - before.keys, key_id)
         departure = self._departure(before) if departs else b""
-        changed = await self._connection.ask(
-            "EVAL",
+        changed = await self._decide(
             people_scripts.CHANGE,
             len(_REGISTER),
             *_REGISTER,
@@ -260,8 +259,7 @@ class RedisPeople:
         await self._stage("SADD", staged[3], [(sealed,) for sealed in departing])
         sizes = (len(names), len(people), len(accounts), len(departing))
         newest = 0 if revision else await self._seen()
-        outcome = await self._connection.ask(
-            "EVAL",
+        outcome = await self._decide(
             people_scripts.TAKE_OVER,
             len(_REGISTER) + len(staged),
             *_REGISTER,
@@ -277,6 +275,12 @@ class RedisPeople:
             )
         return self._done(outcome)
 
+    async def _decide(self, script: str, *arguments: str | bytes | int) -> int:
+        """What a script answers that changes the register. A block that a failover loses would let somebody in
+        again, so a replica may have to confirm it."""
+        [outcome] = await self._connection.confirmed([("EVAL", script, *arguments)])
+        return int(outcome)
+
     async def _seen(self) -> int:
         """The newest revision that any instance has seen."""
         seen = await self._connection.ask("GET", keyspace.REGISTER_SEEN)
@@ -291,8 +295,7 @@ class RedisPeople:
         name, sealed = self._account_name(account, key_id), b""
         if blocked is not None:
             name, sealed = self._sealed_account(blocked, key_id)
-        changed = await self._connection.ask(
-            "EVAL",
+        changed = await self._decide(
             people_scripts.SET_ACCOUNT,
             len(_REGISTER),
             *_REGISTER,

@@ -59,6 +59,7 @@ def trials(name: str) -> tuple[tuple[str, Command], ...]:
         ("role", ("ROLE",)),
         ("cluster|info", ("CLUSTER", "INFO")),
         ("cluster|slots", ("CLUSTER", "SLOTS")),
+        ("cluster|shards", ("CLUSTER", "SHARDS")),
         ("asking", ("ASKING",)),
         ("wait", ("WAIT", 0, 1)),
         ("eval", ("EVAL", "return 1", 1, text)),

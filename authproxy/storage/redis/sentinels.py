@@ -22,7 +22,7 @@ from authproxy.storage.redis.lookout import PATIENCE, Lookout, most
 from authproxy.storage.redis.servers import Server
 
 _ELSEWHERE: Final = (
-    "the Sentinels name a primary on another machine, and neither TLS nor `store.allows_plaintext` is set"
+    "it names a primary on another machine, and neither TLS nor `store.allows_plaintext` is set"
 )
 _log = structlog.get_logger(__name__)
 
@@ -71,20 +71,20 @@ class Sentinels:
 
     async def warnings(self) -> list[str]:
         """What an operator should mend, in sentences."""
-        said = await asyncio.gather(*(self._decision(server) for server in self._servers.values()))
+        said = await asyncio.gather(*map(self._asked, self._servers))
         silent = [
-            address_text(address)
-            for address, decision in zip(self._servers, said, strict=True)
-            if decision is None
+            f"{address_text(address)}: {reason}"
+            for address, reason in zip(self._servers, said, strict=True)
+            if isinstance(reason, str)
         ]
         warnings = []
         if silent:
             warnings.append(
                 f"{len(silent)} of {len(said)} Sentinels do not say where the primary is "
-                f"({', '.join(silent)})"
+                f"({'; '.join(silent)})"
                 + ("; without most of them there is no failover" if 2 * len(silent) >= len(said) else "")
             )
-        if len({decision.address for decision in said if decision is not None}) > 1:
+        if len({decision.address for decision in said if isinstance(decision, _Decision)}) > 1:
             warnings.append("the Sentinels do not agree where the primary is")
         return warnings
 
@@ -94,7 +94,7 @@ class Sentinels:
             await server.aclose()
 
     async def _look(self) -> None:
-        said = await most([self._decision(server) for server in self._servers.values()])
+        said = await most([self._decision(address) for address in self._servers])
         if not said:
             return
         newest = max(said, key=lambda decision: decision.epoch)
@@ -110,8 +110,17 @@ class Sentinels:
             )
             await self._on_change()
 
-    async def _decision(self, server: Server) -> _Decision | None:
+    async def _decision(self, sentinel: Address) -> _Decision | None:
         """What this Sentinel says; None, with the reason in `_failure`, if it says nothing that is of use."""
+        said = await self._asked(sentinel)
+        if isinstance(said, _Decision):
+            return said
+        self._failure = f"the Sentinels do not lead to the primary: {said}"
+        return None
+
+    async def _asked(self, sentinel: Address) -> _Decision | str:
+        """What this Sentinel says, or why it says nothing that is of use, in a sentence about it."""
+        server = self._servers[sentinel]
         try:
             async with asyncio.timeout(PATIENCE):
                 # During a failover the first answer leads to the new primary before the second one does.
@@ -124,21 +133,15 @@ class Sentinels:
             return self._understood(address, facts)
         except Exception as error:  # noqa: BLE001  (a Sentinel may say anything, as in `RedisConnection`)
             await server.leave()
-            reason = errors.description(error, deadline=PATIENCE).replace("the store", "it", 1)
-            self._failure = f"no Sentinel says where the primary is: {reason}"
-            return None
+            return errors.description(error, deadline=PATIENCE).replace("the store", "it", 1)
 
-    def _understood(self, address: Any, facts: Any) -> _Decision | None:
+    def _understood(self, address: Any, facts: Any) -> _Decision | str:
         if address is None or (isinstance(facts, ResponseError) and "No such master" in str(facts)):
-            self._failure = f"the Sentinels know no service `{self._service}`"
-            return None
+            return f"it knows no service `{self._service}`"
         for answer in (address, facts):
             if isinstance(answer, Exception):
                 raise answer
         host, port = address
         told = dict(zip(facts[::2], facts[1::2], strict=True))
         decision = _Decision((host.decode("ascii"), int(port)), int(told[b"config-epoch"]))
-        if not self._may_lead_to(decision.address[0]):
-            self._failure = _ELSEWHERE
-            return None
-        return decision
+        return decision if self._may_lead_to(decision.address[0]) else _ELSEWHERE
