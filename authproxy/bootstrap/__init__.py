@@ -5,6 +5,7 @@ work; what it builds gets everything it needs as arguments.
 """
 
 from authproxy.bootstrap.audited_register import AuditedRegister, audited_register
+from authproxy.bootstrap.backups import opened_backup, sealed_backup
 from authproxy.bootstrap.certificate_explanation import (
     ExplainedCertificate,
     explain_certificate,
@@ -26,6 +27,7 @@ from authproxy.bootstrap.open_sessions import (
     OpenSession,
     SeveralPeople,
     list_sessions,
+    revoke_every_session,
     revoke_session,
     revoke_sessions_of,
     revoke_sessions_of_subject,
@@ -55,6 +57,8 @@ __all__ = [
     "list_machine_keys",
     "list_sessions",
     "nginx_pages",
+    "opened_backup",
+    "revoke_every_session",
     "revoke_machine_key",
     "revoke_machine_keys_of",
     "revoke_session",
@@ -63,6 +67,7 @@ __all__ = [
     "rotate_keys",
     "run",
     "running",
+    "sealed_backup",
     "signing_keys",
     "utc_now",
     "whether_accepted",

@@ -11,6 +11,7 @@ from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.command_audit import CommandAudit, audited_command
 from authproxy.bootstrap.stores import Stores, open_stores_of_command
 from authproxy.challenges.enrolment import Enrolment
+from authproxy.flows.register.backups import NotEmpty, PutBack, RegisterBackups
 from authproxy.flows.register.operators import (
     AccountBlocked,
     AccountIsBlocked,
@@ -36,6 +37,7 @@ from authproxy.identity.person import Issuer, MemberId, Person, Subject
 from authproxy.identity.register import ListedPerson
 from authproxy.settings.schema import Settings
 from authproxy.storage.memory import MemoryMachineKeys
+from authproxy.storage.records.backups import Backup
 from authproxy.storage.redis.machine_keys import RedisMachineKeys
 from authproxy.telemetry.audit import Event, EventFields
 
@@ -46,6 +48,7 @@ class AuditedRegister:
     named by it."""
 
     people: RegisterOperations
+    backups: RegisterBackups
     audit: CommandAudit
     issuer: Issuer
     certificates: KeptCertificates
@@ -197,6 +200,56 @@ class AuditedRegister:
         await self.audit.record_change(Event.PEOPLE_EXPORTED, detail=f"{len(members)} people")
         return members
 
+    async def backup(self) -> tuple[Backup, int]:
+        """Everything about people that is nowhere but in the store, and how many of its records do not
+        open."""
+        snapshot, methods = await self.backups.content()
+        backup = Backup(
+            made_at=utc_now(), people=snapshot.members, blocked=snapshot.blocked, methods=methods.owned
+        )
+        detail = f"a backup: {len(backup.people)} people, {len(backup.methods)} with methods"
+        await self.audit.record_change(Event.PEOPLE_EXPORTED, detail=detail)
+        return backup, methods.unreadable
+
+    async def put_back(
+        self, backup: Backup, *, adds_missing: bool, brings_recovery: bool, is_rehearsal: bool = False
+    ) -> PutBack | NotEmpty | Contradicted:
+        """Brings back what the store does not have."""
+        outcome = await self.backups.put_back(
+            backup.people,
+            backup.blocked,
+            backup.methods,
+            adds_missing=adds_missing,
+            brings_recovery=brings_recovery,
+            is_rehearsal=is_rehearsal,
+        )
+        if isinstance(outcome, PutBack) and outcome.is_change and not is_rehearsal:
+            await self._record_put_back(backup, outcome)
+        return outcome
+
+    async def begin_anew_from(
+        self, backup: Backup, *, keeps_methods: bool, adds_missing: bool, brings_recovery: bool
+    ) -> PutBack | NotLost | Contradicted:
+        """Makes the backup the register, after the register was lost."""
+        outcome = await self.backups.begin_anew(
+            backup.people,
+            backup.blocked,
+            backup.methods,
+            keeps_methods=keeps_methods,
+            adds_missing=adds_missing,
+            brings_recovery=brings_recovery,
+        )
+        if isinstance(outcome, PutBack):
+            await self._record_put_back(backup, outcome)
+        return outcome
+
+    async def _record_put_back(self, backup: Backup, outcome: PutBack) -> None:
+        detail = (
+            f"a backup of {backup.made_at:%Y-%m-%dT%H:%M:%SZ}: {outcome.people} added, {outcome.methods} "
+            f"with methods; {outcome.sessions_ended} sessions ended"
+        )
+        await self.audit.record_change(Event.PERSON_IMPORTED, detail=detail)
+
     async def reseal(self) -> Resealed:
         """Also seals the API keys of programs anew, so that one command is enough before a key of the ring is
         dropped."""
@@ -243,8 +296,12 @@ def register_in(
         messages=stores.notices,
         clock=clock,
     )
+    backups = RegisterBackups(
+        operations=people, store=stores.people, enrolments=stores.enrolments, clock=clock
+    )
     return AuditedRegister(
         people,
+        backups,
         audit,
         Issuer(settings.assertions.issuer),
         KeptCertificates(stores.shared_octets),

@@ -99,6 +99,18 @@ async def revoke_sessions_of_subject(settings: Settings, subject: str, issuer: s
     return ended
 
 
+async def revoke_every_session(settings: Settings) -> int:
+    """Ends everybody's sessions; returns how many there were. Raises CannotAsk, also if it cannot be
+    recorded."""
+    async with (
+        open_stores_of_command(settings) as stores,
+        audited_command(settings, stores.audit_queue, "sessions revoke --all") as audit,
+    ):
+        ended = await stores.sessions.revoke_everybodys()
+        await audit.record_change(Event.SESSION_REVOKED, detail=f"everybody's {ended} sessions")
+    return ended
+
+
 async def _open_sessions(settings: Settings, stores: Stores) -> list[OpenSession]:
     if stores.heartbeat is not None:
         # The beat reads what instances know of idle time that the store has missed, so that sessions are

@@ -28,7 +28,7 @@ async def examine_store(settings: Settings) -> list[Aspect]:
         try:
             warnings = await stores.warnings(stores.heartbeat)
         except CannotAsk as failure:
-            return [*found, Aspect(name="gateway", detail=str(failure), is_warning=True)]
+            return [*found, Aspect(name="gateway", detail=str(failure), is_warning=True, is_failure=True)]
         return found + [
             Aspect(name="gateway", detail=warning, is_warning=True)
             for warning in warnings

@@ -33,6 +33,35 @@ class Enrolment:
     """As in `Session`."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoverySheet:
+    """Somebody's recovery codes, as a backup has them. `codes` are hashes that mean something only together
+    with the name of the set, so nobody can type them."""
+
+    set_id: str = field(repr=False)
+    codes: tuple[str, ...] = field(repr=False)
+    listing: Enrolment | None = None
+    newer_fields: str = field(default="", repr=False, compare=False)
+    """As in `Session`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnedMethods:
+    """Everything that one person has enrolled, as a backup has it. `owner` is `owner_of` the person."""
+
+    owner: tuple[str, ...]
+    enrolments: tuple[Enrolment, ...] = ()
+    """Without the listing of recovery codes."""
+    recovery: RecoverySheet | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EverybodysMethods:
+    owned: tuple[OwnedMethods, ...]
+    unreadable: int
+    """Records that none of the keys opens. They are not among the others."""
+
+
 class EnrolmentStore(Protocol):
     """Every method raises CannotAsk. `owner` is `owner_of` the person."""
 
@@ -76,6 +105,14 @@ class EnrolmentStore(Protocol):
 
     async def spend_recovery(self, owner: tuple[str, ...], code_hash: str) -> bool:
         """Whether this is one of the owner's codes. If so, it is used up now."""
+        ...
+
+    async def everybodys(self) -> EverybodysMethods:
+        """What everybody has enrolled, for a backup."""
+        ...
+
+    async def put_back(self, methods: OwnedMethods) -> bool:
+        """Enrols what a backup has. False, and nothing changes, if the owner has anything enrolled."""
         ...
 
 

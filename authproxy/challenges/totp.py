@@ -93,6 +93,11 @@ def matching_step(secret: str, typed: str, now: datetime) -> int | None:
     return matching[0] if matching else None
 
 
+def latest_step(now: datetime) -> int:
+    """The last time step of which a code would be accepted at this moment."""
+    return int(now.timestamp()) // _STEP + max(_STEP_OFFSETS)
+
+
 def secret_of(octets: bytes) -> str:
     """Random octets in base32, in which applications take a secret."""
     return base64.b32encode(octets).decode()

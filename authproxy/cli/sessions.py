@@ -109,17 +109,35 @@ class _TakesSessionIds(click.Command):
 )
 @click.option("--subject", help="End all sessions of this person (the provider's `sub`).")
 @click.option("--issuer", help="The provider that names the person; by default the configured one.")
+@click.option(
+    "--all",
+    "everybodys",
+    is_flag=True,
+    help="End everybody's sessions, also those that came back with an older copy of the store.",
+)
 @config_option
 def revoke_sessions(
-    session_id: str | None, person: str | None, subject: str | None, issuer: str | None, config: Path
+    session_id: str | None,
+    person: str | None,
+    subject: str | None,
+    issuer: str | None,
+    config: Path,
+    *,
+    everybodys: bool,
 ) -> None:
-    """End one session, or all of a person. Exit code 1 if there was none."""
-    if [session_id, person, subject].count(None) != 2:
-        raise click.UsageError("name either a session or, with --person or --subject, a person")
+    """End one session, or all of a person. Exit code 1 if there was none.
+
+    With --all everybody has to sign in again; exit code 0, also if nobody was signed in."""
+    if [session_id, person, subject, everybodys or None].count(None) != 3:
+        raise click.UsageError(
+            "name either a session or, with --person or --subject, a person; or end --all of them"
+        )
     settings = settings_of(config)
     from authproxy import bootstrap
 
-    if session_id is not None:
+    if everybodys:
+        work = bootstrap.revoke_every_session(settings)
+    elif session_id is not None:
         work = bootstrap.revoke_session(settings, session_id)
     elif person is not None:
         work = bootstrap.revoke_sessions_of(settings, person)
@@ -131,4 +149,4 @@ def revoke_sessions(
         except bootstrap.SeveralPeople as several:
             fail(str(several))
     click.echo(f"{ended} ended")
-    sys.exit(0 if ended else 1)
+    sys.exit(0 if ended or everybodys else 1)

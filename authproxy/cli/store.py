@@ -35,7 +35,9 @@ def store() -> None:
 def check_store(config: Path, *, as_json: bool) -> None:
     """Ask the store how it is: latency, rights, eviction, memory, persistence, role and clock.
 
-    Exit code 1 if there is something to mend, or the store cannot be asked."""
+    A warning is something to mend while people are served; `failed` means that gateways are not ready.
+
+    Exit code 1: there is something to mend, or the store cannot be asked; 2: the settings cannot be read."""
     settings = settings_of(config)
     from authproxy import bootstrap
 
@@ -46,7 +48,7 @@ def check_store(config: Path, *, as_json: bool) -> None:
     rows: list[dict[str, object]] = [
         {
             "check": aspect.name,
-            "status": "warning" if aspect.is_warning else "ok",
+            "status": "failed" if aspect.is_failure else "warning" if aspect.is_warning else "ok",
             "detail": aspect.detail,
         }
         for aspect in aspects

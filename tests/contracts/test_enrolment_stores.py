@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+from authproxy.challenges.enrolment import OwnedMethods
 from authproxy.identity.assurance import Level
 from tests.support.challenge_builders import ANAS, BORS, enrolment_of
 from tests.support.session_builders import NOW
@@ -179,3 +180,68 @@ async def test_of_people_who_have_left_nothing_stays_and_of_others_everything(en
     assert (len(await enrolments.of(BORS)), await enrolments.recovery_left(BORS)) == (2, 10)
     await enrolments.remove_all([])
     assert len(await enrolments.of(BORS)) == 2
+
+
+async def emptied(enrolments):
+    """What everybody has, after it was removed from the store."""
+    owned = {each.owner: each for each in (await enrolments.everybodys()).owned}
+    await enrolments.remove_all(list(owned))
+    assert (await enrolments.everybodys()).owned == ()
+    return owned
+
+
+async def test_what_everybody_has_enrolled_comes_back_from_a_backup_as_it_was(enrolments):
+    mine = [enrolment_of("app"), enrolment_of("phone", method="push", device_id="device-1")]
+    for each in mine:
+        await enrolments.add(ANAS, each)
+    await enrolments.add(BORS, enrolment_of("bors"))
+    assert await enrolments.make_recovery(ANAS, CODES, LISTED, instead_of=None)
+    assert await enrolments.spend_recovery(ANAS, CODES[0])
+    before = await enrolments.every(ANAS)
+    owned = await emptied(enrolments)
+    assert owned.keys() == {ANAS, BORS}
+    assert [await enrolments.put_back(each) for each in owned.values()] == [True, True]
+    assert await enrolments.every(ANAS) == before
+    assert await enrolments.every(BORS) == (enrolment_of("bors"),)
+    assert await enrolments.recovery_left(ANAS) == 9
+    assert [await enrolments.spend_recovery(ANAS, code) for code in (CODES[0], CODES[1], CODES[1])] == [
+        False,
+        True,
+        False,
+    ]
+
+
+async def test_whoever_has_anything_gets_nothing_back(enrolments):
+    await enrolments.add(ANAS, enrolment_of("stolen"))
+    owned = await emptied(enrolments)
+    await enrolments.add(ANAS, enrolment_of("new"))
+    assert await enrolments.put_back(owned[ANAS]) is False
+    assert await enrolments.every(ANAS) == (enrolment_of("new"),)
+
+
+async def test_whoever_has_recovery_codes_gets_nothing_back(enrolments):
+    await enrolments.add(ANAS, enrolment_of("stolen"))
+    owned = await emptied(enrolments)
+    await enrolments.put_recovery(ANAS, CODES)
+    assert await enrolments.put_back(owned[ANAS]) is False
+    assert [each.method for each in await enrolments.every(ANAS)] == ["recovery"]
+
+
+async def test_recovery_codes_that_nobody_has_listed_come_back_too(enrolments):
+    await enrolments.put_recovery(ANAS, CODES)
+    owned = await emptied(enrolments)
+    assert await enrolments.put_back(owned[ANAS])
+    assert (await enrolments.recovery_left(ANAS), await enrolments.of(ANAS)) == (10, ())
+
+
+async def test_of_many_who_put_the_same_back_at_once_one_does(enrolments):
+    await enrolments.add(ANAS, enrolment_of("app"))
+    assert await enrolments.make_recovery(ANAS, CODES, LISTED, instead_of=None)
+    owned = await emptied(enrolments)
+    assert sum(await asyncio.gather(*(enrolments.put_back(owned[ANAS]) for _ in range(10)))) == 1
+    assert (len(await enrolments.every(ANAS)), await enrolments.recovery_left(ANAS)) == (2, 10)
+
+
+async def test_nothing_that_is_put_back_is_nothing(enrolments):
+    assert await enrolments.put_back(OwnedMethods(owner=ANAS))
+    assert await enrolments.every(ANAS) == ()

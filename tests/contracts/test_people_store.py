@@ -263,3 +263,18 @@ async def test_a_register_that_begins_anew_keeps_blocked_accounts_and_goes_on_co
     assert (snapshot.members, snapshot.blocked, snapshot.revision) == ((CVETKA,), (THIEF,), 3)
     assert await found(people, *EVERY_KEY_OF_ANA[:1], by_id("cvetka")) == [None, CVETKA]
     assert not await people.is_lost()
+
+
+async def test_accounts_can_be_blocked_with_a_register_that_is_taken_over_and_those_that_are_stay_as_they_are(
+    people,
+):
+    other = replace(THIEF, account=account("other"), reason=None)
+    await blocked(people)
+    later = replace(THIEF, reason="as a backup has it")
+    assert await people.take_over([ANA], revision=1, departures=(), blocked=[later, other])
+    assert {each.account: each.reason for each in (await people.every()).blocked} == {
+        THIEF.account: THIEF.reason,
+        other.account: None,
+    }
+    assert await people.begin_anew([ANA], [replace(THIEF, account=account("third"))]) == 3
+    assert (await people.look_up([account("third").key])).blocked

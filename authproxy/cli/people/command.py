@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from authproxy.cli.people.backup import content_of, is_backup, put_back
 from authproxy.cli.people.export import export_people
 from authproxy.cli.people.forgetting import forget_person
 from authproxy.cli.people.links import link_person, unlink_person
@@ -68,21 +69,48 @@ people.add_command(forget_person)
 @people.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
-@click.option("--replace", is_flag=True, help="Remove whoever is not in the file.")
+@click.option("--replace", is_flag=True, help="Remove whoever is not in the file. Not for a backup.")
 @click.option(
     "--new-register",
     is_flag=True,
     help="Begin a new register where the old one is lost, with all blocks and links.",
 )
 @click.option("--keep-methods/--remove-methods", "keeps", default=None, help="With --new-register.")
+@click.option(
+    "--missing",
+    is_flag=True,
+    help="A backup into a store that is not empty: add whoever is not there, and change nobody who is.",
+)
+@click.option(
+    "--recovery-codes",
+    is_flag=True,
+    help="A backup with its recovery codes, some of which may have been used since.",
+)
+@click.option(
+    "--key-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The session key under which a backup is sealed, if it is not among `sessions.keys` any more.",
+)
 @config_option
-def import_people(
-    file: Path, config: Path, *, dry_run: bool, replace: bool, new_register: bool, keeps: bool | None
+def import_people(  # noqa: PLR0913  (each is an option)
+    file: Path,
+    config: Path,
+    *,
+    dry_run: bool,
+    replace: bool,
+    new_register: bool,
+    keeps: bool | None,
+    missing: bool,
+    recovery_codes: bool,
+    key_file: Path | None,
 ) -> None:
-    """Take a list of people (CSV or YAML) over into the register: all of it, or nothing if anything in it is
-    wrong.
+    """Take a list of people (CSV or YAML) over into the register, or put a backup back: all of it, or nothing
+    if anything in it is wrong.
 
-    Exit code 1: there are findings; 2: there is no list that can be read."""
+    A backup (`people export --backup`) goes into a store that has nobody. It never changes anybody who is
+    there, and signs nobody in.
+
+    Exit code 1: there are findings; 2: there is no list or backup that can be read."""
     if new_register and (dry_run or keeps is None):
         raise click.UsageError(
             "--new-register has no rehearsal, and needs --keep-methods or --remove-methods: nobody can say "
@@ -94,9 +122,28 @@ def import_people(
             "their methods"
         )
     settings = settings_of(config)
+    octets = content_of(file)
+    if is_backup(octets):
+        if replace:
+            raise click.UsageError("--replace is for lists: a backup removes nobody")
+        put_back(
+            file,
+            octets,
+            settings,
+            is_rehearsal=dry_run,
+            keeps_methods=keeps,
+            adds_missing=missing,
+            brings_recovery=recovery_codes,
+            key_file=key_file,
+        )
+        return
+    if missing or recovery_codes or key_file is not None:
+        raise click.UsageError(
+            f"--missing, --recovery-codes and --key-file are for backups, and {file} is a list"
+        )
     from authproxy.flows.register.operators import Contradicted, NotLost
 
-    listed = _list_in(file, settings)
+    listed = _list_in(file, octets, settings)
 
     async def take_over(register: AuditedRegister) -> TakenOver | Contradicted | NotLost:
         if new_register:
@@ -334,14 +381,11 @@ def _is_blocked(settings: Settings, who: Member | Account) -> bool:
     return on_register(settings, lambda register: register.people.whose(who)).is_blocked
 
 
-def _list_in(file: Path, settings: Settings) -> PeopleList:
+def _list_in(file: Path, octets: bytes, settings: Settings) -> PeopleList:
     from authproxy.cli.people import files
 
     try:
-        listed = files.read(str(file), file.read_bytes(), portals=settings.portals.keys())
-    except OSError as error:
-        click.echo(f"{file}: cannot be read: {error.strerror}", err=True)
-        sys.exit(UNREADABLE)
+        listed = files.read(str(file), octets, portals=settings.portals.keys())
     except files.ListUnreadable as unreadable:
         print_findings([unreadable.finding])
         sys.exit(UNREADABLE)

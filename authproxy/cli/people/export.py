@@ -1,4 +1,4 @@
-"""`authproxy people export`: the register as a list that `people import` takes."""
+"""`authproxy people export`: the register as a list that `people import` takes, or as a sealed backup."""
 
 from __future__ import annotations
 
@@ -16,17 +16,24 @@ from authproxy.cli.terminal import UNREADABLE, config_option, settings_of
 
 if TYPE_CHECKING:
     from authproxy.identity.member import CertificateName, Member
+    from authproxy.settings.schema import Settings
 
 
 @click.command("export")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--backup",
+    is_flag=True,
+    help="Everything about people that is nowhere else, also what they have enrolled, sealed.",
+)
 @config_option
-def export_people(file: Path, config: Path) -> None:
+def export_people(file: Path, config: Path, *, backup: bool) -> None:
     """Write everybody in the register to FILE, which must not exist yet: CSV as `people import` takes it,
     with tax and telephone numbers.
 
     FILE is for your eyes only (mode 0600). Accounts at the provider and reasons of blocks are not in it: an
-    import leaves them as they are."""
+    import leaves them as they are. With --backup they are, and so are blocked accounts and what people have
+    enrolled; that file opens only with the session key that is the first one now."""
     settings = settings_of(config)
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -34,13 +41,39 @@ def export_people(file: Path, config: Path) -> None:
         click.echo(f"{file}: cannot be written: {error.strerror}", err=True)
         sys.exit(UNREADABLE)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as written:
-            members = on_register(settings, lambda register: register.export(), command="people export")
-            written.write(_text(members))
+        with os.fdopen(descriptor, "wb") as written:
+            octets, message = _backup(settings) if backup else _list(settings)
+            written.write(octets)
+            written.flush()
+            os.fsync(written.fileno())
     except BaseException:
         file.unlink()  # nobody must take a part of the register for all of it
         raise
-    click.echo(f"{len(members)} people")
+    click.echo(message)
+
+
+def _list(settings: Settings) -> tuple[bytes, str]:
+    members = on_register(settings, lambda register: register.export(), command="people export")
+    return _text(members).encode(), f"{len(members)} people"
+
+
+def _backup(settings: Settings) -> tuple[bytes, str]:
+    from authproxy import bootstrap
+
+    backup, unreadable = on_register(
+        settings, lambda register: register.backup(), command="people export --backup"
+    )
+    if unreadable:
+        click.echo(
+            f"warning: {unreadable} methods are not in the backup: they are sealed under a key that is not "
+            "among `sessions.keys`",
+            err=True,
+        )
+    message = (
+        f"{len(backup.people)} people, {len(backup.methods)} with methods, {len(backup.blocked)} blocked "
+        "accounts"
+    )
+    return bootstrap.sealed_backup(backup, settings), message
 
 
 def _text(members: tuple[Member, ...]) -> str:
@@ -60,14 +93,21 @@ def _cells(member: Member) -> tuple[str, ...]:
     return (
         member.member_id,
         member.tax_number or NOTHING,
-        member.name,
-        member.email or NOTHING,
+        _no_formula(member.name),
+        _no_formula(member.email or NOTHING),
         member.phone or NOTHING,
         " ".join(member.portals) or NOTHING,
         " ".join(map(str, member.roles)) or NOTHING,
         "|".join(name for certificate in member.certificates for name in _names(certificate)) or NOTHING,
         "yes" if member.is_blocked else "no",
     )
+
+
+def _no_formula(text: str) -> str:
+    """With a blank before what a spreadsheet would compute. `people import` drops the blank."""
+    from authproxy.cli.people.columns import NOTHING
+
+    return f" {text}" if text.startswith(("=", "+", "-", "@")) and text != NOTHING else text
 
 
 def _names(certificate: CertificateName) -> list[str]:

@@ -32,7 +32,7 @@ from authproxy.identity.person import MemberId
 from authproxy.identity.register import Conflict, ListedPerson
 from authproxy.identity.stored_register import RegisterSnapshot, StoredMember
 
-_TRIES: Final = 5
+TRIES: Final = 5
 Owner = tuple[str, ...]
 """As `challenges.enrolment.owner_of` gives it."""
 
@@ -184,7 +184,7 @@ class RegisterOperations:
     ) -> TakenOver | Contradicted:
         """Takes the list over as a whole or not at all. `replaces` removes everybody who is not in the list.
         A rehearsal changes nothing."""
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             snapshot = await self._store.every()
             before = {member.member_id: member for member in snapshot.members}
             after = register.after_import(before, listed, replaces=replaces, now=self._clock())
@@ -204,13 +204,13 @@ class RegisterOperations:
             # Before the new people are in the register: somebody else may have had one of their ids and left
             # without losing their methods.
             await self._enrolments.remove_all(
-                [_member_owner(member_id) for member_id in after.keys() - before.keys()]
+                [member_owner(member_id) for member_id in after.keys() - before.keys()]
             )
             if await self._store.take_over(
                 tuple(after.values()), revision=snapshot.revision, departures=departures
             ):
-                return replace(outcome, sessions_ended=await self._end_sessions())
-        raise _too_busy()
+                return replace(outcome, sessions_ended=await self.end_departed())
+        raise too_busy()
 
     async def begin_anew(
         self, listed: Sequence[ListedPerson], *, keeps_methods: bool
@@ -224,9 +224,17 @@ class RegisterOperations:
         conflicts = tuple(register.conflicts(after.values()))
         if conflicts:
             return Contradicted(conflicts)
+        ended = await self.replace_lost(after, (), keeps_methods=keeps_methods)
+        return TakenOver(added=len(after), changed=0, removed=0, unchanged=0, sessions_ended=ended)
+
+    async def replace_lost(
+        self, after: register.Register, blocked: Sequence[BlockedAccount], *, keeps_methods: bool
+    ) -> int:
+        """Makes this the register, with accounts to block beside those that still are. Returns how many
+        sessions have ended."""
         if not keeps_methods:
-            await self._enrolments.remove_all([_member_owner(member_id) for member_id in after])
-        await self._store.begin_anew(tuple(after.values()))
+            await self._enrolments.remove_all([member_owner(member_id) for member_id in after])
+        await self._store.begin_anew(tuple(after.values()), blocked)
         ended = [
             await self._sessions.revoke_member(member) for member in register.members_to_sign_out({}, after)
         ]
@@ -236,13 +244,10 @@ class RegisterOperations:
             if summary.person is None or summary.person.member is not None
         ]
         ended.append(len(await self._sessions.revoke_all(of_members)))
-        return TakenOver(
-            added=len(after),
-            changed=0,
-            removed=0,
-            unchanged=0,
-            sessions_ended=sum(ended) + await self._end_sessions(),
-        )
+        ended += [
+            await self._sessions.revoke_subject(each.account.issuer, each.account.subject) for each in blocked
+        ]
+        return sum(ended) + await self.end_departed()
 
     async def every(self) -> RegisterSnapshot:
         return await self._store.every()
@@ -271,7 +276,7 @@ class RegisterOperations:
     async def block_account(self, account: Account, *, reason: str | None) -> AccountBlocked | AccountIsOf:
         """Signs the account out, and from now on it can sign in nowhere. It must not be linked to a person of
         the register."""
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             revision = await self._store.revision()
             looked_up = await self._store.look_up([account.key])
             [owner] = looked_up.people
@@ -284,19 +289,19 @@ class RegisterOperations:
                 reason=reason,
             )
             if await self._store.block_account(blocked, revision=revision):
-                return AccountBlocked(await self._end_sessions())
-        raise _too_busy()
+                return AccountBlocked(await self.end_departed())
+        raise too_busy()
 
     async def unblock_account(self, account: Account) -> AccountUnblocked:
         """The account may sign in again, and wrong answers no longer block it."""
         was_lifted = await self.forgive_account(account)
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             revision = await self._store.revision()
             if not (await self._store.look_up([account.key])).blocked:
                 return AccountUnblocked(was_blocked=False, was_lifted=was_lifted)
             if await self._store.unblock_account(account, revision=revision):
                 return AccountUnblocked(was_blocked=True, was_lifted=was_lifted)
-        raise _too_busy()
+        raise too_busy()
 
     async def whose(self, account: Account) -> AccountStanding:
         """What is known of an account."""
@@ -337,7 +342,7 @@ class RegisterOperations:
     async def forget(self, member_id: str) -> Forgotten | StaysBlocked | None:
         """Removes the person from the register, with all that is stored about them, and signs them out. If it
         fails half-way, it can be done again."""
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             snapshot = await self._store.every()
             known = {member.member_id: member for member in snapshot.members}
             member = known.pop(MemberId(member_id), None)
@@ -350,11 +355,11 @@ class RegisterOperations:
             if await self._store.take_over(
                 tuple(known.values()), revision=snapshot.revision, departures=(member,)
             ):
-                ended = await self._end_sessions()
+                ended = await self.end_departed()
                 # Once more: the person could enrol something until their sessions had ended.
                 await self._forget_what_is_kept(member)
                 return Forgotten(methods=methods, sessions_ended=ended)
-        raise _too_busy()
+        raise too_busy()
 
     async def forget_account(self, account: Account) -> Forgotten | StaysBlocked | AccountIsOf:
         """The same for somebody outside the register."""
@@ -382,7 +387,7 @@ class RegisterOperations:
     async def enrol(self, member_id: MemberId, enrolment: Enrolment) -> bool:
         """Adds a method for which the operator vouches. It replaces one of the same id. False if the person
         has too many already."""
-        owner = _member_owner(member_id)
+        owner = member_owner(member_id)
         await self._enrolments.remove(owner, enrolment.enrolment_id)
         return await self._enrolments.add(owner, enrolment)
 
@@ -436,12 +441,12 @@ class RegisterOperations:
 
     async def reseal(self) -> Resealed:
         """Seals everything under the first key, so that the other keys can be dropped."""
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             snapshot = await self._store.every()
             if await self._store.take_over(snapshot.members, revision=snapshot.revision, departures=()):
-                await self._end_sessions()  # unfinished departures of earlier commands are not resealed
+                await self.end_departed()  # unfinished departures of earlier commands are not resealed
                 return Resealed(len(snapshot.members), await self._enrolments.reseal())
-        raise _too_busy()
+        raise too_busy()
 
     async def _link(
         self, member_id: str, change: Callable[[Member], Member], keys: tuple[RegisterKey, ...]
@@ -455,7 +460,7 @@ class RegisterOperations:
         return Contradicted(conflicts) if conflicts else await self._change(member_id, change)
 
     async def _change(self, member_id: str, change: Callable[[Member], Member]) -> Changed | None:
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             stored = await self._stored(member_id)
             if stored is None:
                 return None
@@ -464,13 +469,13 @@ class RegisterOperations:
             if await self._store.change(
                 stored, member, departs=member.is_blocked or register.has_lost(stored.member, member)
             ):
-                return Changed(member, await self._end_sessions())
-        raise _too_busy()
+                return Changed(member, await self.end_departed())
+        raise too_busy()
 
     async def _stored(self, member_id: str) -> StoredMember | None:
         return (await self._store.find([RegisterKey("id", member_id)]))[0]
 
-    async def _end_sessions(self) -> int:
+    async def end_departed(self) -> int:
         """Ends the sessions of everybody who has lost something, by this change or by an earlier one that was
         not finished."""
         ended = 0
@@ -478,11 +483,7 @@ class RegisterOperations:
             for departure in departures:
                 ended += await self._sessions.revoke_member(departure.member)
             await self._enrolments.remove_all(
-                [
-                    _member_owner(departure.member.member_id)
-                    for departure in departures
-                    if departure.is_leaving
-                ]
+                [member_owner(departure.member.member_id) for departure in departures if departure.is_leaving]
             )
             await self._store.settle(departures)
         return ended
@@ -500,16 +501,16 @@ def owners_of(who: Member | Account) -> list[Owner]:
     if isinstance(who, Account):
         return [("account", who.issuer, who.subject)]
     return [
-        _member_owner(who.member_id),
+        member_owner(who.member_id),
         *(owner for account in who.accounts for owner in owners_of(account)),
     ]
 
 
-def _member_owner(member_id: MemberId) -> Owner:
+def member_owner(member_id: MemberId) -> Owner:
     return "member", member_id
 
 
-def _too_busy() -> CannotAsk:
+def too_busy() -> CannotAsk:
     return CannotAsk(
         Reason.STORE_UNAVAILABLE, "the register of people is being changed by others all the time; try again"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from authproxy.challenges.enrolment import Enrolment
+from authproxy.challenges.enrolment import Enrolment, EverybodysMethods, OwnedMethods, RecoverySheet
 from authproxy.storage import retention
 
 _Owner = tuple[str, ...]
@@ -91,3 +91,34 @@ class MemoryEnrolments:
 
     async def reseal(self) -> int:
         return 0
+
+    async def everybodys(self) -> EverybodysMethods:
+        owners = sorted({*self._enrolments, *self._recovery})
+        owned = [
+            OwnedMethods(
+                owner=owner,
+                enrolments=tuple(self._enrolments.get(owner, {}).values()),
+                recovery=self._sheet(owner),
+            )
+            for owner in owners
+            if self._enrolments.get(owner) or self._recovery.get(owner)
+        ]
+        return EverybodysMethods(tuple(owned), 0)
+
+    async def put_back(self, methods: OwnedMethods) -> bool:
+        if await self.every(methods.owner) or self._recovery.get(methods.owner):
+            return False
+        if methods.enrolments:
+            self._enrolments[methods.owner] = {each.enrolment_id: each for each in methods.enrolments}
+        if methods.recovery is not None:
+            await self.put_recovery(methods.owner, methods.recovery.codes)
+            if methods.recovery.listing is not None:
+                self._listings[methods.owner] = methods.recovery.listing
+        return True
+
+    def _sheet(self, owner: _Owner) -> RecoverySheet | None:
+        codes, listing = self._recovery.get(owner), self._listings.get(owner)
+        if not codes:
+            return None
+        is_listed = listing is not None and listing.enrolled_at > retention.ENROLLED_AT_UNKNOWN
+        return RecoverySheet(set_id="", codes=tuple(sorted(codes)), listing=listing if is_listed else None)

@@ -55,18 +55,25 @@ class MemoryPeople:
         return True
 
     async def take_over(
-        self, members: Sequence[Member], *, revision: int, departures: Sequence[Member]
+        self,
+        members: Sequence[Member],
+        *,
+        revision: int,
+        departures: Sequence[Member],
+        blocked: Sequence[BlockedAccount] = (),
     ) -> bool:
         _demand_different_keys(members)
         if revision != self._revision:
             return False
         self._replace(members)
+        self._block(blocked)
         self._depart(departures)
         return True
 
-    async def begin_anew(self, members: Sequence[Member]) -> int:
+    async def begin_anew(self, members: Sequence[Member], blocked: Sequence[BlockedAccount] = ()) -> int:
         _demand_different_keys(members)
         self._replace(members)
+        self._block(blocked)
         return len(self._accounts)
 
     async def block_account(self, blocked: BlockedAccount, *, revision: int) -> bool:
@@ -98,6 +105,9 @@ class MemoryPeople:
     def _replace(self, members: Iterable[Member]) -> None:
         self._revision += 1
         self._members = {member.member_id: member for member in members}
+
+    def _block(self, blocked: Iterable[BlockedAccount]) -> None:
+        self._accounts = {each.account: each for each in blocked} | self._accounts
 
     def _depart(self, members: Iterable[Member]) -> None:
         for number, member in enumerate(members):

@@ -148,6 +148,9 @@ class MemorySessions:
     async def revoke_all(self, session_ids: Sequence[SessionId]) -> frozenset[SessionId]:
         return frozenset([session_id for session_id in session_ids if await self.revoke(session_id)])
 
+    async def revoke_everybodys(self) -> int:
+        return await self._revoke_where(lambda _session: True)
+
     async def revoke_subject(self, issuer: str, subject: str) -> int:
         return await self._revoke_where(lambda session: _is_of(session, issuer, subject))
 

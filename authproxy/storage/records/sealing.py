@@ -75,6 +75,8 @@ class Purpose(Enum):
     """Bound to `acts`."""
     MACHINE_KEY = "machine key"
     """Bound to the public name of the API key."""
+    BACKUP = "people backup"
+    """Bound to the first line of its file."""
 
 
 class KeyRing:
@@ -126,7 +128,12 @@ class KeyRing:
 
     def is_under_first_key(self, sealed: bytes) -> bool:
         """Whether the record opens without the other keys of the ring."""
-        return sealed[len(_FORMAT) : _HEAD_SIZE] == self.key_ids[0]
+        return self.key_id_of(sealed) == self.key_ids[0]
+
+    @staticmethod
+    def key_id_of(sealed: bytes) -> bytes:
+        """The id of the key under which the record was sealed, whether it is in the ring or not."""
+        return sealed[len(_FORMAT) : _HEAD_SIZE]
 
     def subject_names(self, issuer: Issuer, subject: Subject) -> tuple[str, ...]:
         """The names of the index of a person's sessions, one for each key. New sessions go under the first.

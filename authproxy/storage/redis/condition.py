@@ -34,6 +34,8 @@ class Aspect:
     name: str
     detail: str
     is_warning: bool = False
+    is_failure: bool = False
+    """Gateways are not ready because of it."""
 
 
 async def aspects(

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple
 
-from authproxy.challenges.enrolment import Enrolment
+from authproxy.challenges.enrolment import Enrolment, EverybodysMethods, OwnedMethods, RecoverySheet
 from authproxy.storage import retention
 from authproxy.storage.records import challenges as challenge_records
 from authproxy.storage.records import values
@@ -25,6 +25,7 @@ from authproxy.storage.redis.connection import RedisConnection, pages
 
 _SET_ID_SIZE: Final = 16
 _READINGS: Final = 5
+_MOST_CODES: Final = 1000
 _PREPARED_FOR: Final = timedelta(minutes=5)
 """Recovery codes that do not count yet expire after this time, if the process dies before they do."""
 
@@ -74,6 +75,27 @@ _ACCEPT: Final = Script(
 local last = redis.call('GET', KEYS[1])
 if last and tonumber(last) >= tonumber(ARGV[1]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+""",
+    answer_shapes.whole,
+)
+
+# All of one person's methods come back together, or none if the person has any.
+_PUT_BACK: Final = Script(
+    """
+if redis.call('EXISTS', KEYS[1], KEYS[2]) > 0 then return 0 end
+if ARGV[1] ~= '' then redis.call('SET', KEYS[2], ARGV[1]) end
+for at = 2, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[at], ARGV[at + 1]) end
+return 1
+""",
+    answer_shapes.whole,
+)
+# A set that is still there is better known than the backup: codes may have been used since.
+_PUT_CODES_BACK: Final = Script(
+    """
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+for at = 2, #ARGV do redis.call('SADD', KEYS[1], ARGV[at]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return 1
 """,
     answer_shapes.whole,
@@ -283,6 +305,75 @@ class RedisEnrolments:
         return (
             0 if recovery_set is None else int(await self._connection.ask("SCARD", _codes_key(recovery_set)))
         )
+
+    async def everybodys(self) -> EverybodysMethods:
+        """What everybody has enrolled, for a backup."""
+        owners: set[tuple[str, ...]] = set()
+        unreadable = self.unreadable
+        async for keys in self._connection.scan(keyspace.EVERY_ENROLMENTS):
+            for key in keys:
+                flat = await self._connection.ask("HGETALL", key)
+                owners |= {stored.owned.owner for stored in self._opened(keyspace.owner_name_in(key), flat)}
+        async for keys in self._connection.scan(keyspace.EVERY_RECOVERY):
+            for key in keys:
+                sealed = await self._connection.ask("GET", key)
+                recovery_set = self._opened_or_counted(sealed, keyspace.owner_name_in(key))
+                owners |= {recovery_set.owner} if recovery_set is not None else set()
+        unreadable = self.unreadable - unreadable
+        owned = [await self._owned_methods(owner) for owner in sorted(owners)]
+        return EverybodysMethods(tuple(each for each in owned if each is not None), unreadable)
+
+    async def put_back(self, methods: OwnedMethods) -> bool:
+        """Enrols what a backup has, all of it at once. False, and nothing changes, if the person has anything
+        enrolled."""
+        belongings = await self._belongings(methods.owner)
+        if belongings.every:
+            return False
+        first = self._names(methods.owner)[0]
+        fields: list[str | bytes] = []
+        for enrolment in methods.enrolments:
+            field = keyspace.enrolment_name(enrolment.enrolment_id)
+            octets = challenge_records.owned_octets(OwnedEnrolment(methods.owner, enrolment))
+            fields += field, self._sealed(octets, _bound_to(first, field))
+        sheet, codes, sealed, is_ours = methods.recovery, "", b"", False
+        if sheet is not None:
+            recovery_set = RecoverySet(methods.owner, sheet.set_id, sheet.listing, sheet.newer_fields)
+            sealed = self._sealed(challenge_records.recovery_set_octets(recovery_set), first)
+            codes = _codes_key(recovery_set)
+            is_ours = await self._connection.ask(
+                "EVAL", _PUT_CODES_BACK, 1, codes, values.span_in_milliseconds(_PREPARED_FOR), *sheet.codes
+            )
+        is_put = await self._connection.ask(
+            "EVAL", _PUT_BACK, 2, keyspace.enrolments(first), keyspace.recovery(first), sealed, *fields
+        )
+        if is_ours:
+            await self._connection.ask("PERSIST" if is_put else "DEL", codes)
+        return bool(is_put)
+
+    async def _owned_methods(self, owner: tuple[str, ...]) -> OwnedMethods | None:
+        """None if everything was removed meanwhile."""
+        belongings = await self._belongings(owner)
+        by_id = {
+            enrolment.enrolment_id: enrolment
+            for enrolment in belongings.every
+            if enrolment.method != "recovery"
+        }
+        sheet = None
+        if belongings.sets:
+            recovery_set, listing = belongings.sets[-1].recovery_set, belongings.recovery
+            # Asked with a count, this command gives the whole set, and its right is needed anyway.
+            codes = await self._connection.ask("SRANDMEMBER", _codes_key(recovery_set), _MOST_CODES)
+            sheet = RecoverySheet(
+                set_id=recovery_set.set_id,
+                codes=tuple(sorted(code.decode("ascii", "replace") for code in codes)),
+                listing=None
+                if listing is None or listing.enrolled_at == retention.ENROLLED_AT_UNKNOWN
+                else listing,
+                newer_fields=recovery_set.newer_fields,
+            )
+        if not by_id and sheet is None:
+            return None
+        return OwnedMethods(owner=owner, enrolments=tuple(by_id.values()), recovery=sheet)
 
     async def reseal(self) -> int:
         """Moves what is under older keys to the first key, so that the older keys may be dropped. Returns how

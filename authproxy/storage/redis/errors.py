@@ -32,6 +32,16 @@ _BY_CODE: Final = {
     "NOPERM": "the store's user lacks a right",
     "WRONGTYPE": "a key in the store has another type than it should have",
 }
+_ADVICE: Final = {
+    "OOM": "raise `maxmemory`",
+    "READONLY": "name the primary in `store.url`, or its Sentinels",
+    "NOREPLICAS": "look at its replicas",
+    "MISCONF": "look at its disk and its log",
+    "MOVED": "`store.url` must begin with `redis+cluster://`",
+    "WRONGPASS": "look at `store.username` and `store.password_file`",
+    "NOAUTH": "set `store.password_file`",
+    "NOPERM": "`authproxy store acl` prints what it needs",
+}
 _WRITES_REFUSED: Final = frozenset({"OOM", "READONLY", "NOREPLICAS", "MISCONF"})
 # If an error ends a script, Redis 6 and Redis 7 put its code in different places.
 _CODE: Final = re.compile(rf"(?:^|[\s-])({'|'.join(_BY_CODE)})\b")
@@ -63,7 +73,8 @@ def description(error: BaseException, *, deadline: float) -> str:
     code = code_of(error)
     if code is not None:
         missing = _COMMAND.search(str(error)) if code == "NOPERM" else None
-        return f"{_BY_CODE[code]} (`{missing[1]}`)" if missing else f"{_BY_CODE[code]} ({code})"
+        advice = f": {_ADVICE[code]}" if code in _ADVICE else ""
+        return f"{_BY_CODE[code]} ({f'`{missing[1]}`' if missing else code}){advice}"
     if isinstance(error, TimeoutError | RedisTimeoutError):
         return f"the store does not answer within {deadline:g} s"
     if _MOST_CLIENTS in str(error):

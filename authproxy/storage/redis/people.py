@@ -155,23 +155,29 @@ class RedisPeople:
         return self._done(changed)
 
     async def take_over(
-        self, members: Sequence[Member], *, revision: int, departures: Sequence[Member]
+        self,
+        members: Sequence[Member],
+        *,
+        revision: int,
+        departures: Sequence[Member],
+        blocked: Sequence[BlockedAccount] = (),
     ) -> bool:
         """Makes this the whole register in one step, under the first key. Blocked accounts stay and get that
-        key too. False, and nothing is changed, if the register is not at `revision` any more. `departures`
-        are people as they were before whose sessions must end; what those who leave (`identity.register`)
-        have enrolled must be removed. Raises ValueError if two people have the same key."""
+        key too; `blocked` are added. False, and nothing is changed, if the register is not at `revision` any
+        more. `departures` are people as they were before whose sessions must end; what those who leave
+        (`identity.register`) have enrolled must be removed. Raises ValueError if two people have the same
+        key."""
         await self._complete_state()  # a register that is lost must not be overwritten by a nightly import
         return await self._replace_register(
-            members, await self._blocked_accounts(), str(revision), departures
+            members, await self._blocked_with(blocked), str(revision), departures
         )
 
-    async def begin_anew(self, members: Sequence[Member]) -> int:
+    async def begin_anew(self, members: Sequence[Member], blocked: Sequence[BlockedAccount] = ()) -> int:
         """Makes this the whole register, after the one before was lost or became incomplete. Blocked accounts
-        that are still there stay. Returns how many there are."""
-        blocked = await self._blocked_accounts()
-        await self._replace_register(members, blocked, "", ())
-        return len(blocked)
+        that are still there stay, and `blocked` are added. Returns how many there are."""
+        every = await self._blocked_with(blocked)
+        await self._replace_register(members, every, "", ())
+        return len(every)
 
     async def block_account(self, blocked: BlockedAccount, *, revision: int) -> bool:
         """Blocks an account of somebody outside the register, instead of an earlier block. False if the
@@ -336,6 +342,12 @@ class RedisPeople:
         name = self._account_name(blocked.account, key_id)
         octets = member_records.account_octets(blocked)
         return name, self._keys.seal(Purpose.BLOCKED_ACCOUNT, octets, bound_to=name)
+
+    async def _blocked_with(self, more: Sequence[BlockedAccount]) -> list[BlockedAccount]:
+        """The blocked accounts, and those of the others that are not among them."""
+        known = await self._blocked_accounts()
+        accounts = {blocked.account for blocked in known}
+        return [*known, *(blocked for blocked in more if blocked.account not in accounts)]
 
     async def _blocked_accounts(self) -> list[BlockedAccount]:
         found = await self._connection.ask("HGETALL", keyspace.REGISTER_ACCOUNTS)

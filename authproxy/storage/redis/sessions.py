@@ -219,6 +219,15 @@ class RedisSessions:
             indexes += self._subject_indexes(account.issuer, account.subject)
         return len(await self.revoke_all(sorted(set(await self._members(indexes)))))
 
+    async def revoke_everybodys(self) -> int:
+        """Ends every session, also those whose records do not open. Returns how many there were. A session
+        that begins meanwhile may stay."""
+        ended = 0
+        async for keys in self._connection.scan(keyspace.EVERY_SESSION):
+            found = [session_id for key in keys if (session_id := keyspace.session_id_in(key)) is not None]
+            ended += len(await self.revoke_all(found))
+        return ended
+
     async def summaries(self, issuer: str, subject: str, *, now: datetime) -> tuple[SessionSummary, ...]:
         """The live sessions of this subject, the newest first."""
         return await self._summaries(self._subject_indexes(issuer, subject), now)

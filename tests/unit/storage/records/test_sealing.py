@@ -30,6 +30,7 @@ SEALED_BEFORE = {
     Purpose.SHARED_OCTETS: ("name", None, "8dbddfd84a9999bda3430c204044dc7b730c288545"),
     Purpose.AUDIT_ENTRY: ("acts", None, "70b015329e5eddcdfb7a54638f09123f4e13fd5adf"),
     Purpose.MACHINE_KEY: ("name", None, "1e6976de533196c97ace4214aeec997249e1ee6f24"),
+    Purpose.BACKUP: ("line", None, "e92631a2997f5402621f8621e73c2f2f57dee1c464"),
 }
 HEAD = "01630dcd29" + NONCE.hex()
 
