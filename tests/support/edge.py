@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import socket
 import ssl
 import tempfile
@@ -33,7 +34,7 @@ from authproxy.access.routes import Portal, Requirement, Route, StepUp
 from authproxy.access.sender import Sender
 from authproxy.access.target import RequestTarget
 from authproxy.edge.client.listener import Listener
-from authproxy.edge.client.sockets import ListenAddress, bind
+from authproxy.edge.client.sockets import BoundAddress, ListenAddress, bind
 from authproxy.edge.rules.client_address import TrustedProxies
 from authproxy.edge.rules.headers import RequestFilter
 from authproxy.edge.rules.public_addresses import PublicAddresses
@@ -423,6 +424,7 @@ class Edge:
         self.observed: list[dict[str, object]] = []
         self.errors: list[dict[str, Any]] = []
         self.tls: ssl.SSLContext | None = None
+        self.bound: tuple[BoundAddress, ...] = ()
         self.pool: UpstreamPool = gate.sites[HOST].way.pool
         self._clients: list[RawClient] = []
 
@@ -466,6 +468,21 @@ class Edge:
         async with asyncio.timeout(PATIENCE):
             while not condition():
                 await asyncio.sleep(0.002)
+
+    async def reloaded(self, *, closed: tuple[str, ...], tls: ssl.SSLContext | None = None) -> Listener:
+        """Hands over to a new listener on the same sockets, as a reload does: there nobody may enter paths that
+        begin with one of `closed`. Returns the listener before."""
+        before, shared = self.listener, tuple(each.shared() for each in self.bound)
+        self.access = TicketAccess()
+        self.access.closed = closed
+        self.gate = dataclasses.replace(self.gate, access=self.access)
+        self.listener = Listener(self.gate, tls=tls)
+        await self.listener.open(shared)
+        for new, old in zip(shared, self.bound, strict=True):
+            new.take_over(old)
+        self.bound = shared
+        before.hand_over(self.listener)
+        return before
 
     def close_clients(self) -> None:
         for client in self._clients:
@@ -569,10 +586,10 @@ async def running_edge(
         gate.time = lambda: loop.time() + edge._offset
         edge.observed, edge.errors, edge.tls = observed, errors, client_tls
         edge.unix = folder_path / "edge.sock"
-        bound = await edge.listener.open(
-            bind((ListenAddress(key="tcp", host="127.0.0.1"), ListenAddress(key="unix", unix_path=edge.unix)))
+        edge.bound = bind(
+            (ListenAddress(key="tcp", host="127.0.0.1"), ListenAddress(key="unix", unix_path=edge.unix))
         )
-        edge.port = bound[0][1]
+        edge.port = (await edge.listener.open(edge.bound))[0][1]
         try:
             yield edge
         finally:

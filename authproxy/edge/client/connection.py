@@ -71,7 +71,7 @@ class ConnectionRegister(Protocol):
         ...
 
     def rests(self, connection: ClientConnection) -> None:
-        """A connection is idle again although the gateway is draining."""
+        """A connection has no current request any more although the gateway is draining."""
         ...
 
     def closed(self, connection: ClientConnection) -> None: ...
@@ -309,10 +309,10 @@ class ClientConnection(asyncio.Protocol):
     def _next(self) -> None:
         self._is_lingering = False
         self._current = None
+        if self._register.is_draining:
+            self._register.rests(self)
         if self._is_closing:
             return
-        if self._register.is_draining and self.is_idle:
-            self._register.rests(self)
         limits = self._limits
         waits_for = limits.head_timeout if self._reader.is_in_request else limits.idle_timeout
         self._deadline = self._gate.time() + waits_for
@@ -449,9 +449,9 @@ class ClientConnection(asyncio.Protocol):
         return 0 if raw is None else cast("int", raw.fileno())
 
     def move_to(self, gate: Gate, register: ConnectionRegister) -> None:
-        """Goes on at another gate, which judges the next request. Does nothing while a request is here. A
-        connection whose upstream connection knows its person by itself is closed."""
-        if self._is_closing or not self.is_idle:
+        """Goes on at another gate, which judges every request that has not begun. Does nothing while one is
+        being answered. A connection whose upstream connection knows its person by itself is closed."""
+        if self._is_closing or self._current is not None or self._refusal is not None:
             return
         if self.authenticated_upstream is not None:
             self._close()
@@ -460,16 +460,25 @@ class ClientConnection(asyncio.Protocol):
         if self._share:
             self._gate.connections_per_address.give_back(self._share)
             self._share = ""
+        deadline = self._deadline
         self.begin_at(gate, register)
         self.connection_made(self._transport)
+        if self._reader.is_in_request:
+            self._deadline = deadline
+        for queued in self._queue:
+            exchange = Exchange(self, gate, queued.exchange.head)
+            if self._receiving is queued.exchange:
+                self._receiving = exchange
+            queued.exchange = exchange
 
     def begin_at(self, gate: Gate, register: ConnectionRegister) -> None:
-        """Belongs to another gate from the start. For a connection whose TLS handshake is not over."""
+        """Belongs to another gate. A head that is arriving is still read by the limits of the one before."""
         self._gate = gate
         self._limits = gate.limits
         self._register = register
-        self._reader.close()
-        self._reader = RequestReader(gate.limits)
+        if not self._reader.is_in_request:
+            self._reader.close()
+            self._reader = RequestReader(gate.limits)
 
     @property
     def is_tunnel(self) -> bool:

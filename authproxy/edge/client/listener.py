@@ -140,6 +140,7 @@ class Listener:
             return None
         connection = self._connection()
         self._arriving[connection] = share
+        self._all_gone.clear()
         self._say_count()
         return connection
 
@@ -147,7 +148,7 @@ class Listener:
         share = self._arriving.pop(connection, "")
         if share:
             self._gate.connections_per_address.give_back(share)
-        self._say_count()
+        self._note_end()
 
     def descriptors_exhausted(self) -> None:
         self.refused_without_descriptor += 1
@@ -155,6 +156,10 @@ class Listener:
     # What connections report.
 
     def opened(self, connection: ClientConnection) -> bool:
+        if self._successor is not None:
+            # Accepted before the hand-over; the event loop or a TLS handshake had it until now.
+            self.arrived(connection)
+            return self._successor.take_new(connection)
         is_admitted = connection in self._arriving
         if not is_admitted and not self._has_room(connection.descriptor if self._last_descriptor else 0):
             return False
@@ -180,16 +185,23 @@ class Listener:
             self._successor.take(connection)
 
     def take(self, connection: ClientConnection) -> None:
-        """Takes an idle connection over from a listener before."""
-        connection.move_to(self._gate, self)
+        """Takes a connection without a current request over from a listener before."""
+        if self._successor is not None:
+            self._successor.take(connection)
+        else:
+            connection.move_to(self._gate, self)
 
-    def take_handshake(self, connection: ClientConnection) -> None:
-        """Takes a connection over whose TLS handshake is not over."""
+    def take_new(self, connection: ClientConnection) -> bool:
+        """Takes a connection over that begins now. False if there is no room for one more."""
         connection.begin_at(self._gate, self)
+        return self.opened(connection)
 
     def closed(self, connection: ClientConnection) -> None:
         self._connections.discard(connection)
-        if not self._connections:
+        self._note_end()
+
+    def _note_end(self) -> None:
+        if not self._connections and not self._arriving:
             self._all_gone.set()
         self._say_count()
 
@@ -263,6 +275,10 @@ class Listener:
         """Ends the waiting in `leave` and `drain`. What still runs is cut."""
         self._hurried.set()
 
+    @property
+    def is_hurried(self) -> bool:
+        return self._hurried.is_set()
+
     async def leave(self, for_seconds: float) -> None:
         """Goes on serving for some time. Every answer closes its connection, and supervisors see
         `is_draining`."""
@@ -270,14 +286,12 @@ class Listener:
         await self._first_of(for_seconds, self._hurried)
 
     def hand_over(self, successor: Listener) -> None:
-        """Accepts no more connections: the successor listens on the same sockets. Connections go to it when
-        they are idle, and it judges their next request. Running requests are finished here, and their answers
-        close their connections."""
+        """Accepts no more connections: the successor listens on the same sockets. Connections go to it as
+        soon as none of their requests is being answered, and it judges their next one. Running requests are
+        finished here, and their answers close their connections."""
         self._successor = successor
         self.is_draining = True
         self._close()
-        for connection in tuple(self._arriving):
-            successor.take_handshake(connection)
         for connection in tuple(self._connections):
             try:
                 successor.take(connection)
@@ -285,8 +299,8 @@ class Listener:
                 report(error, "a connection could not be handed over")
 
     async def finish(self, within: float) -> None:
-        """After `hand_over`: lets everything that runs go on for at most `within` seconds, WebSockets and
-        event streams too. Then it drains."""
+        """After `hand_over`: lets everything that runs go on for at most `within` seconds, TLS handshakes,
+        WebSockets and event streams too. Then it drains."""
         await self._first_of(within, self._all_gone, self._hurried)
         if not self._all_gone.is_set():
             await self.drain(_WINDS_DOWN_FOR)
