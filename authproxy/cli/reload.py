@@ -1,6 +1,6 @@
 """`authproxy reload`: a running gateway takes over the settings as they are now, or says why not.
 
-The gateway is the process that listens at `server.management`, as the kernel says it: nobody else can answer
+The gateway is the process that answers at `server.management`, as the kernel says it: nobody else can answer
 for it. It gets SIGHUP, which only its own user and root may send. What came of it is in its `/readyz`.
 """
 
@@ -10,7 +10,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import time
 from pathlib import Path
 
@@ -36,9 +35,9 @@ def reload(config: Path, timeout: float) -> None:
     before = _asked(question)
     if before is None:
         fail(f"{question.shown}: no gateway answers, or one with several workers, which cannot reload")
-    process_id = _listener(question)
+    process_id = _answering(question)
     if process_id is None:
-        fail(f"{question.shown}: cannot see which process listens there: run this as its user or as root")
+        fail(f"{question.shown}: cannot see which process answers there: run this as its user or as root")
     try:
         os.kill(process_id, signal.SIGHUP)
     except OSError as error:
@@ -69,11 +68,17 @@ def _asked(question: Question) -> tuple[str, str] | None:
         connection.close()
 
 
-def _listener(question: Question) -> int | None:
+def _answering(question: Question) -> int | None:
+    """The number of the process that answers; None if nobody does, or if we may not see it. It need not be
+    the one that has opened the listener: that may be systemd."""
     from authproxy.edge.client import address_holders
 
-    if question.socket_path is None:
-        return None if question.port is None else address_holders.id_at_port(question.port)
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(question.socket_path)
-        return address_holders.id_behind(connection)
+    connection = question.connection(3.0)
+    try:
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+        return None if connection.sock is None else address_holders.id_behind(connection.sock)
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
