@@ -241,7 +241,7 @@ def _unix(address: ListenAddress, path: Path) -> BoundAddress:
             unpublished.unlink(missing_ok=True)  # of a process that was killed half way; we have its lock
             _bind_at(listening, unpublished)
             if address.unix_socket_group is not None:
-                shutil.chown(unpublished, group=address.unix_socket_group)
+                _give_to_group(address.unix_socket_group, unpublished, address)
             # The permissions are set before it listens, because everybody who can connect is a trusted peer.
             unpublished.chmod(address.unix_socket_mode)
         except LookupError:
@@ -250,6 +250,16 @@ def _unix(address: ListenAddress, path: Path) -> BoundAddress:
             raise CannotListen(f"{address} cannot be made: {error.strerror}") from error
         undoing.pop_all()
         return BoundAddress(address, (listening,), lock)
+
+
+def _give_to_group(group: str | int, path: Path, address: ListenAddress) -> None:
+    """Raises LookupError for a name that is no group's, and CannotListen for a group of others."""
+    try:
+        shutil.chown(path, group=group)
+    except PermissionError as error:
+        raise CannotListen(
+            f"{address} cannot be given to the group {group}: the gateway's user does not belong to it"
+        ) from error
 
 
 def _bind_at(listening: socket.socket, path: Path) -> None:

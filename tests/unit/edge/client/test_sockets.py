@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,27 @@ def test_permissions_and_group_stand_before_anybody_can_connect(tmp_path):
     with pytest.raises(CannotListen, match="there is no group nobody-has-it"):
         bind([at(path, unix_socket_group="nobody-has-it")])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_group_of_others_is_refused_by_name_and_nothing_is_left(somebody):
+    path = somebody / "edge.sock"
+    with pytest.raises(CannotListen, match="given to the group 64999: the gateway's user does not belong"):
+        bind([at(path, unix_socket_group=64999)])
+    assert list(somebody.iterdir()) == []
+
+
+@pytest.fixture
+def somebody():
+    """The folder of a user who is not root; the test is run as that user."""
+    with tempfile.TemporaryDirectory() as folder:
+        user = os.geteuid()
+        if user == 0:
+            os.chown(folder, 65534, -1)
+            os.seteuid(65534)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(user)
 
 
 def test_a_path_as_long_as_the_system_takes_can_be_had(tmp_path):
