@@ -104,13 +104,11 @@ class Acceptor:
         for _ in range(most):
             try:
                 accepted, name = self._listening.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return True
             except OSError as error:
-                if error.errno not in _EXHAUSTED:
-                    raise
-                self._pause()
-                return False
+                if error.errno in _EXHAUSTED:
+                    self._pause()
+                    return False
+                return True  # none waits, or the one that waited has failed meanwhile (accept(2))
             self._admit(accepted, "" if self._tls is None else peer_of(name))
         return True
 
