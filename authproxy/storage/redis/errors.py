@@ -10,8 +10,8 @@ import ssl
 from collections.abc import Iterator
 from typing import Final
 
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 _BY_CODE: Final = {
@@ -58,6 +58,9 @@ def code_of(error: BaseException) -> str | None:
     known = getattr(error, "status_code", None)
     if known in _BY_CODE:
         return str(known)
+    # redis-py drops the code of what is refused while it connects, and wraps the error in another one.
+    if any(isinstance(cause, AuthenticationError) for cause in _causes(error)):
+        return "WRONGPASS"
     found = _CODE.search(str(error)) if isinstance(error, ResponseError) else None
     return found[1] if found else None
 

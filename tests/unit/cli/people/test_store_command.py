@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -12,6 +13,7 @@ from authproxy.cli import main
 from authproxy.storage.redis import rights
 from tests.support.people_desk import Desk
 from tests.support.ports import free_port
+from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.needs("redis-server")
 
@@ -76,6 +78,105 @@ def test_a_store_that_cannot_be_asked_is_one_line(desk, config):
     changed(config, url=f"redis://127.0.0.1:{free_port()}/0")
     answer = desk.run_plain("store", "check", code=1)
     assert (answer.stdout, answer.stderr) == ("", "the store cannot be reached: connection refused\n")
+
+
+# What goes wrong at a server, each as one row or one line that says what to do.
+
+PASSWORD = "a-password-of-tests"
+
+
+@pytest.fixture(scope="module")
+def own_server():
+    with RedisServer(append_only=True) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def set_to(server, **options):
+    """Sets options of the server, and sets them back."""
+    before = {name: server.command("CONFIG", "GET", name).split(b"\r\n")[-2].decode() for name in options}
+    for name, value in options.items():
+        server.command("CONFIG", "SET", name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            server.command("CONFIG", "SET", name, value)
+
+
+def told(desk, code=1):
+    """The rows that are not `ok`."""
+    rows = json.loads(desk.run_plain("store", "check", "--json", code=code).stdout)
+    return {row["check"]: (row["status"], row["detail"]) for row in rows if row["status"] != "ok"}
+
+
+def test_a_full_store_is_a_failure_and_says_what_to_raise(desk, config, own_server):
+    changed(config, url=own_server.socket_url)
+    desk.run_plain("store", "check")
+    with set_to(own_server, maxmemory="1"):
+        rows = told(desk)
+    assert rows.keys() == {"memory", "gateway"}
+    assert rows["gateway"] == (
+        "failed",
+        "the store refuses writes: out of memory (OOM): raise `maxmemory`",
+    )
+
+
+def test_a_store_that_may_evict_serves_people_and_is_a_warning(desk, config, own_server):
+    changed(config, url=own_server.socket_url)
+    with set_to(own_server, **{"maxmemory-policy": "allkeys-lru"}):
+        assert {name: status for name, (status, _) in told(desk).items()} == {"eviction": "warning"}
+
+
+def test_a_replica_that_is_named_by_mistake_is_a_failure(desk, config, own_server):
+    changed(config, url=own_server.socket_url)
+    own_server.command("REPLICAOF", "127.0.0.1", str(free_port()))
+    try:
+        rows = told(desk)
+    finally:
+        own_server.command("REPLICAOF", "NO", "ONE")
+    assert rows["role"][1] == "the store is a replica, which takes no writes: name the primary, or a Sentinel"
+    status, detail = rows["gateway"]
+    assert status == "failed"
+    assert detail.endswith("it is a replica (READONLY): name the primary in `store.url`, or its Sentinels")
+
+
+@pytest.mark.parametrize(
+    ("rules", "given", "said"),
+    [
+        (
+            (f">{PASSWORD}", "~*", "+@all"),
+            "another-password",
+            "the user name or the password (WRONGPASS): look at",
+        ),
+        ((f">{PASSWORD}", "~*", "+get"), PASSWORD, "lacks a right (`ping`): `authproxy store acl` prints"),
+        (("nopass", "~*", "-@all"), "another-password", "lacks a right"),
+    ],
+    ids=["another password", "almost no right", "no right"],
+)
+def test_a_user_whom_the_store_does_not_let_in_is_one_line_without_a_password(
+    desk, config, own_server, rules, given, said
+):
+    own_server.command("ACL", "SETUSER", "gateway", "reset", "on", *rules)
+    (config.parent / "store-password").write_text(given)
+    (config.parent / "store-password").chmod(0o400)
+    changed(
+        config,
+        url=own_server.socket_url,
+        username="gateway",
+        password_file=str(config.parent / "store-password"),
+    )
+    answer = desk.run_plain("store", "check", code=1)
+    assert (answer.stdout, answer.stderr.count("\n")) == ("", 1)
+    assert said in answer.stderr
+    assert given not in answer.output
+
+
+def test_a_store_that_wants_a_password_says_where_it_goes(desk, config):
+    with RedisServer("--requirepass", PASSWORD) as server:
+        changed(config, url=server.socket_url)
+        answer = desk.run_plain("store", "check", code=1)
+    assert answer.stderr == "the store wants a password (NOAUTH): set `store.password_file`\n"
 
 
 def test_a_store_in_memory_has_no_server_to_ask(desk, config):

@@ -109,6 +109,10 @@ def refused(host):
             "user name or the password",
         ),
         (
+            AuthenticationError("invalid username-password pair or user is disabled."),
+            "user name or the password (WRONGPASS): look at `store.username`",
+        ),
+        (
             NoPermissionError(
                 "User gateway has no permissions to run the 'client|id' command", status_code="NOPERM"
             ),
