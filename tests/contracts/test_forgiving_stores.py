@@ -10,6 +10,7 @@ from authproxy.storage.memory import MemorySessions
 from authproxy.storage.outages import Outage, Outages
 from authproxy.storage.redis.heartbeat import Heartbeat
 from authproxy.storage.redis.sessions import RedisSessions
+from tests.contracts.conftest import STORES
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, new_ticket, session_for
 
 MINUTE = timedelta(minutes=1)
@@ -17,13 +18,13 @@ IDLE = 15 * MINUTE
 FORGIVES = 10 * MINUTE
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.needs("redis-server"))])
+@pytest.fixture(params=STORES)
 def forgiving(request, keys):
     """A store, and what it knows of outages."""
     if request.param == "memory":
         outages = Outages(forgives=FORGIVES)
         return MemorySessions(outages=outages), outages
-    redis = request.getfixturevalue("redis")
+    redis = request.getfixturevalue(request.param)
     heartbeat = Heartbeat(redis, forgives=FORGIVES)
     return RedisSessions(redis, keys=keys, heartbeat=heartbeat), heartbeat.outages
 

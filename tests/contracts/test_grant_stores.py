@@ -11,6 +11,7 @@ import pytest
 from authproxy.identity.grant import Grant, GrantTurn
 from authproxy.storage.memory import MemoryGrants
 from authproxy.storage.redis.grants import RedisGrants
+from tests.contracts.conftest import STORES
 from tests.support.session_builders import NOW
 
 EVERY, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -18,11 +19,11 @@ DUE = NOW + EVERY
 FIRST, SECOND = Grant(refresh_token="first"), Grant(refresh_token="second")
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.needs("redis-server"))])
+@pytest.fixture(params=STORES)
 def grants(request, keys):
     if request.param == "memory":
         return MemoryGrants()
-    return RedisGrants(request.getfixturevalue("redis"), keys=keys)
+    return RedisGrants(request.getfixturevalue(request.param), keys=keys)
 
 
 @pytest.fixture

@@ -10,17 +10,18 @@ import pytest
 
 from authproxy.storage.memory import MemoryLogoutTokens
 from authproxy.storage.redis.logout_tokens import RedisLogoutTokens
+from tests.contracts.conftest import STORES
 from tests.support.session_builders import ISSUER, NOW
 
 IN_A_MINUTE = NOW + timedelta(minutes=1)
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.needs("redis-server"))])
+@pytest.fixture(params=STORES)
 def tokens(request):
     return (
         MemoryLogoutTokens()
         if request.param == "memory"
-        else RedisLogoutTokens(request.getfixturevalue("redis"))
+        else RedisLogoutTokens(request.getfixturevalue(request.param))
     )
 
 

@@ -15,6 +15,7 @@ from authproxy.storage.near_cache import NearCache
 from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis.heartbeat import Heartbeat
 from authproxy.storage.redis.machine_keys import RedisMachineKeys
+from tests.contracts.conftest import STORES
 from tests.support.machine_builders import KEY_ID, KEY_TEXT, api_key
 from tests.support.session_builders import NOW
 
@@ -26,11 +27,11 @@ WHOLE = api_key(
 )
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.needs("redis-server"))])
+@pytest.fixture(params=STORES)
 def machine_keys(request, keys):
     if request.param == "memory":
         return MemoryMachineKeys()
-    return RedisMachineKeys(request.getfixturevalue("redis"), keys=keys)
+    return RedisMachineKeys(request.getfixturevalue(request.param), keys=keys)
 
 
 async def test_a_key_is_found_by_its_public_name_as_it_was_added(machine_keys):

@@ -22,7 +22,7 @@ EVERY_KEY_OF_ANA = sorted(ANA.with_account(account()).keys)
 def people(request, keys):
     if request.param == "memory":
         return MemoryPeople()
-    return RedisPeople(request.getfixturevalue("redis"), keys=keys)
+    return RedisPeople(request.getfixturevalue(request.param), keys=keys)
 
 
 async def filled(people, *members):

@@ -82,6 +82,22 @@ async def test_every_missing_right_is_named(redis, server, right):
     assert named == {f"+{right}"}
 
 
+async def test_a_user_with_the_printed_rights_may_do_nothing_else(redis, server):
+    """Nor touch another key, nor hear another channel."""
+    await rights_of(server, *rights.rules().split())
+    allowed = {*rights.commands(), "auth", "hello", "quit", "reset"}
+    told = await redis.ask("COMMAND")
+    every = [each for command in told for each in (command[9] or [command])]
+    forbidden = [(name.decode(), arity) for name, arity, *_ in every if name.decode() not in allowed]
+    assert len(forbidden) > 200
+    for name, arity in forbidden:
+        words = [*name.split("|"), *["1"] * (abs(arity) - 1 - name.count("|"))]
+        answer = server.command("ACL", "DRYRUN", "gateway", *words)
+        assert b"has no permissions to run" in answer, name
+    for words in (("get", "other:key"), ("subscribe", "other"), ("config", "get", "dir"), ("client", "list")):
+        assert b"has no permissions" in server.command("ACL", "DRYRUN", "gateway", *words), words
+
+
 @pytest.mark.parametrize("rule", [f"~{rights.KEYS}", f"&{rights.CHANNEL}"])
 async def test_missing_keys_or_a_missing_channel_are_noticed(redis, server, rule):
     found = await rights_of(server, *(given for given in rights.rules().split() if given != rule))

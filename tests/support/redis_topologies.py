@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from typing import Any
 import redis
 
 from authproxy.storage.redis import rights
+from authproxy.storage.redis.connection import RedisConnection, SeveralServers
 from tests.support.ports import free_port
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import GENEROUS, RedisServer
 from tests.support.relayed_network import OUTSIDE, Network
 
 SERVICE = "bank"
@@ -32,6 +33,21 @@ OTHER_USERS = (
         "+role +info +ping +publish +subscribe"
     ),
 )
+READS = {
+    "get",
+    "hget",
+    "hmget",
+    "hgetall",
+    "hkeys",
+    "hlen",
+    "exists",
+    "lrange",
+    "zrange",
+    "scard",
+    "eval",
+    "scan",
+}
+"""What a primary never passes on to its replicas."""
 SENTINEL_USER = "user gateway on {password} +sentinel|get-master-addr-by-name +sentinel|master"
 
 
@@ -91,6 +107,17 @@ class Node(RedisServer):
         self.options += ["--aclfile", str(file), "--masteruser", "replica", "--masterauth", _OF_OTHERS]
         self.administrator = ("admin", _OF_OTHERS)
 
+    def denials(self) -> list[str]:
+        """What users were refused because they lack the right."""
+        return [entry["object"] for entry in asked(self, "ACL", "LOG")]
+
+    def commands(self) -> set[str]:
+        """What it has carried out for anybody, its primary included."""
+        lines = self.command("INFO", "commandstats").decode().splitlines()
+        return {
+            line.partition(":")[0].removeprefix("cmdstat_") for line in lines if line.startswith("cmdstat_")
+        }
+
 
 class Sentinel(RedisServer):
     """Started from a file that it writes into."""
@@ -133,11 +160,30 @@ class Sentinel(RedisServer):
         self._command = [program, str(self.file), "--sentinel"]
 
 
+@contextlib.asynccontextmanager
+async def connected_as_user(store: Replicated | Clustered) -> AsyncIterator[RedisConnection]:
+    """An empty store, as the user that has the gateway's rights and no other. Fails if it was refused one, or if a
+    replica was asked anything that is no write of its primary."""
+    for node in store.primaries:
+        node.command("FLUSHALL")
+    connection = RedisConnection(
+        store.url,
+        username=USER,
+        password=PASSWORD,
+        deadline=GENEROUS,
+        several=SeveralServers(sentinel_username=USER, sentinel_password=SENTINEL_PASSWORD),
+    )
+    yield connection
+    await connection.aclose()
+    assert [node.denials() for node in store.nodes] == [[]] * len(store.nodes)
+    assert not {command for replica in store.replicas for command in replica.commands()} & READS
+
+
 class Replicated:
     """A primary, two replicas and three Sentinels."""
 
     def __init__(self, servers: list[Node], sentinels: list[Sentinel], scheme: str) -> None:
-        self.servers = servers
+        self.servers = self.nodes = servers
         self.sentinels = sentinels
         self._scheme = scheme
 
@@ -152,6 +198,10 @@ class Replicated:
         named = [port for sentinel in self.sentinels if (port := _named_by(sentinel)) is not None]
         port = max(set(named), key=named.count)
         return next(server for server in self.servers if server.announced == port)
+
+    @property
+    def primaries(self) -> list[Node]:
+        return [self.primary]
 
     @property
     def replicas(self) -> list[Node]:

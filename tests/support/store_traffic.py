@@ -61,7 +61,7 @@ class Traffic:
 
     async def _count(self, sought: bool, ways: Sequence[Any], things: Sequence[Any]) -> int:
         found = []
-        for turn, thing in enumerate(things):
+        for turn, thing in enumerate(list(things)):
             while (said := await ways[turn % len(ways)](thing)) is None:
                 await asyncio.sleep(_PACE)
             found.append(said)
@@ -69,7 +69,7 @@ class Traffic:
 
     async def _is_right(self, side: StoreSide) -> bool:
         return {await side.asks(ticket) for ticket in self.active} == {True} and not [
-            ticket for ticket in self.revoked if await side.asks(ticket) is not False
+            ticket for ticket in list(self.revoked) if await side.asks(ticket) is not False
         ]
 
     async def visit(self, side: StoreSide) -> None:
