@@ -4,19 +4,14 @@ rest."""
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.support.gateway import open_house
 from tests.support.http_client import Browser
-from tests.support.nginx import SHIPPED, Nginx, recording_portal
-from tests.support.nginx_house import Front, status_of
-from tests.support.ports import free_port
+from tests.support.nginx_house import Front, passed_on_by_nginx, status_of
 from tests.support.redis_server import RedisServer
 
 pytestmark = [
@@ -24,44 +19,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.xdist_group("nginx_reverse_proxy"),
 ]
-
-
-def shipped(*, port: int, gateway: str) -> str:
-    """The file, at a port of the test and without TLS."""
-    text = (SHIPPED / "reverse-proxy.example.conf").read_text()
-    changes = (
-        (r"listen 443 ssl;", f"listen 127.0.0.1:{port};"),
-        (r"\n *ssl_certificate\S* .*;", ""),
-        (r"server_name .*;", "server_name acq.localhost b2b.localhost;"),
-        (r"unix:/run/authproxy/edge\.sock", f"unix:{gateway}"),
-    )
-    for pattern, instead in changes:
-        text, count = re.subn(pattern, instead, text)
-        assert count, pattern
-    return text
-
-
-@asynccontextmanager
-async def passed_on(store_url: str) -> AsyncIterator[Front]:
-    port = free_port()
-    url = f"http://acq.localhost:{port}"
-    environment = {
-        "AUTHPROXY__PORTALS__ACQ__URL": url,
-        "AUTHPROXY__PORTALS__B2B__URL": f"http://b2b.localhost:{port}",
-    }
-    async with (
-        recording_portal() as portal,
-        open_house(
-            store_url, environment=environment, acq={"upstream": f"http://127.0.0.1:{portal.port}"}
-        ) as house,
-    ):
-        with Nginx(
-            shipped(port=port, gateway=str(house.socket)),
-            port=port,
-            gateway=house.socket,
-            folder=house.folder,
-        ) as nginx:
-            yield Front(house=house, nginx=nginx, portal=portal, url=url)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +29,7 @@ def redis_server() -> Iterator[RedisServer]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def front(redis_server: RedisServer) -> AsyncIterator[Front]:
-    async with passed_on(redis_server.socket_url) as opened:
+    async with passed_on_by_nginx(redis_server.socket_url) as opened:
         yield opened
 
 

@@ -46,9 +46,9 @@ http {{
 
 class Nginx:
     """A context manager. `http` is the inside of the http block; the folder authproxy/ lies beside it as an
-    operator would put it."""
+    operator would put it. `gateway` is its socket, or a port of 127.0.0.1."""
 
-    def __init__(self, http: str, *, port: int, gateway: Path, folder: Path) -> None:
+    def __init__(self, http: str, *, port: int, gateway: Path | int, folder: Path) -> None:
         self.port = port
         self._folder = folder / "nginx"
         (self._folder / "temp").mkdir(parents=True)
@@ -56,7 +56,7 @@ class Nginx:
         shipped = (self._folder / "authproxy" / "http.conf").read_text()
         assert _SHIPPED_SOCKET in shipped
         (self._folder / "authproxy" / "http.conf").write_text(
-            shipped.replace(_SHIPPED_SOCKET, f"unix:{gateway}")
+            shipped.replace(_SHIPPED_SOCKET, server_of(gateway))
         )
         # As root nginx would give its workers to a user who cannot open a test's socket.
         user = "user root root;" if os.geteuid() == 0 else ""
@@ -99,10 +99,16 @@ class Nginx:
         return False
 
 
+def server_of(gateway: Path | int) -> str:
+    """A gateway as nginx writes it."""
+    return f"unix:{gateway}" if isinstance(gateway, Path) else f"127.0.0.1:{gateway}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """A request as the portal got it; `target` is raw."""
+    """A request as the portal got it; `target` is raw, `peer_port` that of whoever sent it."""
 
+    peer_port: int
     method: str
     target: str
     headers: tuple[tuple[str, str], ...]
@@ -116,11 +122,13 @@ class Received:
 @dataclass
 class RecordingPortal:
     """Answers everything with 200 and `portal` and the cookies of `?set-cookie=`, `/status/N` with N,
-    `/socket` with a WebSocket that echoes, `/events` with an event stream."""
+    `/socket` with a WebSocket that echoes, `/events` with an event stream. Below `/held` it waits until it may
+    answer."""
 
     port: int
     received: list[Received] = field(default_factory=list)
     events: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def last(self) -> Received:
@@ -143,6 +151,7 @@ class RecordingPortal:
         )
         self.received.append(
             Received(
+                peer_port=request.get_extra_info("peername")[1],
                 method=request.method,
                 target=request.raw_path,
                 headers=headers,
@@ -153,6 +162,8 @@ class RecordingPortal:
 
     async def _answer(self, request: web.Request) -> web.Response:
         await self._record(request)
+        if request.path.startswith("/held"):
+            await self.may_answer.wait()
         status = int(request.path.removeprefix("/status/")) if request.path.startswith("/status/") else 200
         answer = web.Response(status=status, text="portal", headers={"X-Portal": "here"})
         for value in request.query.getall("set-cookie", []):

@@ -4,14 +4,16 @@ its socket."""
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.support.gateway import House, Person, open_house
 from tests.support.http_client import Answer
-from tests.support.nginx import Nginx, RecordingPortal, recording_portal
+from tests.support.nginx import SHIPPED, Nginx, RecordingPortal, recording_portal, server_of
 from tests.support.ports import free_port
 
 PATIENCE = 15.0
@@ -92,21 +94,71 @@ def says(answer: Answer, name: str) -> str | None:
 
 @asynccontextmanager
 async def behind_nginx(
-    store_url: str, *, http: str = "", more: str = "", acq: Mapping[str, Any] | None = None
+    store_url: str,
+    *,
+    http: str = "",
+    more: str = "",
+    acq: Mapping[str, Any] | None = None,
+    has_gateway: bool = True,
+    over_tcp: bool = False,
 ) -> AsyncIterator[Front]:
     """`http` goes into the http block, `more` into the portal's server block, `acq` are settings of that
-    portal."""
+    portal. Without a gateway the test runs one as a process."""
     port = free_port()
     url = f"http://acq.localhost:{port}"
-    environment = {
-        "AUTHPROXY__PORTALS__ACQ__URL": url,
-        "AUTHPROXY__PORTALS__B2B__URL": f"http://b2b.localhost:{port}",
-    }
-    async with recording_portal() as portal, open_house(store_url, environment=environment, acq=acq) as house:
+    async with (
+        recording_portal() as portal,
+        open_house(store_url, environment=_environment(port), acq=acq, has_gateway=has_gateway) as house,
+    ):
         with Nginx(
             _SERVERS.format(port=port, portal=portal.port, http=http, more=more),
             port=port,
-            gateway=house.socket,
+            gateway=house.ports["gateway"] if over_tcp else house.socket,
             folder=house.folder,
         ) as nginx:
             yield Front(house=house, nginx=nginx, portal=portal, url=url)
+
+
+@asynccontextmanager
+async def passed_on_by_nginx(
+    store_url: str, *, has_gateway: bool = True, over_tcp: bool = False
+) -> AsyncIterator[Front]:
+    """nginx as a plain reverse proxy, with the shipped file: the gateway forwards to the portal."""
+    port = free_port()
+    url = f"http://acq.localhost:{port}"
+    async with (
+        recording_portal() as portal,
+        open_house(
+            store_url,
+            environment=_environment(port),
+            acq={"upstream": f"http://127.0.0.1:{portal.port}"},
+            has_gateway=has_gateway,
+        ) as house,
+    ):
+        gateway = house.ports["gateway"] if over_tcp else house.socket
+        with Nginx(
+            _reverse_proxy(port=port, gateway=gateway), port=port, gateway=gateway, folder=house.folder
+        ) as nginx:
+            yield Front(house=house, nginx=nginx, portal=portal, url=url)
+
+
+def _environment(port: int) -> dict[str, str]:
+    return {
+        "AUTHPROXY__PORTALS__ACQ__URL": f"http://acq.localhost:{port}",
+        "AUTHPROXY__PORTALS__B2B__URL": f"http://b2b.localhost:{port}",
+    }
+
+
+def _reverse_proxy(*, port: int, gateway: Path | int) -> str:
+    """The file, at a port of the test and without TLS."""
+    text = (SHIPPED / "reverse-proxy.example.conf").read_text()
+    changes = (
+        (r"listen 443 ssl;", f"listen 127.0.0.1:{port};"),
+        (r"\n *ssl_certificate\S* .*;", ""),
+        (r"server_name .*;", "server_name acq.localhost b2b.localhost;"),
+        (r"unix:/run/authproxy/edge\.sock", server_of(gateway)),
+    )
+    for pattern, instead in changes:
+        text, count = re.subn(pattern, instead, text)
+        assert count, pattern
+    return text
