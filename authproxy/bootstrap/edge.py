@@ -23,7 +23,8 @@ _LOG_FLUSHED_WITHIN = 0.2
 
 
 def make_gate(components: Components, pages_socket: str, held_requests: HeldRequests) -> Gate:
-    """What every connection of a client needs. `pages_socket` is where the pages are."""
+    """What every connection of a client needs. `pages_socket` is where the pages are. Its connections to
+    portals are closed at the end: the process may go on with another gate."""
     server, portals = components.settings.server, components.portals.by_host
     recorder = _recorder(components)
     via = Via(server.via)
@@ -32,7 +33,7 @@ def make_gate(components: Components, pages_socket: str, held_requests: HeldRequ
         for host, portal in portals.items()
         for of_portal in [components.settings.portals[portal.portal_id]]
     }
-    return Gate(
+    gate = Gate(
         sites=sites,
         default_site=default_site(sites, server.default_portal),
         pages=UpstreamPool(
@@ -57,6 +58,9 @@ def make_gate(components: Components, pages_socket: str, held_requests: HeldRequ
         spawn=components.background.spawn,
         default_port=443 if all(portal.origin.startswith("https:") for portal in portals.values()) else 80,
     )
+    for pool in (gate.pages, *(pool for of_host in sites.values() for pool in of_host.pools())):
+        components.resources.callback(pool.close)
+    return gate
 
 
 def _recorder(components: Components) -> RequestRecorder:

@@ -113,11 +113,11 @@ class Generations:
     def _is_in_memory(self) -> bool:
         return self.gateway is not None and self.gateway.settings.store.url == MEMORY
 
-    def hurry(self) -> None:
-        """Ends all waiting: what still runs is cut."""
+    def reopen(self) -> None:
+        """Opens the audit file anew, also for those that still finish something."""
         for gateway in (self.gateway, *self._leaving.values()):
             if gateway is not None:
-                gateway.listener.hurry()
+                gateway.outputs.reopen()
 
     async def end(self) -> None:
         """Drains the gateway, while those before it finish."""

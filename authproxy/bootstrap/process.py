@@ -95,18 +95,14 @@ def _on_hangup(generations: Generations) -> asyncio.Event:
     The audit file is reopened once at this moment, in case a signal came during the start."""
     requested = asyncio.Event()
 
-    def reopen() -> None:
-        if generations.gateway is not None:
-            generations.gateway.outputs.reopen()
-
     def hang_up() -> None:
-        reopen()
+        generations.reopen()
         requested.set()
 
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGUSR1, reopen)
+    loop.add_signal_handler(signal.SIGUSR1, generations.reopen)
     loop.add_signal_handler(signal.SIGHUP, hang_up)
-    reopen()
+    generations.reopen()
     return requested
 
 

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from collections import Counter
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -319,6 +320,48 @@ async def test_sigusr1_reopens_the_audit_file_and_reads_no_settings(house, runni
     await house.person().signs_in(house.acq + "/")
     assert "session.started" in audit.read_text()
     assert await settings_check(house) == before
+
+
+async def test_the_audit_file_is_also_reopened_by_a_gateway_that_still_finishes_something(house, running):
+    person = await house.signed_in()
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.ports["gateway"], limit=4096)
+    writer.write(
+        f"GET /prenos?bytes={64 * 1024 * 1024} HTTP/1.1\r\nHost: {urlsplit(house.acq).netloc}\r\n"
+        f"Cookie: {TICKET}={person.ticket(house.acq)}\r\n\r\n".encode()
+    )
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+    assert (await reload(house))[0] == 0
+    audit, rotated = house.folder / "audit.log", house.folder / "audit.log.1"
+
+    def writers_of(file):
+        descriptors = Path(f"/proc/{running.process.pid}/fd").iterdir()
+        return [each for each in descriptors if each.readlink() == file]
+
+    assert len(writers_of(audit)) == 2
+    audit.rename(rotated)
+    running.process.send_signal(signal.SIGUSR1)
+    await until(lambda: len(writers_of(audit)) == 2 and not writers_of(rotated))
+    writer.close()
+
+
+async def test_reloads_leave_nothing_behind(house, running):
+    person = await house.signed_in()
+    client = Client(house, person.ticket(house.acq))
+
+    def has():
+        folder = Path(f"/proc/{running.process.pid}")
+        return len(list((folder / "fd").iterdir())), len(list((folder / "task").iterdir()))
+
+    for _ in range(2):  # the first ones fill pools and load modules
+        assert (await reload_by_signal(house, running))[0] == "ok"
+        assert await client.asks() == 200
+    before = has()
+    for _ in range(RELOADS):
+        assert (await reload_by_signal(house, running))[0] == "ok"
+        assert await client.asks() == 200
+    # What the last reload has replaced takes a moment to go.
+    await until(lambda: all(now <= then for now, then in zip(has(), before, strict=True)), within=PATIENCE)
+    client.closes()
 
 
 async def test_sessions_in_memory_are_not_thrown_away(house):
