@@ -18,6 +18,9 @@ Value = dict[str, "Value"] | list["Value"] | str | None
 
 _QUOTED = re.compile(r"'[^']{2,}'")
 _DEEPEST = 20
+_ALIASES_REPEAT = 10
+"""A text has fewer values than characters, unless aliases repeat some. Aliases of aliases could make any
+number of values out of a few lines."""
 _IMPLICIT_TAGS = {"map", "seq", "str", "null", "bool", "int", "float", "timestamp", "merge", "value"}
 
 
@@ -37,6 +40,8 @@ class Document:
     value: Value = None
     lines: dict[KeyPath, int] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
+    left: int = 0
+    """How many more values it may have."""
 
 
 def parse(text: str) -> Document:
@@ -55,13 +60,18 @@ def parse(text: str) -> Document:
         raise DocumentUnreadable(
             f"is not YAML: character U+{error.character:04X} is not allowed", line
         ) from None
-    document = Document()
+    except RecursionError:
+        raise DocumentUnreadable("is nested too deep", None) from None
+    document = Document(left=_ALIASES_REPEAT * (len(text) + 100))
     if root is not None:
         document.value = _plain(root, (), document)
     return document
 
 
 def _plain(node: yaml.Node, path: KeyPath, document: Document) -> Value:
+    document.left -= 1
+    if document.left < 0:
+        raise DocumentUnreadable("repeats too much by aliases (`*name`)", node.start_mark.line + 1)
     document.lines.setdefault(path, node.start_mark.line + 1)
     if node.tag.removeprefix("tag:yaml.org,2002:") not in _IMPLICIT_TAGS:
         document.remarks.append(

@@ -64,6 +64,23 @@ def test_a_key_that_is_no_text_is_a_finding():
     assert (remark.path, remark.problem) == (("a",), "has a key on line 2 that is no plain text")
 
 
+def test_aliases_of_aliases_that_would_never_end_are_refused():
+    lines = ["a: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"b{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    with pytest.raises(DocumentUnreadable, match="repeats too much by aliases"):
+        parse("\n".join(lines))
+
+
+def test_a_few_aliases_are_read():
+    text = "a: &a [x, y, z]\n" + "".join(f"b{n}: *a\n" for n in range(50))
+    assert parse(text).value["b49"] == ["x", "y", "z"]
+
+
+def test_nesting_that_no_reader_can_follow_is_refused():
+    with pytest.raises(DocumentUnreadable, match="is nested too deep"):
+        parse("a: " + "{b: " * 3000 + "}" * 3000)
+
+
 def test_an_alias_inside_its_own_anchor_ends():
     [remark] = parse("a: &a\n  b: *a\n").remarks
     assert remark.problem == "is nested too deep"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.support.challenge_builders import ANAS, BORS, enrolment_of
 from tests.support.people_builders import ANA, CVETKA, account, linked
 from tests.support.session_builders import NOW
 
+GOLDEN = Path(__file__).parents[3] / "golden"
 OLD, NEW = bytes(range(32)), bytes(range(1, 33))
 SHEET = RecoverySheet(
     set_id="00ff", codes=("a", "b"), listing=enrolment_of("sheet", method="recovery", secret="")
@@ -50,6 +52,10 @@ def file():
 def test_everything_comes_back(file):
     assert is_backup(file)
     assert opened(file, ring(OLD)) == BACKUP
+
+
+def test_a_backup_that_was_made_with_format_1_opens_for_ever():
+    assert opened((GOLDEN / "people.backup").read_bytes(), ring(OLD)) == BACKUP
 
 
 def test_the_first_line_says_what_it_is_and_nobody_can_change_it(file):
