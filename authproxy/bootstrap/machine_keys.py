@@ -86,9 +86,13 @@ async def revoke_machine_keys_of(settings: Settings, client_id: str) -> int:
 
 
 async def _revoke(stores: Stores, audit: CommandAudit, keys: Sequence[ApiKey]) -> int:
-    revoked = [key for key in keys if await stores.machine_keys.revoke(key.key_id)]
-    for key in revoked:
-        await audit.record_change(Event.MACHINE_REVOKED, method="machine", detail=_named(key))
+    revoked: list[ApiKey] = []
+    try:
+        for key in keys:
+            revoked += [key] if await stores.machine_keys.revoke(key.key_id) else []
+    finally:  # what was revoked is written down, also if the store fails half-way
+        for key in revoked:
+            await audit.record_change(Event.MACHINE_REVOKED, method="machine", detail=_named(key))
     return len(revoked)
 
 

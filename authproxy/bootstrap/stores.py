@@ -150,23 +150,24 @@ async def open_stores(
     try:
         await _refuse_newer(connection)
         yield _redis_stores(settings, keys, connection, heartbeat, clock, audit)
+    finally:
         if heartbeat.endings.untold:
             # A command ends before the next beat, so it tells the gateways now which sessions it has ended:
             # they end them again if the store is set back to an older state.
             with suppress(CannotAsk):
                 await heartbeat.tell_endings(clock())
-    finally:
         await connection.aclose()
 
 
 async def _refuse_newer(connection: RedisConnection) -> None:
-    """Raises NewerStore. A store that does not answer is judged by the heartbeat as soon as it does."""
+    """Raises NewerStore. A store that does not answer is judged by the heartbeat as soon as it does, and is
+    asked nothing else until then."""
     try:
         await formats.refuse_newer(connection)
     except formats.NewerStore:
         raise
-    except CannotAsk:
-        pass
+    except CannotAsk as failure:
+        connection.refused = failure
 
 
 @asynccontextmanager

@@ -38,21 +38,27 @@ def store_url(text: str) -> StoreUrl:
     """`redis+sentinel://[user:password@]host:port,host:port/service[/database]` or
     `redis+cluster://[user:password@]host:port,host:port`; `valkey` is the same as `redis`, and `rediss` and
     `valkeys` mean TLS. Raises ValueError with what is wrong, which repeats nothing secret."""
-    scheme, _, _ = text.partition("://")
+    # Not by `urlsplit`: its errors repeat parts of a password, and newer ones refuse several hosts.
+    scheme, _, rest = text.partition("://")
     found = _SCHEME.fullmatch(scheme)
     if found is None:
         raise ValueError("is no URL of Sentinels or of a cluster")
-    url = urlsplit(text)
-    if url.query or url.fragment:
+    if "?" in rest or "#" in rest:
         raise ValueError("has an option, and such a URL has none")
     kind: Literal["sentinel", "cluster"] = "sentinel" if found[3] == "sentinel" else "cluster"
-    credentials, at, hosts = url.netloc.rpartition("@")
+    place, _, path = rest.partition("/")
+    credentials, at, hosts = place.rpartition("@")
+    if "@" in credentials:
+        raise ValueError("has more than one `@`: write `%40` for one in the password")
     username, has_password, password = credentials.partition(":")
-    service, database = _path(kind, url.path)
+    service, database = _path(kind, path)
+    servers = tuple(_address(host, _PORTS[kind]) for host in hosts.split(","))
+    if len(set(servers)) < len(servers):
+        raise ValueError("names a server twice")
     return StoreUrl(
         kind=kind,
         has_tls=bool(found[2]),
-        servers=tuple(_address(host, _PORTS[kind]) for host in hosts.split(",")),
+        servers=servers,
         service=service,
         database=database,
         username=unquote(username) if at and username else None,
@@ -79,7 +85,7 @@ def _address(text: str, default_port: int) -> Address:
         host, port = urlsplit(f"//{text}").hostname, urlsplit(f"//{text}").port
     except ValueError:
         raise ValueError("names a port that is no port") from None
-    if not host:
+    if not host or any(map(str.isspace, host)):
         raise ValueError("names no host")
     if port == 0:
         raise ValueError("names port 0")

@@ -12,7 +12,8 @@ from typing import Literal
 KeyPath = tuple[str | int, ...]
 Severity = Literal["error", "warning"]
 
-_PASSWORD_IN_URL = re.compile(r"(?<=://)[^/@\s]*@")
+_PASSWORD_IN_URL = re.compile(r"(?<=://)\S*@")
+"""Up to the last `@`: a password may hold one, or a slash, which its writer should have escaped."""
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _LONGEST_SHOWN = 80
 

@@ -13,6 +13,7 @@ from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.connection import RedisConnection, SeveralServers
 from authproxy.storage.redis.enrolments import RedisEnrolments
+from authproxy.storage.redis.reads import GatheredReads
 from tests.support.challenge_builders import enrolment_of
 from tests.support.redis_server import GENEROUS, RedisServer
 from tests.support.redis_topologies import asked, clustered, until_true
@@ -264,12 +265,15 @@ def move_everything(store, source, target):
 
 @pytest.mark.rehearsal
 async def test_a_part_that_does_not_answer_fails_only_its_own_questions(own_store):
+    """Others neither wait for it nor lose their connections."""
     store = own_store
     async with store_sides(store.url, count=1) as [one]:
         tickets = [await one.starts() for _ in range(SESSIONS)]
-        for node in store.nodes:  # without replicas nobody takes over
+        for node in store.nodes:
             if b"role:slave" in node.command("INFO", "replication"):
-                node.kill()
+                node.kill()  # without replicas nobody takes over
+            else:
+                asked(node, "CONFIG", "SET", "cluster-require-full-coverage", "no")
         frozen = store.owner(slot_of(tickets[0]))
         owners = {ticket: store.owner(slot_of(ticket)) for ticket in tickets}
         frozen.freeze()
@@ -278,7 +282,30 @@ async def test_a_part_that_does_not_answer_fails_only_its_own_questions(own_stor
         )
         for ticket, answer in zip(tickets, answers, strict=True):
             assert isinstance(answer, CannotAsk) if owners[ticket] is frozen else answer == 1
-        frozen.thaw()
+        reads, elsewhere = (
+            GatheredReads(one.connection),
+            next(ticket for ticket in tickets if owners[ticket] is not frozen),
+        )
+        [waits, goes_on] = [
+            asyncio.ensure_future(reads.read("EXISTS", keyspace.session(ticket.session_id)))
+            for ticket in (tickets[0], elsewhere)
+        ]
+        assert await goes_on == 1
+        assert not waits.done()
+        with pytest.raises(CannotAsk):
+            await waits
+
+        frozen.kill()
+        before = connections_to(owners[elsewhere])
+        for _ in range(100):
+            assert await one.asks(tickets[0]) is None
+            assert await one.asks(elsewhere)
+        assert connections_to(owners[elsewhere]) - before < 50
+
+
+def connections_to(node):
+    facts = node.command("INFO", "stats").decode()
+    return int(facts.partition("total_connections_received:")[2].split()[0])
 
 
 async def test_the_nodes_that_a_url_names_may_be_replicas(store):
@@ -299,7 +326,10 @@ async def test_a_server_that_is_no_cluster_is_told():
 
 
 async def test_no_password_goes_to_another_machine_in_plain_text_because_a_node_says_so(store):
-    redis = RedisConnection(store.url, several=SeveralServers(may_lead_to=lambda _host: False))
+    redis = RedisConnection(
+        f"redis+cluster://localhost:{store.nodes[0].port}",
+        several=SeveralServers(may_lead_to=lambda _host: False),
+    )
     with pytest.raises(CannotAsk, match="another machine"):
         await redis.ask("GET", "authproxy:{x}:session")
     await redis.aclose()

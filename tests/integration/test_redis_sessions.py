@@ -70,11 +70,7 @@ async def test_whoever_reads_the_whole_store_learns_nobodys_name_state_or_ticket
         attempt.return_to,
         session.id_token,
         "Firefox",
-        *(
-            str(value)
-            for field in fields(session.person)
-            if (value := getattr(session.person, field.name))
-        ),
+        *(str(value) for field in fields(session.person) if (value := getattr(session.person, field.name))),
         "Ana",
         "Novak",
         ticket.text,

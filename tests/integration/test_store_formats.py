@@ -11,6 +11,8 @@ import pytest
 
 from authproxy import __version__
 from authproxy.access.unavailable import CannotAsk
+from authproxy.bootstrap.stores import open_stores_of_command
+from authproxy.settings.sources import load
 from authproxy.storage.records.sealing import FORMAT, KeyRing
 from authproxy.storage.redis import formats
 from authproxy.storage.redis import keys as keyspace
@@ -19,6 +21,7 @@ from authproxy.storage.redis.sessions import RedisSessions
 from tests.support.gateway import open_house, write_settings
 from tests.support.http_client import Browser
 from tests.support.ports import free_port
+from tests.support.redis_server import fault_proxy
 from tests.support.sandbox import ROOT
 from tests.support.session_builders import NOW, new_ticket, session_for
 from tests.support.waiting import until
@@ -78,6 +81,55 @@ async def test_a_running_gateway_asks_nothing_more_once_a_newer_version_has_writ
     await redis.each([("HDEL", keyspace.FORMATS, NEWER)], in_any_case=True)
     await heartbeat.beat(NOW + 4 * SECOND)
     assert await sessions.load(ticket, now=NOW + 4 * SECOND) is not None
+
+
+async def test_a_newer_store_stays_refused_while_its_formats_cannot_be_asked(redis, server, heartbeat):
+    await heartbeat.beat(NOW)
+    await newer_version_writes(redis)
+    await heartbeat.beat(NOW + SECOND)
+    server.command("ACL", "SETUSER", "default", "-hgetall")
+    try:
+        with pytest.raises(CannotAsk, match="lacks a right"):
+            await heartbeat.beat(NOW + 2 * SECOND)
+        assert heartbeat.outages.is_failing
+        with pytest.raises(CannotAsk, match=r"authproxy 9\.1\.0 has written"):
+            await redis.ping()
+    finally:
+        server.command("ACL", "SETUSER", "default", "+hgetall")
+
+
+async def test_a_store_that_was_away_at_the_start_is_asked_nothing_before_its_formats(
+    redis, server, tmp_path
+):
+    """Its records may be newer: what this version cannot read would look as if it had ended."""
+    await newer_version_writes(redis)
+    async with fault_proxy(server.port) as proxy:
+        settings = settings_for(tmp_path, proxy.url)
+        await proxy.refuse()
+        async with open_stores_of_command(settings) as stores:
+            await proxy.pass_on()
+            with pytest.raises(CannotAsk, match="cannot be reached"):
+                await stores.sessions.load(new_ticket(), now=NOW)
+            await stores.heartbeat.beat(NOW)
+            with pytest.raises(CannotAsk, match=r"authproxy 9\.1\.0 has written"):
+                await stores.sessions.load(new_ticket(), now=NOW)
+            await redis.each([("HDEL", keyspace.FORMATS, NEWER)], in_any_case=True)
+            await stores.heartbeat.beat(NOW + SECOND)
+            assert await stores.sessions.load(new_ticket(), now=NOW) is None
+
+
+async def test_a_command_that_fails_half_way_tells_the_gateways_what_it_has_ended(redis, server, tmp_path):
+    ended = new_ticket().session_id
+    with pytest.raises(RuntimeError, match="half-way"):
+        async with open_stores_of_command(settings_for(tmp_path, server.socket_url)) as stores:
+            stores.heartbeat.endings.add([ended])
+            raise RuntimeError("half-way")
+    assert await redis.ask("ZRANGE", keyspace.ENDINGS, 0, -1) == [ended.encode()]
+
+
+def settings_for(folder, url):
+    ports = {name: free_port() for name in ("gateway", "management", "provider", "acq", "b2b")}
+    return load(write_settings(folder, ports, url, secrets.token_urlsafe(32), {}, {}), {})
 
 
 async def test_a_format_that_this_version_knows_is_no_obstacle(redis, heartbeat):

@@ -13,6 +13,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from secrets import SystemRandom
 from typing import Any, Final
 
 import structlog
@@ -32,6 +33,7 @@ _PAUSE: Final = 0.02
 _PART_OF_DEADLINE: Final = 0.95
 """So that a part that does not answer is told apart from a question that has no answer at all."""
 _ASKED_AT_ONCE: Final = 7
+"""Nodes in one round. They are drawn by lot: neighbours by address may all be at the site that is away."""
 _RECEIVES_FOR: Final = 10.0
 """Seconds after a key was asked for where it moves to."""
 _SHARDS: Final[Command] = ("CLUSTER", "SHARDS")
@@ -41,6 +43,7 @@ _EPOCH: Final = re.compile(rb"^cluster_current_epoch:(\d{1,18})", re.MULTILINE)
 _ELSEWHERE: Final = (
     "the cluster names a node on another machine, and neither TLS nor `store.allows_plaintext` is set"
 )
+_random = SystemRandom()
 _log = structlog.get_logger(__name__)
 
 
@@ -135,15 +138,15 @@ class Cluster:
             if isinstance(shards, Exception):
                 raise shards
             found.update(_masters(shards, address[0], has_tls=self._has_tls))
-        if not all(self._may_lead_to(host) for host, _ in found):
-            raise errors.Unreached(_ELSEWHERE)
         return [self._server(address) for address in sorted(found)]
 
+    def part_of(self, command: Command) -> Address | None:
+        """Whom this command is asked of, as far as is known now."""
+        return self._slots[_slot_of(command)] if self._slots else None
+
     async def leave(self) -> None:
-        """Whatever is asked next is asked over a new connection."""
+        """What is known is in doubt. The servers that have failed are left already, and the others go on."""
         self._lookout.doubt()
-        for server in list(self._servers.values()):
-            await server.leave()
 
     async def aclose(self) -> None:
         await self._lookout.aclose()
@@ -228,9 +231,10 @@ class Cluster:
             batch.answers[at] = _joined([of_one[place] for of_one in found])
 
     async def _conversation(self, batch: _Batch, address: Address, commands: Sequence[Command]) -> list[Any]:
-        if not self._may_lead_to(address[0]):
-            return [errors.Unreached(_ELSEWHERE)] * len(commands)
-        server = self._server(address)
+        try:
+            server = self._server(address)
+        except errors.Unreached as error:
+            return [error] * len(commands)
         try:
             async with asyncio.timeout_at(batch.until):
                 return await server.conversation(commands, confirmed_within=batch.confirmed_within)
@@ -241,14 +245,18 @@ class Cluster:
             return [error] * len(commands)
 
     def _server(self, address: Address) -> Server:
+        """Raises Unreached for a server that nothing may be sent to."""
+        if address not in self._seeds and not self._may_lead_to(address[0]):
+            raise errors.Unreached(_ELSEWHERE)
         server = self._servers.get(address)
         if server is None:
             server = self._servers[address] = self._server_at(address)
         return server
 
     async def _look(self) -> None:
-        asked = list(dict.fromkeys([*sorted(self._addresses), *self._seeds, *sorted(self._replicas)]))
-        said = await most([self._view(address) for address in asked[:_ASKED_AT_ONCE]])
+        known = sorted({*self._addresses, *self._seeds, *self._replicas})
+        asked = _random.sample(known, min(_ASKED_AT_ONCE, len(known)))
+        said = await most([self._view(address) for address in asked])
         if not said:
             return
         newest = max(said, key=lambda view: (view.is_served, view.epoch))
@@ -263,13 +271,14 @@ class Cluster:
             primaries = list(map(address_text, sorted(self._addresses)))
             _log.warning("store.primaries_changed", primaries=primaries)
         for address in set(self._servers) - self._addresses - self._replicas - set(self._seeds):
-            await self._servers.pop(address).aclose()
+            await self._servers.pop(address).aclose(nowait=True)
 
     async def _view(self, address: Address) -> _View | None:
         """How this node sees the cluster; None, with the reason in `_failure`, if that is of no use."""
-        if address not in self._seeds and not self._may_lead_to(address[0]):
+        try:
+            server = self._server(address)
+        except errors.Unreached:
             return None
-        server = self._server(address)
         try:
             async with asyncio.timeout(PATIENCE):
                 said = await server.conversation([("CLUSTER", "SLOTS"), ("CLUSTER", "INFO")])
@@ -300,6 +309,8 @@ def _understood(slots: Any, facts: Any, *, host: str) -> _View:
         if owner is not None:
             primaries.add(owner)
         replicas.update(found for other in others if (found := _address(other, host)) is not None)
+    if not primaries:
+        raise errors.Unreached("no node has any key")
     return _View(
         epoch=int(epoch[1]),
         is_served=b"cluster_state:ok" in facts,

@@ -62,6 +62,10 @@ class Unanswered(CannotAsk):
     """A part of a cluster has not answered, not even with a refusal, while others have."""
 
 
+class Unconfirmed(CannotAsk):
+    """It is written, but no replica has confirmed that: a failover may undo it."""
+
+
 _FAILURES: Final[Mapping[str | None, type[CannotAsk]]] = {"WRONGTYPE": WrongType, "NOPERM": LacksRight}
 
 
@@ -157,20 +161,16 @@ class RedisConnection:
         """The answers to commands that are sent together. Raises CannotAsk if the store refused one of them;
         it may have carried out the others. A cluster carries out commands for different slots at the same
         time, unless they are `in_order`."""
-        answers = await self.each(commands, in_order=in_order)
-        for answer in answers:
-            if isinstance(answer, CannotAsk):
-                raise answer
-        return answers
+        return _answered(await self.each(commands, in_order=in_order))
 
     async def confirmed(self, commands: Sequence[Command], *, in_order: bool = False) -> list[Any]:
         """As `all`, for what must not be lost in a failover: with `is_durable`, a replica has
-        confirmed it before this returns. If it does not, CannotAsk is raised, although the primary has it."""
-        answers = await self.each(commands, in_order=in_order, confirmed_within=self._confirmed_within)
-        for answer in answers:
-            if isinstance(answer, CannotAsk):
-                raise answer
-        return answers
+        confirmed it before this returns. If none does, Unconfirmed is raised, although the primary has it."""
+        return _answered(await self.each_confirmed(commands, in_order=in_order))
+
+    async def each_confirmed(self, commands: Sequence[Command], *, in_order: bool = False) -> list[Any]:
+        """As `confirmed`, but with failures in the places of answers, as in `each`."""
+        return await self.each(commands, in_order=in_order, confirmed_within=self._confirmed_within)
 
     async def each(
         self,
@@ -200,6 +200,8 @@ class RedisConnection:
                     if all(map(_is_unanswered, answers)) and answers:
                         raise answers[0]
         except CannotAsk:
+            if server is not None:
+                await server.leave()
             await self._store.leave()
             raise
         self._note_answer()
@@ -270,9 +272,14 @@ class RedisConnection:
                 return await self._store.primaries()
 
     @property
-    def shape(self) -> object:
+    def shape(self) -> int:
         """Changes when other servers have keys than before."""
         return self._store.generation if isinstance(self._store, Server) else self._store.shape
+
+    def part_of(self, command: Command) -> object:
+        """The same for commands that are asked of the same server. A question about several parts of a cluster
+        has no answer before all of them have answered."""
+        return None if isinstance(self._store, Server) else self._store.part_of(command)
 
     async def warnings(self) -> list[str]:
         """What an operator should mend about the Sentinels, in sentences."""
@@ -335,6 +342,8 @@ class RedisConnection:
     def _failure(self, error: Exception) -> CannotAsk:
         """What stands in the place of an answer."""
         failure = self._unavailable(error)
+        if isinstance(error, errors.Unconfirmed):
+            return Unconfirmed(failure.reason, str(failure))
         return Unanswered(failure.reason, str(failure)) if _is_unanswered(error) else failure
 
     def _note_answer(self) -> None:
@@ -351,6 +360,14 @@ class RedisConnection:
 def pages(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
     for start in range(0, len(items), PAGE):
         yield items[start : start + PAGE]
+
+
+def _answered(answers: list[Any]) -> list[Any]:
+    """Raises the first failure among them."""
+    for answer in answers:
+        if isinstance(answer, CannotAsk):
+            raise answer
+    return answers
 
 
 def _is_unanswered(answer: Any) -> bool:

@@ -53,6 +53,10 @@ class Unreached(RedisConnectionError):  # noqa: N818
     """It is not known which server to ask. The text is a sentence for operators, without a full stop."""
 
 
+class Unconfirmed(ResponseError):  # noqa: N818
+    """The primary has written it, but no replica has confirmed that. The text is as in `Unreached`."""
+
+
 def code_of(error: BaseException) -> str | None:
     """The server's code for its refusal, if `_BY_CODE` has a sentence for it."""
     known = getattr(error, "status_code", None)
@@ -71,7 +75,7 @@ def refuses_writes(error: BaseException) -> bool:
 
 def description(error: BaseException, *, deadline: float) -> str:
     """A sentence without a full stop."""
-    if isinstance(error, Unreached):
+    if isinstance(error, Unreached | Unconfirmed):
         return str(error)
     code = code_of(error)
     if code is not None:

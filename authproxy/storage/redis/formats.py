@@ -17,7 +17,7 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.storage.records.sealing import FORMAT
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.answer_shapes import Command
-from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.connection import LacksRight, RedisConnection, WrongType
 
 ASK: Final[Command] = ("HGETALL", keyspace.FORMATS)
 WRITE: Final[Command] = ("HSET", keyspace.FORMATS, str(FORMAT), __version__)
@@ -54,8 +54,10 @@ async def refuse_newer(connection: RedisConnection) -> None:
     problem = problem_in(written)
     if problem is not None:
         raise NewerStore(problem)
+    if isinstance(written, CannotAsk) and not isinstance(written, WrongType | LacksRight):
+        raise written
     if isinstance(written, list) and not is_noted(written):
-        await connection.ask(*WRITE)
+        await connection.each([WRITE])  # a store that takes no writes now is told by the heartbeat
 
 
 def _formats(answer: Any) -> list[tuple[int, bytes]]:

@@ -267,13 +267,15 @@ class Heartbeat:
     async def _is_still_refused(self, now: datetime) -> bool:
         """Nothing is written into a store that this version would misread, not even an outage."""
         [written] = await self._connection.each([formats.ASK], in_any_case=True)
+        if isinstance(written, CannotAsk) and not isinstance(written, WrongType):
+            raise written
         self._note_success(now)
         return self._judge_formats(written)
 
     def _judge_formats(self, written: Any) -> bool:
         """Whether the store must not be asked. Then every question is answered with CannotAsk."""
         problem = formats.problem_in(written)
-        if problem is not None and self._connection.refused is None:
+        if problem is not None and not isinstance(self._connection.refused, formats.NewerStore):
             _log.error("store.newer", detail=problem)
         self._connection.refused = None if problem is None else formats.NewerStore(problem)
         return problem is not None

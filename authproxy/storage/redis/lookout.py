@@ -34,7 +34,8 @@ class Lookout:
         since."""
         since = asyncio.get_running_loop().time() - self._looked_at
         if since > (_REST if self.is_doubted else _EVERY):
-            await asyncio.shield(self._round())
+            # Others wait for the same round: whoever gives up does not end it, and its end cancels nobody.
+            await asyncio.wait([self._round()])
 
     def look_soon(self) -> None:
         """Begins a round in the background if it is time for one."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.machine_client import ApiKey
 from authproxy.identity.session import SessionId
 from authproxy.storage import retention
@@ -20,7 +21,7 @@ from authproxy.storage.records.sealing import KeyRing, Purpose
 from authproxy.storage.redis import answer_shapes
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.answer_shapes import Script
-from authproxy.storage.redis.connection import RedisConnection
+from authproxy.storage.redis.connection import RedisConnection, Unconfirmed
 from authproxy.storage.redis.heartbeat import Heartbeat
 
 # A key that was revoked or sealed anew since it was read stays as it is.
@@ -71,9 +72,11 @@ class RedisMachineKeys:
 
     async def revoke(self, key_id: str) -> bool:
         """Removes the key, for every instance. False if there was none."""
-        [was_there] = await self._connection.confirmed([("DEL", keyspace.machine_key(key_id))])
-        if was_there:
+        [was_there] = await self._connection.each_confirmed([("DEL", keyspace.machine_key(key_id))])
+        if isinstance(was_there, Unconfirmed) or was_there == 1:
             self._endings.add([SessionId(key_id)])
+        if isinstance(was_there, CannotAsk):
+            raise was_there
         return bool(was_there)
 
     async def reseal(self) -> int:

@@ -1,5 +1,6 @@
 """Reads that are wanted in the same turn of the event loop go to Redis together. One write and one answer for
-all of them take a quarter of the CPU time."""
+all of them take a quarter of the CPU time. In a cluster, each part has a question of its own, so that one that
+does not answer keeps nobody else waiting."""
 
 from __future__ import annotations
 
@@ -31,12 +32,16 @@ class GatheredReads:
         return await answer
 
     def _send(self, loop: asyncio.AbstractEventLoop) -> None:
-        batch, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, []
+        batches: dict[object, list[tuple[Command, asyncio.Future[Any]]]] = {}
+        for one in waiting:
+            batches.setdefault(self._connection.part_of(one[0]), []).append(one)
         # In a task of its own, so that the batch does not end with the request that happened to be first. The
         # task ends by the deadline, and hands every failure to the readers.
-        task = loop.create_task(self._ask(batch))
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
+        for batch in batches.values():
+            task = loop.create_task(self._ask(batch))
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
 
     async def _ask(self, batch: list[tuple[Command, asyncio.Future[Any]]]) -> None:
         answers: list[Any]

@@ -97,8 +97,10 @@ class Sentinels:
         said = await most([self._decision(address) for address in self._servers])
         if not said:
             return
-        newest = max(said, key=lambda decision: decision.epoch)
         known = self._known
+        # Sentinels that were set up by hand for different primaries have the same epoch. Then most of them are
+        # believed, and if there is no majority, nothing changes: whoever answers first must not decide.
+        newest = max(said, key=lambda one: (one.epoch, said.count(one), one == known))
         if known is not None and newest.epoch < known.epoch and 2 * len(said) <= len(self._servers):
             return  # a few Sentinels that were cut off tell of the primary of yesterday
         self._known = newest

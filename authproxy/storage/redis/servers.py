@@ -36,7 +36,6 @@ _FROM_URL: Final = frozenset({"host", "port", "path", "db", "username", "passwor
 """What is read from a URL. redis-py would also accept options that change the form of answers."""
 ASKING: Final[Command] = ("ASKING",)
 _MARK_KEPT_FOR: Final = 1000
-_UNCONFIRMED: Final = "NOREPLICAS no replica has confirmed the write"
 Options = dict[str, Any]
 """What redis-py wants to know before it connects to a server."""
 
@@ -149,10 +148,11 @@ class Server:
         finally:
             await connection.disconnect(nowait=True)
 
-    async def aclose(self) -> None:
-        """Closes idle connections now, and busy ones when their question has ended."""
+    async def aclose(self, *, nowait: bool = False) -> None:
+        """Closes idle connections now, and busy ones when their question has ended. Waits for the other side,
+        unless `nowait`: with TLS, a server that is frozen takes half a minute."""
         self._is_closed = True
-        await self.drop_idle(nowait=False)
+        await self.drop_idle(nowait=nowait)
 
     @contextlib.asynccontextmanager
     async def _borrowed(self) -> AsyncIterator[AbstractConnection]:
@@ -329,7 +329,7 @@ async def _answer(connection: AbstractConnection) -> Any:
 
 async def _doubt(
     connection: AbstractConnection, commands: Sequence[Command], answers: Sequence[Any], within: int
-) -> ResponseError | None:
+) -> errors.Unconfirmed | None:
     """None if a replica has everything that was so at the answers, otherwise why that is not sure.
 
     WAIT waits for what was written over the same connection. What was there before may have been written over
@@ -348,8 +348,9 @@ async def _doubt(
     said = [await _answer(connection) for _ in sent]
     refused = next((answer for answer in said if isinstance(answer, ResponseError)), None)
     if refused is not None:
-        return refused
-    return None if isinstance(said[-1], int) and said[-1] > 0 else ResponseError(_UNCONFIRMED)
+        return errors.Unconfirmed(errors.description(refused, deadline=within / 1000))
+    is_confirmed = isinstance(said[-1], int) and said[-1] > 0
+    return None if is_confirmed else errors.Unconfirmed("no replica of the store has confirmed the write")
 
 
 async def _is_spoilt(connection: AbstractConnection) -> bool:

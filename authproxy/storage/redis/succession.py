@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.session import SessionId
 from authproxy.storage.endings import Endings
 from authproxy.storage.redis import activity, answer_shapes
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.answer_shapes import Command, Script
-from authproxy.storage.redis.connection import RedisConnection, pages
+from authproxy.storage.redis.connection import RedisConnection, Unconfirmed, pages
 from authproxy.storage.redis.heartbeat import Heartbeat
 
 # In one step: somebody who revokes the old session at this moment either finds it, and then it is not
@@ -85,8 +86,7 @@ async def end(
     waiting = [(session_id, session_id) for session_id in session_ids]
     while waiting:
         # A successor is followed even if it was ended a moment ago: it may have been stored only since then.
-        replaced = await _end_once(connection, waiting, ended)
-        endings.add(session_id for _, session_id in waiting)
+        replaced = await _end_once(connection, waiting, ended, endings)
         waiting = [(origin, successor) for origin, successor in replaced if successor not in followed]
         followed |= {successor for _, successor in waiting}
     return frozenset(ended)
@@ -101,7 +101,10 @@ async def successors(connection: RedisConnection, gone: Sequence[SessionId]) -> 
 
 
 async def _end_once(
-    connection: RedisConnection, waiting: Sequence[tuple[SessionId, SessionId]], ended: set[SessionId]
+    connection: RedisConnection,
+    waiting: Sequence[tuple[SessionId, SessionId]],
+    ended: set[SessionId],
+    endings: Endings,
 ) -> list[tuple[SessionId, SessionId]]:
     """Ends sessions. Each comes with the id that the caller of `end` has named, which is added to `ended` if
     the session was there. Returns the successors of those that were not there."""
@@ -118,8 +121,17 @@ async def _end_once(
             )
             for _, session_id in page
         ]
-        answers = await connection.confirmed(questions)
-        for (origin, _), (is_deleted, successor) in zip(page, answers, strict=True):
+        answers = await connection.each_confirmed(questions)
+        # Whoever has ended is remembered, also if others have not, or if a failover may bring them back.
+        endings.add(
+            session_id
+            for (_, session_id), answer in zip(page, answers, strict=True)
+            if not isinstance(answer, CannotAsk) or isinstance(answer, Unconfirmed)
+        )
+        for (origin, _), answer in zip(page, answers, strict=True):
+            if isinstance(answer, CannotAsk):
+                raise answer
+            is_deleted, successor = answer
             if is_deleted:
                 ended.add(origin)
             elif successor is not None:

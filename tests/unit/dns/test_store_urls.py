@@ -71,6 +71,8 @@ def test_a_password_shows_nowhere():
         ("redis+cluster://one/0", "has only one"),
         ("redis+cluster://one?decode_responses=true", "has an option"),
         ("redis+cluster://one#part", "has an option"),
+        ("redis+cluster://one,two,one:6379", "names a server twice"),
+        ("redis+cluster://one, two", "names no host"),
     ],
 )
 def test_what_is_wrong_with_a_url_is_told_without_its_password(text, problem):
@@ -79,6 +81,30 @@ def test_what_is_wrong_with_a_url_is_told_without_its_password(text, problem):
         with pytest.raises(ValueError, match=problem) as told:
             store_url(url)
         assert "secret" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "password", ["se[cr]et", "se\u2100cret", "se/cret", "se@cret", "se?cret", "secret[", "se:cret"]
+)
+@pytest.mark.parametrize("rest", ["one/bank", "one:port/bank", "one:0,two/bank", "", "one"])
+def test_no_part_of_a_password_is_told_however_it_is_written(password, rest):
+    """Python's own errors repeat what they do not understand."""
+    for kind in ("sentinel", "cluster"):
+        assert "cr" not in what_is_wrong_with(f"redis+{kind}://gateway:{password}@{rest}")
+
+
+def test_the_password_is_named_once_before_all_hosts():
+    """Otherwise all but the last host would silently become a part of it."""
+    told = what_is_wrong_with("redis+cluster://gateway:secret@one,gateway:secret@two")
+    assert "more than one `@`" in told
+
+
+def what_is_wrong_with(url):
+    try:
+        store_url(url)
+    except ValueError as problem:
+        return str(problem)
+    return ""
 
 
 @pytest.mark.parametrize("text", ["redis://one", "rediss://one", "unix:///redis.sock", "memory://", ""])

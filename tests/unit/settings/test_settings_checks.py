@@ -591,6 +591,17 @@ def test_a_password_in_two_places_is_refused(workshop):
     }
 
 
+@pytest.mark.parametrize("kind", ["redis", "rediss+sentinel", "redis+cluster"])
+@pytest.mark.parametrize("password", ["one-w/ord", "one-w@ord", "one-w[o]rd", "one-w\u2100rd", "one-w#ord"])
+def test_a_password_that_spoils_the_url_is_not_shown(workshop, kind, password):
+    def spoil(settings):
+        settings["store"] = {"url": f"{kind}://gateway:{password}@host/bank"}
+
+    findings = workshop.read(spoil).findings
+    assert findings
+    assert not any("one-w" in str(finding) or "rd@" in str(finding) for finding in findings)
+
+
 def test_credentials_that_are_not_used_are_pointed_out(workshop):
     def spoil(settings):
         settings["rekono"] |= {

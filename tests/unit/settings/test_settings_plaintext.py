@@ -21,12 +21,12 @@ def store(host, **more):
 
 
 def sentinels(host, **more):
-    url = f"redis+sentinel://127.0.0.1,localhost:26379,{host}:26379/bank"
+    url = f"redis+sentinel://127.0.0.1:26380,localhost:26381,{host}:26379/bank"
     return {"store": {"url": url} | more}, ("store.url", "the store's password")
 
 
 def nodes(host, **more):
-    url = f"redis+cluster://127.0.0.1,{host}:6379"
+    url = f"redis+cluster://127.0.0.1:7000,{host}:6379"
     return {"store": {"url": url} | more}, ("store.url", "the store's password")
 
 

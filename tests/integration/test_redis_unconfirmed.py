@@ -1,0 +1,85 @@
+"""With `store.durable`, what no replica has confirmed is refused. It is not forgotten: a failover may undo it,
+and then it is done once more."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+from authproxy.access.unavailable import CannotAsk
+from authproxy.identity.session import SessionId
+from authproxy.storage.records.sealing import KeyRing
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis.connection import RedisConnection, SeveralServers, Unconfirmed
+from authproxy.storage.redis.heartbeat import Heartbeat
+from authproxy.storage.redis.machine_keys import RedisMachineKeys
+from authproxy.storage.redis.sessions import RedisSessions
+from tests.support.machine_builders import KEY_ID, api_key
+from tests.support.session_builders import NOW, new_ticket, session_for
+
+pytestmark = pytest.mark.needs("redis-server")
+KEYS = KeyRing((bytes(32),), random_bytes=secrets.token_bytes)
+
+
+@pytest.fixture
+async def durable(server):
+    """There is no replica."""
+    server.command("FLUSHALL")
+    connection = RedisConnection(server.socket_url, several=SeveralServers(is_durable=True))
+    yield connection
+    await connection.aclose()
+
+
+async def undone_by_a_failover(redis, key, revoking):
+    """The replica that takes over has not received what was written last."""
+    await redis.ask("EVAL", "redis.call('COPY', KEYS[1], KEYS[2])", 2, key, "authproxy:{kept}:copy")
+    with pytest.raises(Unconfirmed, match="no replica of the store has confirmed"):
+        await revoking()
+    assert await redis.ask("EXISTS", key) == 0
+    await redis.ask("EVAL", "redis.call('RENAME', KEYS[1], KEYS[2])", 2, "authproxy:{kept}:copy", key)
+
+
+async def test_a_session_whose_end_no_replica_has_confirmed_does_not_come_back(durable, redis):
+    heartbeats = [Heartbeat(connection) for connection in (durable, redis)]
+    here, elsewhere = (
+        RedisSessions(connection, keys=KEYS, heartbeat=heartbeat)
+        for connection, heartbeat in zip((durable, redis), heartbeats, strict=True)
+    )
+    ticket = new_ticket()
+    await here.create(ticket, session_for(ticket), browser="", now=NOW)
+    await undone_by_a_failover(
+        redis, keyspace.session(ticket.session_id), lambda: here.revoke(ticket.session_id)
+    )
+    assert await here.load(ticket, now=NOW) is None
+    for heartbeat in heartbeats:
+        await heartbeat.beat(NOW)
+    assert await elsewhere.load(ticket, now=NOW) is None
+
+
+async def test_an_api_key_whose_end_no_replica_has_confirmed_does_not_come_back(durable, redis):
+    """The operator asks again, and is told that there is no such key."""
+    heartbeat = Heartbeat(durable)
+    keys = RedisMachineKeys(durable, keys=KEYS, heartbeat=heartbeat)
+    await keys.add(api_key(), now=NOW)
+    await undone_by_a_failover(redis, keyspace.machine_key(KEY_ID), lambda: keys.revoke(KEY_ID))
+    assert await keys.find(KEY_ID) is None
+    await heartbeat.beat(NOW)
+    elsewhere = Heartbeat(redis)
+    await elsewhere.beat(NOW)
+    assert SessionId(KEY_ID) in elsewhere.endings
+
+
+async def test_what_was_refused_has_not_ended(server, durable):
+    """The person needs the ticket to try again."""
+    heartbeat = Heartbeat(durable)
+    sessions = RedisSessions(durable, keys=KEYS, heartbeat=heartbeat)
+    ticket = new_ticket()
+    await sessions.create(ticket, session_for(ticket), browser="", now=NOW)
+    server.command("CONFIG", "SET", "min-replicas-to-write", "1")
+    try:
+        with pytest.raises(CannotAsk, match="too few replicas"):
+            await sessions.revoke(ticket.session_id)
+    finally:
+        server.command("CONFIG", "SET", "min-replicas-to-write", "0")
+    assert await sessions.load(ticket, now=NOW) is not None
