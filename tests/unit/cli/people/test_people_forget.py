@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -11,10 +10,10 @@ from authproxy import bootstrap
 from authproxy.challenges.enrolment import Enrolment
 from authproxy.identity.person import Issuer, Person, Subject
 from tests.support.people_desk import ANA, ANAS, CVETKA, Desk
+from tests.support.personal_data import kind_of, may_stay
 from tests.support.session_builders import NOW
 
 pytestmark = pytest.mark.needs("redis-server")
-DOCUMENT = (Path(__file__).parents[4] / "config/personal-data.md").read_text()
 STRANGER = ("https://idp.example/", "stranger")
 
 
@@ -37,11 +36,7 @@ class ForgettingDesk(Desk):
 
     def kinds(self):
         async def found(opened):
-            return {
-                key.decode().partition("}:")[2].partition(":")[0]
-                async for page in opened.connection.scan("*")
-                for key in page
-            }
+            return {kind_of(key) async for page in opened.connection.scan("*") for key in page}
 
         return self.in_store(found)
 
@@ -49,15 +44,6 @@ class ForgettingDesk(Desk):
 @pytest.fixture
 def desk(config):
     return ForgettingDesk(config)
-
-
-def may_stay():
-    """The kinds that name nobody, and those that expire, according to the document."""
-    kinds = set(
-        re.findall(r"^\| `([a-z-]+)` \|.*\| (?:expires|moves|stays)[^|]* \|$", DOCUMENT, re.MULTILINE)
-    )
-    [sentence] = re.findall(r"^These kinds hold nothing about people: (.*)\.$", DOCUMENT, re.MULTILINE)
-    return kinds | set(re.findall(r"`([a-z-]+)`", sentence))
 
 
 def member(name):
