@@ -180,6 +180,8 @@ def _refuse_wide_permissions(address: ListenAddress) -> None:
 
 def _name_of(handed: socket.socket) -> str:
     name = handed.getsockname()
+    if isinstance(name, bytes):  # a name without a file (unix(7), "abstract")
+        return f"@{name[1:].decode('ascii', 'backslashreplace')}"
     return name if isinstance(name, str) else f"{name[0]}:{name[1]}"
 
 

@@ -88,6 +88,20 @@ def test_a_socket_for_which_there_is_no_setting_is_refused(tcp):
         bind([], [tcp])
 
 
+def test_a_unix_socket_where_tcp_is_expected_is_refused_by_its_name(tmp_path):
+    for name, shown in ((str(tmp_path / "edge.sock"), str(tmp_path / "edge.sock")), ("\0edge", "@edge")):
+        with socket.socket(socket.AF_UNIX) as opened, socket.socket() as found:
+            opened.bind(name)
+            opened.listen()
+            found.bind(("127.0.0.1", 0))
+            wanted = address(found)
+            found.close()
+            with pytest.raises(CannotListen, match=f"the socket of {shown} was handed over"):
+                bind([wanted], [opened])
+            # What was bound for the settings is given back.
+            bind([wanted])[0].close()
+
+
 @pytest.mark.parametrize(
     ("mode", "is_refused"), [(0o660, False), (0o600, False), (0o666, True), (0o662, True)]
 )
