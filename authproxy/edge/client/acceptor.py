@@ -23,6 +23,8 @@ from authproxy.edge.rules.client_address import peer_of
 
 _AT_ONCE: Final = 128
 """Connections that are accepted in one turn of the loop."""
+_ALL: Final = 4096
+"""More connections than ever wait."""
 _ASIDE: Final = 0.005
 """Seconds for which a worker leaves new connections to those that have fewer."""
 _LEFT_OVER: Final = 8
@@ -68,7 +70,7 @@ class Acceptor:
     def close(self) -> None:
         """Accepts the connections that the kernel has already made, and then no more. Handshakes go on."""
         if self._is_open:
-            self._accept(_AT_ONCE)
+            self._accept(_ALL)
             self._is_open = False
             asyncio.get_running_loop().remove_reader(self._listening)
         self._listening.close()
