@@ -78,7 +78,8 @@ lint: $(VENV)/.dev ## Lint Python, shell, Dockerfile and spelling
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/codespell authproxy config deploy tests *.md Makefile pyproject.toml
 	$(BIN)/vulture
-	$(BIN)/shellcheck .ci/run deploy/system-packages deploy/requirements/lock deploy/debian-root deploy/rehearsal deploy/image
+	$(BIN)/shellcheck .ci/run deploy/system-packages deploy/requirements/lock deploy/debian-root deploy/debian-machine deploy/rehearsal deploy/image \
+		deploy/systemd/rehearsal deploy/compose/rehearsal deploy/compose/start-redis.sh
 	$(BIN)/hadolint Dockerfile
 
 .PHONY: types
@@ -115,6 +116,14 @@ image: $(VENV)/.dev ## Build the image on bases of Debian packages, and sign som
 .PHONY: rehearsal
 rehearsal: ## Run both commands of README.md in a bare Debian, and the longer tests (as root; SUITE=trixie, WHOLE=1: all tests, OPTIONS for pytest)
 	@SUITE="$(SUITE)" WHOLE="$(WHOLE)" OPTIONS="$(OPTIONS)" deploy/rehearsal
+
+.PHONY: rehearsal-systemd
+rehearsal-systemd: $(VENV)/.dev ## Follow deploy/systemd/README.md on a bare Debian machine (as root; SUITE=trixie)
+	@SUITE="$(SUITE)" deploy/systemd/rehearsal
+
+.PHONY: rehearsal-compose
+rehearsal-compose: $(VENV)/.dev ## Follow deploy/compose/README.md on a bare Debian machine with Docker (as root)
+	@deploy/compose/rehearsal
 
 .PHONY: reference
 reference: $(VENV)/.sandbox ## Write the reference of settings, and the names of headers that nginx removes, and its pages

@@ -238,15 +238,46 @@ def test_only_the_gateways_reach_the_store_of_compose():
 
 
 @pytest.mark.needs("check-jsonschema")
-def test_the_file_for_compose_has_its_format():
+def test_the_files_for_compose_have_their_format():
     subprocess.run(
         [
             *("check-jsonschema", "--builtin-schema", "vendor.compose-spec"),
-            str(DEPLOY / "compose/compose.yaml"),
+            *map(str, sorted((DEPLOY / "compose").glob("compose*.yaml"))),
         ],
         check=True,
         capture_output=True,
     )
+
+
+def test_the_gateways_of_compose_ask_the_sentinels_that_are_there(environ, tmp_path):
+    [composed] = documents("compose/compose.sentinel.yaml")
+    given = composed["services"]["gateway-a"]["environment"]
+    assert given == composed["services"]["gateway-b"]["environment"]
+    settings = reading_of("compose", {**environ, **given}, tmp_path).settings
+    sentinels = {
+        f"{service['networks']['store']['ipv4_address']}:26379"
+        for name, service in composed["services"].items()
+        if name.startswith("sentinel-")
+    }
+    named = re.fullmatch(r"redis\+sentinel://(.*)/authproxy/0", str(settings.store.url))
+    assert set(named[1].split(",")) == sentinels
+    assert len(sentinels) == 3
+    assert settings.store.durable
+
+
+def test_the_servers_of_compose_are_three_and_only_the_first_one_follows_nobody():
+    [composed] = documents("compose/compose.sentinel.yaml")
+    servers = {name: service for name, service in composed["services"].items() if name.startswith("redis")}
+    own = {service["environment"]["ADDRESS"] for service in servers.values()}
+    assert own == {service["networks"]["store"]["ipv4_address"] for service in servers.values()}
+    first = servers.pop("redis")
+    assert "FOLLOWS" not in first["environment"]
+    assert {service["environment"]["FOLLOWS"] for service in servers.values()} == {
+        first["environment"]["ADDRESS"]
+    }
+    assert len(own) == 3
+    watched = (DEPLOY / "compose/sentinel.example.conf").read_text()
+    assert f"sentinel monitor authproxy {first['environment']['ADDRESS']} 6379 2\n" in watched
 
 
 @pytest.mark.needs("kubernetes-validate")
@@ -287,8 +318,11 @@ def test_a_store_that_is_away_restarts_no_pod():
 def test_the_audit_file_that_is_rotated_is_the_one_that_is_written():
     rotated = (DEPLOY / "systemd/authproxy.logrotate").read_text()
     assert yaml.safe_load(settings_texts()["systemd"])["telemetry"]["audit_file"] + " {" in rotated
-    assert "systemctl reload authproxy.service" in rotated
-    assert unit()["Service"]["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+    # A reload would take over what an operator has half written.
+    assert "--signal=SIGUSR1 authproxy.service" in rotated
+    assert "reload" not in rotated
+    [start], [reload] = unit()["Service"]["ExecStart"], unit()["Service"]["ExecReload"]
+    assert reload == start.replace(" serve ", " reload ")
 
 
 @pytest.mark.needs("logrotate")
