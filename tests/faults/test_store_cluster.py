@@ -195,7 +195,7 @@ async def test_a_scan_begins_anew_when_a_primary_is_replaced_meanwhile(store):
                 until_true(lambda: replica not in store.replicas and store.is_whole())
             readings += 1
             found |= set(keys)
-        assert readings > 2 * 3
+        assert readings >= 3 * 3  # one reading that does not count, and two that do
         assert found >= {keyspace.session(ticket.session_id).encode() for ticket in tickets}
 
 
@@ -215,7 +215,7 @@ async def test_keys_that_move_to_a_new_node_are_found_listed_and_forgotten_nearb
         await other.connection._store._look()  # what it says does not take back that the new node has keys
         await until(other.is_served, within=FAILOVER)
         assert await other.asks_nearby(tickets[0])
-        asked(new, "DEL", keyspace.session(tickets[0].session_id))
+        assert asked(new, "DEL", keyspace.session(tickets[0].session_id), is_moving=True) == 1
         assert await until_refused(other, tickets[0]) < 1.5
         store.close_slot(slot_of(tickets[0]), source, new)
 

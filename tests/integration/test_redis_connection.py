@@ -35,7 +35,7 @@ from authproxy.storage.redis.shared_octets import RedisSharedOctets
 from authproxy.storage.retention import BlockRules
 from tests.support.challenge_builders import ANAS, challenge_of, enrolment_of
 from tests.support.people_builders import ANA
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import GENEROUS, RedisServer
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for
 from tests.support.waiting import until
 
@@ -317,3 +317,19 @@ async def test_idle_connections_that_the_server_closed_are_noticed_and_replaced(
     await asyncio.gather(*(redis.ping() for _ in range(5)))
     assert redis.failures == 0
     await redis.aclose()
+
+
+async def test_a_scan_begins_anew_when_the_server_is_started_again_meanwhile():
+    """A place among the keys means nothing to the new process, and nothing says that the connection is new."""
+    with RedisServer(append_only=True) as server:
+        redis = RedisConnection(server.url, deadline=GENEROUS)
+        names = {f"authproxy:{{{number}}}:session" for number in range(1500)}
+        await redis.all([("SET", name, "1") for name in names])
+        found = set()
+        async for keys in redis.scan("authproxy:{*}:session"):
+            if not found:
+                server.kill()
+                await asyncio.to_thread(server.start)
+            found |= {key.decode() for key in keys}
+        assert found == names
+        await redis.aclose()

@@ -364,6 +364,7 @@ def clustered(*options: str, **how: Any) -> Iterator[Clustered]:
             nodes.append(node)
             for each in nodes:
                 until_true(lambda each=each: len(_nodes(each)) == len(nodes))
+            until_true(lambda: b"cluster_state:ok" in node.command("CLUSTER", "INFO"))
             return node
 
         nodes = [started() for _ in range(6)]
@@ -405,8 +406,8 @@ def _nodes(node: RedisServer) -> list[str]:
     return [line for line in asked(node, "CLUSTER", "NODES", raw=True).splitlines() if " connected" in line]
 
 
-def asked(node: RedisServer, *words: Any, raw: bool = False) -> Any:
-    """With `raw`, as the server says it."""
+def asked(node: RedisServer, *words: Any, raw: bool = False, is_moving: bool = False) -> Any:
+    """With `raw`, as the server says it; with `is_moving`, about a key that is moving there."""
     user, password = node.administrator or (None, None)
     with redis.Redis(
         unix_socket_path=str(node.socket),
@@ -414,9 +415,12 @@ def asked(node: RedisServer, *words: Any, raw: bool = False) -> Any:
         socket_timeout=5,
         username=user,
         password=password,
+        single_connection_client=True,
     ) as connection:
         if raw:
             connection.response_callbacks.clear()
+        if is_moving:
+            connection.execute_command("ASKING")
         return connection.execute_command(*words)
 
 

@@ -22,9 +22,9 @@ from redis.exceptions import AskError, ClusterDownError, InvalidResponse, MovedE
 
 from authproxy.dns.store_urls import Address, address_text
 from authproxy.storage.redis import errors
-from authproxy.storage.redis.answer_shapes import Command, key_of
+from authproxy.storage.redis.answer_shapes import Command
 from authproxy.storage.redis.lookout import PATIENCE, Lookout, most
-from authproxy.storage.redis.servers import ASKING, Server
+from authproxy.storage.redis.servers import Server
 
 _SLOTS: Final = 16_384
 _REDIRECTIONS: Final = 16
@@ -34,8 +34,7 @@ _PART_OF_DEADLINE: Final = 0.95
 """So that a part that does not answer is told apart from a question that has no answer at all."""
 _ASKED_AT_ONCE: Final = 7
 """Nodes in one round. They are drawn by lot: neighbours by address may all be at the site that is away."""
-_RECEIVES_FOR: Final = 10.0
-"""Seconds after a key was asked for where it moves to."""
+_ASKING: Final[Command] = ("ASKING",)
 _SHARDS: Final[Command] = ("CLUSTER", "SHARDS")
 _EVERYWHERE: Final = frozenset({"PING", "INFO", "TIME", "CLUSTER", "ROLE", "ASKING", "WAIT"})
 """Commands without a key. They are asked of every primary."""
@@ -90,11 +89,9 @@ class Cluster:
         self._servers: dict[Address, Server] = {}
         self._slots: list[Address | None] = []
         self._addresses: frozenset[Address] = frozenset()
-        self._receiving: dict[Address, float] = {}
-        """Nodes to which keys are moving, and until when they count as primaries: a new node has keys before it
-        has a slot."""
         self.shape = 0
-        """Rises whenever other servers have keys than before."""
+        """Rises whenever other servers have keys than before, as far as is known. A new node that keys are moving
+        to has no slot yet: it is known from the first key that is found there until the map is read again."""
         self._replicas: frozenset[Address] = frozenset()
         self._epoch = -1
         self._lookout = Lookout(self._look)
@@ -201,7 +198,6 @@ class Cluster:
             self._slots[slot] = address
             self._lookout.doubt()
             return address, False
-        self._receiving[address] = asyncio.get_running_loop().time() + _RECEIVES_FOR
         return address, True
 
     def _set_addresses(self, addresses: frozenset[Address]) -> None:
@@ -213,10 +209,10 @@ class Cluster:
         """Asks one server. Never raises: what fails is the answer to each of its commands."""
         sent: list[Command] = []
         for at, is_asking in part:
-            sent += [ASKING, batch.commands[at]] if is_asking else [batch.commands[at]]
+            sent += [_ASKING, batch.commands[at]] if is_asking else [batch.commands[at]]
         found = await self._conversation(batch, address, sent)
         if len(sent) > len(part):
-            found = [answer for command, answer in zip(sent, found, strict=True) if command is not ASKING]
+            found = [answer for command, answer in zip(sent, found, strict=True) if command is not _ASKING]
         for (at, _), answer in zip(part, found, strict=True):
             batch.answers[at] = answer
 
@@ -240,7 +236,6 @@ class Cluster:
                 return await server.conversation(commands, confirmed_within=batch.confirmed_within)
         except Exception as error:  # noqa: BLE001  (a server may say anything, as in `RedisConnection`)
             self._lookout.doubt()
-            self._receiving.pop(address, None)
             await server.leave()
             return [error] * len(commands)
 
@@ -263,10 +258,8 @@ class Cluster:
         if newest.epoch < self._epoch and 2 * len(said) <= len(asked):
             return  # a few nodes that were cut off tell of yesterday
         self._epoch, self._slots, self._replicas = newest.epoch, newest.slots, newest.replicas
-        now = asyncio.get_running_loop().time()
-        self._receiving = {address: until for address, until in self._receiving.items() if until > now}
         before = self._addresses
-        self._set_addresses(newest.primaries | self._receiving.keys())
+        self._set_addresses(newest.primaries)
         if before and before != self._addresses:
             primaries = list(map(address_text, sorted(self._addresses)))
             _log.warning("store.primaries_changed", primaries=primaries)
@@ -345,7 +338,8 @@ def _by_name(flat: Sequence[Any]) -> dict[Any, Any]:
 
 
 def _slot_of(command: Command) -> int:
-    return key_slot(key_of(command))
+    key = command[3] if command[0] == "EVAL" else command[1]
+    return key_slot(key if isinstance(key, bytes) else str(key).encode())
 
 
 def _joined(found: Sequence[Any]) -> Any:
