@@ -15,7 +15,7 @@ from authproxy.storage.redis.invalidation import listen
 from tests.support.ports import free_port
 from tests.support.redis_server import GENEROUS, RedisServer, fault_proxy
 from tests.support.redis_topologies import SERVICE, asked
-from tests.support.store_side import now
+from tests.support.store_side import now, store_sides
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.needs("redis-server")
@@ -129,3 +129,42 @@ async def test_of_sentinels_that_were_set_up_for_different_primaries_most_are_be
                 await silent.pass_on()
                 await silent.answer(sentinel_says(ports[sentinels.index(silent)]))
             await redis.aclose()
+
+
+async def test_a_primary_without_replicas_is_not_believed_once_most_sentinels_are_silent():
+    """The gateway may be cut off together with a former primary. What is revoked elsewhere meanwhile is not known
+    there."""
+    async with contextlib.AsyncExitStack() as running:
+        primary = running.enter_context(RedisServer("--repl-diskless-sync-delay", "0"))
+        replica_of = ("--replicaof", f"127.0.0.1 {primary.port}")
+        replica = running.enter_context(RedisServer(*replica_of))
+        sentinels = [await running.enter_async_context(fault_proxy(primary.port)) for _ in range(3)]
+        for sentinel in sentinels:
+            await sentinel.answer(sentinel_says(primary.port))
+        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
+        url = f"redis+sentinel://{hosts}/{SERVICE}"
+        [side] = await running.enter_async_context(store_sides(url, count=1))
+        ticket = await side.starts()
+        await until(lambda: b"state=online" in primary.command("INFO", "replication"), within=20)
+        primary.command("CONFIG", "SET", "min-replicas-to-write", "1")
+
+        replica.kill()
+        await until(lambda: side.heartbeat.outages.is_failing)
+        assert await side.asks(ticket)  # the Sentinels still say that it is the primary
+
+        for sentinel in sentinels[:2]:
+            sentinel.swallow()
+
+        async def is_refused():
+            with contextlib.suppress(CannotAsk):
+                await side.heartbeat.beat(now())
+            return await side.asks(ticket) is None
+
+        await until(is_refused)
+        assert [await is_refused() for _ in range(5)] == [True] * 5
+        with pytest.raises(CannotAsk, match="may be a former primary"):
+            await side.sessions.load(ticket, now=now())
+
+        replica.start()
+        await until(side.is_served, within=20)
+        assert await side.asks(ticket)

@@ -58,6 +58,10 @@ class LacksRight(CannotAsk):
     """The store's user may not do this. Asking again would not help."""
 
 
+class TooFewReplicas(CannotAsk):
+    """The primary takes no writes, because too few replicas are connected (`min-replicas-to-write`)."""
+
+
 class Unanswered(CannotAsk):
     """A part of a cluster has not answered, not even with a refusal, while others have."""
 
@@ -66,7 +70,11 @@ class Unconfirmed(CannotAsk):
     """It is written, but no replica has confirmed that: a failover may undo it."""
 
 
-_FAILURES: Final[Mapping[str | None, type[CannotAsk]]] = {"WRONGTYPE": WrongType, "NOPERM": LacksRight}
+_FAILURES: Final[Mapping[str | None, type[CannotAsk]]] = {
+    "WRONGTYPE": WrongType,
+    "NOPERM": LacksRight,
+    "NOREPLICAS": TooFewReplicas,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,6 +288,11 @@ class RedisConnection:
         """The same for commands that are asked of the same server. A question about several parts of a cluster
         has no answer before all of them have answered."""
         return None if isinstance(self._store, Server) else self._store.part_of(command)
+
+    @property
+    def hears_few_sentinels(self) -> bool:
+        """Whether most of the Sentinels are silent: others may have chosen another primary meanwhile."""
+        return self._sentinels is not None and self._sentinels.are_few
 
     async def warnings(self) -> list[str]:
         """What an operator should mend about the Sentinels, in sentences."""

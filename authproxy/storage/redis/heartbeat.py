@@ -29,7 +29,13 @@ from authproxy.storage.records import values
 from authproxy.storage.redis import activity, answer_shapes, condition, formats
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.answer_shapes import Command, Script
-from authproxy.storage.redis.connection import RedisConnection, Unanswered, WrongType, pages
+from authproxy.storage.redis.connection import (
+    RedisConnection,
+    TooFewReplicas,
+    Unanswered,
+    WrongType,
+    pages,
+)
 
 _EVERY: Final = 1.0
 _AGAIN_AFTER: Final = 0.3
@@ -113,6 +119,16 @@ return #ARGV - 2
 _log = structlog.get_logger(__name__)
 
 
+class LonelyPrimary(CannotAsk):
+    """The primary has lost its replicas, and we have lost most of the Sentinels. So we may be cut off together
+    with a former primary, where nobody hears of revocations. A node of a cluster says so itself
+    (CLUSTERDOWN)."""
+
+    def __init__(self, failure: CannotAsk) -> None:
+        detail = "and most Sentinels are silent, so that it may be a former primary"
+        super().__init__(failure.reason, f"{failure}, {detail}")
+
+
 class Heartbeat:
     """`forgives` is how much of an outage does not count as idleness. `remembers` is the longest life of a
     session."""
@@ -167,6 +183,8 @@ class Heartbeat:
             except CannotAsk as failure:
                 self._failure = failure
                 self._note_failure(now, failure)
+                if isinstance(failure, TooFewReplicas) and self._connection.hears_few_sentinels:
+                    self._connection.refused = LonelyPrimary(failure)
                 raise
 
     def remember_activity(self, session_id: SessionId, now: datetime) -> None:
@@ -198,7 +216,9 @@ class Heartbeat:
             self.endings.note_told(page, now)
 
     async def _beat(self, now: datetime) -> None:
-        if self._connection.refused is not None and await self._is_still_refused(now):
+        refused = self._connection.refused
+        is_lonely = isinstance(refused, LonelyPrimary)
+        if refused is not None and not is_lonely and await self._is_still_refused(now):
             return
         suspects = self.outages.suspects
         asks_info = self._info_in <= 0
@@ -231,7 +251,7 @@ class Heartbeat:
             *((("INFO", "server"), ("INFO", "replication")) if asks_info else ()),
             *(("EXISTS", keyspace.session(session_id)) for session_id in suspects),
         ]
-        beat, ended, revision, written, *rest = await self._connection.each(questions)
+        beat, ended, revision, written, *rest = await self._connection.each(questions, in_any_case=is_lonely)
         if self._judge_formats(written):
             return
         if isinstance(beat, CannotAsk):

@@ -52,6 +52,8 @@ class Sentinels:
         self._may_lead_to = may_lead_to
         self._on_change = on_change
         self._known: _Decision | None = None
+        self.are_few = False
+        """Whether no more than half of them said something in the last round."""
         self._lookout = Lookout(self._look)
         self._failure = "no Sentinel answers"
 
@@ -95,13 +97,14 @@ class Sentinels:
 
     async def _look(self) -> None:
         said = await most([self._decision(address) for address in self._servers])
+        self.are_few = 2 * len(said) <= len(self._servers)
         if not said:
             return
         known = self._known
         # Sentinels that were set up by hand for different primaries have the same epoch. Then most of them are
         # believed, and if there is no majority, nothing changes: whoever answers first must not decide.
         newest = max(said, key=lambda one: (one.epoch, said.count(one), one == known))
-        if known is not None and newest.epoch < known.epoch and 2 * len(said) <= len(self._servers):
+        if known is not None and newest.epoch < known.epoch and self.are_few:
             return  # a few Sentinels that were cut off tell of the primary of yesterday
         self._known = newest
         if known is not None and known.address != newest.address:
