@@ -5,7 +5,7 @@ work; what it builds gets everything it needs as arguments.
 """
 
 from authproxy.bootstrap.audited_register import AuditedRegister, audited_register
-from authproxy.bootstrap.backups import opened_backup, sealed_backup
+from authproxy.bootstrap.backups import BackupSeals
 from authproxy.bootstrap.certificate_explanation import (
     ExplainedCertificate,
     explain_certificate,
@@ -42,6 +42,7 @@ from authproxy.bootstrap.stores import MEMORY
 __all__ = [
     "MEMORY",
     "AuditedRegister",
+    "BackupSeals",
     "CannotStart",
     "ExplainedCertificate",
     "Gateway",
@@ -57,7 +58,6 @@ __all__ = [
     "list_machine_keys",
     "list_sessions",
     "nginx_pages",
-    "opened_backup",
     "revoke_every_session",
     "revoke_machine_key",
     "revoke_machine_keys_of",
@@ -67,7 +67,6 @@ __all__ = [
     "rotate_keys",
     "run",
     "running",
-    "sealed_backup",
     "signing_keys",
     "utc_now",
     "whether_accepted",

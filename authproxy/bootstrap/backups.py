@@ -14,27 +14,33 @@ from authproxy.storage.records.backups import Backup, BackupUnreadable
 from authproxy.storage.records.sealing import KeyRing
 
 
-def sealed_backup(backup: Backup, settings: Settings) -> bytes:
-    """The content of the file, under the first of the session keys."""
-    return backups.sealed(backup, _ring(record_keys(settings.sessions)), version=__version__)
+class BackupSeals:
+    """Seals and opens backups under the session keys, or under the key in `key_file`."""
+
+    def __init__(self, settings: Settings, key_file: Path | None = None) -> None:
+        """Raises BackupUnreadable for a file that holds no key."""
+        own = () if key_file is None else (_key_in(key_file),)
+        keys = tuple(dict.fromkeys((*own, *record_keys(settings.sessions))))
+        self._ring = KeyRing(keys, random_bytes=secrets.token_bytes)
+
+    def seal(self, backup: Backup) -> bytes:
+        """The content of the file."""
+        return backups.sealed(backup, self._ring, version=__version__)
+
+    def open(self, octets: bytes) -> Backup:
+        """Raises BackupUnreadable."""
+        return backups.opened(octets, self._ring)
 
 
-def opened_backup(octets: bytes, settings: Settings, key_file: Path | None) -> Backup:
-    """`key_file` holds another key under which the backup may be sealed. Raises BackupUnreadable, also for
-    the file of the key."""
-    keys = record_keys(settings.sessions)
-    if key_file is not None:
-        try:
-            key = key_of(key_file.read_text("utf-8"))
-        except OSError as error:
-            raise BackupUnreadable(
-                f"cannot be opened: {key_file} cannot be read: {error.strerror}"
-            ) from error
-        except ValueError as problem:
-            raise BackupUnreadable(f"cannot be opened: the key in {key_file} {problem}") from problem
-        keys = tuple(dict.fromkeys((*keys, key)))
-    return backups.opened(octets, _ring(keys))
+def _key_in(file: Path) -> bytes:
+    try:
+        return key_of(file.read_text("utf-8"))
+    except OSError as error:
+        raise BackupUnreadable(f"there is no key: {file} cannot be read: {error.strerror}") from error
+    except ValueError as problem:
+        raise BackupUnreadable(f"there is no key: the one in {file} {_without_text(problem)}") from problem
 
 
-def _ring(keys: tuple[bytes, ...]) -> KeyRing:
-    return KeyRing(keys, random_bytes=secrets.token_bytes)
+def _without_text(problem: ValueError) -> str:
+    """An error of the decoder repeats octets of the file."""
+    return "is no text" if isinstance(problem, UnicodeDecodeError) else str(problem)

@@ -62,7 +62,7 @@ def put_back(
     from authproxy.storage.records.backups import BackupUnreadable
 
     try:
-        backup = bootstrap.opened_backup(octets, settings, key_file)
+        backup = bootstrap.BackupSeals(settings, key_file).open(octets)
     except BackupUnreadable as problem:
         click.echo(f"{file}: {problem}", err=True)
         sys.exit(UNREADABLE)

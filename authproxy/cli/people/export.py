@@ -26,14 +26,22 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Everything about people that is nowhere else, also what they have enrolled, sealed.",
 )
+@click.option(
+    "--key-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Seal the backup under this key (`openssl rand -base64 32`), for a site with other session keys.",
+)
 @config_option
-def export_people(file: Path, config: Path, *, backup: bool) -> None:
+def export_people(file: Path, config: Path, *, backup: bool, key_file: Path | None) -> None:
     """Write everybody in the register to FILE, which must not exist yet: CSV as `people import` takes it,
     with tax and telephone numbers.
 
     FILE is for your eyes only (mode 0600). Accounts at the provider and reasons of blocks are not in it: an
     import leaves them as they are. With --backup they are, and so are blocked accounts and what people have
-    enrolled; that file opens only with the session key that is the first one now."""
+    enrolled. That file opens only with the key that is the first of `sessions.keys` now, or with that of
+    --key-file."""
+    if key_file is not None and not backup:
+        raise click.UsageError("--key-file is for backups: without --backup nothing is sealed")
     settings = settings_of(config)
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -42,7 +50,7 @@ def export_people(file: Path, config: Path, *, backup: bool) -> None:
         sys.exit(UNREADABLE)
     try:
         with os.fdopen(descriptor, "wb") as written:
-            octets, message = _backup(settings) if backup else _list(settings)
+            octets, message = _backup(file, settings, key_file) if backup else _list(settings)
             written.write(octets)
             written.flush()
             os.fsync(written.fileno())
@@ -57,9 +65,15 @@ def _list(settings: Settings) -> tuple[bytes, str]:
     return _text(members).encode(), f"{len(members)} people"
 
 
-def _backup(settings: Settings) -> tuple[bytes, str]:
+def _backup(file: Path, settings: Settings, key_file: Path | None) -> tuple[bytes, str]:
     from authproxy import bootstrap
+    from authproxy.storage.records.backups import BackupUnreadable
 
+    try:
+        seals = bootstrap.BackupSeals(settings, key_file)
+    except BackupUnreadable as problem:
+        click.echo(f"{file}: {problem}", err=True)
+        sys.exit(UNREADABLE)
     backup, unreadable = on_register(
         settings, lambda register: register.backup(), command="people export --backup"
     )
@@ -73,7 +87,7 @@ def _backup(settings: Settings) -> tuple[bytes, str]:
         f"{len(backup.people)} people, {len(backup.methods)} with methods, {len(backup.blocked)} blocked "
         "accounts"
     )
-    return bootstrap.sealed_backup(backup, settings), message
+    return seals.seal(backup), message
 
 
 def _text(members: tuple[Member, ...]) -> str:

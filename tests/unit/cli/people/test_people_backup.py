@@ -317,13 +317,37 @@ def test_after_a_rotation_of_keys_it_opens_as_long_as_the_key_is_in_the_ring(los
     assert lost.shown("ana")["id"] == "ana"
 
 
-@pytest.mark.parametrize("text", ["", "not a key", "A" * 44])
-def test_a_file_that_is_no_key_is_refused_without_a_word_of_it(lost, text):
-    (lost.folder / "wrong").write_text(text)
-    refused = lost.imports("--key-file", lost.folder / "wrong", code=2)
-    assert "cannot be opened: the key in" in refused.stderr
-    assert not text or text not in refused.output
+def test_a_backup_for_another_site_travels_under_a_key_of_its_own(backed_up, redis_server):
+    key = backed_up.folder / "key-of-the-way"
+    key.write_text(base64.b64encode(os.urandom(32)).decode())
+    backed_up.backup.unlink()
+    backed_up.run("export", "--backup", backed_up.backup, "--key-file", key)
+    redis_server.command("FLUSHALL")
+    new_key(backed_up)
+    assert "is not here" in backed_up.imports(code=2).stderr
+    backed_up.imports("--key-file", key)
+    assert backed_up.methods(ANAS) == ["app"]
+
+
+@pytest.mark.parametrize("octets", [b"", b"not a key", b"A" * 44, b"\xff\xfe\x01"])
+def test_a_file_that_is_no_key_is_refused_without_a_word_of_it(lost, octets):
+    wrong, other = lost.folder / "wrong", lost.folder / "other.backup"
+    wrong.write_bytes(octets)
+    for refused in (
+        lost.imports("--key-file", wrong, code=2),
+        lost.run("export", "--backup", other, "--key-file", wrong, code=2),
+    ):
+        assert "there is no key: the one in" in refused.stderr
+        assert not octets or octets.decode("latin-1") not in refused.output
+        assert "xff" not in refused.output
+    assert not other.exists()
+    assert lost.every_event() == []
     assert "cannot be read" in lost.imports("--key-file", lost.folder / "none", code=2).stderr
+
+
+def test_a_list_is_sealed_under_no_key(backed_up):
+    refused = backed_up.run("export", backed_up.folder / "list", "--key-file", backed_up.backup, code=2)
+    assert "without --backup nothing is sealed" in refused.stderr
 
 
 def test_what_is_sealed_under_a_dropped_key_is_missing_from_a_backup_and_it_says_so(desk):
