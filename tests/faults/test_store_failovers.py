@@ -8,6 +8,7 @@ import asyncio
 
 import pytest
 
+from authproxy.sandbox.store import bundled_server
 from authproxy.storage.redis.connection import SeveralServers
 from tests.support.redis_topologies import clustered, replicated
 from tests.support.relayed_network import network
@@ -105,3 +106,59 @@ async def test_nobody_is_let_in_and_nobody_has_to_sign_in_again(topology, fault)
     with network() as lines, topology(network=lines) as store:
         going, gap, lost_uses, _ = await the_story(store, lines, fault, several=DURABLE)
         judge(going, gap, lost_uses)
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+async def test_the_bundled_valkey_does_the_same(topology):
+    with network() as lines, topology(network=lines, program=str(bundled_server())) as store:
+        going, gap, lost_uses, _ = await the_story(store, lines, "parted", several=DURABLE)
+        judge(going, gap, lost_uses)
+
+
+async def test_while_most_sentinels_are_gone_the_primary_serves_and_when_it_dies_nobody_is_signed_out():
+    with network() as lines, replicated("--appendonly", "yes", network=lines) as store:
+        async with store_sides(store.url, several=DURABLE) as sides, traffic(sides) as going:
+            primary, [first, second, _] = store.primary, store.sentinels
+            first.kill()
+            second.freeze()
+            await moments(2 * ACTIVE, going)
+            assert going.unanswered == 0
+            assert "no failover" in " ".join(await sides[0].connection.warnings())
+            primary.kill()
+            await until(lambda: going.unanswered > ACTIVE, within=60)
+            assert not store.has_decided(primary)
+            primary.start()
+            await moments(2 * ACTIVE, going)
+            await going.settle()
+            first.start()
+            second.thaw()
+            await moments(2 * ACTIVE, going)
+            await going.settle()
+            assert await going.lost_uses() == 0
+        assert (going.bypasses, going.used_twice, going.signed_out) == (0, set(), set())
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "several"),
+    [
+        ("nothing", (), SeveralServers()),
+        (
+            "min-replicas-to-write",
+            ("--min-replicas-to-write", "1", "--min-replicas-max-lag", "1"),
+            SeveralServers(),
+        ),
+        ("durable", (), DURABLE),
+    ],
+)
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+async def test_what_a_primary_that_is_cut_off_loses(topology, name, options, several):
+    """The figures of deploy/redis/README.md: `-s` prints them."""
+    with network() as lines, topology(*options, network=lines) as store:
+        going, gap, lost_uses, lost_beginnings = await the_story(store, lines, "parted", several=several)
+        print(
+            f"{name}: of {len(going.used)} uses {lost_uses} lost, of {len(going.begun)} sign-ins {lost_beginnings}, of "
+            f"{len(going.revoked)} sign-outs {going.bypasses} let in; served {gap:.1f} s after the decision"
+        )
+        if several.is_durable:
+            assert lost_uses == going.bypasses == 0
+        assert going.signed_out == set()
