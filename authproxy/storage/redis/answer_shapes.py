@@ -110,6 +110,12 @@ _SHAPES: Final[Mapping[str, Shape]] = {
 }
 
 
+def key_of(command: Command) -> bytes:
+    """The first key of a command that has one. All keys of a script are in its slot."""
+    key = command[3] if command[0] == "EVAL" else command[1]
+    return key if isinstance(key, bytes) else str(key).encode()
+
+
 def fits(command: Command, answer: Any) -> bool:
     """Whether this can be the answer to that command."""
     name = command[0]

@@ -22,9 +22,9 @@ from redis.exceptions import AskError, ClusterDownError, InvalidResponse, MovedE
 
 from authproxy.dns.store_urls import Address, address_text
 from authproxy.storage.redis import errors
-from authproxy.storage.redis.answer_shapes import Command
+from authproxy.storage.redis.answer_shapes import Command, key_of
 from authproxy.storage.redis.lookout import PATIENCE, Lookout, most
-from authproxy.storage.redis.servers import Server
+from authproxy.storage.redis.servers import ASKING, Server
 
 _SLOTS: Final = 16_384
 _REDIRECTIONS: Final = 16
@@ -34,7 +34,6 @@ _PART_OF_DEADLINE: Final = 0.95
 """So that a part that does not answer is told apart from a question that has no answer at all."""
 _ASKED_AT_ONCE: Final = 7
 """Nodes in one round. They are drawn by lot: neighbours by address may all be at the site that is away."""
-_ASKING: Final[Command] = ("ASKING",)
 _SHARDS: Final[Command] = ("CLUSTER", "SHARDS")
 _EVERYWHERE: Final = frozenset({"PING", "INFO", "TIME", "CLUSTER", "ROLE", "ASKING", "WAIT"})
 """Commands without a key. They are asked of every primary."""
@@ -209,10 +208,10 @@ class Cluster:
         """Asks one server. Never raises: what fails is the answer to each of its commands."""
         sent: list[Command] = []
         for at, is_asking in part:
-            sent += [_ASKING, batch.commands[at]] if is_asking else [batch.commands[at]]
+            sent += [ASKING, batch.commands[at]] if is_asking else [batch.commands[at]]
         found = await self._conversation(batch, address, sent)
         if len(sent) > len(part):
-            found = [answer for command, answer in zip(sent, found, strict=True) if command is not _ASKING]
+            found = [answer for command, answer in zip(sent, found, strict=True) if command is not ASKING]
         for (at, _), answer in zip(part, found, strict=True):
             batch.answers[at] = answer
 
@@ -338,8 +337,7 @@ def _by_name(flat: Sequence[Any]) -> dict[Any, Any]:
 
 
 def _slot_of(command: Command) -> int:
-    key = command[3] if command[0] == "EVAL" else command[1]
-    return key_slot(key if isinstance(key, bytes) else str(key).encode())
+    return key_slot(key_of(command))
 
 
 def _joined(found: Sequence[Any]) -> Any:

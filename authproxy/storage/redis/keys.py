@@ -225,6 +225,11 @@ def recovery_set_name(set_id: str) -> str:
     return _hashed("recovery set", set_id)
 
 
+def confirmation(key: bytes) -> bytes:
+    """What is written in the slot of this key so that a replica has something to confirm."""
+    return key[: key.index(b"}")] + b"}:confirmed"
+
+
 def _hashed(kind: str, value: str) -> str:
     return (
         base64.urlsafe_b64encode(hashlib.sha256(f"authproxy {kind}\0{value}".encode()).digest())

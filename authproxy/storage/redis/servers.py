@@ -28,11 +28,14 @@ from redis.exceptions import InvalidResponse, ReadOnlyError, ResponseError
 from authproxy.dns.resolver import Resolver
 from authproxy.dns.store_urls import Address, StoreUrl
 from authproxy.storage.redis import answer_shapes, errors
-from authproxy.storage.redis.answer_shapes import Command
+from authproxy.storage.redis import keys as keyspace
+from authproxy.storage.redis.answer_shapes import Command, key_of
 
 _SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss"}
 _FROM_URL: Final = frozenset({"host", "port", "path", "db", "username", "password", "connection_class"})
 """What is read from a URL. redis-py would also accept options that change the form of answers."""
+ASKING: Final[Command] = ("ASKING",)
+_MARK_KEPT_FOR: Final = 1000
 Options = dict[str, Any]
 """What redis-py wants to know before it connects to a server."""
 
@@ -110,7 +113,9 @@ class Server:
             answers = [await _answer(connection) for _ in commands]
             if not answer_shapes.all_fit(commands, answers):
                 raise InvalidResponse
-            doubt = await _doubt(connection, confirmed_within) if confirmed_within else None
+            doubt = (
+                await _doubt(connection, commands, answers, confirmed_within) if confirmed_within else None
+            )
             if doubt is not None:
                 return [answer if isinstance(answer, ResponseError) else doubt for answer in answers]
         return answers
@@ -322,14 +327,30 @@ async def _answer(connection: AbstractConnection) -> Any:
         return refusal
 
 
-async def _doubt(connection: AbstractConnection, within: int) -> errors.Unconfirmed | None:
-    """None if a replica has everything that was so at the last answer, otherwise why that is not sure. Redis
-    waits for what was written until then, also over other connections."""
-    await connection.send_command("WAIT", 1, within)
-    answer = await _answer(connection)
-    if isinstance(answer, ResponseError):
-        return errors.Unconfirmed(errors.description(answer, deadline=within / 1000))
-    is_confirmed = isinstance(answer, int) and answer > 0
+async def _doubt(
+    connection: AbstractConnection, commands: Sequence[Command], answers: Sequence[Any], within: int
+) -> errors.Unconfirmed | None:
+    """None if a replica has everything that was so at the answers, otherwise why that is not sure.
+
+    WAIT of Valkey and of newer Redis waits only for what was written over the same connection. What was there
+    before may have been written over another one, and not be confirmed. So something is written here in any
+    case, where the keys are. While their slot moves away, that is refused: then nothing is sure."""
+    done = [
+        at
+        for at, answer in enumerate(answers)
+        if not isinstance(answer, Exception) and commands[at] != ASKING
+    ]
+    if not done:
+        return None
+    is_asking = done[0] > 0 and commands[done[0] - 1] == ASKING
+    mark: Command = ("SET", keyspace.confirmation(key_of(commands[done[0]])), 1, "PX", _MARK_KEPT_FOR)
+    sent: list[Command] = [*([ASKING] if is_asking else []), mark, ("WAIT", 1, within)]
+    await connection.send_packed_command(connection.pack_commands(sent))
+    said = [await _answer(connection) for _ in sent]
+    refused = next((answer for answer in said if isinstance(answer, ResponseError)), None)
+    if refused is not None:
+        return errors.Unconfirmed(errors.description(refused, deadline=within / 1000))
+    is_confirmed = isinstance(said[-1], int) and said[-1] > 0
     return None if is_confirmed else errors.Unconfirmed("no replica of the store has confirmed the write")
 
 
