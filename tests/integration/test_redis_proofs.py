@@ -300,6 +300,65 @@ async def test_recovery_codes_of_whoever_dies_before_they_count_are_gone_in_minu
     assert 0 < await redis.ask("PTTL", key) <= 300_000
 
 
+# What a backup brings back.
+
+
+async def backed_up(redis):
+    """What Ana has, after it was removed from the store."""
+    enrolments = enrolments_on(redis)
+    await enrolments.add(ANAS, enrolment_of())
+    assert await enrolments.make_recovery(ANAS, CODES, SHEET, instead_of=None)
+    [owned] = (await enrolments.everybodys()).owned
+    return owned
+
+
+async def test_codes_that_were_used_stay_used_if_their_set_has_outlived_its_record(redis):
+    owned = await backed_up(redis)
+    assert await enrolments_on(redis).spend_recovery(ANAS, CODES[0])
+    name = KeyRing((KEY,), random_bytes=secrets.token_bytes).owner_names("enrolments", ANAS)[0]
+    await redis.ask("DEL", keyspace.recovery(name), keyspace.enrolments(name))
+    assert await enrolments_on(redis).put_back(owned)
+    assert not await enrolments_on(redis).spend_recovery(ANAS, CODES[0])
+    assert await enrolments_on(redis).recovery_left(ANAS) == len(CODES) - 1
+
+
+@pytest.mark.parametrize("questions", [1, 2])
+async def test_what_comes_back_is_whole_or_can_be_done_again(redis, server, questions):
+    owned = await backed_up(redis)
+    await redis.ask("FLUSHALL")
+    dying = DyingConnection(server.socket_url, questions=questions)
+    with pytest.raises(CannotAsk):
+        await enrolments_on(dying).put_back(owned)
+    await dying.aclose()
+    assert await enrolments_on(redis).every(ANAS) == ()
+    assert await enrolments_on(redis).put_back(owned)
+    assert await enrolments_on(redis).every(ANAS) == (*owned.enrolments, SHEET)
+    assert await enrolments_on(redis).recovery_left(ANAS) == len(CODES)
+    assert {await redis.ask("PTTL", key) for key in await redis.ask("KEYS", "*")} == {-1}
+
+
+async def test_what_comes_back_is_under_the_first_key_and_counts_what_is_under_the_others(redis):
+    owned = await backed_up(redis)
+    assert not await enrolments_on(redis, NEW_KEY, KEY).put_back(owned)
+    await redis.ask("FLUSHALL")
+    assert await enrolments_on(redis, NEW_KEY, KEY).put_back(owned)
+    assert await enrolments_on(redis, NEW_KEY).every(ANAS) == (*owned.enrolments, SHEET)
+
+
+async def test_a_backup_counts_what_no_key_opens(redis):
+    await backed_up(redis)
+    found = await enrolments_on(redis, NEW_KEY).everybodys()
+    assert (found.owned, found.unreadable) == ((), 2)
+
+
+async def test_a_listing_that_an_older_version_kept_beside_the_codes_is_in_a_backup_with_them(redis):
+    enrolments = enrolments_on(redis)
+    await enrolments.put_recovery(ANAS, CODES)
+    assert await enrolments.add(ANAS, SHEET)
+    [owned] = (await enrolments.everybodys()).owned
+    assert (owned.enrolments, owned.recovery.listing) == ((), SHEET)
+
+
 async def test_after_a_change_of_keys_everything_is_found_and_counted(redis):
     await filled(redis)
     challenges, limits, enrolments = (

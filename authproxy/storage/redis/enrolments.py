@@ -90,12 +90,12 @@ return 1
 """,
     answer_shapes.whole,
 )
-# A set that is still there is better known than the backup: codes may have been used since.
+# A set that is still there is better known than the backup: codes may have been used since. The set does not
+# expire: if this process dies, the same import is done again, and finds it here.
 _PUT_CODES_BACK: Final = Script(
     """
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-for at = 2, #ARGV do redis.call('SADD', KEYS[1], ARGV[at]) end
-redis.call('PEXPIRE', KEYS[1], ARGV[1])
+for at = 1, #ARGV do redis.call('SADD', KEYS[1], ARGV[at]) end
 return 1
 """,
     answer_shapes.whole,
@@ -340,14 +340,12 @@ class RedisEnrolments:
             recovery_set = RecoverySet(methods.owner, sheet.set_id, sheet.listing, sheet.newer_fields)
             sealed = self._sealed(challenge_records.recovery_set_octets(recovery_set), first)
             codes = _codes_key(recovery_set)
-            is_ours = await self._connection.ask(
-                "EVAL", _PUT_CODES_BACK, 1, codes, values.span_in_milliseconds(_PREPARED_FOR), *sheet.codes
-            )
+            is_ours = await self._connection.ask("EVAL", _PUT_CODES_BACK, 1, codes, *sheet.codes)
         is_put = await self._connection.ask(
             "EVAL", _PUT_BACK, 2, keyspace.enrolments(first), keyspace.recovery(first), sealed, *fields
         )
-        if is_ours:
-            await self._connection.ask("PERSIST" if is_put else "DEL", codes)
+        if is_ours and not is_put:
+            await self._connection.ask("DEL", codes)
         return bool(is_put)
 
     async def _owned_methods(self, owner: tuple[str, ...]) -> OwnedMethods | None:
