@@ -19,6 +19,8 @@ JAVA := tests/support/foreign_java
 PKITS := tests/support/pkits
 # One more than the cores of a small machine, because browser tests spend half of their time waiting.
 WORKERS ?= 3
+# The tests of one file share what it starts. Which files come first is said in tests/conftest.py.
+WHOLE_FILES := --dist loadfile --no-loadscope-reorder
 COMPILED := build/compiled
 # What is shipped is optimized by 3. Tests need the same code and not the same speed, and 1 takes a fraction of the compiler's time.
 OPTIMIZATION ?= 3
@@ -51,12 +53,17 @@ setup: ## Set up everything that tests need: packages of the system, of Python a
 
 .PHONY: test
 test: setup ## Run all tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(OPTIONS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(WHOLE_FILES) $(OPTIONS)
+
+.PHONY: test-rest
+test-rest: setup ## Run the tests that `make coverage` leaves out, and those that hypothesis draws
+	$(BIN)/python -m pytest -n $(WORKERS) $(WHOLE_FILES) $(OPTIONS) \
+		$$($(BIN)/python tests/support/own_tests.py pure-fixed | sed 's/[^ ]*/--ignore=&/g')
 
 .PHONY: test-compiled
 test-compiled: setup $(MADE) ## Run the tests that concern compiled modules on these
 	AUTHPROXY_TESTED=compiled PYTHONPATH=$(CURDIR)/$(COMPILED) PYTHONSAFEPATH=1 \
-		$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -o "pythonpath=$(COMPILED) ." $(OPTIONS) \
+		$(BIN)/python -m pytest -n $(WORKERS) $(WHOLE_FILES) -o "pythonpath=$(COMPILED) ." $(OPTIONS) \
 		$$($(BIN)/python tests/support/own_tests.py compiled)
 
 .PHONY: coverage

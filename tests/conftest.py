@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
+import gc
 import importlib.util
 import os
 import shutil
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 _LEFT = pytest.StashKey[int]()
 """How many tests were left out because they are longer."""
+LONG_ONES_FIRST = ("browser", "conversations", "integration", "faults", "security")
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 
@@ -51,6 +54,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 def pytest_configure() -> None:
+    gc.disable()  # until the tests are known
     os.environ["PATH"] = program_path()
     if os.environ.get("AUTHPROXY_TESTED") == "compiled" and (edge.__file__ or "").endswith(".py"):
         pytest.exit(
@@ -59,16 +63,29 @@ def pytest_configure() -> None:
         )
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What is marked `rehearsal` takes too long for every run. It is left out, and counted, unless `-m` names
-    the mark."""
-    if "rehearsal" in config.option.markexpr:
-        return
-    runs = [item for item in items if item.get_closest_marker("rehearsal") is None]
-    config.stash[_LEFT] = len(items) - len(runs)
-    if hasattr(config, "workeroutput"):
-        config.workeroutput["left_to_rehearsal"] = config.stash[_LEFT]
-    items[:] = runs
+    the mark.
+
+    Files whose tests take long come first (`make test` gives whole files to its workers, in this order), so
+    that no worker is left with one of them at the end. Within a folder the order stays random."""
+    if "rehearsal" not in config.option.markexpr:
+        runs = [item for item in items if item.get_closest_marker("rehearsal") is None]
+        config.stash[_LEFT] = len(items) - len(runs)
+        if hasattr(config, "workeroutput"):
+            config.workeroutput["left_to_rehearsal"] = config.stash[_LEFT]
+        items[:] = runs
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        places = {folder: place for place, folder in enumerate(LONG_ONES_FIRST)}
+        items.sort(key=lambda item: places.get(item.nodeid.split("/", 2)[1], len(places)))
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests are a million objects that stay to the end. The collector of garbage looks at none of
+    them, neither while they come, which takes two thirds of the time that all else takes, nor afterwards."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -115,22 +132,46 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], a
     return {name: every[name] for name in chosen}
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def _shared_chromium() -> AsyncIterator[SharedChromium]:
-    from tests.support.browser import (
-        SHELL,
-        SharedChromium,
-    )  # most runs need none, and to import Playwright takes half a second
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
+
+@pytest.fixture(scope="session")
+def authority_state(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sandbox's authority. Its keys are made by whichever worker needs them first, because it takes seconds
+    to look for the primes; its certificates name a port of this worker. Nobody changes them."""
+    from tests.support.certificate_host import make_authority
+
+    first, own = run_folder / "authority", tmp_path_factory.mktemp("authority") / "state"
+    with (run_folder / "authority.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not first.exists():
+            make_authority(own)
+            shutil.copytree(own, first)
+            return own
+    shutil.copytree(first, own)
+    return make_authority(own)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _shared_chromium(run_folder: Path) -> AsyncIterator[SharedChromium]:
+    # Most runs need none, and to import Playwright takes half a second.
+    from tests.support.browser import SHELL, SharedChromium, remember_in
+
+    remember_in(run_folder / "passed")
     shared = SharedChromium(SHELL)
     yield shared
     await shared.aclose()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def _shared_whole_chromium() -> AsyncIterator[SharedChromium]:
-    from tests.support.browser import WHOLE, SharedChromium
+async def _shared_whole_chromium(run_folder: Path) -> AsyncIterator[SharedChromium]:
+    from tests.support.browser import WHOLE, SharedChromium, remember_in
 
+    remember_in(run_folder / "passed")
     shared = SharedChromium(WHOLE)
     yield shared
     await shared.aclose()

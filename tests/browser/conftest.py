@@ -16,22 +16,20 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "browser" in item.path.parts:
             item.add_marker(pytest.mark.needs("chromium", "chromium-headless-shell"))
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory):
+def sandbox(tmp_path_factory, authority_state):
     """Its provider sends a hundred messages an hour to one address, and one module of newcomers after another
     would use them up."""
-    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+    with running_sandbox(tmp_path_factory.mktemp("sandbox"), authority=authority_state) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def looked_at(tmp_path_factory, worker_id):
+def looked_at(run_folder):
     """One page of each kind and language is asked about barriers, by whichever worker comes first."""
-    own = tmp_path_factory.getbasetemp()
-    return LookedAt((own if worker_id == "master" else own.parent) / "looked-at")
+    return LookedAt(run_folder / "looked-at")
 
 
 @pytest_asyncio.fixture(loop_scope="session")

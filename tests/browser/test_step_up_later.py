@@ -5,12 +5,14 @@ of the size of a phone and in dark."""
 from __future__ import annotations
 
 import re
+import shutil
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
 from authproxy.sandbox import stack
+from authproxy.sandbox.addresses import AUTHORITY_FOLDER
 from tests.support.browser import Visitor
 from tests.support.clock import Clock
 from tests.support.languages import walked_in
@@ -27,9 +29,10 @@ def clock():
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def sandbox(tmp_path, clock):
+async def sandbox(tmp_path, clock, authority_state):
     """In this process, unlike the one that the other walks share."""
     offset = free_offset()
+    shutil.copytree(authority_state, tmp_path / AUTHORITY_FOLDER)
     async with stack.running(port_offset=offset, folder=tmp_path, clock=clock, is_verbose=False):
         yield RunningSandbox(offset)
 

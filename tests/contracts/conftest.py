@@ -36,7 +36,7 @@ REMEMBERED = timedelta(minutes=30)
 """How long it is known whose a session was."""
 PEOPLE = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
 ADDRESSES = BlockRules(after=30, lasts=timedelta(minutes=15), at_most=timedelta(hours=2))
-_SEVERAL = [pytest.mark.needs("redis-server"), pytest.mark.rehearsal, pytest.mark.xdist_group("topologies")]
+_SEVERAL = [pytest.mark.needs("redis-server"), pytest.mark.rehearsal]
 STORES = [
     "memory",
     pytest.param("redis", marks=pytest.mark.needs("redis-server")),

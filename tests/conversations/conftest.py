@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.certificate_host import make_authority
 from tests.support.gateway import House, Person, open_house
 from tests.support.redis_server import RedisServer
 
@@ -42,11 +41,6 @@ async def house(houses: Callable[..., AbstractAsyncContextManager[House]]) -> As
 @pytest.fixture
 def ana(house: House) -> Person:
     return house.person()
-
-
-@pytest.fixture(scope="session")
-def authority_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tests.support.store_side import new_attempt, now, store_sides
 from tests.support.store_traffic import traffic
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.needs("redis-server"), pytest.mark.xdist_group("cluster")]
+pytestmark = pytest.mark.needs("redis-server")
 SESSIONS, ENDED = 30, 5
 FAILOVER = 30.0
 """Seconds. Detection takes one, the election another; the rest is for a busy machine."""

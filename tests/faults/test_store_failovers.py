@@ -19,7 +19,6 @@ from tests.support.waiting import until
 pytestmark = [
     pytest.mark.needs("redis-server"),
     pytest.mark.rehearsal,
-    pytest.mark.xdist_group("topologies"),
     pytest.mark.timeout(300),
 ]
 DETECTION = 30.0

@@ -23,7 +23,7 @@ from tests.support.redis_topologies import SERVICE, replicated, until_true
 from tests.support.store_side import new_attempt, now, store_sides
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.needs("redis-server"), pytest.mark.xdist_group("sentinel")]
+pytestmark = pytest.mark.needs("redis-server")
 SESSIONS, ENDED = 30, 5
 FAILOVER = 30.0
 """Seconds. Detection takes one, the election one or two; the rest is for a busy machine."""

@@ -22,7 +22,6 @@ from tests.support.waiting import until
 pytestmark = [
     pytest.mark.needs("redis-server"),
     pytest.mark.rehearsal,
-    pytest.mark.xdist_group("topologies"),
 ]
 EXPIRED = "its certificate is not accepted: certificate has expired"
 SERVED_WITHIN = 30.0

@@ -15,7 +15,6 @@ from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.needs("java", "redis-server"),
-    pytest.mark.xdist_group("mitreid"),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 

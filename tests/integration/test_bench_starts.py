@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 90.0
 
 # One after the other: measurements take their ports from one small range, and nobody measures two things at once.
-pytestmark = [pytest.mark.needs("nginx", "redis-server"), pytest.mark.xdist_group("benchmark")]
+pytestmark = pytest.mark.needs("nginx", "redis-server")
 
 
 async def test_every_part_of_the_benchmark_starts_and_answers() -> None:

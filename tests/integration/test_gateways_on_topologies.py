@@ -19,7 +19,6 @@ from tests.support.waiting import until
 pytestmark = [
     pytest.mark.needs("redis-server"),
     pytest.mark.rehearsal,
-    pytest.mark.xdist_group("topologies"),
 ]
 FAILOVER = 40.0
 TOPOLOGIES = [pytest.param(replicated, id="sentinel"), pytest.param(clustered, id="cluster")]

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MAKE = """#!/bin/sh
-for word; do case $word in setup|lint|types|imports|compiled|coverage|test|test-compiled) step=$word;; esac; done
+for word; do case $word in setup|lint|types|imports|compiled|coverage|test-rest|test-compiled) step=$word;; esac; done
 echo "$*" >>"$CALLS"
 case $step in
     lint) echo 'All checks passed!';;
@@ -66,7 +66,7 @@ def test_every_step_is_run_and_counted(checkout):
         "imports",
         "compiled",
         "coverage",
-        "test",
+        "test-rest",
         "test-compiled",
     }
     told = {line.split()[0]: line for line in said.splitlines() if "  " in line}
@@ -75,14 +75,14 @@ def test_every_step_is_run_and_counted(checkout):
     assert "9 kept" in told["imports"]
     assert "1 modules" in told["compiled"]
     assert "12 passed" in told["coverage"]
-    assert "12 passed" in told["test"]
+    assert "12 passed" in told["test-rest"]
     assert "12 passed" in told["test-compiled"]
 
 
 def test_the_slowest_tests_are_named(checkout):
     _, _, calls = run(checkout)
     named = {call.split()[1] for call in calls if "OPTIONS=--durations=20" in call}
-    assert {"test", "test-compiled"} <= named
+    assert {"test-rest", "test-compiled"} <= named
 
 
 def test_nothing_is_tested_that_was_not_compiled(checkout):
@@ -92,7 +92,7 @@ def test_nothing_is_tested_that_was_not_compiled(checkout):
 
 
 @pytest.mark.parametrize(
-    "step", ["setup", "lint", "types", "imports", "compiled", "coverage", "test", "test-compiled"]
+    "step", ["setup", "lint", "types", "imports", "compiled", "coverage", "test-rest", "test-compiled"]
 )
 def test_whatever_fails_fails_all_of_it(checkout, step):
     code, said, _ = run(checkout, FAILS=step)

@@ -20,7 +20,6 @@ from tests.support.waiting import until
 pytestmark = [
     pytest.mark.needs("nginx", "redis-server"),
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.xdist_group("nginx_machines"),
 ]
 ROUTES = [
     {"path": "/uvoz", "level": "30", "machines": {"keys": True}},

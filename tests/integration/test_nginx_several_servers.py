@@ -16,7 +16,6 @@ from tests.support.redis_server import RedisServer
 pytestmark = [
     pytest.mark.needs("nginx", "redis-server"),
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.xdist_group("nginx_several_servers"),
 ]
 README = Path(__file__).parents[2] / "deploy/nginx/README.md"
 

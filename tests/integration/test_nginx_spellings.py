@@ -15,7 +15,6 @@ from tests.support.redis_server import RedisServer
 pytestmark = [
     pytest.mark.needs("nginx", "redis-server"),
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.xdist_group("nginx_spellings"),
 ]
 
 ROUTES = [

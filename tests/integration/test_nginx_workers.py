@@ -18,7 +18,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from tests.support.workers import PATIENCE, connections_at, serve, two_workers, workers_of
 
-pytestmark = [pytest.mark.needs("nginx", "redis-server"), pytest.mark.xdist_group("nginx_workers")]
+pytestmark = pytest.mark.needs("nginx", "redis-server")
 
 
 MANY = 12

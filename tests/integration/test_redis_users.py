@@ -38,7 +38,6 @@ from tests.support.waiting import until
 SEVERAL = [
     pytest.mark.needs("redis-server"),
     pytest.mark.rehearsal,
-    pytest.mark.xdist_group("topologies"),
 ]
 README = (Path(__file__).parents[2] / "deploy/redis/README.md").read_text()
 
@@ -80,7 +79,6 @@ async def test_what_goes_on_in_the_background_needs_no_further_right(topology):
 
 @pytest.mark.needs("redis-server")
 @pytest.mark.rehearsal
-@pytest.mark.xdist_group("topologies")
 async def test_sentinels_and_the_store_have_users_of_their_own():
     with replicated(has_users=True) as store:
 

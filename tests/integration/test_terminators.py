@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.support.certificate_host import ana, choosing, make_authority, signs_in, to_certificate_host
+from tests.support.certificate_host import ana, choosing, signs_in, to_certificate_host
 from tests.support.forwarded import written_by
 from tests.support.gateway import TICKET
 from tests.support.http_client import Answer, Browser
@@ -23,7 +23,6 @@ from tests.support.terminators import ENVOY, HAPROXY, NGINX, Terminated, behind
 pytestmark = [
     pytest.mark.needs("redis-server"),
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.xdist_group("terminators"),
 ]
 
 PLACE = "/?izpis=2026-11"
@@ -45,21 +44,16 @@ def redis_server() -> Iterator[RedisServer]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_authority(tmp_path_factory.mktemp("authority"))
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=TERMINATORS)
 async def front(
     request: pytest.FixtureRequest,
     redis_server: RedisServer,
-    authority: Path,
+    authority_state: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Terminated]:
     redis_server.command("FLUSHALL")
     folder = tmp_path_factory.mktemp(request.param.program)
-    async with behind(request.param, redis_server.socket_url, authority, folder) as opened:
+    async with behind(request.param, redis_server.socket_url, authority_state, folder) as opened:
         await opened.house.enrols(ana(opened.house.certificates))
         yield opened
 

@@ -22,7 +22,6 @@ from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.needs("redis-server"),
-    pytest.mark.xdist_group("oauth_toolkit"),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 

@@ -50,12 +50,42 @@ _SEEN = """() => {
     const looks = [matchMedia("(prefers-color-scheme: dark)").matches, innerWidth, rules];
     return [JSON.stringify([...looks, [...places].sort()]), JSON.stringify([...looks, whole, document.title !== ""])];
 }"""
+
+
+class LookedAt:
+    """What axe has been asked about, by any worker of this run: one file for each."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(exist_ok=True)
+
+    def __contains__(self, kind: str) -> bool:
+        return self._file(kind).exists()
+
+    def add(self, kind: str) -> bool:
+        """Whether nobody has added it before."""
+        try:
+            self._file(kind).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
+    def _file(self, kind: str) -> Path:
+        return self._folder / hashlib.sha256(kind.encode()).hexdigest()
+
+
+_passed: list[LookedAt] = []
+
+
+def remember_in(folder: Path) -> None:
+    """Where all workers note which pages have passed. To be said before the first page is looked at."""
+    _passed[:] = [LookedAt(folder)]
+
+
 _SETTLED = """async () => {
     await Promise.allSettled(document.getAnimations().map(one => one.finished));
     await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
 }"""
-_CONTRAST_IS_ENOUGH: set[bytes] = set()
-_WITHOUT_BARRIERS: set[tuple[bytes, tuple[str, ...]]] = set()
 
 
 async def settled(page: Page) -> None:
@@ -72,13 +102,13 @@ async def barriers_of(page: Page, *rules: str) -> list[str]:
     enough, it is not measured again. All other rules look at elements and attributes as well, and at whether
     there is a text, not at its words: where all of that is as on a page in which they have found nothing,
     they are not asked again. So of two pages that differ in their words only, as in two languages, axe looks
-    at one."""
+    at one, in whichever worker."""
     await settled(page)
-    painted, whole = (hashlib.sha256(text.encode()).digest() for text in await page.evaluate(_SEEN))
-    has_contrast, is_known = (
-        painted in _CONTRAST_IS_ENOUGH,
-        rules == ("color-contrast",) or (whole, rules) in _WITHOUT_BARRIERS,
-    )
+    painted, whole = await page.evaluate(_SEEN)
+    whole = f"{rules} {whole}"
+    [passed] = _passed
+    has_contrast = painted in passed
+    is_known = rules == ("color-contrast",) or whole in passed
     if has_contrast and is_known:
         return []
     if not await page.evaluate("typeof axe === 'object'"):
@@ -87,14 +117,14 @@ async def barriers_of(page: Page, *rules: str) -> list[str]:
         found = await _asked(page, {"runOnly": ["color-contrast"]})
         if found:
             return found
-        _CONTRAST_IS_ENOUGH.add(painted)
+        passed.add(painted)
     if is_known:
         return []
     found = await _asked(
         page, {"rules": {"color-contrast": {"enabled": False}}} | ({"runOnly": list(rules)} if rules else {})
     )
     if not found:
-        _WITHOUT_BARRIERS.add((whole, rules))
+        passed.add(whole)
     return found
 
 
@@ -134,22 +164,6 @@ class SharedChromium:
 
     async def aclose(self) -> None:
         await self._running.aclose()
-
-
-class LookedAt:
-    """Kinds of pages that axe has been asked about, by any worker of this run: one file for each."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        folder.mkdir(exist_ok=True)
-
-    def is_first(self, kind: str) -> bool:
-        """Whether nobody has said this before."""
-        try:
-            (self._folder / hashlib.sha256(kind.encode()).hexdigest()).touch(exist_ok=False)
-        except FileExistsError:
-            return False
-        return True
 
 
 class Visitor:
@@ -246,7 +260,7 @@ class Visitor:
         await self.page.wait_for_load_state()
         assert await self.page.locator("html").get_attribute("lang") == self.language
         kind = f"{self.language} {urlsplit(self.page.url).netloc} {await self.page.title()}"
-        if self._looked_at is None or self._looked_at.is_first(kind):
+        if self._looked_at is None or self._looked_at.add(kind):
             assert await self.faults() == [], self.page.url
 
     async def faults(self) -> list[str]:

@@ -6,6 +6,7 @@ ask here, so that nobody has to remember a list:
     python tests/support/own_tests.py compiled        # tests that run on the compiled modules
     python tests/support/own_tests.py pure            # tests that must pass every branch of the PURE modules
     python tests/support/own_tests.py pure-modules    # these modules
+    python tests/support/own_tests.py pure-fixed      # of their tests, those that do the same in each run
 """
 
 from __future__ import annotations
@@ -117,6 +118,15 @@ def waits_for_nothing(test: str) -> bool:
     return "\nasync def test_" not in (ROOT / test).read_text(encoding="utf-8")
 
 
+def tests_of_pure() -> set[str]:
+    return {*filter(waits_for_nothing, tests_of(pure_modules())), *found(BEHIND_DOORS)}
+
+
+def draws_nothing(test: str) -> bool:
+    """Hypothesis draws other examples in each run, but in `make coverage`, where it draws few."""
+    return not any(name.startswith("hypothesis") for name in imports(ROOT / test))
+
+
 def tests_of_compiled() -> set[str]:
     modules = compiled_modules()
     return tests_of(modules) | {story for module in modules for story in stories_through(module)}
@@ -124,7 +134,8 @@ def tests_of_compiled() -> set[str]:
 
 LISTS: Mapping[str, Callable[[], Iterable[str]]] = {
     "compiled": tests_of_compiled,
-    "pure": lambda: {*filter(waits_for_nothing, tests_of(pure_modules())), *found(BEHIND_DOORS)},
+    "pure": tests_of_pure,
+    "pure-fixed": lambda: filter(draws_nothing, tests_of_pure()),
     "pure-modules": lambda: (str(path.relative_to(ROOT)) for path in pure_modules()),
 }
 

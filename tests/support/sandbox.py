@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +16,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from authproxy.sandbox.addresses import AUTHORITY_FOLDER
 
 ROOT = Path(__file__).parents[2]
 _STARTS_WITHIN = 75.0  # it needs four seconds of a core, which on a busy machine is a minute
@@ -97,12 +100,23 @@ class RunningSandbox:
 
 
 @contextlib.contextmanager
-def running_sandbox(folder: Path) -> Iterator[RunningSandbox]:
-    """`python -m authproxy sandbox` on places of its own until all of them answer."""
+def running_sandbox(folder: Path, *, authority: Path) -> Iterator[RunningSandbox]:
+    """`python -m authproxy sandbox` on places of its own until all of them answer. It makes new certificates
+    for the keys of that authority."""
     offset = free_offset()
+    shutil.copytree(authority, folder / "state" / AUTHORITY_FOLDER)
     with (folder / "sandbox.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "authproxy", "sandbox", "--port-offset", str(offset)],
+            [
+                sys.executable,
+                "-m",
+                "authproxy",
+                "sandbox",
+                "--port-offset",
+                str(offset),
+                "--state",
+                folder / "state",
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
