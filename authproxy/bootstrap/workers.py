@@ -25,6 +25,7 @@ import aiohttp
 from aiohttp import web
 
 from authproxy.bootstrap.clock import utc_now
+from authproxy.bootstrap.components import ZONE
 from authproxy.bootstrap.own_folders import own_folder
 from authproxy.bootstrap.process_end import GRACE, HURRIED_GRACE, end, end_at_last_after, longest_end
 from authproxy.bootstrap.server import all_addresses, management_address
@@ -39,6 +40,7 @@ from authproxy.telemetry.joint_metrics import JointMetrics
 from authproxy.telemetry.logging import logger
 from authproxy.web.joint_management import joint_management, parsed
 from authproxy.web.management import Check
+from authproxy.web.templating import templates
 
 _SILENT_AT_MOST: Final = 30
 """Seconds that a worker may say nothing. Then it hangs, and is killed."""
@@ -76,6 +78,7 @@ def run(
     """Serves with `count` workers until SIGTERM or SIGINT, and ends the process. `handed` are the sockets
     that the process was started with. Raises CannotStart."""
     logs.configure(settings.telemetry.log_level, clock=utc_now, write=_write_or_lose)
+    templates(ZONE)  # what no worker changes is made once, and all share it
     try:
         asyncio.run(_serve(settings, count, handed, notify))
     except (OSError, ValueError) as error:

@@ -25,10 +25,8 @@ _AT_ONCE: Final = 128
 """Connections that are accepted in one turn of the loop."""
 _ALL: Final = 4096
 """More connections than ever wait."""
-_ASIDE: Final = 0.005
+_ASIDE: Final = 0.01
 """Seconds for which a worker leaves new connections to those that have fewer."""
-_LEFT_OVER: Final = 8
-"""Connections that it takes after that. So if all others hang, it still takes 1,600 a second."""
 _PAUSE: Final = 1.0
 """Seconds without accepting while the process has no descriptor to spare."""
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -55,6 +53,10 @@ class Acceptor:
         self._spawn = spawn
         self._seat = seat
         self._handshakes: set[asyncio.Task[None]] = set()
+        self._left_over = 1
+        """How many connections to take when the others have taken none in time. It grows while they take
+        none, so that a worker whose siblings hang soon accepts thousands in a second."""
+        self._is_pausing = False
         self._is_open = False
 
     def renew(self, tls: ssl.SSLContext) -> None:
@@ -82,6 +84,7 @@ class Acceptor:
                 handshake.cancel()
 
     def _resume(self) -> None:
+        self._is_pausing = False
         if self._is_open:
             asyncio.get_running_loop().add_reader(self._listening, self._can_accept)
 
@@ -94,27 +97,31 @@ class Acceptor:
             loop.call_later(_ASIDE, self._take_left_over)
         else:
             # One at a time, because the next one may be another worker's.
+            self._left_over = 1
             self._accept(1)
 
     def _take_left_over(self) -> None:
-        if self._is_open and self._accept(_LEFT_OVER):
-            self._resume()
+        if self._is_open:
+            taken = self._accept(self._left_over)
+            self._left_over = min(self._left_over + 1, _AT_ONCE) if taken == self._left_over else 1
+            if not self._is_pausing:
+                self._resume()
 
-    def _accept(self, most: int) -> bool:
-        """Accepts what waits. False if the process has no descriptor for it; then it goes on after a
-        pause."""
-        for _ in range(most):
+    def _accept(self, most: int) -> int:
+        """Accepts what waits, and returns how many. If the process has no descriptor for more, it goes on
+        after a pause."""
+        for taken in range(most):
             try:
                 accepted, name = self._listening.accept()
             except OSError as error:
                 if error.errno in _EXHAUSTED:
                     self._pause()
-                    return False
-                return True  # none waits, or the one that waited has failed meanwhile (accept(2))
+                return taken  # none waits, or the one that waited has failed meanwhile (accept(2))
             self._admit(accepted, "" if self._tls is None else peer_of(name))
-        return True
+        return most
 
     def _pause(self) -> None:
+        self._is_pausing = True
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._listening)
         loop.call_later(_PAUSE, self._resume)

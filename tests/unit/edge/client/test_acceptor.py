@@ -1,8 +1,10 @@
-"""Accepting goes on whatever the system says of a connection that has failed before it was accepted."""
+"""Accepting in one of several workers: connections are divided evenly, and it goes on whatever the system says
+of a connection that has failed before it was accepted."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 
@@ -25,13 +27,19 @@ class Failing(socket.socket):
 
 
 class Register:
-    """Has room for nobody, and counts who came."""
+    """Has room for nobody, and counts who came, also at a seat if it has one. `had` were here before."""
 
-    def __init__(self) -> None:
+    def __init__(self, seat=None, *, had=0) -> None:
         self.came = 0
+        self.had = had
+        self.seat = seat
+        if seat is not None:
+            seat.say(had)
 
     def accepted(self, descriptor: int, peer: str) -> None:
         self.came += 1
+        if self.seat is not None:
+            self.seat.say(self.had + self.came)
 
     def descriptors_exhausted(self) -> None:
         raise AssertionError
@@ -61,3 +69,59 @@ async def test_a_connection_that_fails_before_it_is_accepted_stops_nothing(failu
         listening.failure = failure
         acceptor.close()  # as in a reload, which must not fail by it
     assert not errors
+
+
+MANY = 64
+
+
+@contextlib.contextmanager
+def listening_at(address):
+    family = socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX
+    with socket.socket(family) as listening:
+        listening.bind(address)
+        listening.setblocking(False)
+        yield listening
+
+
+@contextlib.contextmanager
+def accepting(listening, register):
+    acceptor = Acceptor(
+        listening.dup(), None, register, handshake_for=1, spawn=asyncio.ensure_future, seat=register.seat
+    )
+    acceptor.open(MANY)
+    try:
+        yield
+    finally:
+        acceptor.close()
+
+
+async def have_come(listening, *registers):
+    """Until as many as connect here at once have come to one of them."""
+    with contextlib.ExitStack() as clients:
+        for _ in range(MANY):
+            client = clients.enter_context(socket.socket(listening.family))
+            client.connect(listening.getsockname())
+        async with asyncio.timeout(10):
+            while sum(register.came for register in registers) < MANY:
+                await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("way", ["tcp", "unix"])
+async def test_new_connections_go_to_whoever_has_fewest(tmp_path, way):
+    seats = Occupancy()
+    one, other = Register(seats.take_seat(), had=MANY // 2), Register(seats.take_seat())
+    with (
+        listening_at(("127.0.0.1", 0) if way == "tcp" else str(tmp_path / "socket")) as listening,
+        accepting(listening, one),
+        accepting(listening, other),
+    ):
+        await have_come(listening, one, other)
+    assert abs(one.had + one.came - other.came) <= MANY // 8
+
+
+async def test_a_worker_whose_sibling_hangs_takes_all(tmp_path):
+    seats = Occupancy()
+    hanging, alone = seats.take_seat(), Register(seats.take_seat())
+    hanging.say(0)
+    with listening_at(("127.0.0.1", 0)) as listening, accepting(listening, alone):
+        await have_come(listening, alone)
