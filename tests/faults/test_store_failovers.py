@@ -124,7 +124,7 @@ async def test_while_most_sentinels_are_gone_the_primary_serves_and_when_it_dies
             assert going.unanswered == 0
             assert "no failover" in " ".join(await sides[0].connection.warnings())
             primary.kill()
-            await until(lambda: going.unanswered > ACTIVE, within=60)
+            await until(lambda: going.unanswered > 20, within=60)
             assert not store.has_decided(primary)
             primary.start()
             await moments(2 * ACTIVE, going)
@@ -137,27 +137,25 @@ async def test_while_most_sentinels_are_gone_the_primary_serves_and_when_it_dies
         assert (going.bypasses, going.used_twice, going.signed_out) == (0, set(), set())
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "several"),
-    [
-        ("nothing", (), SeveralServers()),
-        (
-            "min-replicas-to-write",
-            ("--min-replicas-to-write", "1", "--min-replicas-max-lag", "1"),
-            SeveralServers(),
-        ),
-        ("durable", (), DURABLE),
-    ],
-)
-@pytest.mark.parametrize("topology", TOPOLOGIES)
-async def test_what_a_primary_that_is_cut_off_loses(topology, name, options, several):
+FEW_REPLICAS = ("--min-replicas-to-write", "1", "--min-replicas-max-lag", "1")
+SETTINGS = [
+    pytest.param(replicated, (), SeveralServers(), id="sentinel"),
+    pytest.param(replicated, FEW_REPLICAS, SeveralServers(), id="sentinel-min-replicas"),
+    pytest.param(replicated, (), DURABLE, id="sentinel-durable"),
+    pytest.param(clustered, (), SeveralServers(), id="cluster"),
+    pytest.param(clustered, (), DURABLE, id="cluster-durable"),
+]
+
+
+@pytest.mark.parametrize(("topology", "options", "several"), SETTINGS)
+async def test_what_a_primary_that_is_cut_off_loses(topology, options, several):
     """The figures of deploy/redis/README.md: `-s` prints them."""
     with network() as lines, topology(*options, network=lines) as store:
-        going, gap, lost_uses, lost_beginnings = await the_story(store, lines, "parted", several=several)
+        going, _, lost_uses, lost_beginnings = await the_story(store, lines, "parted", several=several)
         print(
-            f"{name}: of {len(going.used)} uses {lost_uses} lost, of {len(going.begun)} sign-ins {lost_beginnings}, of "
-            f"{len(going.revoked)} sign-outs {going.bypasses} let in; served {gap:.1f} s after the decision"
+            f"lost: {lost_uses} of {len(going.used)} uses, {lost_beginnings} of {len(going.begun)} sign-ins; let in: "
+            f"{going.bypasses} times of {len(going.revoked)} signed out"
         )
+        assert going.signed_out == set()
         if several.is_durable:
             assert lost_uses == going.bypasses == 0
-        assert going.signed_out == set()

@@ -69,7 +69,7 @@ class _Batch:
 
 class Cluster:
     """`server_at` makes the connections to a node. `may_lead_to` says which hosts people's sessions and the
-    password may be sent to."""
+    password may be sent to. `on_change` is called when other servers have keys than before."""
 
     def __init__(
         self,
@@ -78,8 +78,10 @@ class Cluster:
         *,
         may_lead_to: Callable[[str], bool],
         has_tls: bool,
+        on_change: Callable[[], None],
         deadline: float,
     ) -> None:
+        self._on_change = on_change
         self._has_tls = has_tls
         self._seeds = tuple(seeds)
         self._server_at = server_at
@@ -203,6 +205,7 @@ class Cluster:
         if addresses != self._addresses:
             self._addresses = addresses
             self.shape += 1
+            self._on_change()
 
     async def _ask_part(self, batch: _Batch, address: Address, part: Sequence[tuple[int, bool]]) -> None:
         """Asks one server. Never raises: what fails is the answer to each of its commands."""

@@ -116,6 +116,7 @@ class RedisConnection:
         self._deadline = deadline.total_seconds()
         several = several or SeveralServers()
         self._confirmed_within = int(self._deadline * 1000 * _CONFIRMED_WITHIN) if several.is_durable else 0
+        self._changed = asyncio.Event()
         self._sentinels: Sentinels | None = None
         self._store: Server | Cluster
         self._has_several = names_several(url)
@@ -136,6 +137,7 @@ class RedisConnection:
                     lambda address: Server(options(address), max_connections),
                     may_lead_to=several.may_lead_to,
                     has_tls=parts.has_tls,
+                    on_change=self._changed.set,
                     deadline=self._deadline,
                 )
             else:
@@ -322,7 +324,15 @@ class RedisConnection:
         if self._own_names is not None:
             await self._own_names.aclose()
 
+    async def rest(self, seconds: float) -> None:
+        """Returns after this time, or as soon as other servers have keys than before."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        self._changed.clear()
+
     async def _follow_primary(self) -> None:
+        self._changed.set()
         if isinstance(self._store, Server):
             await self._store.renew()
 

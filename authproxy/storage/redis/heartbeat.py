@@ -159,14 +159,15 @@ class Heartbeat:
         was no register."""
 
     async def run(self, clock: Callable[[], datetime]) -> None:
-        """Beats until the task is cancelled. Failures of the store do not end it."""
+        """Beats until the task is cancelled, and at once when other servers have the keys: they may have sessions
+        that only this instance knows to have ended. Failures of the store do not end it."""
         while True:
             pause = _EVERY
             try:
                 await self.beat(clock())
             except CannotAsk:
                 pause = _AGAIN_AFTER
-            await asyncio.sleep(pause)
+            await self._connection.rest(pause)
 
     async def beat(self, now: datetime) -> None:
         """Beats once. Afterwards everything is known that other instances had recorded before. Raises
