@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -36,23 +36,35 @@ _BACKLOG = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateListener:
-    """`address` is its host and port; None on a Unix socket."""
-
-    address: tuple[str, int] | None
     bound: BoundAddress
-    servers: tuple[asyncio.AbstractServer, ...]
+    connections: Callable[[], asyncio.Protocol]
     renew: Callable[[], None]
     """Reads the listener's own certificate anew. Raises OSError or ValueError, and then changes nothing."""
+    servers: list[asyncio.AbstractServer] = field(default_factory=list)
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Its host and port; None on a Unix socket."""
+        name = self.bound.sockets[0].getsockname()
+        return (name[0], name[1]) if isinstance(name, tuple) else None
+
+    async def open(self) -> None:
+        """Accepts connections from now on. Raises OSError or ValueError."""
+        loop = asyncio.get_running_loop()
+        for listening in self.bound.sockets:
+            server = await loop.create_server(self.connections, sock=listening, backlog=_BACKLOG)
+            self.servers.append(server)
+        self.bound.publish()
 
     def stop(self) -> None:
-        """Accepts no more connections; those that are open are served."""
+        """Accepts no more connections; those that are open are served. May be called again."""
         self.bound.withdraw()
         for server in self.servers:
             server.close()
 
 
-async def serve_certificates(components: Components) -> CertificateListener | None:
-    """Opens the listener; None without `acnlb`. Raises OSError or ValueError."""
+async def make_certificate_listener(components: Components) -> CertificateListener | None:
+    """The listener, which is opened later; None without `acnlb`. Raises OSError or ValueError."""
     acnlb, sign_in = components.settings.acnlb, components.certificates
     if acnlb is None or sign_in is None:
         return None
@@ -97,15 +109,9 @@ async def serve_certificates(components: Components) -> CertificateListener | No
             tls_connections.renew(_tls(acnlb, sign_in))
 
     bound = components.bound[certificate_address(components.settings.server, acnlb)]
-    loop = asyncio.get_running_loop()
-    servers = []
-    for listening in bound.sockets:
-        servers.append(await loop.create_server(connections, sock=listening, backlog=_BACKLOG))
-        components.resources.callback(servers[-1].close)
-    bound.publish()
-    name = bound.sockets[0].getsockname()
-    address = (name[0], name[1]) if isinstance(name, tuple) else None
-    return CertificateListener(address=address, bound=bound, servers=tuple(servers), renew=renew)
+    listener = CertificateListener(bound=bound, connections=connections, renew=renew)
+    components.resources.callback(listener.stop)
+    return listener
 
 
 def terminator_of(acnlb: AcnlbSettings) -> Terminator:

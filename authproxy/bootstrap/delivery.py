@@ -42,6 +42,11 @@ class Delivery:
             checks["onepass"] = partial(_check_onepass, self.onepass)
         return checks
 
+    def release(self) -> None:
+        """Gives up what only one gateway can have, because another one follows."""
+        if self.sms is not None:
+            self.sms.release()
+
     def count(self, metrics: Metrics) -> None:
         if self.sms is not None:
             text_messages.count(self.sms, metrics)

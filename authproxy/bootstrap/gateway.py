@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from authproxy import __version__
 from authproxy.bootstrap.audited_register import AuditedRegister, register_in
 from authproxy.bootstrap.background import Background
-from authproxy.bootstrap.certificate_listener import CertificateListener, serve_certificates
+from authproxy.bootstrap.certificate_listener import CertificateListener, make_certificate_listener
 from authproxy.bootstrap.certificates import CertificateComponents
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.command_audit import CommandAudit, move_command_events, record_ended_sessions
@@ -54,6 +54,10 @@ class Gateway:
     own_certificates: OwnCertificates
     register: AuditedRegister
     stop_management: Callable[[], Awaitable[None]]
+    exposition: Callable[[], str]
+    """The metrics of this gateway alone."""
+    release: Callable[[], None]
+    """Gives up what only one gateway can have (binds at message centres)."""
 
     async def hand_over(self, successor: Gateway) -> None:
         """The successor answers from now on, without a gap. What has begun here goes on here."""
@@ -61,9 +65,19 @@ class Gateway:
             if address in self.bound:
                 bound.take_over(self.bound[address])
         self.listener.hand_over(successor.listener)
+        self._let_go()
+        await self.stop_management()
+
+    async def hand_out(self, give: Callable[[int], bool]) -> None:
+        """As `hand_over`, to other processes, which listen on the same sockets: `give` takes descriptors of
+        idle connections there, and says whether it could."""
+        self._let_go()
+        await self.listener.hand_out(give)
+
+    def _let_go(self) -> None:
         if self.certificate_listener is not None:
             self.certificate_listener.stop()
-        await self.stop_management()
+        self.release()
 
     async def drain(self, settings: Settings) -> None:
         """Says in /readyz that it is ending, closes its listeners, and finishes running requests. The
@@ -78,6 +92,16 @@ class Gateway:
         await self.listener.drain(timeouts.drain.total_seconds())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """That of one of several workers. `hold` is awaited when everything is ready, before clients can connect;
+    `is_reload` if it follows workers with other settings."""
+
+    hold: Callable[[], Awaitable[None]]
+    seat: Seat | None
+    is_reload: bool
+
+
 @asynccontextmanager
 async def running(
     settings: Settings,
@@ -87,13 +111,13 @@ async def running(
     lent: Iterable[BoundAddress] | None = None,
     predecessor: Gateway | None = None,
     reloads: Reloads | None = None,
-    seat: Seat | None = None,
+    place: Place | None = None,
 ) -> AsyncIterator[Gateway]:
     """The gateway, from the moment it answers until the block ends; then it drains. A block that fails ends
     it at once. Raises OSError or ValueError if it cannot start. `sheet_cost` is how slowly recovery codes are
     hashed; `lent` are its addresses, if they are bound already. From a `predecessor` in this process it takes
-    over, or changes nothing if it cannot start. `reloads` tells of them; None if there are none here.
-    `seat` is that of one of several workers.
+    over, or changes nothing if it cannot start. `reloads` tells of reloads of this process; None if there are
+    none here. `place` is for one of several workers.
 
     It starts without the provider and without the store: what needs one of them is answered 503 until it
     answers."""
@@ -101,7 +125,8 @@ async def running(
     async with AsyncExitStack() as resources:
         try:
             components = await assemble(settings, clock, background, resources, sheet_cost, lent)
-            gateway = await _open(components, reloads, seat)
+            is_reload = predecessor is not None or (place is not None and place.is_reload)
+            gateway = await _open(components, reloads, place, is_reload=is_reload)
             if predecessor is not None:
                 await predecessor.hand_over(gateway)
             yield gateway
@@ -110,7 +135,13 @@ async def running(
             await background.end()
 
 
-async def _open(components: Components, reloads: Reloads | None, seat: Seat | None) -> Gateway:
+async def _open(
+    components: Components,
+    reloads: Reloads | None,
+    place: Place | None,
+    *,
+    is_reload: bool,
+) -> Gateway:
     """Opens the listeners, and starts what runs in the background."""
     own_certificates = OwnCertificates(components.settings, components.clock)
     held_requests = make_held_requests(components)
@@ -120,22 +151,26 @@ async def _open(components: Components, reloads: Reloads | None, seat: Seat | No
         gate,
         tls=server_tls(components.settings.server, components.clock()),
         last_descriptor=components.descriptors.last_for_clients,
-        seat=seat,
+        seat=None if place is None else place.seat,
     )
     if not components.descriptors.are_enough:
         logs.logger("bootstrap").warning("descriptors.too_few", detail=components.descriptors.problem)
-    certificate_listener = await serve_certificates(components)
+    certificate_listener = await make_certificate_listener(components)
     _start_tasks(components, listener, gate)
     own_certificates.renewals = _renewals(components, listener, certificate_listener)
     if own_certificates.are_there:
         components.background.keep("certificate_files", own_certificates.keep_looking)
     management = await serve_management(components, listener, gate, own_certificates, reloads)
-    # The edge comes last: a client that connects finds everything behind it ready.
+    # The listeners of clients come last: whatever cannot be made has cut nobody, and a client that connects
+    # finds everything behind them ready.
+    if place is not None:
+        await place.hold()
+    if certificate_listener is not None:
+        await certificate_listener.open()
     opened = await listener.open(components.bound[at] for at in edge_addresses(components.settings.server))
     # The block of `running` may fail before the gateway drains. A socket that is closed without its server
     # stays registered in the event loop by its number, and the next socket of that number would hear nothing.
     components.resources.callback(listener.cut)
-    is_reload = reloads is not None and reloads.is_reloading
     started = Event.SETTINGS_RELOADED if is_reload else Event.GATEWAY_STARTED
     components.audit.record(started, detail=__version__)
     components.resources.callback(_record_end, components, listener)
@@ -143,6 +178,8 @@ async def _open(components: Components, reloads: Reloads | None, seat: Seat | No
         addresses=opened,
         management=management.address,
         stop_management=management.stop,
+        exposition=management.exposition,
+        release=components.delivery.release,
         settings=components.settings,
         bound=components.bound,
         outputs=components.outputs,

@@ -30,6 +30,8 @@ class ManagementListener:
     address: tuple[str, int] | None
     stop: Callable[[], Awaitable[None]]
     """Stops listening, and closes its connections. May be called again."""
+    exposition: Callable[[], str]
+    """The metrics of this gateway alone."""
 
 
 async def serve_management(
@@ -40,10 +42,17 @@ async def serve_management(
     reloads: Reloads | None,
 ) -> ManagementListener:
     """Opens the management listener."""
+
+    def own(accept: str) -> tuple[bytes, str]:
+        return _exposition(components, listener, gate, own_certificates, accept)
+
+    def text() -> str:
+        return own("")[0].decode()
+
     built = management(
         checks=_checks(components, listener, own_certificates, reloads),
         is_draining=lambda: listener.is_draining and not listener.is_handed_over,
-        exposition=lambda accept: _exposition(components, listener, gate, own_certificates, accept),
+        exposition=own if reloads is None else reloads.counts.added_to(own),
         warning_only=WARNING_ONLY | (components.background.checks.keys() - {TIME_LIMITS}) | {SETTINGS},
     )
     runner = web.AppRunner(built, access_log=None, handle_signals=False, shutdown_timeout=ENDS_WITHIN)
@@ -57,7 +66,7 @@ async def serve_management(
     bound.publish()
     name = bound.sockets[0].getsockname()
     address = (name[0], name[1]) if isinstance(name, tuple) else None
-    return ManagementListener(address=address, stop=closing.aclose)
+    return ManagementListener(address=address, stop=closing.aclose, exposition=text)
 
 
 def _checks(

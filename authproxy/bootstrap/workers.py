@@ -9,30 +9,39 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import select
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import aiohttp
 from aiohttp import web
 
+from authproxy.bootstrap import systemd, worker_process
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.components import ZONE
 from authproxy.bootstrap.own_folders import own_folder
+from authproxy.bootstrap.passed_connections import PassedConnections
 from authproxy.bootstrap.process_end import GRACE, HURRIED_GRACE, end, end_at_last_after, longest_end
-from authproxy.bootstrap.server import all_addresses, management_address
+from authproxy.bootstrap.reloads import (
+    SETTINGS,
+    Reloads,
+    refuse_what_needs_a_restart,
+    reload_when_asked,
+    worth_a_note,
+)
+from authproxy.bootstrap.server import all_addresses
+from authproxy.bootstrap.settings_source import Refused, SettingsSource
 from authproxy.bootstrap.starting import CannotStart, in_one_line
-from authproxy.bootstrap.worker import ALIVE_EVERY, work
-from authproxy.bootstrap.worker_share import pause_after, share
-from authproxy.edge.client.occupancy import Occupancy, Seat
+from authproxy.bootstrap.worker import ALIVE_EVERY
+from authproxy.bootstrap.worker_process import Generation, WorkerProcess
+from authproxy.bootstrap.worker_share import pause_after
+from authproxy.edge.client.occupancy import Occupancy
 from authproxy.edge.client.sockets import BoundAddress, bind
 from authproxy.settings.schema import Settings
 from authproxy.telemetry import logging as logs
@@ -46,14 +55,13 @@ _SILENT_AT_MOST: Final = 30
 """Seconds that a worker may say nothing. Then it hangs, and is killed."""
 _STEADY_AFTER: Final = 60.0
 """Seconds after which a worker that dies is not one that dies at once."""
-_ASKED_WITHIN: Final = 1.5
-"""Seconds within which a worker says its readiness and metrics. One check of its own may take a second."""
+_STARTS_WITHIN: Final = 50.0
+"""Seconds within which workers with new settings serve. `authproxy reload` waits a little longer."""
 _REMEMBERED_EVERY: Final = 10.0
 """What a worker counts in this time before it is killed is missing in the metrics."""
 _REPORTED_FOR: Final = 600.0
 """Seconds for which `/readyz` warns of a worker that has died."""
 _BACKLOG: Final = 128
-_EDGE_BACKLOG: Final = 2048
 
 
 def count_of(workers: int | Literal["auto"]) -> int:
@@ -72,76 +80,65 @@ def _allowed_processors(file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int | No
     return None
 
 
-def run(
-    settings: Settings, count: int, handed: Iterable[socket.socket] = (), *, notify: Callable[[str], None]
-) -> None:
+def run(settings: Settings, count: int, source: SettingsSource, handed: Iterable[socket.socket] = ()) -> None:
     """Serves with `count` workers until SIGTERM or SIGINT, and ends the process. `handed` are the sockets
     that the process was started with. Raises CannotStart."""
-    logs.configure(settings.telemetry.log_level, clock=utc_now, write=_write_or_lose)
+    _direct_logs(settings)
     templates(ZONE)  # what no worker changes is made once, and all share it
     try:
-        asyncio.run(_serve(settings, count, handed, notify))
+        asyncio.run(_serve(settings, count, source, handed))
     except (OSError, ValueError) as error:
         raise CannotStart(in_one_line(error, settings)) from error
     end()
 
 
 async def _serve(
-    settings: Settings, count: int, handed: Iterable[socket.socket], notify: Callable[[str], None]
+    settings: Settings, count: int, source: SettingsSource, handed: Iterable[socket.socket]
 ) -> None:
     async with AsyncExitStack() as resources:
-        bound = {listener.address: listener for listener in bind(all_addresses(settings), handed)}
-        for listener in bound.values():
-            resources.callback(listener.close)
+        first = Generation(settings=settings, count=count, bound=bind(all_addresses(settings), handed))
         folder = resources.enter_context(own_folder())
-        parent = _Parent(settings, count, tuple(bound.values()), folder)
+        passed = PassedConnections()
+        resources.callback(passed.close)
+        parent = _Parent(first, source, folder, passed)
         resources.callback(parent.kill_all)
         parent.handle_signals()
         await parent.start_first()
-        await _serve_management(parent, bound[management_address(settings.server)], resources)
-        for listener in bound.values():
+        management = _Management(parent)
+        resources.push_async_callback(management.close)
+        await management.open(first.management)
+        for listener in first.bound:
             listener.publish()
-        notify("READY=1")
-        await parent.ending.wait()
-        notify("STOPPING=1")
+        systemd.serving()
+        await reload_when_asked(parent.reload_asked, parent.ending, lambda: parent.reload(management))
+        systemd.ending()
         await parent.drain()
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
-class _Worker:
-    """A process. `place` is its number among the others, `name` is its own."""
-
-    place: int
-    name: str
-    process_id: int
-    channel: socket.socket
-    seat: Seat | None
-    socket_path: Path
-    started_at: float
-    state: Literal["starting", "serving", "ended"] = "starting"
-    failure: str = ""
-    silent_for: int = 0
-    heard: bytes = b""
-
-
 class _Parent:
-    def __init__(self, settings: Settings, count: int, bound: tuple[BoundAddress, ...], folder: Path) -> None:
-        self._settings = settings
-        self._count = count
-        self._bound = bound
+    def __init__(
+        self, first: Generation, source: SettingsSource, folder: Path, passed: PassedConnections
+    ) -> None:
+        self._current = first
+        self._next: Generation | None = None
+        """Workers with new settings, which do not serve yet."""
+        self._source = source
         self._folder = folder
+        self._passed = passed
         self._occupancy = Occupancy()
-        self._workers: dict[int, _Worker] = {}
-        self._failures_in_a_row = dict.fromkeys(range(1, count + 1), 0)
+        self._workers: dict[str, WorkerProcess] = {}
+        self._failures_in_a_row: Counter[int] = Counter()
         self._deaths = 0
         self._died_at: float | None = None
         self._starts = 0
         self._is_started = False
         self._failure = ""
-        """Why a worker could not start when the gateway was started."""
+        """Why a worker could not start when the gateway was started, or when it reloads."""
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._metrics = JointMetrics()
+        self._reloads = Reloads(utc_now)
+        self.reload_asked = asyncio.Event()
         self.ending = asyncio.Event()
 
     # Life of the workers.
@@ -149,111 +146,72 @@ class _Parent:
     async def start_first(self) -> None:
         """Starts all workers: the first one alone, so that what keeps a gateway from starting is said once.
         Raises CannotStart."""
-        loop = asyncio.get_running_loop()
-        for first, last in ((1, 1), (2, self._count)):
-            for place in range(first, last + 1):
-                # A process is forked outside of any task, because its own loop begins above on the stack.
-                loop.call_soon(self._start, place)
-            await self._until_serving(last)
+        for first, last in ((1, 1), (2, self._current.count)):
+            self._start_places(self._current, range(first, last + 1))
+            await self._until_so_many(self._current, "serving", last)
             if self._failure and not self.ending.is_set():
                 raise CannotStart(self._failure)
         self._is_started = True
         self._keep(self._watch())
         self._keep(self._remember_metrics())
+        self._keep(
+            self._source.keep_looking(
+                self.reload_asked, lambda: self._current.settings.server.reload_on_change
+            )
+        )
 
-    async def _until_serving(self, number: int) -> None:
-        """Waits until so many workers serve, one could not start, or the end has been requested."""
-        while len(self._serving()) < number and not self._failure and not self.ending.is_set():
+    async def _until(self, is_so: Callable[[], bool]) -> None:
+        """Waits until it is so, a worker could not start, or the end has been requested."""
+        while not is_so() and not self._failure and not self.ending.is_set():
             self._changed.clear()
             await self._changed.wait()
 
-    def _start(self, place: int) -> None:
+    async def _until_so_many(self, generation: Generation, state: str, number: int) -> None:
+        await self._until(lambda: self._number(generation, state) >= number)
+
+    def _number(self, generation: Generation, state: str) -> int:
+        """How many workers of a generation are in this state."""
+        return sum(
+            worker.generation is generation and worker.state == state for worker in self._workers.values()
+        )
+
+    def _start_places(self, generation: Generation, places: Iterable[int]) -> None:
+        loop = asyncio.get_running_loop()
+        for place in places:
+            # A process is forked outside of any task, because its own loop begins above on the stack.
+            loop.call_soon(self._start, generation, place)
+
+    def _start(self, generation: Generation, place: int) -> None:
         """Starts a worker. If the system has no room for it, tries again later."""
-        if self.ending.is_set():
+        if self.ending.is_set() or generation not in (self._current, self._next):
             return
+        self._starts += 1
+        seat = self._occupancy.take_seat()
         try:
-            worker = self._started_worker(place)
+            worker = worker_process.started(
+                generation,
+                place,
+                number=self._starts,
+                folder=self._folder,
+                passed=self._passed,
+                seat=seat,
+                is_reload=generation is self._next,
+            )
         except OSError as failure:
-            self._has_failed(place, failure.strerror or type(failure).__name__)
+            self._occupancy.free(seat)
+            self._has_failed(generation, place, failure.strerror or type(failure).__name__)
             return
-        self._workers[place] = worker
+        self._workers[worker.key] = worker
         asyncio.get_running_loop().add_reader(worker.channel, self._hear, worker)
-        if self._is_started:
+        if self._is_started and generation is self._current:
             logger("bootstrap").warning("worker.started", worker=place, pid=worker.process_id)
 
-    def _started_worker(self, place: int) -> _Worker:
-        self._starts += 1
-        path = self._folder / f"{self._starts}.sock"
-        with contextlib.ExitStack() as opened:
-            private = opened.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-            private.setblocking(False)
-            private.bind(str(path))
-            ours, theirs = socket.socketpair()
-            opened.enter_context(theirs)
-            ours.setblocking(False)
-            theirs.setblocking(False)
-            management = BoundAddress(management_address(self._settings.server), (private,), is_lent=True)
-            lent = [*(listener.lent() for listener in self._edge_and_certificates()), management]
-            seat = self._occupancy.take_seat()
-            try:
-                process_id = self._fork(lent, theirs, seat)
-            except OSError:
-                self._occupancy.free(seat)
-                raise
-            return _Worker(
-                place=place,
-                name=f"worker {place}",
-                process_id=process_id,
-                channel=ours,
-                seat=seat,
-                socket_path=path,
-                started_at=asyncio.get_running_loop().time(),
-            )
-
-    def _edge_and_certificates(self) -> Iterator[BoundAddress]:
-        management = management_address(self._settings.server)
-        return (listener for listener in self._bound if listener.address != management)
-
-    def _fork(self, lent: list[BoundAddress], channel: socket.socket, seat: Seat | None) -> int:
-        """Forks a worker, and returns its process id."""
-        settings = share(self._settings, self._count)
-        # Without garbage and with everything frozen, a worker's collector writes to no page that it shares.
-        gc.collect()
-        gc.freeze()
-        signals = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
-        # A signal in a young worker would reach the loop of the parent through the socket that they share.
-        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-        try:
-            process_id = os.fork()
-            if process_id:
-                return process_id
-            try:
-                _forget_the_parent([channel, *(each for listener in lent for each in listener.sockets)])
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-                work(settings, lent, channel, seat)
-            finally:
-                os._exit(1)
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-
-    def _hear(self, worker: _Worker) -> None:
-        try:
-            octets = worker.channel.recv(65536)
-        except BlockingIOError:
-            return
-        except OSError:
-            octets = b""
-        if not octets:
+    def _hear(self, worker: WorkerProcess) -> None:
+        if not worker.hear():
             asyncio.get_running_loop().remove_reader(worker.channel)
-            return
-        worker.silent_for = 0
-        *lines, worker.heard = (worker.heard + octets).split(b"\n")
-        for line in lines:
-            if line == b"ready":
-                worker.state = "serving"
-                self._changed.set()
-            elif line.startswith(b"failed "):
-                worker.failure = line.removeprefix(b"failed ").decode("utf-8", "replace")
+        if worker.state == "prepared" and worker.generation is self._current:
+            worker.order(b"serve\n")
+        self._changed.set()
 
     def _reap(self) -> None:
         """Notices which workers have ended."""
@@ -265,27 +223,32 @@ class _Parent:
             if process_id:
                 self._has_ended(worker, os.waitstatus_to_exitcode(status))
 
-    def _has_ended(self, worker: _Worker, code: int) -> None:
+    def _has_ended(self, worker: WorkerProcess, code: int) -> None:
         loop = asyncio.get_running_loop()
-        self._hear(worker)  # the reason may still be on its way
+        worker.hear()  # the reason may still be on its way
         loop.remove_reader(worker.channel)
         worker.channel.close()
         worker.socket_path.unlink(missing_ok=True)
         self._occupancy.free(worker.seat)
+        is_expected = self.ending.is_set() or worker.state in {"leaving", "left"}
         if worker.state == "serving" and loop.time() - worker.started_at > _STEADY_AFTER:
             self._failures_in_a_row[worker.place] = 0
         worker.state = "ended"
-        del self._workers[worker.place]
-        self._metrics.end(worker.name)
-        if not self.ending.is_set():
-            self._has_failed(
-                worker.place, worker.failure or (f"signal {-code}" if code < 0 else f"exit code {code}")
-            )
+        del self._workers[worker.key]
+        if worker.metrics:
+            self._take_metrics(worker, worker.metrics)
+        self._metrics.end(worker.key)
+        cause = worker.failure or (f"signal {-code}" if code < 0 else f"exit code {code}")
+        if not is_expected:
+            self._has_failed(worker.generation, worker.place, cause)
+        elif code and not self.ending.is_set():
+            logger("bootstrap").error("worker.left_badly", worker=worker.place, cause=cause)
         self._changed.set()
 
-    def _has_failed(self, place: int, cause: str) -> None:
-        """The worker of this place has ended, or could not be started. Another one follows after a pause."""
-        if not self._is_started:
+    def _has_failed(self, generation: Generation, place: int, cause: str) -> None:
+        """The worker of this place has ended, or could not be started. Another one follows after a pause. At
+        the start and during a reload, that has failed."""
+        if not self._is_started or generation is self._next:
             self._failure = cause
             self._changed.set()
             return
@@ -295,7 +258,7 @@ class _Parent:
         self._died_at = loop.time()
         pause = pause_after(self._failures_in_a_row[place]).total_seconds()
         logger("bootstrap").error("worker.ended", worker=place, cause=cause, starts_again_after=pause)
-        loop.call_later(pause, self._start, place)
+        loop.call_later(pause, self._start, generation, place)
 
     async def _watch(self) -> None:
         """Kills workers that say nothing. Seconds are counted here: if the whole gateway stood still, so did
@@ -306,15 +269,89 @@ class _Parent:
                 worker.silent_for += 1
                 if worker.silent_for > _SILENT_AT_MOST:
                     logger("bootstrap").error("worker.hangs", worker=worker.place, pid=worker.process_id)
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(worker.process_id, signal.SIGKILL)
+                    worker.kill()
+
+    # Changed settings.
+
+    async def reload(self, management: _Management) -> None:
+        """Reads the settings, and lets new workers take over. Reports why not, if not. Never raises."""
+        problem = note = ""
+        try:
+            note = await self._reload(management)
+        except Refused as refusal:
+            problem = str(refusal)
+        except Exception as error:  # noqa: BLE001  (whatever it is: the workers that serve must go on)
+            logger("bootstrap").debug("reload.failed", exc_info=error)
+            problem = in_one_line(error)
+        self._reloads.ended(problem, note)
+
+    async def _reload(self, management: _Management) -> str:
+        """What is worth a note. Raises Refused and other errors, and then has changed nothing."""
+        # Not in a thread, because the parent forks. Nobody but a supervisor waits for it.
+        settings = self._source.read()
+        before = self._current
+        refuse_what_needs_a_restart(before.settings, settings)
+        ours = {bound.address: bound for bound in before.bound}
+        addresses = all_addresses(settings)
+        new = bind([address for address in addresses if address not in ours])
+        after = Generation(
+            settings=settings,
+            count=count_of(settings.server.workers),
+            bound=(*(ours[address] for address in addresses if address in ours), *new),
+        )
+        self._next = after
+        try:
+            await self._start_all(after)
+            for bound in new:
+                bound.publish()
+            if after.management is not before.management:
+                await management.open(after.management)
+        except Exception:
+            self._next, self._failure = None, ""
+            self._let_leave(after)
+            for bound in new:
+                bound.close()
+            raise
+        self._current, self._next = after, None
+        self._failures_in_a_row.clear()
+        _direct_logs(settings)
+        self._let_leave(before)
+        if after.management is not before.management:
+            await management.stop(before.management)
+        for bound in before.bound:
+            if bound not in after.bound:
+                bound.close()
+        # A worker that hangs is killed soon. Until then it could still judge a request by the old settings.
+        await self._until(lambda: not self._number(before, "leaving"))
+        return worth_a_note(before.settings, settings)
+
+    async def _start_all(self, generation: Generation) -> None:
+        """Starts workers that serve when all of them are ready to. Raises Refused."""
+        self._start_places(generation, range(1, generation.count + 1))
+        try:
+            async with asyncio.timeout(_STARTS_WITHIN):
+                for state in ("prepared", "serving"):
+                    await self._until_so_many(generation, state, generation.count)
+                    if self._failure or self.ending.is_set():
+                        raise Refused(self._failure or "the gateway is ending")
+                    for worker in self._workers.values():
+                        if worker.generation is generation:
+                            worker.order(b"serve\n")
+        except TimeoutError:
+            raise Refused(f"workers with the new settings do not serve within {_STARTS_WITHIN:g} s") from None
+
+    def _let_leave(self, generation: Generation) -> None:
+        for worker in self._workers.values():
+            if worker.generation is generation and worker.state not in {"leaving", "left"}:
+                worker.state = "leaving"
+                worker.order(b"leave\n")
 
     # What supervisors ask.
 
     async def answers(self) -> Mapping[str, Mapping[str, Any] | None]:
         """What `/readyz` of each worker that serves says."""
         serving = self._serving()
-        texts = await asyncio.gather(*(_ask(worker.socket_path, "/readyz") for worker in serving))
+        texts = await asyncio.gather(*(worker.says("/readyz") for worker in serving))
         return {
             worker.name: None if text is None else parsed(text)
             for worker, text in zip(serving, texts, strict=True)
@@ -322,9 +359,12 @@ class _Parent:
         }
 
     def own_checks(self) -> dict[str, Check]:
-        serving = len(self._serving())
-        checks = {"workers": self._check_workers(serving)}
-        lost = [str(bound.address) for bound in self._bound if not self.ending.is_set() and not bound.is_ours]
+        checks = {"workers": self._check_workers(len(self._serving())), SETTINGS: self._reloads.state}
+        lost = [
+            str(bound.address)
+            for bound in self._current.bound
+            if not self.ending.is_set() and not bound.is_ours
+        ]
         if lost:
             detail = (
                 f"{', '.join(lost)} is no longer our socket (removed or replaced by somebody): restart the "
@@ -337,42 +377,59 @@ class _Parent:
         return checks
 
     def _check_workers(self, serving: int) -> Check:
-        detail = f"{serving} of {self._count} serve"
+        detail = f"{serving} of {self._current.count} serve"
         if self._deaths:
             detail += f"; {self._deaths} have died since the start"
         if not serving:
             return Check(status="failed", detail=detail)
         now = asyncio.get_running_loop().time()
         died_lately = self._died_at is not None and now - self._died_at < _REPORTED_FOR
-        return Check(status="warning" if died_lately or serving < self._count else "ok", detail=detail)
+        return Check(
+            status="warning" if died_lately or serving < self._current.count else "ok", detail=detail
+        )
 
     async def exposition(self, accept: str) -> tuple[bytes, str]:
         await self._hear_metrics()
         return self._metrics.exposition(accept, serving=len(self._serving()), deaths=self._deaths)
 
     async def _hear_metrics(self) -> None:
-        serving = self._serving()
-        texts = await asyncio.gather(*(_ask(worker.socket_path, "/metrics") for worker in serving))
-        for worker, text in zip(serving, texts, strict=True):
+        """Asks all workers that count, those that finish too."""
+        counting = [
+            worker for worker in self._workers.values() if worker.state in {"serving", "leaving", "left"}
+        ]
+        texts = await asyncio.gather(*(worker.says("/metrics") for worker in counting))
+        for worker, text in zip(counting, texts, strict=True):
             # A worker that has ended meanwhile has been counted to the end.
-            if text is not None and worker.state == "serving":
-                with contextlib.suppress(ValueError):
-                    self._metrics.hear(worker.name, text)
+            if text is not None and worker.state != "ended":
+                self._take_metrics(worker, text)
+
+    def _take_metrics(self, worker: WorkerProcess, text: str) -> None:
+        with contextlib.suppress(ValueError):
+            self._metrics.hear(worker.key, text)
 
     async def _remember_metrics(self) -> None:
         while True:
             await asyncio.sleep(_REMEMBERED_EVERY)
             await self._hear_metrics()
 
-    def _serving(self) -> list[_Worker]:
-        return [worker for worker in self._workers.values() if worker.state == "serving"]
+    def _serving(self) -> list[WorkerProcess]:
+        return [
+            worker
+            for worker in self._workers.values()
+            if worker.state == "serving" and worker.generation is self._current
+        ]
 
     # Signals, and the end.
 
     def handle_signals(self) -> None:
+        def hang_up() -> None:
+            self._order(b"reopen\n")
+            self.reload_asked.set()
+
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
-        loop.add_signal_handler(signal.SIGHUP, self._order, b"reopen\n")
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
+        loop.add_signal_handler(signal.SIGUSR1, self._order, b"reopen\n")
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._request_end)
 
@@ -381,24 +438,30 @@ class _Parent:
             self.ending.set()
             self._changed.set()
             # When the last worker stops listening, nobody may wait at a socket that only the parent has.
-            for listener in self._edge_and_certificates():
+            for listener in self._client_addresses():
                 for listening in listener.sockets:
                     listening.close()
             self._order(b"end\n")
-            end_at_last_after(longest_end(self._settings) + GRACE)
+            end_at_last_after(max(longest_end(each.settings) for each in self._generations()) + GRACE)
         else:
             self._order(b"hurry\n")
             end_at_last_after(HURRIED_GRACE + GRACE)
 
+    def _generations(self) -> set[Generation]:
+        return {self._current, *(worker.generation for worker in self._workers.values())}
+
+    def _client_addresses(self) -> set[BoundAddress]:
+        generations = (self._current, self._next)
+        return {bound for each in generations if each is not None for bound in each.of_workers}
+
     def _order(self, line: bytes) -> None:
         for worker in self._workers.values():
-            with contextlib.suppress(OSError):
-                worker.channel.send(line)
+            worker.order(line)
 
     async def drain(self) -> None:
         """Waits until all workers have ended. They have been ordered to."""
         # The path of a Unix socket stays until the workers stop listening.
-        leave = self._settings.server.timeouts.leave.total_seconds()
+        leave = self._current.settings.server.timeouts.leave.total_seconds()
         withdrawn = asyncio.get_running_loop().call_later(leave, self._withdraw)
         while self._workers:
             self._changed.clear()
@@ -407,62 +470,52 @@ class _Parent:
         self._withdraw()
 
     def _withdraw(self) -> None:
-        for listener in self._edge_and_certificates():
+        for listener in self._client_addresses():
             listener.close()
 
     def kill_all(self) -> None:
-        """Ends what still runs, at once."""
+        """Ends what still runs, at once, and gives all addresses back."""
         for task in self._tasks:
             task.cancel()
         self._tasks.clear()
         for worker in self._workers.values():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(worker.process_id, signal.SIGKILL)
+            worker.kill()
+        for bound in self._current.bound:
+            bound.close()
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.add(asyncio.ensure_future(work))
 
 
-async def _serve_management(parent: _Parent, bound: BoundAddress, resources: AsyncExitStack) -> None:
-    application = joint_management(
-        answers=parent.answers, own_checks=parent.own_checks, exposition=parent.exposition
-    )
-    runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.5)
-    await runner.setup()
-    resources.push_async_callback(runner.cleanup)
-    for listening in bound.sockets:
-        await web.SockSite(runner, listening, backlog=_BACKLOG).start()
+class _Management:
+    """The management listener of the parent, which answers for all workers."""
+
+    def __init__(self, parent: _Parent) -> None:
+        application = joint_management(
+            answers=parent.answers, own_checks=parent.own_checks, exposition=parent.exposition
+        )
+        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.5)
+        self._sites: dict[BoundAddress, list[web.SockSite]] = {}
+
+    async def open(self, bound: BoundAddress) -> None:
+        if not self._sites:
+            await self._runner.setup()
+        sites = self._sites[bound] = [
+            web.SockSite(self._runner, listening, backlog=_BACKLOG) for listening in bound.sockets
+        ]
+        for site in sites:
+            await site.start()
+
+    async def stop(self, bound: BoundAddress) -> None:
+        for site in self._sites.pop(bound):
+            await site.stop()
+
+    async def close(self) -> None:
+        await self._runner.cleanup()
 
 
-async def _ask(path: Path, target: str) -> str | None:
-    """The body of a worker's answer; None if there is none in time."""
-    timeout = aiohttp.ClientTimeout(total=_ASKED_WITHIN)
-    try:
-        async with (
-            aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path)), timeout=timeout) as session,
-            session.get(f"http://worker{target}") as answer,
-        ):
-            return await answer.text()
-    except (aiohttp.ClientError, TimeoutError, OSError):
-        return None
-
-
-def _forget_the_parent(kept: list[socket.socket]) -> None:
-    """Makes a process that was just forked independent of its parent. Open files that it does not need lead
-    to nowhere: they stay open, because objects of the parent still know their numbers."""
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    asyncio._set_running_loop(None)  # noqa: SLF001  (documented for those who make loops)
-    needed = {0, 1, 2, *(each.fileno() for each in kept)}
-    nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    for descriptor in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
-        if descriptor not in needed and descriptor != nowhere:
-            with contextlib.suppress(OSError):  # that of the listing itself
-                os.fstat(descriptor)
-                os.dup2(nowhere, descriptor, inheritable=False)
-    os.close(nowhere)
+def _direct_logs(settings: Settings) -> None:
+    logs.configure(settings.telemetry.log_level, clock=utc_now, write=_write_or_lose)
 
 
 def _write_or_lose(line: str) -> None:

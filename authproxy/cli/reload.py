@@ -34,7 +34,7 @@ def reload(config: Path, timeout: float) -> None:
     question = question_by_settings(config)
     before = _asked(question)
     if before is None:
-        fail(f"{question.shown}: no gateway answers, or one with several workers, which cannot reload")
+        fail(f"{question.shown}: no gateway answers")
     process_id = _answering(question)
     if process_id is None:
         fail(f"{question.shown}: cannot see which process answers there: run this as its user or as root")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from authproxy.cli.terminal import config_option, fail, settings_of
+from authproxy.cli.terminal import config_option, fail, reading_of
 
 
 @click.command()
@@ -19,11 +19,11 @@ def serve(config: Path) -> None:
     # audit file in any case.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    settings = settings_of(config)
+    first = reading_of(config)
     from authproxy import bootstrap
     from authproxy.settings.sources import read
 
     try:
-        bootstrap.run(settings, lambda: read(config, os.environ))
+        bootstrap.run(first, lambda: read(config, os.environ))
     except bootstrap.CannotStart as reason:
         fail(f"authproxy cannot start: {reason}")

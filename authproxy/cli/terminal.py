@@ -16,6 +16,7 @@ import click
 if TYPE_CHECKING:
     from authproxy.settings.findings import Finding
     from authproxy.settings.schema import Settings
+    from authproxy.settings.sources import Reading
 
 FINDINGS, UNREADABLE = 1, 2
 
@@ -73,6 +74,13 @@ def _dropped(_logger: object, _name: str, _event: MutableMapping[str, Any]) -> M
 
 def settings_of(config: Path) -> Settings:
     """The settings. Findings are written to standard error, and an error ends the command."""
+    settings = reading_of(config).settings
+    assert settings is not None  # noqa: S101
+    return settings
+
+
+def reading_of(config: Path) -> Reading:
+    """As `settings_of`, with what else is known of them."""
     from authproxy.settings.findings import SettingsUnreadable
     from authproxy.settings.sources import read
 
@@ -84,7 +92,7 @@ def settings_of(config: Path) -> Settings:
     print_findings(reading.findings)
     if reading.settings is None:
         sys.exit(FINDINGS)
-    return reading.settings
+    return reading
 
 
 def check_portal(settings: Settings, portal: str | None) -> None:

@@ -72,6 +72,9 @@ class HttpSmsGateway:
     def reports(self) -> Counter[Report]:
         return self._reports
 
+    def release(self) -> None:
+        """It keeps nothing that somebody else could want."""
+
     async def take(self, sms: Sms) -> str:
         try:
             headers, body = self._agreement.request(sms)

@@ -53,6 +53,11 @@ class MessageCentre:
     longest_pause: timedelta = timedelta(seconds=30)
 
 
+class _AlreadyBound(NotTaken):
+    """The message centre allows no further connection. Another process of the gateway may be about to give
+    its own up."""
+
+
 class SmppSmsGateway:
     def __init__(
         self,
@@ -72,6 +77,9 @@ class SmppSmsGateway:
         self._spawn = spawn
         self._session: SmppSession | None = None
         self._opening = asyncio.Lock()
+        self._under_way = 0
+        """Messages that wait for the centre's answer."""
+        self._is_released = False
         self._reports: Counter[Report] = Counter()
 
     @property
@@ -88,17 +96,31 @@ class SmppSmsGateway:
         except Unsendable as unsendable:
             raise NotTaken(f"was not asked: {unsendable}", is_of_the_message=True) from None
         deadline = self._centre.deadline.total_seconds()
+        self._under_way += 1
         try:
             async with asyncio.timeout(deadline):
                 return await self._hand_over(bodies)
         except TimeoutError:
             raise NotTaken(f"did not take it within {deadline:g} s") from None
+        finally:
+            self._under_way -= 1
+            self._leave_if_released()
+
+    def release(self) -> None:
+        """Gives the connection up when no message is under way, and keeps none from now on: a successor wants
+        it, and some centres allow one alone. Messages that come nevertheless have one of their own."""
+        self._is_released = True
+        self._leave_if_released()
+
+    def _leave_if_released(self) -> None:
+        if self._is_released and not self._under_way and self._session is not None:
+            self._session.leave()
 
     async def run(self) -> None:
         """Keeps the connection open, for ever: for delivery reports, and so that no message waits for a
         connection."""
         pause = self._centre.pause
-        while True:
+        while not self._is_released:
             try:
                 async with asyncio.timeout(self._centre.deadline.total_seconds()):
                     session = await self._open()
@@ -110,17 +132,28 @@ class SmppSmsGateway:
                 )
             await asyncio.sleep(pause.total_seconds())
             pause = min(pause * 2, self._centre.longest_pause)
+        await asyncio.Event().wait()
 
     async def _hand_over(self, bodies: tuple[bytes, ...]) -> str:
         for _ in range(_TRIES):
             try:
-                session = await self._open()
+                session = await self._open_for_message()
                 names = [await self._submit(session, body) for body in bodies]
             except ConnectionLost as lost:
                 problem = str(lost)
             else:
                 return names[0]
         raise NotTaken(problem)
+
+    async def _open_for_message(self) -> SmppSession:
+        """As `_open`, but as long as the centre allows no further connection it is asked again, until the
+        caller's time is over."""
+        pause = self._centre.pause
+        while True:
+            try:
+                return await self._open()
+            except _AlreadyBound:
+                await asyncio.sleep(pause.total_seconds())
 
     async def _submit(self, session: SmppSession, body: bytes) -> str:
         """Submits one message and returns the message centre's id of it. If the centre is busy, it is asked
@@ -163,7 +196,8 @@ class SmppSmsGateway:
             if not is_bound:
                 session.end("was left")
         if not is_bound:
-            raise NotTaken(f"refused the connection with 0x{answer.status:08X}")
+            refusal = _AlreadyBound if answer.status == smpp_pdus.ALREADY_BOUND else NotTaken
+            raise refusal(f"refused the connection with 0x{answer.status:08X}")
         return session
 
     async def _watch(self, session: SmppSession) -> None:

@@ -39,6 +39,7 @@ class Command(IntEnum):
 
 OK: Final = 0
 UNKNOWN_COMMAND: Final = 0x03
+ALREADY_BOUND: Final = 0x05
 BUSY: Final = frozenset({0x08, 0x14, 0x58, 0x64})
 """System error, queue full, throttled, temporary application error (§5.1.3): another try may help."""
 OF_THE_MESSAGE: Final = frozenset({0x01, 0x0B, 0x48, 0x50, 0x66})

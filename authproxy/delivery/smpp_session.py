@@ -81,6 +81,14 @@ class SmppSession:
         finally:
             self.end(problem)
 
+    def leave(self) -> None:
+        """Says goodbye and ends. Nobody waits for the answer to the unbind."""
+        if not self.over.is_set():
+            self._writer.write(smpp_pdus.written(Command.UNBIND, self._next()))
+            self.over.set()
+            # What is written is still sent.
+            self._writer.close()
+
     def end(self, problem: str) -> None:
         self._problem = self._problem or problem
         self.over.set()

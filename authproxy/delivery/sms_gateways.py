@@ -49,6 +49,10 @@ class SmsGateway(Protocol):
         message, or an empty text. Raises NotTaken."""
         ...
 
+    def release(self) -> None:
+        """Gives up a connection that it keeps: a successor in another process wants one."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayRest:
@@ -106,6 +110,11 @@ class FallbackSender:
                 standing.failures, standing.rests_until = 0, None
                 return Delivered(gateway=standing.gateway.name, message_id=message_id)
         raise CannotAsk(Reason.SENDER_UNAVAILABLE, f"no SMS gateway took a message: {'; '.join(problems)}")
+
+    def release(self) -> None:
+        """Gives up connections that are kept: a successor wants them, and centres may allow one alone."""
+        for standing in self._standings:
+            standing.gateway.release()
 
     def health(self) -> tuple[GatewayHealth, ...]:
         now = self._clock()

@@ -279,6 +279,13 @@ class ServerSettings:
             "session. More than one needs a store that they share.",
         ),
     ] = 1
+    reload_on_change: Annotated[
+        bool,
+        Field(
+            description="Take the settings over, as `authproxy reload` does, when this file or a file that "
+            "it names was written or replaced a second ago."
+        ),
+    ] = False
     trusted_proxies: Annotated[
         tuple[Text, ...],
         Field(

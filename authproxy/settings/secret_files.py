@@ -12,6 +12,8 @@ from authproxy.settings.findings import KeyPath, Remark
 from authproxy.settings.schema_keys import FILE_SUFFIX, Key
 
 _LARGEST = 64 * 1024
+WRITTEN: KeyPath = ("telemetry", "audit_file")
+"""The one file of the settings that the gateway writes."""
 
 
 class SecretUnreadable(ValueError):  # noqa: N818
@@ -99,6 +101,27 @@ def _secrets(tree: Value, key: Key, path: KeyPath) -> Iterator[tuple[dict[str, V
             yield tree, (*path, name), child
         elif name in tree:
             yield from _secrets(tree[name], child, (*path, name))
+
+
+def named(tree: Value, key: Key, path: KeyPath = ()) -> Iterator[str]:
+    """Every file that the tree names to be read."""
+    if path == WRITTEN:
+        return
+    if isinstance(tree, str):
+        if key.expects == "file" and tree:
+            yield tree
+    elif isinstance(tree, list):
+        for item in tree if key.item else ():
+            yield from named(item, key.item or key, path)
+    elif isinstance(tree, dict):
+        for section, below, _ in _secrets(tree, key, ()) if not path else ():
+            file = section.get(f"{below[-1]}{FILE_SUFFIX}")
+            if isinstance(file, str) and file:
+                yield file
+        for name, value in tree.items():
+            child = key.item if key.kind == "names" else key.keys.get(name)
+            if child is not None:
+                yield from named(value, child, (*path, name))
 
 
 def tidied(tree: Value, key: Key, directory: Path) -> Value:

@@ -24,10 +24,12 @@ _LARGEST_FILE = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """The result of reading. `settings` is None exactly if one of the findings is an error."""
+    """The result of reading. `settings` is None exactly if one of the findings is an error. `files` are the
+    settings file and all that it names to be read."""
 
     settings: Settings | None
     findings: tuple[Finding, ...]
+    files: frozenset[str] = frozenset()
 
 
 def load(path: Path | str, environ: Mapping[str, str]) -> Settings:
@@ -51,20 +53,21 @@ def read(path: Path | str, environ: Mapping[str, str], *, machine: Machine | Non
         raise SettingsUnreadable(origins.in_order()) from None
     except DocumentUnreadable as error:
         origins.report_file(str(error), error.line)
-        return Reading(settings=None, findings=origins.in_order())
+        return Reading(settings=None, findings=origins.in_order(), files=frozenset({str(path)}))
     origins.lines = document.lines
     for remark in document.remarks:
         origins.report(remark)
     tree = secret_files.tidied(document.value, schema_keys.ROOT, Path(path).absolute().parent)
     assert isinstance(tree, dict)  # noqa: S101  # `_document` refuses anything else
     _override(tree, environ, origins)
+    files = frozenset({str(path), *secret_files.named(tree, schema_keys.ROOT)})
     unread = secret_files.resolve(tree, origins.is_in_file, origins.report)
     settings, sound, remarks = validated(tree, unread)
     for remark in (*remarks, *checks.remarks(sound, machine or this_machine())):
         origins.report(remark)
     findings = origins.in_order()
     has_errors = any(finding.severity == "error" for finding in findings)
-    return Reading(settings=None if has_errors else settings, findings=findings)
+    return Reading(settings=None if has_errors else settings, findings=findings, files=files)
 
 
 def management(path: Path | None, environ: Mapping[str, str]) -> str:

@@ -63,18 +63,20 @@ class JointMetrics:
         }
         self._ended = _joined((self._ended, counters))
 
-    def exposition(self, accept: str, *, serving: int, deaths: int) -> tuple[bytes, str]:
-        """Everything, with the number of workers that serve and of those that have died: the text and its
-        media type, in the format that the `Accept` value asks for."""
-        own = (
-            GaugeMetricFamily("authproxy_workers", "Workers that serve.", value=serving),
-            CounterMetricFamily(
-                "authproxy_worker_deaths", "Workers that had died and were started again.", value=deaths
-            ),
-        )
+    def exposition(self, accept: str, *, serving: int | None = None, deaths: int = 0) -> tuple[bytes, str]:
+        """Everything: the text and its media type, in the format that the `Accept` value asks for. With
+        workers also how many of them serve, and how many have died."""
+        metrics = [*_metrics(_joined((self._ended, *self._said.values())))]
+        if serving is not None:
+            metrics += [
+                GaugeMetricFamily("authproxy_workers", "Workers that serve.", value=serving),
+                CounterMetricFamily(
+                    "authproxy_worker_deaths", "Workers that had died and were started again.", value=deaths
+                ),
+            ]
         encode, media_type = choose_encoder(accept)
         registry = CollectorRegistry()
-        registry.register(_Collected([*_metrics(_joined((self._ended, *self._said.values()))), *own]))
+        registry.register(_Collected(metrics))
         return encode(registry), media_type
 
 

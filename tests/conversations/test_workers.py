@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -188,11 +189,11 @@ async def test_workers_end_when_their_parent_is_killed_and_everything_can_be_tak
         assert await asks(house, "no-ticket") == 401
 
 
-async def test_sighup_goes_on_in_a_new_audit_file_in_all_workers(house):
+async def test_sigusr1_goes_on_in_a_new_audit_file_in_all_workers(house):
     audit = house.folder / "audit.log"
     async with two_workers(house) as running:
         audit.rename(house.folder / "audit.log.1")
-        running.process.send_signal(signal.SIGHUP)
+        running.process.send_signal(signal.SIGUSR1)
         await until(audit.exists)
         for stopped in workers_of(running.process):
             with standing_still(stopped):
@@ -281,6 +282,13 @@ async def test_systemd_hears_from_the_parent_that_the_gateway_runs(house):
         told = {"NOTIFY_SOCKET": str(house.folder / "notify.sock"), "WATCHDOG_USEC": "600000"}
         async with two_workers(house, **told) as running:
             assert [await hears() for _ in range(3)] == ["READY=1", "WATCHDOG=1", "WATCHDOG=1"]
+            running.process.send_signal(signal.SIGHUP)
+            while (said := await hears()) == "WATCHDOG=1":
+                pass
+            assert re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=[0-9]+", said)
+            while (said := await hears()) == "WATCHDOG=1":
+                pass
+            assert said == "READY=1"
             running.process.terminate()
             while (said := await hears()) != "STOPPING=1":
                 assert said == "WATCHDOG=1"

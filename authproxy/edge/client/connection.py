@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import struct
 from collections import deque
+from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 from authproxy.access.client_networks import network_of
@@ -98,6 +100,7 @@ class ClientConnection(asyncio.Protocol):
         "_gate",
         "_is_clogged",
         "_is_closing",
+        "_is_held",
         "_is_lingering",
         "_limits",
         "_loop",
@@ -136,6 +139,8 @@ class ClientConnection(asyncio.Protocol):
         self._is_lingering = False
         """Whether the current exchange is answered and the rest of its request is read and forgotten."""
         self._is_closing = False
+        self._is_held = False
+        """Whether nothing more is read, because another process goes on with the connection."""
         self._deadline = 0.0
         """When what is going on has taken too long, in the time of the gate; 0 for never."""
         self._share = ""
@@ -381,7 +386,7 @@ class ClientConnection(asyncio.Protocol):
         """Reads exactly while there is somebody to take what comes."""
         if self._is_closing:
             return
-        if self._body_is_paused or self._queue:
+        if self._body_is_paused or self._queue or self._is_held:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
@@ -448,6 +453,15 @@ class ClientConnection(asyncio.Protocol):
         raw = self._transport.get_extra_info("socket")
         return 0 if raw is None else cast("int", raw.fileno())
 
+    @property
+    def has_tls(self) -> bool:
+        return self._transport.get_extra_info("sslcontext") is not None
+
+    @property
+    def is_plain_tcp(self) -> bool:
+        raw = self._transport.get_extra_info("socket")
+        return raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6) and not self.has_tls
+
     def move_to(self, gate: Gate, register: ConnectionRegister) -> None:
         """Goes on at another gate, which judges every request that has not begun. Does nothing while one is
         being answered. A connection whose upstream connection knows its person by itself is closed."""
@@ -470,6 +484,39 @@ class ClientConnection(asyncio.Protocol):
             if self._receiving is queued.exchange:
                 self._receiving = exchange
             queued.exchange = exchange
+
+    def hold(self) -> None:
+        """Reads nothing more after an answer, because another process will go on. A request that is here and
+        has not begun cannot go there, and the connection is closed."""
+        if self.is_idle:
+            self._is_held = True
+        else:
+            self._close()
+
+    def give_away(self, give: Callable[[int], bool], *, is_last_try: bool) -> bool:
+        """Gives the connection to another process, which judges its next request: `give` takes a descriptor,
+        and says whether it could. False if it is to be tried again, because the last answer is not sent yet,
+        or a head is arriving. At the last try it is closed. What is being answered is not touched."""
+        if self._is_closing or self._current is not None:
+            return True
+        if is_last_try and not self.is_idle:
+            self.abort()
+            return True
+        if not self.is_idle:
+            return False
+        raw = self._transport.get_extra_info("socket")
+        if is_last_try or raw is None or self.has_tls or self.authenticated_upstream is not None:
+            self._close()
+            return True
+        # What comes from now on is for the other process.
+        self._is_held = True
+        self._transport.pause_reading()
+        if self._transport.get_write_buffer_size() or not give(os.dup(raw.fileno())):
+            return False
+        # Our descriptor is closed, and the connection goes on with the other one.
+        self._is_closing = True
+        self._transport.abort()
+        return True
 
     def begin_at(self, gate: Gate, register: ConnectionRegister) -> None:
         """Belongs to another gate. A head that is arriving is still read by the limits of the one before."""

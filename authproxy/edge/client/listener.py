@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from authproxy.access.client_networks import network_of
@@ -28,6 +28,10 @@ _WINDS_DOWN_FOR: Final = 2.0
 """Seconds for the close frames of WebSockets and the last chunks of streams that have outlived a reload."""
 _CUT_FOR: Final = 1.0
 """Seconds that connections may take to go after they were cut."""
+_HANDED_OUT_AGAIN: Final = 0.01
+"""Seconds after which an idle connection that could not be handed out yet is tried again."""
+_HANDED_OUT_TRIES: Final = 300
+"""Then it is closed. A head that has begun to arrive has had as much time."""
 
 
 class Listener:
@@ -60,6 +64,11 @@ class Listener:
         self._all_gone.set()
         self._hurried = asyncio.Event()
         self._successor: Listener | None = None
+        self._give: Callable[[int], bool] | None = None
+        self._resting: dict[ClientConnection, int] = {}
+        """Idle connections that other processes should get, and how often that was tried."""
+        self._adopting = 0
+        self._handed_out = asyncio.Event()
         self.is_closed = False
         self.is_draining = False
         self.refused_at_limit = 0
@@ -167,6 +176,11 @@ class Listener:
         self._all_gone.clear()
         if is_admitted:
             self.arrived(connection)
+        if self._give is not None and connection.has_tls:
+            # It cannot be given away. Its first request is on its way, and is served here.
+            asyncio.get_running_loop().call_later(_TICK, connection.wind_down)
+        elif self._give is not None:
+            self._hand_out_later(connection)
         return True
 
     def _has_room(self, descriptor: int) -> bool:
@@ -183,11 +197,17 @@ class Listener:
     def rests(self, connection: ClientConnection) -> None:
         if self._successor is not None:
             self._successor.take(connection)
+        elif self._give is not None:
+            connection.hold()
+            self._hand_out_later(connection)
 
     def take(self, connection: ClientConnection) -> None:
-        """Takes a connection without a current request over from a listener before."""
+        """Takes a connection without a current request over from a listener before. Where clients now have to
+        speak TLS, one that does not is closed instead."""
         if self._successor is not None:
             self._successor.take(connection)
+        elif self._tls is not None and connection.is_plain_tcp and connection.is_idle:
+            connection.wind_down()
         else:
             connection.move_to(self._gate, self)
 
@@ -196,8 +216,23 @@ class Listener:
         connection.begin_at(self._gate, self)
         return self.opened(connection)
 
+    def adopt(self, accepted: socket.socket) -> None:
+        """As `take`, with a connection of another process, which has no TLS."""
+        if self._tls is not None and accepted.family != socket.AF_UNIX:
+            accepted.close()
+        else:
+            self._adopting += 1
+            self._gate.start(self._adopt(accepted), accepted.close)
+
+    async def _adopt(self, accepted: socket.socket) -> None:
+        try:
+            await self._serve_accepted(accepted)
+        finally:
+            self._adopting -= 1
+
     def closed(self, connection: ClientConnection) -> None:
         self._connections.discard(connection)
+        self._resting.pop(connection, None)
         self._note_end()
 
     def _note_end(self) -> None:
@@ -216,7 +251,7 @@ class Listener:
 
     @property
     def is_handed_over(self) -> bool:
-        return self._successor is not None
+        return self._successor is not None or self._give is not None
 
     @property
     def tunnel_count(self) -> int:
@@ -298,9 +333,46 @@ class Listener:
             except Exception as error:  # noqa: BLE001  (whatever it is: all others must go on)
                 report(error, "a connection could not be handed over")
 
+    async def hand_out(self, give: Callable[[int], bool]) -> None:
+        """As `hand_over`, to other processes, which listen on the same sockets. `give` gets the descriptors
+        of idle connections. It closes them, and says whether another process will have them. Connections with
+        TLS cannot be given away: idle ones are closed, as they are at the end.
+
+        Returns when all that are idle are elsewhere. Others follow when they are idle."""
+        self._give = give
+        self.is_draining = True
+        self._close()
+        self._resting.update(dict.fromkeys(self._connections, 0))
+        self._hand_out()
+        await self._handed_out.wait()
+
+    def _hand_out_later(self, connection: ClientConnection) -> None:
+        if not self._resting and self._handed_out.is_set():
+            asyncio.get_running_loop().call_later(_HANDED_OUT_AGAIN, self._hand_out)
+        self._resting[connection] = 0
+
+    def _hand_out(self) -> None:
+        if self._give is None:
+            return
+        for connection, tries in tuple(self._resting.items()):
+            try:
+                is_done = connection.give_away(self._give, is_last_try=tries >= _HANDED_OUT_TRIES)
+            except Exception as error:  # noqa: BLE001  (whatever it is: all others must go on)
+                report(error, "a connection could not be handed out")
+                is_done = True
+            if is_done:
+                self._resting.pop(connection, None)
+            else:
+                self._resting[connection] = tries + 1
+        # Without TLS, whoever is arriving is here in a moment.
+        if self._resting or self._adopting or (self._arriving and self._tls is None):
+            asyncio.get_running_loop().call_later(_HANDED_OUT_AGAIN, self._hand_out)
+        else:
+            self._handed_out.set()
+
     async def finish(self, within: float) -> None:
-        """After `hand_over`: lets everything that runs go on for at most `within` seconds, TLS handshakes,
-        WebSockets and event streams too. Then it drains."""
+        """After `hand_over` or `hand_out`: lets everything that runs go on for at most `within` seconds, TLS
+        handshakes, WebSockets and event streams too. Then it drains."""
         await self._first_of(within, self._all_gone, self._hurried)
         if not self._all_gone.is_set():
             await self.drain(_WINDS_DOWN_FOR)
