@@ -296,6 +296,40 @@ async def test_the_end_is_a_goodbye(centre, gateways):
     await centre.until("unbind")
 
 
+async def test_where_one_connection_is_allowed_a_successor_waits_until_the_one_before_gives_it_up(
+    centre, gateways
+):
+    await centre.does(set={"single": True})
+    before, after = gateways(centre.port, runs=True), gateways(centre.port, runs=True)
+    assert await before.take(CODE) == "m-1"
+    await centre.until("bind_transceiver", 3)  # the successor has been refused, and has tried again
+    sending = asyncio.ensure_future(after.take(CODE))
+    await centre.until("bind_transceiver", 5)
+    assert len(centre.messages) == 1
+
+    before.release()
+    assert await sending == "m-2"
+    assert len(centre.of("unbind")) == 1
+    # The one before keeps no connection any more. A message that comes late has to wait, like any other.
+    binds = len(centre.of("bind_transceiver"))
+    late = asyncio.ensure_future(before.take(CODE))
+    await centre.until("bind_transceiver", binds + 1)
+    after.release()
+    assert await late == "m-3"
+    await centre.until("unbind", 3)
+
+
+async def test_a_connection_is_given_up_after_the_message_that_is_under_way(centre, gateways):
+    await centre.does(set={"statuses": [0x14]})  # its queue is full: the message is sent once more
+    gateway = gateways(centre.port, runs=True, pause=timedelta(milliseconds=300))
+    sending = asyncio.ensure_future(gateway.take(CODE))
+    await centre.until("submit_sm")
+    gateway.release()
+    assert await sending == "m-1"
+    assert len(await centre.until("unbind")) == 1
+    assert len(centre.of("bind_transceiver")) == 1
+
+
 async def test_over_tls_only_a_message_centre_that_proves_itself_gets_a_message(gateways, tmp_path):
     if not is_installed():
         (pytest.fail if IN_CI else pytest.skip)("needs npm smpp (make setup installs it)")

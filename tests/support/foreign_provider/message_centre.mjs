@@ -5,21 +5,24 @@ import smpp from 'smpp'
 
 const order = JSON.parse(process.argv[2])
 const say = (event) => process.stdout.write(JSON.stringify(event) + '\n')
-const state = { bind: 0, statuses: [], silent: false, receipts: [] }
+const state = { bind: 0, single: false, statuses: [], silent: false, receipts: [] }
 const sessions = new Set()
+const bound = new Set()
 let count = 0
 
 const listener = (session) => {
   sessions.add(session)
   session.on('error', () => {})
-  session.on('close', () => { sessions.delete(session); say({ event: 'closed' }) })
+  session.on('close', () => { sessions.delete(session); bound.delete(session); say({ event: 'closed' }) })
   for (const command of ['bind_transceiver', 'bind_transmitter']) {
     session.on(command, (pdu) => {
       say({ event: command, system_id: pdu.system_id, password: pdu.password, system_type: pdu.system_type, version: pdu.interface_version })
-      session.send(pdu.response({ command_status: state.bind, system_id: 'foreign' }))
+      const status = state.single && bound.size ? 0x05 : state.bind
+      if (!status) bound.add(session)
+      session.send(pdu.response({ command_status: status, system_id: 'foreign' }))
     })
   }
-  session.on('unbind', (pdu) => { say({ event: 'unbind' }); session.send(pdu.response()); session.close() })
+  session.on('unbind', (pdu) => { bound.delete(session); say({ event: 'unbind' }); session.send(pdu.response()); session.close() })
   session.on('enquire_link', (pdu) => { say({ event: 'enquire_link' }); if (!state.silent) session.send(pdu.response()) })
   session.on('enquire_link_resp', () => say({ event: 'enquire_link_resp' }))
   session.on('deliver_sm_resp', (pdu) => say({ event: 'deliver_sm_resp', status: pdu.command_status }))
