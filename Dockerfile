@@ -34,6 +34,6 @@ ENV PATH=/opt/authproxy/bin:$PATH \
 USER 65532:65532
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["authproxy", "healthcheck"]
+HEALTHCHECK --interval=10s --timeout=10s --start-period=5s CMD ["authproxy", "healthcheck"]
 ENTRYPOINT ["authproxy"]
 CMD ["serve"]

@@ -121,8 +121,9 @@ image: $(VENV)/.dev ## Build the image on bases of Debian packages, and sign som
 	@deploy/image
 
 .PHONY: rehearsal
-rehearsal: ## Run both commands of README.md in a bare Debian, and the longer tests (as root; SUITE=trixie, WHOLE=1: all tests, OPTIONS for pytest)
+rehearsal: ## Run both commands of README.md in a bare Debian, and the longer tests (as root; SUITE=trixie, WHOLE=1: all tests and the two below, OPTIONS for pytest)
 	@SUITE="$(SUITE)" WHOLE="$(WHOLE)" OPTIONS="$(OPTIONS)" deploy/rehearsal
+	[[ "$(WHOLE)" != 1 ]] || $(MAKE) --no-print-directory rehearsal-systemd rehearsal-compose
 
 .PHONY: rehearsal-systemd
 rehearsal-systemd: $(VENV)/.dev ## Follow deploy/systemd/README.md on a bare Debian machine (as root; SUITE=trixie)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import resource
 import socket
 import ssl
 import sys
@@ -68,6 +69,10 @@ class Trial:
             "allows_plaintext": True,
         }
         file.write_text(yaml.safe_dump(settings))
+        # This machine may allow fewer open files than a server does.
+        most = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 65536)
+        composed = self.machine.file(f"{_FOLDER}/compose.yaml")
+        composed.write_text(replaced(composed.read_text(), (r"nofile: 65536", f"nofile: {most}")))
         conf = self.machine.file(f"{_FOLDER}/nginx.conf")
         conf.write_text(replaced(conf.read_text(), (r"server_name .*;", f"server_name {_HOST};")))
         self.does(

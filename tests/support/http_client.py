@@ -356,7 +356,9 @@ async def exchange(
         "tests ask nobody but this machine"
     )
     wrapped = {"ssl": tls, "server_hostname": parts.hostname} if parts.scheme == "https" else {}
-    reader, writer = await asyncio.open_connection("127.0.0.1", port or parts.port or 80, **wrapped)
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", port or parts.port or (443 if parts.scheme == "https" else 80), **wrapped
+    )
     try:
         connection = h11.Connection(h11.CLIENT)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

@@ -188,8 +188,8 @@ class Trial:
         assert "error" not in self.does("logrotate --verbose --force /etc/logrotate.d/authproxy")
 
     def is_watched(self) -> tuple[float, float]:
-        killed = self.is_replaced(lambda: self.does(f"kill -KILL {self.process}"), within=20)
-        hung = self.is_replaced(lambda: self.does(f"kill -STOP {self.process}"), within=60)
+        killed = self.is_replaced(lambda: self.does(f"kill -KILL {self.process}"), within=60)
+        hung = self.is_replaced(lambda: self.does(f"kill -STOP {self.process}"), within=150)
         self.signs_in()
         return killed, hung
 
@@ -209,6 +209,24 @@ class Trial:
                 lambda: self.does(f"kill -TERM {self.process}; systemctl start authproxy"), within=60
             )
         assert not load.failed, load.outcomes
+        return f"{load.outcomes.total():,} requests"
+
+    def works_with_two(self) -> str:
+        """Two workers; one of them is replaced, and both end and begin under load."""
+        self.changes("unix_socket_group:", "workers: 2\n  unix_socket_group:")
+        self.does("systemctl restart authproxy")
+        parent = self.process
+        workers = self.does(f"pgrep --parent {parent}").split()
+        assert len(workers) == 2
+        self.does(f"kill -KILL {workers[0]}")
+        until(lambda: len(set(self.does(f"pgrep --parent {parent}").split()) - {workers[0]}) == 2)
+        assert self.process == parent
+        with self.load(self.signs_in()) as load:
+            for _ in range(2):
+                self.does("systemctl restart authproxy")
+        assert not load.failed, load.outcomes
+        self.is_replaced(lambda: self.does(f"kill -KILL {self.process}"), within=60)
+        self.signs_in()
         return f"{load.outcomes.total():,} requests"
 
     def ends(self) -> None:
@@ -238,6 +256,9 @@ def tried(trial: Trial) -> None:
     killed, hung = trial.is_watched()
     said(f"ready again {killed:.1f} s after SIGKILL, and {hung:.1f} s after SIGSTOP")
     said(f"six restarts with the socket unit: 0 of {trial.restarts_with_the_socket()} failed")
+    said(
+        f"a worker that dies is replaced; two restarts with two workers: 0 of {trial.works_with_two()} failed"
+    )
     trial.ends()
     said("the end is in order and leaves no socket, folder or secret")
 
