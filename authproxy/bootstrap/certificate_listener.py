@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -32,12 +33,16 @@ from authproxy.web.certificate_listener.application import (
 _IDLE_FOR = 15.0
 """Seconds that a connection without a request stays open: a browser shows its certificate and leaves."""
 _BACKLOG = 1024
+_LOOKED_EVERY = 0.05
+"""Seconds between two looks whether everything has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateListener:
     bound: BoundAddress
-    connections: Callable[[], asyncio.Protocol]
+    application: web.Server
+    tls: tls.TlsConnections | None
+    """None if a proxy ends TLS."""
     renew: Callable[[], None]
     """Reads the listener's own certificate anew. Raises OSError or ValueError, and then changes nothing."""
     servers: list[asyncio.AbstractServer] = field(default_factory=list)
@@ -52,15 +57,31 @@ class CertificateListener:
         """Accepts connections from now on. Raises OSError or ValueError."""
         loop = asyncio.get_running_loop()
         for listening in self.bound.sockets:
-            server = await loop.create_server(self.connections, sock=listening, backlog=_BACKLOG)
+            server = await loop.create_server(
+                self.application if self.tls is None else self.tls, sock=listening, backlog=_BACKLOG
+            )
             self.servers.append(server)
         self.bound.publish()
 
     def stop(self) -> None:
-        """Accepts no more connections; those that are open are served. May be called again."""
+        """Accepts no more connections, and closes those without a request, so that a proxy that keeps its
+        connections asks whoever follows. May be called again."""
         self.bound.withdraw()
         for server in self.servers:
             server.close()
+        self.application.pre_shutdown()
+
+    async def finish(self, within: float, *, is_hurried: Callable[[], bool]) -> None:
+        """After `stop`: lets requests and TLS handshakes end, for at most `within` seconds. A browser is in
+        its handshake while its person chooses a certificate."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while self._is_in_use and not is_hurried():  # noqa: ASYNC110  (aiohttp tells nobody of an end)
+                    await asyncio.sleep(_LOOKED_EVERY)
+
+    @property
+    def _is_in_use(self) -> bool:
+        return bool(self.application.connections) or (self.tls is not None and self.tls.count > 0)
 
 
 async def make_certificate_listener(components: Components) -> CertificateListener | None:
@@ -98,10 +119,9 @@ async def make_certificate_listener(components: Components) -> CertificateListen
     await runner.setup()
     components.resources.push_async_callback(runner.cleanup)
     assert runner.server is not None  # noqa: S101  # after `setup` there is one
-    connections: Callable[[], asyncio.Protocol] = runner.server
     tls_connections: tls.TlsConnections | None = None
     if ends_tls:
-        connections = tls_connections = tls.TlsConnections(_tls(acnlb, sign_in), connections)
+        tls_connections = tls.TlsConnections(_tls(acnlb, sign_in), runner.server)
         components.resources.callback(tls_connections.abort)
 
     def renew() -> None:
@@ -109,7 +129,7 @@ async def make_certificate_listener(components: Components) -> CertificateListen
             tls_connections.renew(_tls(acnlb, sign_in))
 
     bound = components.bound[certificate_address(components.settings.server, acnlb)]
-    listener = CertificateListener(bound=bound, connections=connections, renew=renew)
+    listener = CertificateListener(bound=bound, application=runner.server, tls=tls_connections, renew=renew)
     components.resources.callback(listener.stop)
     return listener
 

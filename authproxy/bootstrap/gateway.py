@@ -83,13 +83,18 @@ class Gateway:
         """Says in /readyz that it is ending, closes its listeners, and finishes running requests. The
         management listener answers meanwhile. After `hand_over` only running requests are left."""
         timeouts = settings.server.timeouts
+        within = timeouts.drain.total_seconds()
         if self.listener.is_handed_over:
-            await self.listener.finish(timeouts.drain.total_seconds())
+            await asyncio.gather(self.listener.finish(within), self._finish_certificates(within))
             return
         await self.listener.leave(timeouts.leave.total_seconds())
         if self.certificate_listener is not None:
             self.certificate_listener.stop()
-        await self.listener.drain(timeouts.drain.total_seconds())
+        await asyncio.gather(self.listener.drain(within), self._finish_certificates(within))
+
+    async def _finish_certificates(self, within: float) -> None:
+        if self.certificate_listener is not None:
+            await self.certificate_listener.finish(within, is_hurried=lambda: self.listener.is_hurried)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,6 +97,11 @@ class TlsConnections:
     def __call__(self) -> asyncio.Protocol:
         return _Connection(self._tls, self._application, self._handshake_for, self)
 
+    @property
+    def count(self) -> int:
+        """How many are open, those in their handshake included."""
+        return len(self._open)
+
     def abort(self) -> None:
         """Ends all connections at once."""
         for connection in tuple(self._open):
