@@ -61,6 +61,8 @@ _REMEMBERED_EVERY: Final = 10.0
 """What a worker counts in this time before it is killed is missing in the metrics."""
 _REPORTED_FOR: Final = 600.0
 """Seconds for which `/readyz` warns of a worker that has died."""
+_KILLED_AFTER: Final = 1.0
+"""Seconds after the last moment at which a worker should have ended."""
 _BACKLOG: Final = 128
 
 
@@ -442,10 +444,21 @@ class _Parent:
                 for listening in listener.sockets:
                     listening.close()
             self._order(b"end\n")
-            end_at_last_after(max(longest_end(each.settings) for each in self._generations()) + GRACE)
+            self._have_ended_after(max(longest_end(each.settings) for each in self._generations()))
         else:
             self._order(b"hurry\n")
-            end_at_last_after(HURRIED_GRACE + GRACE)
+            self._have_ended_after(HURRIED_GRACE)
+
+    def _have_ended_after(self, seconds: float) -> None:
+        """Workers end by themselves within so many seconds. One that hangs is killed a little later: it would
+        keep the addresses from the next gateway. Then the parent ends, whatever hangs."""
+        asyncio.get_running_loop().call_later(seconds + _KILLED_AFTER, self._kill_rest)
+        end_at_last_after(seconds + GRACE)
+
+    def _kill_rest(self) -> None:
+        for worker in self._workers.values():
+            logger("bootstrap").error("worker.hangs", worker=worker.place, pid=worker.process_id)
+            worker.kill()
 
     def _generations(self) -> set[Generation]:
         return {self._current, *(worker.generation for worker in self._workers.values())}

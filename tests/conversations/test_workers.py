@@ -179,6 +179,23 @@ async def test_a_second_signal_cuts_what_runs_in_all_workers(house):
         assert not any(map(is_running, workers))
 
 
+@pytest.mark.rehearsal
+async def test_a_worker_that_hangs_at_the_end_keeps_no_address(house):
+    async with two_workers(house) as running:
+        workers = workers_of(running.process)
+        with standing_still(workers[0]):
+            running.process.terminate()
+            await until(lambda: is_draining(house))
+            running.process.terminate()
+            assert await running.ends() == 0
+            assert not any(map(is_running, workers))
+            assert not listens(house.ports["gateway"])
+
+
+async def is_draining(house):
+    return "draining" in (await readiness(house))[1]
+
+
 async def test_workers_end_when_their_parent_is_killed_and_everything_can_be_taken_over(house):
     async with two_workers(house) as running:
         workers = workers_of(running.process)
