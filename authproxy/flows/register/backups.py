@@ -7,9 +7,11 @@ it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from authproxy.challenges import totp
 from authproxy.challenges.enrolment import EnrolmentStore, EverybodysMethods, OwnedMethods
@@ -28,6 +30,9 @@ from authproxy.identity import register
 from authproxy.identity.member import BlockedAccount, Member
 from authproxy.identity.person import MemberId
 from authproxy.identity.stored_register import RegisterSnapshot
+
+_AT_ONCE: Final = 20
+"""A store at another site is far away, and nobody gets in until everybody's methods are back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,12 +204,16 @@ class RegisterBackups:
         been shown until now is good any more: it may have been used before the store was lost."""
         step = totp.latest_step(self._clock())
         enrolled = 0
-        for methods in returning:
-            for enrolment in methods.enrolments:
-                if enrolment.method == "totp":
-                    await self._enrolments.accept_step(enrolment.enrolment_id, step)
-            enrolled += await self._enrolments.put_back(methods)
+        for start in range(0, len(returning), _AT_ONCE):
+            some = returning[start : start + _AT_ONCE]
+            enrolled += sum(await asyncio.gather(*(self._enrol_one(methods, step) for methods in some)))
         return enrolled
+
+    async def _enrol_one(self, methods: OwnedMethods, step: int) -> bool:
+        for enrolment in methods.enrolments:
+            if enrolment.method == "totp":
+                await self._enrolments.accept_step(enrolment.enrolment_id, step)
+        return await self._enrolments.put_back(methods)
 
 
 def _without_recovery(methods: Sequence[OwnedMethods]) -> list[OwnedMethods]:

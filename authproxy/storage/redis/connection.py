@@ -380,9 +380,9 @@ class RedisConnection:
             _log.info("store.available")
 
 
-def pages(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
-    for start in range(0, len(items), PAGE):
-        yield items[start : start + PAGE]
+def pages(items: Sequence[_Item], size: int = PAGE) -> Iterator[Sequence[_Item]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def _answered(answers: list[Any]) -> list[Any]:

@@ -8,6 +8,7 @@ instances. The names of owners are made with a server key. Enrolments under an o
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple
@@ -26,6 +27,8 @@ from authproxy.storage.redis.connection import RedisConnection, pages
 _SET_ID_SIZE: Final = 16
 _READINGS: Final = 5
 _MOST_CODES: Final = 1000
+_OWNERS_AT_ONCE: Final = 20
+"""A store at another site is far away, so some people are asked about at the same time."""
 _PREPARED_FOR: Final = timedelta(minutes=5)
 """Recovery codes that do not count yet expire after this time, if the process dies before they do."""
 
@@ -311,16 +314,18 @@ class RedisEnrolments:
         owners: set[tuple[str, ...]] = set()
         unreadable = self.unreadable
         async for keys in self._connection.scan(keyspace.EVERY_ENROLMENTS):
-            for key in keys:
-                flat = await self._connection.ask("HGETALL", key)
+            hashes = await self._connection.all([("HGETALL", key) for key in keys])
+            for key, flat in zip(keys, hashes, strict=True):
                 owners |= {stored.owned.owner for stored in self._opened(keyspace.owner_name_in(key), flat)}
         async for keys in self._connection.scan(keyspace.EVERY_RECOVERY):
-            for key in keys:
-                sealed = await self._connection.ask("GET", key)
+            sets = await self._connection.all([("GET", key) for key in keys])
+            for key, sealed in zip(keys, sets, strict=True):
                 recovery_set = self._opened_or_counted(sealed, keyspace.owner_name_in(key))
                 owners |= {recovery_set.owner} if recovery_set is not None else set()
         unreadable = self.unreadable - unreadable
-        owned = [await self._owned_methods(owner) for owner in sorted(owners)]
+        owned: list[OwnedMethods | None] = []
+        for some in pages(sorted(owners), _OWNERS_AT_ONCE):
+            owned += await asyncio.gather(*map(self._owned_methods, some))
         return EverybodysMethods(tuple(each for each in owned if each is not None), unreadable)
 
     async def put_back(self, methods: OwnedMethods) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 
@@ -13,7 +14,7 @@ from authproxy.cli import main
 from authproxy.storage.redis import rights
 from tests.support.people_desk import Desk
 from tests.support.ports import free_port
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import RedisServer, fault_proxy
 
 pytestmark = pytest.mark.needs("redis-server")
 
@@ -177,6 +178,14 @@ def test_a_store_that_wants_a_password_says_where_it_goes(desk, config):
         changed(config, url=server.socket_url)
         answer = desk.run_plain("store", "check", code=1)
     assert answer.stderr == "the store wants a password (NOAUTH): set `store.password_file`\n"
+
+
+async def test_a_store_that_loads_its_data_is_one_line(desk, config, own_server):
+    async with fault_proxy(own_server.port) as proxy:
+        await proxy.answer(b"-LOADING Redis is loading the dataset in memory\r\n")
+        changed(config, url=proxy.url)
+        answer = await asyncio.to_thread(desk.run_plain, "store", "check", code=1)
+    assert (answer.stdout, answer.stderr) == ("", "the store is still loading its data (LOADING)\n")
 
 
 def test_a_store_in_memory_has_no_server_to_ask(desk, config):
