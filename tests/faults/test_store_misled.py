@@ -99,6 +99,23 @@ async def test_a_cluster_of_which_nobody_has_any_key_cannot_be_asked():
         await redis.aclose()
 
 
+async def test_an_address_of_the_url_that_has_become_another_cluster_does_not_lead_there():
+    """All sessions would seem to have ended."""
+    with node() as own, node() as reused:
+        asked(own, "CLUSTER", "ADDSLOTSRANGE", *EVERY_SLOT)
+        await until(lambda: b"cluster_state:ok" in own.command("CLUSTER", "INFO"))
+        redis = RedisConnection(f"redis+cluster://127.0.0.1:{own.port},127.0.0.1:{reused.port}")
+        await redis.all([("SET", "authproxy:{x}:session", "1")])
+
+        asked(reused, "CLUSTER", "SET-CONFIG-EPOCH", 50)
+        asked(reused, "CLUSTER", "ADDSLOTSRANGE", *EVERY_SLOT)
+        await until(lambda: b"cluster_state:ok" in reused.command("CLUSTER", "INFO"))
+        for _ in range(5):
+            await redis._store._look()
+            assert await redis.ask("GET", "authproxy:{x}:session") == b"1"
+        await redis.aclose()
+
+
 def resp(*words):
     return f"*{len(words)}\r\n".encode() + b"".join(f"${len(word)}\r\n{word}\r\n".encode() for word in words)
 

@@ -251,9 +251,12 @@ class Cluster:
         return server
 
     async def _look(self) -> None:
-        known = sorted({*self._addresses, *self._seeds, *self._replicas})
-        asked = _random.sample(known, min(_ASKED_AT_ONCE, len(known)))
+        asked = self._drawn(self._addresses | self._replicas)
         said = await most([self._view(address) for address in asked])
+        if not said:
+            # Only now: what was a node when the URL was written may have become one of another cluster.
+            asked = self._drawn(frozenset(self._seeds))
+            said = await most([self._view(address) for address in asked])
         if not said:
             return
         newest = max(said, key=lambda view: (view.is_served, view.epoch))
@@ -267,6 +270,10 @@ class Cluster:
             _log.warning("store.primaries_changed", primaries=primaries)
         for address in set(self._servers) - self._addresses - self._replicas - set(self._seeds):
             await self._servers.pop(address).aclose(nowait=True)
+
+    @staticmethod
+    def _drawn(addresses: frozenset[Address]) -> list[Address]:
+        return _random.sample(sorted(addresses), min(_ASKED_AT_ONCE, len(addresses)))
 
     async def _view(self, address: Address) -> _View | None:
         """How this node sees the cluster; None, with the reason in `_failure`, if that is of no use."""
