@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
+from datetime import timedelta
 
 import pytest
 from redis.crc import key_slot
 
 from authproxy.access.unavailable import CannotAsk
 from authproxy.storage.records.sealing import KeyRing
+from authproxy.storage.redis import condition
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.connection import RedisConnection, SeveralServers
 from authproxy.storage.redis.enrolments import RedisEnrolments
@@ -150,6 +153,17 @@ async def test_a_slot_that_moves_under_traffic_loses_nothing(store):
         assert one.connection.failures == 0
 
 
+async def test_the_clock_of_each_primary_is_compared_and_the_one_that_is_wrong_is_named(store):
+    redis = RedisConnection(store.url, deadline=GENEROUS)
+    [*_, last] = sorted(store.primaries, key=lambda node: node.announced)
+    at_each = itertools.chain.from_iterable((hours, hours) for hours in (0, 0, 1))
+    found = await condition.aspects(redis, clock=lambda: now() + timedelta(hours=next(at_each)))
+    [told] = [aspect for aspect in found if aspect.name == "clock"]
+    assert told.is_warning
+    assert f"the clock of 127.0.0.1:{last.announced} is 3600 s behind ours" in told.detail
+    await redis.aclose()
+
+
 async def test_what_waits_for_a_slot_to_move_is_no_answer_and_never_not_found(store):
     """Some keys of a session are on each side. A script with several of them cannot be carried out until the rest
     has come."""
@@ -282,6 +296,8 @@ async def test_a_part_that_does_not_answer_fails_only_its_own_questions(own_stor
         )
         for ticket, answer in zip(tickets, answers, strict=True):
             assert isinstance(answer, CannotAsk) if owners[ticket] is frozen else answer == 1
+        [warning] = await one.heartbeat.warnings(now)
+        assert f"is not served (127.0.0.1:{frozen.announced} does not answer)" in warning
         reads, elsewhere = (
             GatheredReads(one.connection),
             next(ticket for ticket in tickets if owners[ticket] is not frozen),

@@ -10,7 +10,7 @@ import pytest
 
 from authproxy.sandbox.store import bundled_server
 from authproxy.storage.redis.connection import SeveralServers
-from tests.support.redis_topologies import clustered, replicated
+from tests.support.redis_topologies import READS, clustered, replicated
 from tests.support.relayed_network import network
 from tests.support.store_side import store_sides
 from tests.support.store_traffic import ACTIVE, traffic
@@ -69,6 +69,8 @@ async def the_story(store, lines, fault, *, several):
         await moments(ACTIVE, going)
         fallen, loop = primary_of(store), asyncio.get_running_loop()
         assert going.unanswered == 0
+        for replica in store.replicas:
+            assert not replica.commands() & READS
         falls(fault, store, fallen, lines)
         fell_at = loop.time()
         await until(lambda: asyncio.to_thread(store.has_decided, fallen), within=DETECTION)

@@ -193,6 +193,27 @@ async def test_the_newest_decision_of_the_sentinels_counts():
             await redis.aclose()
 
 
+async def test_whoever_rests_is_woken_when_another_server_becomes_the_primary():
+    """The heartbeat does: this gateway alone may know who was signed out a moment ago."""
+    with RedisServer() as former, RedisServer() as primary:
+        async with fault_proxy(former.port) as sentinel:
+            await sentinel.answer(sentinel_says(former.port, 1))
+            redis = RedisConnection(
+                f"redis+sentinel://127.0.0.1:{sentinel.port}/{SERVICE}", deadline=GENEROUS
+            )
+            await redis.ping()
+            resting = asyncio.ensure_future(redis.rest(3600))
+            await sentinel.answer(sentinel_says(primary.port, 2))
+
+            async def is_woken():
+                await redis.ping()
+                return resting.done()
+
+            await until(is_woken)
+            assert f"tcp_port:{primary.port}".encode() in await redis.ask("INFO", "server")
+            await redis.aclose()
+
+
 async def test_a_replica_is_never_asked_even_if_a_sentinel_names_it(store):
     replica = next(server for server in store.servers if server is not store.primary)
     async with fault_proxy(store.primary.port) as proxy:

@@ -252,8 +252,8 @@ async def test_a_part_of_a_cluster_that_is_gone_is_an_outage_until_its_sessions_
         await one.heartbeat.beat(NOW + 2 * MINUTE)  # its own keys are served, which proves nothing
         await one.heartbeat.beat(NOW + 8 * MINUTE)
         assert one.heartbeat.outages.is_failing
-        with pytest.raises(CannotAsk, match="part of the store's cluster"):
-            await one.heartbeat.warnings()
+        [warning] = [text for text in await one.heartbeat.warnings() if "append-only" not in text]
+        assert "a part of the store's cluster is not served" in warning
         server.command("CLUSTER", "ADDSLOTS", slot)
         await one.heartbeat.beat(NOW + 9 * MINUTE)
         assert not one.heartbeat.outages.is_failing

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import statistics
 from collections.abc import Callable
@@ -12,13 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.storage.redis import rights
 from authproxy.storage.redis.answer_shapes import Command
-from authproxy.storage.redis.connection import LacksRight, RedisConnection, Unanswered
+from authproxy.storage.redis.connection import LacksRight, RedisConnection
+from authproxy.storage.redis.servers import Server
 
 _SLOTS: Final = 16_384
+_SECTIONS: Final = ("memory", "persistence", "replication", "cluster")
 _CLOCKS_DIFFER: Final = timedelta(seconds=2)
 _NEARLY_FULL: Final = 0.9
 _ASKED_FOR_LATENCY: Final = 50
@@ -41,15 +43,21 @@ class Aspect:
 async def aspects(
     connection: RedisConnection, *, clock: Callable[[], datetime] | None = None
 ) -> list[Aspect]:
-    """What the server says about itself. `clock` is ours, which is compared with the store's. Raises CannotAsk,
-    also if a part of a cluster is not served."""
-    said = await connection.each(
-        [("INFO", name) for name in ("memory", "persistence", "replication", "cluster")]
-    )
-    if any(isinstance(answer, Unanswered) for answer in said):
-        detail = "a part of the store's cluster does not answer, and people whose sessions are there get 503"
-        return [Aspect(name="cluster", detail=detail, is_warning=True)]
-    memory, persistence, replication, cluster = said
+    """What the server says about itself. `clock` is ours, which is compared with the store's. Raises CannotAsk
+    if no server answers. A part of a cluster that does not is told in a warning, because others are served."""
+    servers = await connection.primaries()
+    said = await asyncio.gather(*(_facts_of(connection, server) for server in servers))
+    answered = [answers for answers in said if not isinstance(answers, CannotAsk)]
+    if len(answered) < len(said):
+        away = [
+            server.name
+            for server, answers in zip(servers, said, strict=True)
+            if isinstance(answers, CannotAsk)
+        ]
+        if not answered:
+            raise next(answers for answers in said if isinstance(answers, CannotAsk))
+        return [_not_served(f"{', '.join(away)} does not answer")]
+    memory, persistence, replication, cluster = map(_joined, zip(*answered, strict=True))
     found = []
     if any(isinstance(answer, CannotAsk) for answer in (memory, persistence, replication)):
         found.append(
@@ -67,6 +75,27 @@ async def aspects(
     if clock is not None:
         found.append(await _clocks(connection, clock))
     return found
+
+
+async def _facts_of(connection: RedisConnection, server: Server) -> list[Any] | CannotAsk:
+    try:
+        return await connection.each([("INFO", name) for name in _SECTIONS], server=server)
+    except CannotAsk as failure:
+        return failure
+
+
+def _joined(of_each: tuple[Any, ...]) -> Any:
+    """One answer of all primaries, or the first refusal."""
+    refused = next((answer for answer in of_each if isinstance(answer, CannotAsk)), None)
+    return b"\r\n".join(of_each) if refused is None else refused
+
+
+def _not_served(what: str) -> Aspect:
+    return Aspect(
+        name="cluster",
+        detail=f"a part of the store's cluster is not served ({what}): people whose sessions are there get 503",
+        is_warning=True,
+    )
 
 
 async def latency(connection: RedisConnection, seconds: Callable[[], float]) -> Aspect:
@@ -205,9 +234,7 @@ async def _cluster(connection: RedisConnection) -> Aspect:
         return Aspect(name="cluster", detail=detail, is_warning=True)
     states, served = set(facts(said, b"cluster_state")), set(facts(said, b"cluster_slots_ok"))
     if states != {b"ok"} or served != {str(_SLOTS).encode()}:
-        raise CannotAsk(
-            Reason.STORE_UNAVAILABLE, "a part of the store's cluster is not served (CLUSTER INFO)"
-        )
+        return _not_served("CLUSTER INFO")
     return Aspect(name="cluster", detail="all of it is served")
 
 

@@ -195,7 +195,7 @@ class Heartbeat:
 
     async def warnings(self, clock: Callable[[], datetime] | None = None) -> list[str]:
         """What an operator should mend, in sentences. `clock` is ours, if it should be compared with the
-        store's. Raises CannotAsk, also if a part of a cluster is not served."""
+        store's. Raises CannotAsk."""
         aspects = await condition.aspects(self._connection, clock=clock)
         warnings = [aspect.detail for aspect in aspects if aspect.is_warning]
         warnings += await self._connection.warnings()
