@@ -222,6 +222,9 @@ class Trial:
         until(lambda: len(set(self.does(f"pgrep --parent {parent}").split()) - {workers[0]}) == 2)
         assert self.process == parent
         with self.load(self.signs_in()) as load:
+            for _ in range(3):
+                self.does("systemctl reload authproxy")
+            assert self.process == parent
             for _ in range(2):
                 self.does("systemctl restart authproxy")
         assert not load.failed, load.outcomes
@@ -257,7 +260,7 @@ def tried(trial: Trial) -> None:
     said(f"ready again {killed:.1f} s after SIGKILL, and {hung:.1f} s after SIGSTOP")
     said(f"six restarts with the socket unit: 0 of {trial.restarts_with_the_socket()} failed")
     said(
-        f"a worker that dies is replaced; two restarts with two workers: 0 of {trial.works_with_two()} failed"
+        f"a worker that dies is replaced; three reloads and two restarts with two workers: 0 of {trial.works_with_two()} failed"
     )
     trial.ends()
     said("the end is in order and leaves no socket, folder or secret")
