@@ -3,6 +3,7 @@ and then it is done once more."""
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import secrets
 from datetime import timedelta
@@ -19,7 +20,7 @@ from authproxy.storage.redis.heartbeat import Heartbeat
 from authproxy.storage.redis.machine_keys import RedisMachineKeys
 from authproxy.storage.redis.sessions import RedisSessions
 from tests.support.machine_builders import KEY_ID, api_key
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import GENEROUS, RedisServer
 from tests.support.session_builders import NOW, new_ticket, session_for
 from tests.support.waiting import until
 
@@ -88,6 +89,24 @@ async def test_what_was_refused_has_not_ended(server, durable):
     finally:
         server.command("CONFIG", "SET", "min-replicas-to-write", "0")
     assert await sessions.load(ticket, now=NOW) is not None
+
+
+async def test_what_waits_for_a_replica_keeps_nobody_else_waiting(server):
+    """Each waits on a connection of its own. Anybody can come back from sign-ins, so there may be many."""
+    durable = RedisConnection(
+        server.socket_url, several=SeveralServers(is_durable=True), max_connections=4, deadline=GENEROUS
+    )
+    waiting = [
+        asyncio.ensure_future(durable.confirmed([("SET", f"authproxy:{{{number}}}:used-attempt", 1)]))
+        for number in range(20)
+    ]
+    await until(lambda: server.command("INFO", "clients").count(b"blocked_clients:2"))
+    await durable.ping()
+    assert not any(each.done() for each in waiting)
+    for each in waiting:
+        each.cancel()
+    await asyncio.wait(waiting)
+    await durable.aclose()
 
 
 def valkey():

@@ -116,6 +116,9 @@ class RedisConnection:
         self._deadline = deadline.total_seconds()
         several = several or SeveralServers()
         self._confirmed_within = int(self._deadline * 1000 * _CONFIRMED_WITHIN) if several.is_durable else 0
+        # While no replica confirms anything, each of these questions keeps a connection until its time is over.
+        # The others are for questions that need none.
+        self._confirming = asyncio.Semaphore(max(max_connections // 2, 1))
         self._changed = asyncio.Event()
         self._sentinels: Sentinels | None = None
         self._store: Server | Cluster
@@ -180,7 +183,14 @@ class RedisConnection:
 
     async def each_confirmed(self, commands: Sequence[Command], *, in_order: bool = False) -> list[Any]:
         """As `confirmed`, but with failures in the places of answers, as in `each`."""
-        return await self.each(commands, in_order=in_order, confirmed_within=self._confirmed_within)
+        if not self._confirmed_within:
+            return await self.each(commands, in_order=in_order)
+        try:
+            async with asyncio.timeout(self._deadline), self._confirming:
+                return await self.each(commands, in_order=in_order, confirmed_within=self._confirmed_within)
+        except TimeoutError:
+            detail = "too many questions wait for a replica of the store to confirm what was written"
+            raise CannotAsk(Reason.STORE_UNAVAILABLE, detail) from None
 
     async def each(
         self,
