@@ -13,8 +13,6 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-_AT_ONCE: Final = 64
-"""Connections that are taken in one turn of the loop."""
 _MARK: Final = b"\0"
 
 
@@ -52,10 +50,10 @@ class PassedConnections:
             each.close()
 
     def _take(self, adopt: Callable[[socket.socket], None]) -> None:
-        for _ in range(_AT_ONCE):
-            try:
-                _, descriptors, _, _ = socket.recv_fds(self._taking, len(_MARK), 1, socket.MSG_CMSG_CLOEXEC)
-            except OSError:  # another worker was quicker, or we have no descriptor to spare
-                return
-            for descriptor in descriptors:
-                adopt(socket.socket(fileno=descriptor))
+        """Takes one, because the next one may be another worker's."""
+        try:
+            _, descriptors, _, _ = socket.recv_fds(self._taking, len(_MARK), 1, socket.MSG_CMSG_CLOEXEC)
+        except OSError:  # another worker was quicker, or we have no descriptor to spare
+            return
+        for descriptor in descriptors:
+            adopt(socket.socket(fileno=descriptor))

@@ -176,6 +176,8 @@ class Listener:
         self._all_gone.clear()
         if is_admitted:
             self.arrived(connection)
+        else:
+            self._say_count()
         if self._give is not None and connection.has_tls:
             # It cannot be given away. Its first request is on its way, and is served here.
             asyncio.get_running_loop().call_later(_TICK, connection.wind_down)
