@@ -42,7 +42,6 @@ _ADVICE: Final = {
     "NOAUTH": "set `store.password_file`",
     "NOPERM": "`authproxy store acl` prints what it needs",
 }
-_WRITES_REFUSED: Final = frozenset({"OOM", "READONLY", "NOREPLICAS", "MISCONF"})
 # If an error ends a script, Redis 6 and Redis 7 put its code in different places.
 _CODE: Final = re.compile(rf"(?:^|[\s-])({'|'.join(_BY_CODE)})\b")
 _COMMAND: Final = re.compile(r"run the '([a-z|]+)' command")
@@ -67,10 +66,6 @@ def code_of(error: BaseException) -> str | None:
         return "WRONGPASS"
     found = _CODE.search(str(error)) if isinstance(error, ResponseError) else None
     return found[1] if found else None
-
-
-def refuses_writes(error: BaseException) -> bool:
-    return code_of(error) in _WRITES_REFUSED
 
 
 def description(error: BaseException, *, deadline: float) -> str:

@@ -130,18 +130,3 @@ def test_what_happened_is_said_in_words_that_repeat_no_argument(error, said):
     words = errors.description(error, deadline=0.8)
     assert said in words
     assert "secret" not in words
-
-
-@pytest.mark.parametrize(
-    ("code", "refuses"),
-    [
-        ("OOM", True),
-        ("READONLY", True),
-        ("NOREPLICAS", True),
-        ("MISCONF", True),
-        ("LOADING", False),
-        ("NOPERM", False),
-    ],
-)
-def test_a_refusal_of_writes_is_told_from_other_refusals(code, refuses):
-    assert errors.refuses_writes(ResponseError(f"{code} because of something")) is refuses
