@@ -120,6 +120,34 @@ async def test_a_worker_that_stands_still_makes_the_gateway_unready(house):
         await until(lambda: is_ready(house))
 
 
+@pytest.mark.rehearsal
+async def test_a_worker_that_hangs_is_killed_and_replaced(house):
+    """It takes the half minute for which a worker may be silent."""
+    async with two_workers(house) as running:
+        hanging, other = workers_of(running.process)
+        os.kill(hanging, signal.SIGSTOP)
+        await until(lambda: serve(house, "2 of 2 serve; 1 have died"), within=4 * PATIENCE)
+        after = workers_of(running.process)
+        assert (hanging in after, other in after, len(after)) == (False, True, 2)
+        [hangs] = [json.loads(line) for line in running.output.splitlines() if "worker.hangs" in line]
+        assert hangs["pid"] == hanging
+
+
+@pytest.mark.rehearsal
+async def test_a_reload_kills_a_worker_that_hangs_and_could_still_judge_by_the_old_settings(house):
+    async with two_workers(house) as running:
+        hanging, _ = workers_of(running.process)
+        os.kill(hanging, signal.SIGSTOP)
+        running.process.send_signal(signal.SIGHUP)
+        await until(lambda: has_reloaded(house), within=4 * PATIENCE)
+        assert not is_running(hanging)
+        assert len(workers_of(running.process)) == 2
+
+
+async def has_reloaded(house):
+    return (await readiness(house))[1].get("settings", {}).get("detail", "").startswith("reload 1 at ")
+
+
 async def is_ready(house):
     return (await readiness(house))[0] == 200
 
