@@ -121,6 +121,7 @@ async def test_a_worker_that_stands_still_makes_the_gateway_unready(house):
 
 
 @pytest.mark.rehearsal
+@pytest.mark.timeout(300)
 async def test_a_worker_that_hangs_is_killed_and_replaced(house):
     """It takes the half minute for which a worker may be silent."""
     async with two_workers(house) as running:
@@ -134,6 +135,7 @@ async def test_a_worker_that_hangs_is_killed_and_replaced(house):
 
 
 @pytest.mark.rehearsal
+@pytest.mark.timeout(300)
 async def test_a_reload_kills_a_worker_that_hangs_and_could_still_judge_by_the_old_settings(house):
     async with two_workers(house) as running:
         hanging, _ = workers_of(running.process)

@@ -34,7 +34,7 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 def rehearsal(*values: Any) -> Any:
-    return pytest.param(*values, marks=pytest.mark.rehearsal)
+    return pytest.param(*values, marks=[pytest.mark.rehearsal, pytest.mark.timeout(900)])
 
 
 @pytest.mark.parametrize(
