@@ -235,6 +235,7 @@ async def test_keys_that_move_to_a_new_node_are_found_listed_and_forgotten_nearb
 
 
 @pytest.mark.rehearsal
+@pytest.mark.timeout(300)
 async def test_while_slots_move_nothing_is_missed_and_nobody_notices(own_store):
     """A third of the slots that have something move to a new node, while people come and go, sessions are listed,
     and what people have enrolled is sealed anew."""

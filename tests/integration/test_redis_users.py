@@ -75,6 +75,13 @@ async def test_what_goes_on_in_the_background_needs_no_further_right(topology):
             assert not (await condition.missing_rights(redis, "test")).is_warning
             listening.cancel()
             await asyncio.wait([listening])
+        fallen = store.primaries[0]
+        fallen.kill()  # and those who replicate it and who watch it need no further right either
+        await until(lambda: asyncio.to_thread(store.has_decided, fallen), within=40)
+        fallen.start()
+        await until(store.is_whole, within=40)
+        async with connected_as_user(store) as redis:
+            await redis.ask("SET", "authproxy:{name}:session", "1")
 
 
 @pytest.mark.needs("redis-server")
