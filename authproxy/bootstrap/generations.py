@@ -79,18 +79,21 @@ class Generations:
         except Exception as error:  # noqa: BLE001  (whatever it is: the gateway that runs must go on)
             logger("bootstrap").debug("reload.failed", exc_info=error)
             problem = in_one_line(error)
-            self.running.outputs.direct_logs()
         self._reloads.ended(problem, note)
 
     async def _reload(self) -> str:
-        """What is worth a note. Raises Refused, and whatever `running` raises."""
+        """What is worth a note. Raises Refused."""
         # In a thread, because reading and checking takes longer than a request may wait.
         settings = await asyncio.to_thread(self._source.read)
         before = self.running.settings
         if workers.count_of(settings.server.workers) > 1:
             raise Refused("server.workers: from one process to several needs a restart")
         refuse_what_needs_a_restart(before, settings)
-        await self.start(settings)
+        try:
+            await self.start(settings)
+        except Exception as error:
+            self.running.outputs.direct_logs()
+            raise Refused(in_one_line(error, settings)) from error
         return worth_a_note(before, settings)
 
     def reopen(self) -> None:
