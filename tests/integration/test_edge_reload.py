@@ -133,6 +133,39 @@ def listener_tls():
     return context
 
 
+@pytest.mark.parametrize("sent", [0, 25])
+async def test_where_clients_have_to_speak_tls_now_a_connection_without_it_asks_nothing_more(
+    listener_tls, sent
+):
+    async with running_edge() as edge:
+        client = await edge.client()
+        assert (await client.ask("GET /")).status == 200
+        asking = request("GET /second")
+        await client.send(asking[:sent])
+        (connection,) = edge.listener._connections
+        await edge.settled(lambda: connection.is_idle is (sent == 0))
+        await edge.reloaded(closed=(), tls=listener_tls)
+        await client.send(asking[sent:])
+        assert await client.everything() == b""
+        assert b"/second" not in edge.portal.received
+
+
+async def test_a_download_without_tls_arrives_whole_where_clients_have_to_speak_it_now(listener_tls):
+    portal = Downloads()
+    async with running_edge(script=portal) as edge:
+        client = await edge.client()
+        come = await downloading(client)
+        (connection,) = edge.listener._connections
+        await client.send(request("GET /second"))
+        await edge.settled(lambda: bool(connection._queue))
+        await edge.reloaded(closed=(), tls=listener_tls)
+        portal.may_end.set()
+        client.unread(come)
+        assert (await client.answer()).body.endswith(REST)
+        assert await client.everything() == b""
+        assert b"/second" not in edge.portal.received
+
+
 @pytest.mark.parametrize("reloads", [1, 2])
 async def test_a_handshake_that_has_begun_is_finished_and_its_request_is_judged_by_the_new_rules(
     listener_tls, reloads

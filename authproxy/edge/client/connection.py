@@ -485,6 +485,11 @@ class ClientConnection(asyncio.Protocol):
                 self._receiving = exchange
             queued.exchange = exchange
 
+    def close_between_requests(self) -> None:
+        """Closes, unless a request is being answered. One that has not begun is not answered any more."""
+        if self._current is None:
+            self._close()
+
     def hold(self) -> None:
         """Reads nothing more after an answer, because another process will go on. A request that is here and
         has not begun cannot go there, and the connection is closed."""

@@ -208,8 +208,8 @@ class Listener:
         speak TLS, one that does not is closed instead."""
         if self._successor is not None:
             self._successor.take(connection)
-        elif self._tls is not None and connection.is_plain_tcp and connection.is_idle:
-            connection.wind_down()
+        elif self._tls is not None and connection.is_plain_tcp:
+            connection.close_between_requests()
         else:
             connection.move_to(self._gate, self)
 
