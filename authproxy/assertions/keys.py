@@ -139,7 +139,7 @@ def _without_places() -> KeyRefused:
 def rotate(files: KeyFiles, algorithm: SigningAlgorithm) -> SigningKeyRing:
     """Makes the current key the retiring one, the upcoming key the current one, and generates a new upcoming
     key. If there is no upcoming key, it only generates one, because a key must be published before it signs.
-    Returns the new contents of the files, which take effect after a restart.
+    Returns the new contents of the files, which take effect after a reload or a restart.
 
     Each file is replaced atomically, and the files hold a usable set of keys at every moment. Raises
     KeyRefused before anything has changed.

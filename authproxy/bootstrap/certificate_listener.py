@@ -65,7 +65,7 @@ class CertificateListener:
 
     def stop(self) -> None:
         """Accepts no more connections, and closes those without a request, so that a proxy that keeps its
-        connections asks whoever follows. May be called again."""
+        connections asks the gateway that follows. May be called again."""
         self.bound.withdraw()
         for server in self.servers:
             server.close()

@@ -11,8 +11,8 @@ from authproxy.telemetry.audit import Event
 
 
 async def rotate_keys(settings: Settings) -> SigningKeyRing:
-    """Rotates the keys that sign assertions; gateways use the new ones after a restart. Raises CannotAsk if
-    it cannot be recorded, and KeyRefused for a file that is missing or cannot be used."""
+    """Rotates the keys that sign assertions; gateways use the new ones after a reload or a restart. Raises
+    CannotAsk if it cannot be recorded, and KeyRefused for a file that is missing or cannot be used."""
     files = key_files(settings.assertions)
     # Before the command is announced: what cannot work is no event.
     demand_rotatable(files, settings.assertions.algorithm)

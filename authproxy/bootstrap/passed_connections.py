@@ -1,8 +1,8 @@
 """How idle connections of clients go from workers that leave to those that follow (unix(7), SCM_RIGHTS).
 
-All workers share one pair of sockets that their parent has made. Whoever leaves puts descriptors in at one
-end, and whoever serves takes them out at the other one. So a connection that was put in just when its taker
-died waits for the next one.
+All workers share one pair of sockets that their parent has made. A worker that leaves puts descriptors in
+at one end, and one that serves takes them out at the other one. So a connection that was put in just when its
+taker died waits for the next one.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from authproxy.web.management import Check
 Exposition = Callable[[], str]
 """The metrics of one gateway."""
 SETTINGS: Final = "settings"
-"""The check of `/readyz` that tells it. `authproxy reload` waits until its detail changes."""
+"""The check of `/readyz` that tells what came of it. `authproxy reload` waits until its detail changes."""
 
 
 class Reloads:
@@ -67,8 +67,8 @@ class Reloads:
 
 
 class EarlierCounts:
-    """What gateways have counted that have handed over in this process. Counters that fall would look like a
-    restart to monitoring."""
+    """What gateways that have handed over in this process have counted. Counters that fall would look like
+    a restart to monitoring."""
 
     def __init__(self) -> None:
         self._joint = JointMetrics()

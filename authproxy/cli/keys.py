@@ -47,8 +47,8 @@ def list_keys(config: Path, *, as_json: bool) -> None:
 @config_option
 @json_option
 def rotate_keys(config: Path, *, as_json: bool) -> None:
-    """Let the next key sign, keep the last one published, and make a new next one. It counts after a restart
-    of the gateway."""
+    """Let the next key sign, keep the last one published, and make a new next one. It counts after a reload
+    or a restart of the gateway."""
     from authproxy import bootstrap
     from authproxy.assertions.keys import KeyRefused
 

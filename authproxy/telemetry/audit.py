@@ -237,7 +237,7 @@ class AuditFile(Appending):
                 self._written_to = os.lseek(self._descriptor, 0, os.SEEK_CUR)
 
     def reopen(self) -> None:
-        """Continues in a new file under the same path (after SIGHUP). Raises OSError and keeps the old file
+        """Continues in a new file under the same path (log rotation). Raises OSError and keeps the old file
         if the new one cannot be opened."""
         old, self._descriptor = self._descriptor, self._opened()
         self._written_to = -1

@@ -89,7 +89,7 @@ people.add_command(forget_person)
 @click.option(
     "--key-file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The session key under which a backup is sealed, if it is not among `sessions.keys` any more.",
+    help="The key under which a backup is sealed, if it is not among `sessions.keys`.",
 )
 @config_option
 def import_people(  # noqa: PLR0913  (each is an option)

@@ -1,8 +1,8 @@
 """How many client connections each worker has, in memory that all workers share, so that new ones go to
-whoever has fewest.
+the worker that has fewest.
 
-All workers wait at the same listening sockets, and whoever wakes up first accepts: of 64 connections one of
-two workers had up to 52. The kernel has no better way for us. With sockets of their own (SO_REUSEPORT) it
+All workers wait at the same listening sockets, and the one that wakes up first accepts: of 64 connections one
+of two workers had up to 52. The kernel has no better way for us. With sockets of their own (SO_REUSEPORT) it
 divides by chance, resets what waits at a socket that is closed, and knows none of it for Unix sockets.
 """
 

@@ -20,7 +20,7 @@ def octets_of(fields: dict[str, Any]) -> bytes:
 
 def newer_in(fields: dict[str, Any], known: frozenset[str]) -> str:
     """The fields that this version does not know, as JSON; empty if there are none. A newer version has
-    written them. Whoever writes the record again, writes them again."""
+    written them. They are written again with the record."""
     unknown = fields.keys() - known
     return json.dumps({name: fields[name] for name in sorted(unknown)}) if unknown else ""
 

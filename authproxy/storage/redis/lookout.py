@@ -1,5 +1,5 @@
 """Asks several servers at once who serves what, again and again while questions are asked: one round at a time,
-whoever wants to know."""
+for all who want to know."""
 
 from __future__ import annotations
 
