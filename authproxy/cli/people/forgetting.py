@@ -35,7 +35,7 @@ def forget_person(person: str | None, subject: tuple[str, str] | None, config: P
     who = person if subject is None else account_of(subject)
     if not yes:
         if not sys.stdin.isatty():
-            raise click.UsageError("there is no terminal to ask at: say --yes if it cannot be undone")
+            raise click.UsageError("there is no terminal to ask at: say --yes to forget them for ever")
         click.confirm(f"Remove all that is stored about {named}? It cannot be undone.", abort=True, err=True)
 
     async def forget(
