@@ -242,7 +242,7 @@ async def test_what_fails_only_when_it_is_used_changes_nothing_either(house, run
     assert f"127.0.0.1:{port} is taken" in running.output
 
     house.settings_file.write_text(sound)
-    assert (await reload(house))[0] == 0
+    await reloads(house, running)
     assert (await client.asks(), client.connections) == (200, 1)
     client.closes()
 
@@ -373,7 +373,7 @@ async def test_the_audit_file_is_also_reopened_by_a_gateway_that_still_finishes_
         f"Cookie: {TICKET}={person.ticket(house.acq)}\r\n\r\n".encode()
     )
     assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
-    assert (await reload(house))[0] == 0
+    await reloads(house, running)
     audit, rotated = house.folder / "audit.log", house.folder / "audit.log.1"
 
     writers = len(writers_of(running, audit))
