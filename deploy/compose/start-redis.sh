@@ -1,6 +1,6 @@
 #!/bin/sh
-# Starts a Redis server that Sentinels may make a primary or a replica. Which of both it is they write into its file; so of the file before
-# only that is kept. A server that starts for the first time follows FOLLOWS, if that is set.
+# Starts a Redis server that Sentinels may make a primary or a replica. They write into its file which of the two it is. Only that line of the
+# file before is kept. A server that starts for the first time follows FOLLOWS, if that is set.
 set -eu
 umask 077
 file=/data/redis.conf

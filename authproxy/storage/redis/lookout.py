@@ -30,11 +30,11 @@ class Lookout:
         """Whether what was found is known to be wrong."""
 
     async def fresh(self) -> None:
-        """Returns when the last round is not older than a second, or, if what it found is in doubt, after another
-        one, which may have begun a moment before."""
+        """Returns when the last round is not older than a second. If what it found is in doubt, returns after
+        another round, which may have begun a moment before."""
         since = asyncio.get_running_loop().time() - self._looked_at
         if since > (_REST if self.is_doubted else _EVERY):
-            # Others wait for the same round: whoever gives up does not end it, and its end cancels nobody.
+            # Others wait for the same round. One who gives up does not end it, and its end cancels nobody.
             await asyncio.wait([self._round()])
 
     def look_soon(self) -> None:
