@@ -160,7 +160,7 @@ class RedisConnection:
                 self._store = Server(options(parts.servers[0]), max_connections, primary=self._sentinels)
         self._is_answering = True
         self._unanswered_at = float("-inf")
-        self._refusals_logged: set[str] = set()
+        self._logged: set[str] = set()
         self.failures = 0
         """Questions without an answer since the start, for metrics."""
         self.refused: CannotAsk | None = None
@@ -360,15 +360,16 @@ class RedisConnection:
     def _unavailable(self, error: Exception) -> CannotAsk:
         self.failures += 1
         text = errors.description(error, deadline=self._deadline)
-        if isinstance(error, ResponseError):
-            if text not in self._refusals_logged:
-                self._refusals_logged.add(text)
-                _log.warning("store.refusing", detail=text)
-        else:
+        # Each reason once: what cuts the first connection (a reload, a restart) is often not what keeps the next
+        # ones away (a certificate).
+        is_new = text not in self._logged
+        self._logged.add(text)
+        if not isinstance(error, ResponseError):
             self._unanswered_at = time.monotonic()
-            if self._is_answering:
-                self._is_answering = False
-                _log.warning("store.unavailable", detail=text)
+            self._is_answering = False
+        if is_new:
+            event = "store.refusing" if isinstance(error, ResponseError) else "store.unavailable"
+            _log.warning(event, detail=text)
         failure = _FAILURES.get(errors.code_of(error), CannotAsk)
         return failure(Reason.STORE_UNAVAILABLE, text)
 
@@ -386,7 +387,7 @@ class RedisConnection:
             isinstance(self._store, Server) or time.monotonic() - self._unanswered_at > _ALL_PARTS_AFTER
         ):
             self._is_answering = True
-            self._refusals_logged.clear()
+            self._logged.clear()
             _log.info("store.available")
 
 
