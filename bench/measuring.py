@@ -6,7 +6,9 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,31 +51,49 @@ def _stat(pid: int) -> list[str] | None:
         return None
 
 
+class Load(NamedTuple):
+    """What wrk asks for, again and again."""
+
+    url: str
+    headers: Sequence[str] = ()
+
+
 def measured(
-    url: str, headers: Sequence[str], pids: Sequence[int], *, core: int, seconds: int, connections: int
+    loads: Sequence[Load],
+    pids: Sequence[int],
+    *,
+    core: int,
+    seconds: int,
+    connections: int,
+    halfway: Callable[[], None] | None = None,
 ) -> Round:
-    """One round of wrk. Raises RuntimeError if any answer was not 2xx: an error page would be the fastest
-    answer of all. Apache closes some connections when it ends spare threads; up to one of these in a hundred
-    requests is tolerated."""
-    command = [
-        "taskset",
-        "--cpu-list",
-        str(core),
-        "wrk",
-        "--threads",
-        "1",
-        "--connections",
-        str(connections),
-        "--duration",
-        f"{seconds}s",
-    ]
-    for header in headers:
-        command += ["--header", header]
+    """One round of wrk, or of several at once that share the connections. `halfway` is called in the middle.
+    Raises RuntimeError if any answer was not 2xx: an error page would be the fastest answer of all. Apache
+    closes some connections when it ends spare threads; up to one of these in a hundred requests is
+    tolerated."""
     before = cpu_seconds(pids)
-    done = subprocess.run([*command, url], capture_output=True, text=True, check=True, timeout=seconds + 30)
+    with ExitStack() as started:
+        running = [
+            started.enter_context(_wrk(load, core, seconds, connections // len(loads))) for load in loads
+        ]
+        if halfway is not None:
+            time.sleep(seconds / 2)
+            halfway()
+        said = [each.communicate(timeout=seconds + 30)[0] for each in running]
     used = cpu_seconds(pids) - before
-    found, lost = _REQUESTS.search(done.stdout), _SOCKET_ERRORS.search(done.stdout)
-    requests = int(found[1]) if found else 0
-    if _WRONG in done.stdout or sum(map(int, lost.groups() if lost else ())) > requests / 100 or not used:
-        raise RuntimeError(f"{url} was not answered properly:\n{done.stdout}")
+    requests = 0
+    for load, text in zip(loads, said, strict=True):
+        found, lost = _REQUESTS.search(text), _SOCKET_ERRORS.search(text)
+        answered = int(found[1]) if found else 0
+        if _WRONG in text or sum(map(int, lost.groups() if lost else ())) > answered / 100 or not used:
+            raise RuntimeError(f"{load.url} was not answered properly:\n{text}")
+        requests += answered
     return Round(requests, used, seconds)
+
+
+def _wrk(load: Load, core: int, seconds: int, connections: int) -> subprocess.Popen[str]:
+    command = ["taskset", "--cpu-list", str(core), "wrk", "--threads", "1"]
+    command += ["--connections", str(connections), "--duration", f"{seconds}s"]
+    for header in load.headers:
+        command += ["--header", header]
+    return subprocess.Popen([*command, load.url], stdout=subprocess.PIPE, text=True)

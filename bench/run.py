@@ -18,7 +18,7 @@ _PROJECT = Path(__file__).parent.parent
 # The checkout comes last, so that the code in PYTHONPATH is measured.
 sys.path[:] = [str(_PROJECT / "bench"), *sys.path, str(_PROJECT)]
 
-from measuring import Round, measured  # noqa: E402
+from measuring import Load, Round, measured  # noqa: E402
 from systems import Row, Systems, started  # noqa: E402
 
 import authproxy.edge  # noqa: E402
@@ -116,9 +116,8 @@ def _measured(systems: Systems, arguments: argparse.Namespace, *, core: int) -> 
     rows = [row for row in systems.rows if arguments.only in row.group]
 
     def turn(row: Row, seconds: int) -> Round:
-        return measured(
-            row.url, row.headers, row.pids, core=core, seconds=seconds, connections=arguments.connections
-        )
+        load = Load(row.url, row.headers)
+        return measured([load], row.pids, core=core, seconds=seconds, connections=arguments.connections)
 
     results: dict[Row, list[Round]] = {row: [] for row in rows}
     for row in rows:

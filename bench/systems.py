@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from measuring import Load
 from ports import free_ports
 from sign_in import Person
 
@@ -30,7 +31,7 @@ from authproxy.sandbox.accounts import PASSWORD
 _HERE = Path(__file__).parent
 _PROJECT = _HERE.parent
 _APACHE_MODULES = Path("/usr/lib/apache2/modules")
-_STARTS_WITHIN = 20.0
+_STARTS_WITHIN = 60.0
 _PLACES = (
     "origin",
     "nginx",
@@ -38,8 +39,14 @@ _PLACES = (
     "nginx_asking",
     "authproxy",
     "authproxy_logging",
-    "management",
-    "management_logging",
+    "authproxy_workers",
+    "authproxy_asking",
+    "authproxy_asking_too",
+    "authproxy management",
+    "authproxy_logging management",
+    "authproxy_workers management",
+    "authproxy_asking management",
+    "authproxy_asking_too management",
     "apache_shm",
     "apache_redis",
     "redis",
@@ -47,7 +54,14 @@ _PLACES = (
     "phone",
     "outbox",
 )
-_PORTALS = ("authproxy", "authproxy_logging", "nginx_asking")
+_GATEWAYS = (
+    "authproxy",
+    "authproxy_logging",
+    "authproxy_workers",
+    "authproxy_asking",
+    "authproxy_asking_too",
+)
+_PORTALS = (*_GATEWAYS, "nginx_asking")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +106,24 @@ def started(*, server_core: int, other_core: int) -> Iterator[Systems]:
         yield bench.start_measured()
 
 
+class Several(NamedTuple):
+    """Gateways with one store: alone, with two workers, and two that ask the store about every request. Each
+    has a load that is its own."""
+
+    alone: tuple[int, Load]
+    workers: tuple[int, Load]
+    asking: tuple[tuple[int, Load], tuple[int, Load]]
+    store: int
+
+
+@contextmanager
+def several_started(*, server_core: int, other_core: int) -> Iterator[Several]:
+    with ExitStack() as resources:
+        folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="authproxy-bench-")))
+        bench = _Bench(folder, resources, server_core=server_core, other_core=other_core)
+        yield bench.start_several()
+
+
 @contextmanager
 def gateway_alone(folder: Path) -> Iterator[Gateway]:
     """One gateway with its counterparts, started in `folder`, and a person who has signed in there."""
@@ -114,8 +146,9 @@ class _Bench:
         # Servers that start as root change to another user.
         folder.chmod(0o755)
 
-    def start_counterparts(self) -> None:
-        """Starts origin, store and provider, whose CPU time is not counted."""
+    def start_counterparts(self) -> int:
+        """Starts origin, store and provider, whose CPU time is not counted among that of gateways. Returns
+        the process id of the store."""
         files = self._folder / "files"
         files.mkdir()
         for name, size in (("tiny", 3), ("1k", 1024), ("100k", 100 * 1024)):
@@ -123,7 +156,7 @@ class _Bench:
         for folder in ("body", "proxy", "fastcgi", "uwsgi", "scgi"):
             (self._folder / folder).mkdir()
         self._nginx("origin", core=self._other_core, place="origin")
-        self._run(
+        store = self._run(
             [
                 "redis-server",
                 "--port",
@@ -158,6 +191,29 @@ class _Bench:
             [sys.executable, str(_HERE / "provider.py"), *ports, json.dumps(clients)],
             core=self._other_core,
             place="provider",
+        )
+        return store
+
+    def start_several(self) -> Several:
+        store = self.start_counterparts()
+        person = self._prepared()
+
+        def gateway(name: str, *, workers: int = 1, asks_every_time: bool = False) -> tuple[int, Load]:
+            pid = self._authproxy(
+                name, portals=(name,), access_log=False, workers=workers, asks_every_time=asks_every_time
+            )
+            portal = self._portal(name)
+            headers = (f"Host: {_host(portal)}", self._signed_in(person, f"{portal}/1k"))
+            return pid, Load(self._local(name, "/1k"), headers)
+
+        return Several(
+            alone=gateway("authproxy"),
+            workers=gateway("authproxy_workers", workers=2),
+            asking=(
+                gateway("authproxy_asking", asks_every_time=True),
+                gateway("authproxy_asking_too", asks_every_time=True),
+            ),
+            store=store,
         )
 
     def start_gateway(self) -> Gateway:
@@ -292,15 +348,21 @@ class _Bench:
 
     # Starting programs.
 
-    def _authproxy(self, name: str, *, portals: Sequence[str], access_log: bool) -> int:
-        port, management = (
-            self._ports[name],
-            self._ports["management" if name == "authproxy" else "management_logging"],
-        )
+    def _authproxy(
+        self,
+        name: str,
+        *,
+        portals: Sequence[str],
+        access_log: bool,
+        workers: int = 1,
+        asks_every_time: bool = False,
+    ) -> int:
+        port, management = self._ports[name], self._ports[f"{name} management"]
         settings = {
             "server": {
                 "listen": [f"127.0.0.1:{port}", f"unix:{self._folder}/{name}.sock"],
                 "unix_socket_mode": "666",
+                "workers": workers,
                 "management": f"127.0.0.1:{management}",
                 "trusted_proxies": ["127.0.0.1/32"],
                 "limits": {"per_minute": {"sign_ins": 0, "callbacks": 0}},
@@ -317,6 +379,7 @@ class _Bench:
                     "name": portal,
                     "url": self._portal(portal),
                     "upstream": self._local("origin", ""),
+                    **({"routes": [{"path": "/", "strict": True}]} if asks_every_time else {}),
                 }
                 for portal in portals
             },
