@@ -22,7 +22,7 @@ WORKERS ?= 3
 # The tests of one file share what it starts. Which files come first is said in tests/conftest.py.
 WHOLE_FILES := --dist loadfile --no-loadscope-reorder
 COMPILED := build/compiled
-# What is shipped is optimized by 3. Tests need the same code and not the same speed, and 1 takes a fraction of the compiler's time.
+# What is shipped is optimized by 3. Tests need the same code and not the same speed, and 0 takes the least of the compiler's time.
 OPTIMIZATION ?= 3
 MADE := $(COMPILED)/.made-$(OPTIMIZATION)
 SOURCES = $(shell find authproxy -type f -not -name '*.pyc')
