@@ -18,11 +18,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from authproxy.edge.client.connection import ClientConnection, ConnectionRegister, reset_at_close
-from authproxy.edge.client.occupancy import Seat
+from authproxy.edge.client.occupancy import AT_ONCE, Seat
 from authproxy.edge.rules.client_address import peer_of
 
-_AT_ONCE: Final = 128
-"""Connections that are accepted in one turn of the loop."""
 _ALL: Final = 4096
 """More connections than ever wait."""
 _ASIDE: Final = 0.01
@@ -89,21 +87,19 @@ class Acceptor:
             asyncio.get_running_loop().add_reader(self._listening, self._can_accept)
 
     def _can_accept(self) -> None:
-        if self._seat is None:
-            self._accept(_AT_ONCE)
-        elif self._seat.is_ahead():
+        most = AT_ONCE if self._seat is None else self._seat.may_take()
+        if not most:
             loop = asyncio.get_running_loop()
             loop.remove_reader(self._listening)
             loop.call_later(_ASIDE, self._take_left_over)
         else:
-            # One at a time, because the next one may be another worker's.
             self._left_over = 1
-            self._accept(1)
+            self._accept(most)
 
     def _take_left_over(self) -> None:
         if self._is_open:
             taken = self._accept(self._left_over)
-            self._left_over = min(self._left_over + 1, _AT_ONCE) if taken == self._left_over else 1
+            self._left_over = min(self._left_over + 1, AT_ONCE) if taken == self._left_over else 1
             if not self._is_pausing:
                 self._resume()
 

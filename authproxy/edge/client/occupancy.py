@@ -11,6 +11,8 @@ from __future__ import annotations
 import mmap
 from typing import Final
 
+AT_ONCE: Final = 128
+"""Connections that are accepted in one turn of the loop."""
 _SEATS: Final = 256
 """Twice as many workers as there may be, for two generations during a reload, and room to spare."""
 _WIDTH: Final = 8
@@ -33,10 +35,18 @@ class Seat:
         self._has_left = True
         self._counts[self.at] = 0
 
-    def is_ahead(self) -> bool:
-        """Whether another worker has clearly fewer connections: of many, a sixteenth more is even enough."""
-        mine = int(self._counts[self.at])
-        return any(taken > 0 and taken + taken // 16 < mine for taken in self._counts)
+    def may_take(self) -> int:
+        """How many connections this worker may accept now: none if another one that accepts has clearly fewer
+        (of many, a sixteenth more is even enough), otherwise until it has one more than the others."""
+        mine, fewest = int(self._counts[self.at]), 0
+        for at, taken in enumerate(self._counts):
+            if at != self.at and taken > 0 and (fewest == 0 or taken < fewest):
+                fewest = taken
+        if fewest == 0:
+            return AT_ONCE
+        if fewest + fewest // 16 < mine:
+            return 0
+        return min(max(fewest - mine, 0) + 1, AT_ONCE)
 
 
 class Occupancy:

@@ -17,13 +17,18 @@ def seats(*counts):
 
 
 def ahead(*counts):
-    return [seat.is_ahead() for seat in seats(*counts)]
+    return [seat.may_take() == 0 for seat in seats(*counts)]
 
 
 def test_whoever_has_more_than_another_is_ahead():
     assert ahead(1, 0) == [True, False]
     assert ahead(0, 0) == [False, False]
     assert ahead(3, 2, 3) == [True, False, True]
+
+
+def test_whoever_has_fewest_takes_as_many_as_bring_it_level():
+    assert [seat.may_take() for seat in seats(0, 20, 20)] == [21, 0, 0]
+    assert [seat.may_take() for seat in seats(20, 20)] == [1, 1]
 
 
 def test_of_many_connections_a_few_more_are_even_enough():
@@ -36,7 +41,7 @@ def test_somebody_who_does_not_accept_yet_or_any_more_keeps_nobody_from_acceptin
     one, other = seats(5, 0)
     other.leave()
     other.say(0)
-    assert not one.is_ahead()
+    assert one.may_take()
 
 
 def test_somebody_alone_is_never_ahead():
@@ -52,15 +57,15 @@ def test_a_seat_is_given_again_when_its_worker_has_ended():
     occupancy.free(taken[7])
     again = occupancy.take_seat()
     assert again.at == taken[7].at
-    assert not taken[0].is_ahead()
+    assert taken[0].may_take()
 
 
 def test_processes_that_were_forked_see_each_other():
     mine, others = seats(2, 2)
-    assert not mine.is_ahead()
+    assert mine.may_take()
     child = os.fork()
     if not child:
         others.say(0)
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
-    assert mine.is_ahead()
+    assert not mine.may_take()
