@@ -44,6 +44,15 @@ def test_counters_and_gauges_are_added_up_and_what_all_know_is_said_once(joint):
     assert (float(found["authproxy_workers"]), float(found["authproxy_worker_deaths_total"])) == (2, 3)
 
 
+def test_generations_of_one_process_are_no_workers(joint):
+    joint.hear(FIRST, said(requests=3))
+    joint.end(FIRST)
+    joint.hear(SECOND, said(requests=4))
+    found = lines(joint, serving=None)
+    assert float(found['authproxy_requests_total{decision="allowed",portal="acq",reason=""}']) == 7
+    assert not any(name.startswith("authproxy_worker") for name in found)
+
+
 def test_histograms_are_added_up_by_bucket(joint):
     joint.hear(FIRST, said(seconds=(0.001, 100)))
     joint.hear(SECOND, said(seconds=(0.001,)))

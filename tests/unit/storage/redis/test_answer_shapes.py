@@ -70,6 +70,14 @@ def test_an_answer_to_something_else_does_not_fit(command, answer):
     assert not answer_shapes.all_fit([("DEL", "key"), command], [1, answer])
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("GET", "key"), ("GET", b"key"), ("EVAL", "return 1", 2, "key", "other"), ("DEL", "key", "other")],
+)
+def test_the_first_key_of_a_command_is_known(command):
+    assert answer_shapes.key_of(command) == b"key"
+
+
 def test_a_refusal_fits_every_command():
     assert answer_shapes.all_fit([("DEL", "key"), ("GET", "key")], [ResponseError("ERR"), b"value"])
 

@@ -26,6 +26,7 @@ def test_every_key_has_one_hash_tag_and_says_what_it_is():
         keyspace.ended_session(SESSION_ID),
         keyspace.challenges_of(SESSION_ID),
         keyspace.challenge("name"),
+        keyspace.issuing("name"),
         keyspace.pending_push("name"),
         keyspace.enrolments("name"),
         keyspace.recovery("name"),
@@ -44,6 +45,13 @@ def test_every_key_has_one_hash_tag_and_says_what_it_is():
     ]
     assert all(re.fullmatch(r"authproxy:\{[A-Za-z0-9_-]+\}:[a-z-]+(:\w+)?", name) for name in names)
     assert len(set(names)) == len(names)
+
+
+def test_what_a_replica_confirms_is_written_in_the_slot_of_the_key_that_it_confirms():
+    key = keyspace.session(SESSION_ID).encode()
+    tag = re.search(rb"\{.+?\}", key)[0]
+    assert re.fullmatch(rb"authproxy:" + re.escape(tag) + rb":[a-z-]+", keyspace.confirmation(key))
+    assert keyspace.confirmation(key) != key
 
 
 def test_a_sessions_key_leads_back_to_the_session():
