@@ -41,11 +41,12 @@ def number(redis_server, *command):
 
 
 def keys(redis_server):
-    """But for the one that the gateway writes to see whether the store takes writes."""
+    """But for those of the gateway itself: one that it writes to see whether the store takes writes, and one
+    that says which formats it writes."""
     return [
         key
         for key in re.findall(r"authproxy:\S+", redis_server.command("KEYS", "*").decode())
-        if not key.endswith(":pulse")
+        if not key.endswith((":pulse", ":formats"))
     ]
 
 

@@ -237,11 +237,15 @@ def test_only_the_gateways_reach_the_store_of_compose():
     assert {name for name, service in composed["services"].items() if "ports" in service} == {"nginx"}
 
 
-@pytest.mark.needs("check-jsonschema")
+def beside_python(program):
+    """A program of the environment in which the tests run, whether or not that is on the path."""
+    return str(Path(sys.executable).with_name(program))
+
+
 def test_the_files_for_compose_have_their_format():
     subprocess.run(
         [
-            *("check-jsonschema", "--builtin-schema", "vendor.compose-spec"),
+            *(beside_python("check-jsonschema"), "--builtin-schema", "vendor.compose-spec"),
             *map(str, sorted((DEPLOY / "compose").glob("compose*.yaml"))),
         ],
         check=True,
@@ -280,13 +284,14 @@ def test_the_servers_of_compose_are_three_and_only_the_first_one_follows_nobody(
     assert f"sentinel monitor authproxy {first['environment']['ADDRESS']} 6379 2\n" in watched
 
 
-@pytest.mark.needs("kubernetes-validate")
 @pytest.mark.parametrize(
     "path", [path for path in KUBERNETES if path.name != "kustomization.yaml"], ids=lambda path: path.name
 )
 def test_a_manifest_has_the_format_of_kubernetes(path):
     subprocess.run(
-        ["kubernetes-validate", "--strict", "-k", "1.30", str(path)], check=True, capture_output=True
+        [beside_python("kubernetes-validate"), "--strict", "-k", "1.30", str(path)],
+        check=True,
+        capture_output=True,
     )
 
 

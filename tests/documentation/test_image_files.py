@@ -126,7 +126,11 @@ def wheel(tmp_path_factory):
 
 
 def test_the_wheel_holds_the_gateway_and_nothing_of_the_sandbox(wheel):
-    names = {str(path.relative_to(wheel)) for path in wheel.rglob("*") if path.is_file()}
+    names = {
+        str(path.relative_to(wheel))
+        for path in wheel.rglob("*")
+        if path.is_file() and path.parent.name != "__pycache__"
+    }
     assert {"authproxy/cli/__init__.py", "authproxy/web/locales/sl.po", "authproxy/py.typed"} <= names
     # An installed gateway has only the command, which says that the sandbox is part of the source checkout.
     assert [name for name in names if "sandbox" in name.lower()] == ["authproxy/cli/sandbox.py"]
