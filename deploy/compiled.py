@@ -40,7 +40,7 @@ class CompiledModules(BuildHookInterface):  # type: ignore[type-arg]
             if not matching:
                 raise ValueError(f"pyproject.toml: no module matches {pattern}")
             found.update(str(file.relative_to(self.root)) for file in matching)
-        return found
+        return found - set(self.config["interpreted"])
 
 
 def _options(environ: Mapping[str, str]) -> list[str]:

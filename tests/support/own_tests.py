@@ -86,8 +86,9 @@ def pure_modules() -> list[Path]:
 
 def compiled_modules() -> list[Path]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    patterns = project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]["modules"]
-    return sorted({path for pattern in patterns for path in ROOT.glob(pattern)})
+    hook = project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]
+    matching = {path for pattern in hook["modules"] for path in ROOT.glob(pattern)}
+    return sorted(matching - {ROOT / path for path in hook["interpreted"]})
 
 
 def own_tests(module: Path) -> list[Path]:

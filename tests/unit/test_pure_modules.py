@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import ast
 import builtins
+import importlib
+import sys
 
 import pytest
 
@@ -47,6 +49,28 @@ HOMES = {
     "OpenSSL": {"web", "certificates"},
     "aiodns": {"dns"},
 }
+
+
+def test_no_class_of_a_compiled_module_has_an_interpreted_child():
+    """mypyc makes no object of such a child: `TypeError: … object expected`."""
+    for path in modules():
+        if path.name != "__main__.py":
+            importlib.import_module(name_of(path))
+    compiled = {name_of(path) for path in compiled_modules()}
+    parents = [
+        one
+        for name in compiled
+        for one in vars(sys.modules[name]).values()
+        if isinstance(one, type) and one.__module__ == name
+    ]
+    assert len(parents) > 100
+    children = {
+        f"{child.__module__}.{child.__qualname__}"
+        for one in parents
+        for child in type.__subclasses__(one)
+        if child.__module__.startswith("authproxy.") and child.__module__ not in compiled
+    }
+    assert children == set()
 
 
 def modules():
