@@ -306,9 +306,13 @@ class Access:
                 await self._used_proofs.give_back(proof)
 
     async def _read(self, ticket: SessionTicket, now: datetime) -> RememberedSession | None:
-        read = self._near_cache.begin_read()
-        stored = await self._sessions.load(ticket, now=now)
-        return None if stored is None else self._near_cache.remember(ticket.text, stored, now, read=read)
+        near_cache, text = self._near_cache, ticket.text
+        read = near_cache.begin_read()
+        stored = await self._sessions.load(ticket, now=now, before=near_cache.remembered(text))
+        if stored is None:
+            near_cache.drop(text)
+            return None
+        return near_cache.remember(text, stored, now, read=read)
 
     def _decide(
         self,
@@ -398,19 +402,20 @@ class Access:
             # A page that asks for open parts by itself would keep a session alive whose person has left.
             return
         due = cached.extras.get(_TOUCH_DUE_AT)
-        pause = None
-        if not isinstance(due, datetime):
-            pause = cached.session.idle_for / _TOUCHES_PER_IDLE
-            due = cached.extras[_TOUCH_DUE_AT] = self._first_touch_due(cached, pause, now)
+        if isinstance(due, datetime) and now < due:
+            return
+        # It is not due if the session has meanwhile been active elsewhere.
+        pause = cached.session.idle_for / _TOUCHES_PER_IDLE
+        due = cached.extras[_TOUCH_DUE_AT] = self._touch_due(cached, pause, now)
         if now >= due:
-            cached.extras[_TOUCH_DUE_AT] = now + (pause or cached.session.idle_for / _TOUCHES_PER_IDLE)
+            cached.extras[_TOUCH_DUE_AT] = now + pause
             parsed = tickets.parse(ticket)
             if parsed is not None:
                 self._spawn(self._touch(parsed, now))
             if self._look_at_account is not None and cached.session.grant is not None:
                 self._spawn(self._look_at_account(cached.session, now))
 
-    def _first_touch_due(self, cached: RememberedSession, pause: timedelta, now: datetime) -> datetime:
+    def _touch_due(self, cached: RememberedSession, pause: timedelta, now: datetime) -> datetime:
         due = cached.last_active_at + pause
         if due <= now + pause:
             return due

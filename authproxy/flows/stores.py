@@ -16,25 +16,33 @@ from authproxy.identity.grant import Grant, GrantTurn
 from authproxy.identity.machine_client import ApiKey
 from authproxy.identity.member import Account, BlockedAccount, Member, RegisterKey
 from authproxy.identity.person import Person
-from authproxy.identity.session import EndedSession, Session, SessionId, SessionSummary, StoredSession
+from authproxy.identity.session import (
+    EndedSession,
+    OpenedBefore,
+    Session,
+    SessionId,
+    SessionSummary,
+    StoredSession,
+)
 from authproxy.identity.stored_register import Departure, LookedUp, RegisterSnapshot, StoredMember
 from authproxy.identity.ticket import SessionTicket
 
 
-class RememberedSession(Protocol):
+class RememberedSession(OpenedBefore, Protocol):
     """A session in the cache. What was made of it is kept in `extras` until the session changes."""
 
-    session: Session
     last_active_at: datetime
     forgiven: timedelta
     extras: dict[str, object]
 
 
 class SessionCache(Protocol):
-    """Sessions that were read in the last few seconds (`storage/near_cache.py`)."""
+    """Sessions that were read lately (`storage/near_cache.py`)."""
 
     def lookup(self, ticket_text: str, now: datetime) -> RememberedSession | None: ...
     def begin_read(self) -> int: ...
+    def remembered(self, ticket_text: str) -> OpenedBefore | None: ...
+    def drop(self, ticket_text: str) -> None: ...
     def remember(
         self, ticket_text: str, stored: StoredSession, now: datetime, *, read: int
     ) -> RememberedSession: ...
@@ -43,8 +51,11 @@ class SessionCache(Protocol):
 class SessionStore(Protocol):
     """Sessions and their summaries. What is revoked has ended on every instance when the method returns."""
 
-    async def load(self, ticket: SessionTicket, *, now: datetime) -> StoredSession | None:
-        """None if the ticket opens nothing."""
+    async def load(
+        self, ticket: SessionTicket, *, now: datetime, before: OpenedBefore | None = None
+    ) -> StoredSession | None:
+        """None if the ticket opens nothing. `before` is what this ticket has opened before: if the record is
+        the same, so is the session, and nothing is opened again."""
         ...
 
     async def create(

@@ -1,9 +1,12 @@
-"""PURE: sessions that were read from the store in the last few seconds. Most requests need no question to the
-store because of them.
+"""PURE: sessions that were read from the store, and what was made of them. Most requests need no question to
+the store because of them.
 
 A copy may be used while it is young, while the session is not over, and if the store's invalidation channel
 has proved within the time `silence` that it works. So a revocation takes effect at once, or after `silence`
 if the channel is cut.
+
+A copy that may not be used any more is remembered for a while. If the store then has the same record, nothing
+is opened, decided or signed again.
 """
 
 from __future__ import annotations
@@ -18,24 +21,30 @@ from authproxy.identity.session import Session, SessionId, StoredSession
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 _INVALIDATIONS_REMEMBERED: Final = 4096
+_REMEMBERED_FOR: Final = timedelta(minutes=2)
+"""How long a copy is remembered that nobody has asked for. People who work click more often than this. What
+is remembered of a session that has ended is gone from memory after this time, too."""
+_OTHER_OCTETS: Final = 4096
+"""What a copy takes in memory beside its record and what was made of it."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class CachedSession:
-    """A session as it was read at `read_at`. Callers keep in `extras` what they have made from the session;
-    it is dropped when the session changes."""
+    """A session as it was read at `read_at`, from the record `sealed` (empty if the store has none). Callers
+    keep in `extras` what they have made from the session; it is dropped when the session changes."""
 
     session: Session = field(repr=False)
     last_active_at: datetime
     forgiven: timedelta
     read_at: datetime
     good_until: datetime
+    sealed: bytes = field(default=b"", repr=False)
     extras: dict[str, object] = field(default_factory=dict, repr=False)
 
 
 class NearCache:
     """`silence` is None for the store in memory, which calls `forget` itself: there is no channel to be
-    cut."""
+    cut. Copies are bounded in number and in the octets that they take in memory, by estimate."""
 
     __slots__ = (
         "_cleared",
@@ -46,7 +55,11 @@ class NearCache:
         "_invalidated",
         "_machine_keys_epoch",
         "_max_entries",
+        "_max_octets",
         "_near_cache_for",
+        "_octets",
+        "_remembered",
+        "_remembered_for",
         "_silence",
         "_tickets",
     )
@@ -57,11 +70,17 @@ class NearCache:
         near_cache_for: timedelta,
         silence: timedelta | None = timedelta(seconds=1),
         max_entries: int = 50_000,
+        max_octets: int = 256 * 1024 * 1024,
     ) -> None:
         self._near_cache_for = near_cache_for
+        self._remembered_for = max(_REMEMBERED_FOR, near_cache_for)
         self._silence = silence
         self._max_entries = max_entries
-        self._entries: OrderedDict[str, CachedSession] = OrderedDict()
+        self._max_octets = max_octets
+        self._octets = 0
+        # What may be used is in both; what is only remembered is not in `_entries`.
+        self._entries: dict[str, CachedSession] = {}
+        self._remembered: OrderedDict[str, CachedSession] = OrderedDict()
         self._tickets: dict[SessionId, str] = {}
         self._heard_at = _NEVER
         self._heard_until = _FOREVER if silence is None else _NEVER
@@ -87,6 +106,10 @@ class NearCache:
         """Call this before you ask the store, and hand the result to `remember` with the answer."""
         return self._epoch
 
+    def remembered(self, ticket_text: str) -> CachedSession | None:
+        """What the ticket has opened before. It may have changed or ended since: nobody is let in by this."""
+        return self._remembered.get(ticket_text)
+
     def remember(self, ticket_text: str, stored: StoredSession, now: datetime, *, read: int) -> CachedSession:
         """The entry for this answer. Later requests find it, unless the session was invalidated after the
         read began.
@@ -94,32 +117,40 @@ class NearCache:
         `now` is the moment before the store was asked.
         """
         session = stored.session
-        idle_end = stored.last_active_at + session.idle_for + stored.forgiven
         entry = CachedSession(
             session=session,
             last_active_at=stored.last_active_at,
             forgiven=stored.forgiven,
             read_at=now,
-            good_until=min(now + self._near_cache_for, session.expires_at, idle_end),
+            good_until=min(now + self._near_cache_for, session.expires_at, stored.idle_end),
+            sealed=stored.sealed,
         )
-        previous = self._entries.get(ticket_text)
+        previous = self._remembered.get(ticket_text)
         # If the clock was set back, extras are from the future, and so would be the time in an assertion
         # among them.
-        if previous is not None and previous.session == session and previous.read_at <= now:
+        if previous is not None and previous.read_at <= now and _is_same(previous.session, session):
             entry.session, entry.extras = previous.session, previous.extras
+        self._keep(ticket_text, entry, now)
         if self._near_cache_for and not self._is_overtaken(session.session_id, read):
-            self._keep(ticket_text, entry)
+            self._entries[ticket_text] = entry
         return entry
 
+    def drop(self, ticket_text: str) -> None:
+        """Forgets what the ticket has opened: it opens nothing any more."""
+        entry = self._remembered.pop(ticket_text, None)
+        if entry is not None:
+            self._forgotten(ticket_text, entry)
+
     def forget(self, session_id: SessionId) -> None:
+        """Notes that the session has changed or ended."""
         self._epoch += 1
         self._invalidated[session_id] = self._epoch
         self._invalidated.move_to_end(session_id)
         if len(self._invalidated) > _INVALIDATIONS_REMEMBERED:
             _, self._cleared = self._invalidated.popitem(last=False)
-        ticket_text = self._tickets.pop(session_id, None)
+        ticket_text = self._tickets.get(session_id)
         if ticket_text is not None:
-            del self._entries[ticket_text]
+            self._entries.pop(ticket_text, None)
 
     def forget_machine_keys(self) -> None:
         """Notes that an API key was added or revoked. This is rare, so all of them are read again."""
@@ -137,7 +168,6 @@ class NearCache:
         self._cleared = self._epoch
         self._invalidated.clear()
         self._entries.clear()
-        self._tickets.clear()
 
     def heard(self, now: datetime) -> None:
         """Notes that the channel has delivered everything that was invalidated before `now`."""
@@ -149,6 +179,7 @@ class NearCache:
             self.forget_all()
         self._heard_at = now
         self._heard_until = now + self._silence
+        self._sweep(now)
 
     def lost(self) -> None:
         """Notes that the channel is cut. Nothing is used until it works again, and nothing from before
@@ -161,15 +192,43 @@ class NearCache:
         return self._heard_at <= now < self._heard_until
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._remembered)
 
     def _is_overtaken(self, session_id: SessionId, read: int) -> bool:
         return self._cleared > read or self._invalidated.get(session_id, 0) > read
 
-    def _keep(self, ticket_text: str, entry: CachedSession) -> None:
-        self._entries[ticket_text] = entry
-        self._entries.move_to_end(ticket_text)
+    def _keep(self, ticket_text: str, entry: CachedSession, now: datetime) -> None:
+        self.drop(ticket_text)
+        self._sweep(now)
+        octets = _octets_of(entry)
+        while self._remembered and (
+            len(self._remembered) >= self._max_entries or self._octets + octets > self._max_octets
+        ):
+            self._drop_oldest()
+        self._remembered[ticket_text] = entry
         self._tickets[entry.session.session_id] = ticket_text
-        if len(self._entries) > self._max_entries:
-            _, oldest = self._entries.popitem(last=False)
-            del self._tickets[oldest.session.session_id]
+        self._octets += octets
+
+    def _sweep(self, now: datetime) -> None:
+        """Drops what is remembered of sessions that nobody has asked for lately."""
+        oldest = now - self._remembered_for
+        while self._remembered and next(iter(self._remembered.values())).read_at < oldest:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        self._forgotten(*self._remembered.popitem(last=False))
+
+    def _forgotten(self, ticket_text: str, entry: CachedSession) -> None:
+        self._octets -= _octets_of(entry)
+        self._entries.pop(ticket_text, None)
+        self._tickets.pop(entry.session.session_id, None)
+
+
+def _is_same(one: Session, other: Session) -> bool:
+    return one is other or one == other
+
+
+def _octets_of(entry: CachedSession) -> int:
+    """Of the record there is a copy as it was read and one as it was opened, and the header block with the
+    assertion is about as long."""
+    return _OTHER_OCTETS + 3 * len(entry.sealed)

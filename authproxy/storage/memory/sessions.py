@@ -10,7 +10,14 @@ from datetime import datetime, timedelta
 
 from authproxy.identity.member import Member, masked
 from authproxy.identity.person import Person
-from authproxy.identity.session import EndedSession, Session, SessionId, SessionSummary, StoredSession
+from authproxy.identity.session import (
+    EndedSession,
+    OpenedBefore,
+    Session,
+    SessionId,
+    SessionSummary,
+    StoredSession,
+)
 from authproxy.identity.ticket import SessionTicket
 from authproxy.storage.expiring import Expiring
 from authproxy.storage.near_cache import NearCache
@@ -105,7 +112,10 @@ class MemorySessions:
         self._successors.put(old.session_id, new.session_id, until=session.expires_at, now=now)
         return True
 
-    async def load(self, ticket: SessionTicket, *, now: datetime) -> StoredSession | None:
+    async def load(
+        self, ticket: SessionTicket, *, now: datetime, before: OpenedBefore | None = None
+    ) -> StoredSession | None:
+        del before  # there are no records that would have to be opened
         found = self._sessions.peek(ticket.session_id)
         if found is None or not hmac.compare_digest(
             found.secret_hash, hashlib.sha256(ticket.secret).digest()

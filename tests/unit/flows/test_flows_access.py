@@ -105,10 +105,10 @@ class Sessions(MemorySessions):
         if self.is_away:
             raise CannotAsk(Reason.STORE_UNAVAILABLE, "the store is away")
 
-    async def load(self, ticket, *, now):
+    async def load(self, ticket, *, now, before=None):
         self._answer()
         self.loads += 1
-        return await super().load(ticket, now=now)
+        return await super().load(ticket, now=now, before=before)
 
     def note_missed(self, ticket, *, now):
         self.missed.append((ticket, now))

@@ -25,9 +25,10 @@ def heard_for_long(**options):
     return cache
 
 
-def stored(**changes):
+def stored(sealed=b"", **changes):
     ticket = new_ticket()
-    return ticket.text, StoredSession(session=session_for(ticket, **changes), last_active_at=NOW)
+    session = session_for(ticket, **changes)
+    return ticket.text, StoredSession(session=session, last_active_at=NOW, sealed=sealed)
 
 
 def remembered(cache, now=NOW, **changes):
@@ -91,11 +92,10 @@ def test_a_forgotten_session_is_gone_and_the_others_stay(cache):
     assert cache.lookup(other, NOW) is not None
 
 
-def test_forgetting_all_leaves_nothing(cache):
+def test_after_forgetting_all_nothing_is_found(cache):
     texts = [remembered(cache)[0] for _ in range(3)]
     cache.forget_all()
     assert [cache.lookup(text, NOW) for text in texts] == [None] * 3
-    assert len(cache) == 0
 
 
 def test_a_cache_that_has_not_heard_the_channel_yet_is_not_used():
@@ -223,11 +223,61 @@ def test_extras_do_not_survive_a_change_of_the_session(cache):
     assert cache.remember(text, changed, NOW, read=cache.begin_read()).extras == {}
 
 
-def test_extras_do_not_survive_an_invalidation(cache):
-    text, found = stored()
+def test_extras_survive_an_invalidation_if_the_store_then_has_the_same_session(cache):
+    text, found = stored(sealed=b"record")
     cache.remember(text, found, NOW, read=cache.begin_read()).extras["acq"] = b"header block"
     cache.forget(found.session.session_id)
-    assert cache.remember(text, found, NOW, read=cache.begin_read()).extras == {}
+    cache.forget_all()
+    before = cache.remembered(text)
+    assert (before.session, before.sealed) == (found.session, b"record")
+    assert cache.lookup(text, NOW) is None
+    again = cache.remember(text, found, NOW, read=cache.begin_read())
+    assert again.extras == {"acq": b"header block"}
+    assert cache.lookup(text, NOW) is again
+
+
+def test_nothing_is_remembered_of_a_ticket_that_opens_nothing_any_more(cache):
+    text, entry = remembered(cache)
+    entry.extras["acq"] = b"header block"
+    cache.drop(text)
+    cache.drop(text)
+    assert cache.remembered(text) is None
+    assert cache.lookup(text, NOW) is None
+    cache.forget(entry.session.session_id)
+
+
+@pytest.mark.parametrize("how", ["the channel is heard", "another session is read"])
+def test_what_nobody_has_asked_for_is_not_remembered_for_long(cache, how):
+    first, _ = remembered(cache)
+    second, _ = remembered(cache, NOW + SECOND)
+    later = NOW + timedelta(minutes=2) + MOMENT
+    if how == "another session is read":
+        remembered(cache, later)
+    else:
+        cache.heard(later)
+    assert cache.remembered(first) is None
+    assert cache.remembered(second) is not None
+
+
+def test_a_cache_that_keeps_for_longer_remembers_for_longer():
+    cache = NearCache(near_cache_for=timedelta(hours=1), silence=None)
+    text, entry = remembered(cache, expires_at=NOW + timedelta(days=1), idle_for=timedelta(days=1))
+    remembered(cache, NOW + timedelta(minutes=59))
+    assert cache.lookup(text, NOW + timedelta(minutes=59)) is entry
+
+
+def test_a_cache_whose_octets_are_used_up_drops_what_was_read_longest_ago():
+    cache = heard_for_long(max_octets=2 * (4096 + 3 * 1000))
+    texts = []
+    for _ in range(3):
+        text, found = stored(sealed=bytes(1000))
+        cache.remember(text, found, NOW, read=cache.begin_read())
+        texts.append(text)
+    assert [cache.lookup(text, NOW) is None for text in texts] == [True, False, False]
+    large, found = stored(sealed=bytes(10_000))
+    entry = cache.remember(large, found, NOW, read=cache.begin_read())
+    assert cache.lookup(large, NOW) is entry
+    assert len(cache) == 1
 
 
 def test_a_full_cache_drops_what_was_read_longest_ago():
@@ -243,12 +293,12 @@ def test_a_full_cache_drops_what_was_read_longest_ago():
     assert len(cache) == 2
 
 
-def test_a_cache_that_keeps_for_no_time_keeps_nothing():
+def test_a_cache_that_keeps_for_no_time_finds_nothing_and_remembers_what_was_made():
     cache = NearCache(near_cache_for=timedelta(0), silence=None)
-    text, entry = remembered(cache)
-    assert entry.extras == {}
+    text, found = stored()
+    cache.remember(text, found, NOW, read=cache.begin_read()).extras["acq"] = b"header block"
     assert cache.lookup(text, NOW) is None
-    assert len(cache) == 0
+    assert cache.remember(text, found, NOW, read=cache.begin_read()).extras == {"acq": b"header block"}
 
 
 def test_the_channel_of_an_in_process_store_is_always_heard():
