@@ -192,7 +192,8 @@ class NearCache:
         return self._heard_at <= now < self._heard_until
 
     def __len__(self) -> int:
-        return len(self._remembered)
+        """How many sessions may be used, those that are too old included."""
+        return len(self._entries)
 
     def _is_overtaken(self, session_id: SessionId, read: int) -> bool:
         return self._cleared > read or self._invalidated.get(session_id, 0) > read

@@ -25,6 +25,7 @@ from authproxy.dns.store_urls import names_several, store_url
 from authproxy.storage.redis import errors
 from authproxy.storage.redis.answer_shapes import Command
 from authproxy.storage.redis.cluster import Cluster
+from authproxy.storage.redis.pipeline import Pipeline
 from authproxy.storage.redis.sentinels import Sentinels
 from authproxy.storage.redis.servers import (
     DedicatedConnection,
@@ -225,7 +226,21 @@ class RedisConnection:
             await self._store.leave()
             raise
         self._note_answer()
-        return [self._failure(answer) if isinstance(answer, Exception) else answer for answer in answers]
+        return [self.failure(answer) if isinstance(answer, Exception) else answer for answer in answers]
+
+    @property
+    def pipeline(self) -> Pipeline | None:
+        """For questions that change nothing: much cheaper than `each`, if one is open. A cluster has none."""
+        return self._store.pipeline if isinstance(self._store, Server) and self.refused is None else None
+
+    def open_pipeline(self) -> None:
+        """Opens a `pipeline` in the background, if the store can have one."""
+        if isinstance(self._store, Server):
+            self._store.open_pipeline(self._deadline)
+
+    async def leave(self) -> None:
+        """Whatever is asked next is asked over a new connection."""
+        await self._store.leave()
 
     async def scan(self, pattern: str) -> AsyncIterator[list[bytes]]:
         """Pages of the keys that match the pattern, on every primary. A key may come more than once.
@@ -373,7 +388,7 @@ class RedisConnection:
         failure = _FAILURES.get(errors.code_of(error), CannotAsk)
         return failure(Reason.STORE_UNAVAILABLE, text)
 
-    def _failure(self, error: Exception) -> CannotAsk:
+    def failure(self, error: Exception) -> CannotAsk:
         """What stands in the place of an answer."""
         failure = self._unavailable(error)
         if isinstance(error, errors.Unconfirmed):

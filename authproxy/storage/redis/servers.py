@@ -30,6 +30,7 @@ from authproxy.dns.store_urls import Address, StoreUrl
 from authproxy.storage.redis import answer_shapes, errors
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.answer_shapes import Command, key_of
+from authproxy.storage.redis.pipeline import Pipeline
 
 _SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss"}
 _FROM_URL: Final = frozenset({"host", "port", "path", "db", "username", "password", "connection_class"})
@@ -76,6 +77,8 @@ class Server:
         self._primary = primary
         self._idle: list[AbstractConnection] = []
         self._is_closed = False
+        self._pipeline: Pipeline | None = None
+        self._opening: asyncio.Task[None] | None = None
         self.generation = 0
         """Connections of an earlier generation lead to a server that is not asked any more."""
 
@@ -120,6 +123,35 @@ class Server:
                 return [answer if isinstance(answer, ResponseError) else doubt for answer in answers]
         return answers
 
+    @property
+    def pipeline(self) -> Pipeline | None:
+        """A connection for questions that change nothing, if one is open (`open_pipeline`)."""
+        if self._primary is not None:
+            self._primary.look()
+        pipeline = self._pipeline
+        is_ours = pipeline is not None and pipeline.is_open and pipeline.generation == self.generation
+        return pipeline if is_ours else None
+
+    def open_pipeline(self, deadline: float) -> None:
+        """Opens a `pipeline` in the background. If that fails, questions go over the other connections, and
+        tell why."""
+        if not self._is_closed and self._opening is None and self.pipeline is None:
+            self._opening = asyncio.get_running_loop().create_task(self._open_pipeline(deadline))
+
+    async def _open_pipeline(self, deadline: float) -> None:
+        connection, generation = self._made(), self.generation
+        try:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(deadline):
+                    await self._connect(connection)
+                    is_clean = not await _is_spoilt(connection)
+                if is_clean and generation == self.generation:
+                    self._pipeline = Pipeline(connection, deadline=deadline, generation=generation)
+        finally:
+            self._opening = None
+            # This does nothing to a connection that the pipeline has taken over.
+            await connection.disconnect(nowait=True)
+
     async def leave(self) -> None:
         """Whatever is asked next is asked over a new connection. After a restart, a failover or a cut cable
         the idle ones are probably broken too."""
@@ -128,6 +160,8 @@ class Server:
             self._primary.doubt()
 
     async def drop_idle(self, *, nowait: bool) -> None:
+        if self._pipeline is not None:
+            self._pipeline.retire()
         idle, self._idle = self._idle, []
         for connection in idle:
             await connection.disconnect(nowait=nowait)
@@ -152,7 +186,13 @@ class Server:
         """Closes idle connections now, and busy ones when their question has ended. Waits for the other side,
         unless `nowait`: with TLS, a server that is frozen takes half a minute."""
         self._is_closed = True
+        self.generation += 1
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
         await self.drop_idle(nowait=nowait)
+        if self._pipeline is not None and not nowait:
+            await self._pipeline.wait_closed()
 
     @contextlib.asynccontextmanager
     async def _borrowed(self) -> AsyncIterator[AbstractConnection]:
@@ -169,7 +209,7 @@ class Server:
             except BaseException:
                 await connection.disconnect(nowait=True)
                 raise
-            if self._is_closed or generation != self.generation:
+            if generation != self.generation:
                 await connection.disconnect(nowait=True)
             else:
                 self._idle.append(connection)
