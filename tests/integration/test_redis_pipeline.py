@@ -1,0 +1,157 @@
+"""Reads over the pipeline, against a real Redis behind a proxy that can misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from datetime import timedelta
+
+import pytest
+
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
+from authproxy.storage.redis.connection import RedisConnection, WrongType
+from authproxy.storage.redis.reads import GatheredReads
+from tests.support.redis_server import fault_proxy
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.needs("redis-server")
+
+DEADLINE = timedelta(milliseconds=300)
+
+
+@contextlib.asynccontextmanager
+async def piped(url, **options):
+    """A connection whose pipeline is open, and its reads."""
+    connection = RedisConnection(url, **options)
+    reads = GatheredReads(connection)
+    try:
+        await reads.read("GET", "nothing")
+        await until(lambda: connection.pipeline is not None)
+        yield connection, reads
+    finally:
+        await connection.aclose()
+
+
+def count_of(server, name: str) -> int:
+    return int(re.search(rf"{name}:(\d+)".encode(), server.command("INFO"))[1])
+
+
+async def outcomes(reads, *commands) -> list[type[BaseException]]:
+    answers = await asyncio.gather(*(reads.read(*command) for command in commands), return_exceptions=True)
+    return [CannotAsk if isinstance(answer, CannotAsk) else type(answer) for answer in answers]
+
+
+async def test_each_reader_gets_its_own_answer_however_many_turns_and_questions_overlap(server):
+    async with fault_proxy(server.port) as proxy, piped(proxy.url) as (connection, reads):
+        names = [f"name {number}" for number in range(500)]
+        await connection.all([("SET", name, name, "PX", 60_000) for name in names])
+        before = count_of(server, "total_connections_received")
+
+        async def later(number, name):
+            for _ in range(number % 7):
+                await asyncio.sleep(0)
+            return await reads.read("GET", name)
+
+        with proxy.far_away(0.02):
+            answers = await asyncio.gather(*(later(*numbered) for numbered in enumerate(names)))
+        assert answers == [name.encode() for name in names]
+        the_one_who_counts = 1
+        assert count_of(server, "total_connections_received") == before + the_one_who_counts
+
+
+async def test_a_refused_read_fails_its_own_reader_only(server):
+    async with piped(server.url) as (connection, reads):
+        await connection.all([("SET", "a text", "value"), ("HSET", "a hash", "field", "value")])
+        answers = await asyncio.gather(
+            reads.read("GET", "a text"),
+            reads.read("HMGET", "a text", "field"),
+            reads.read("HMGET", "a hash", "field"),
+            return_exceptions=True,
+        )
+        assert [answers[0], answers[2]] == [b"value", [b"value"]]
+        assert type(answers[1]) is WrongType
+        assert connection.pipeline is not None
+
+
+async def test_a_reader_that_is_cancelled_disturbs_nobody(server):
+    async with fault_proxy(server.port) as proxy, piped(proxy.url) as (connection, reads):
+        await connection.all([("SET", name, name) for name in "abc"])
+        with proxy.far_away(0.05):
+            readers = [asyncio.ensure_future(reads.read("GET", name)) for name in "abc"]
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            readers[0].cancel()
+            assert await asyncio.gather(*readers[1:]) == [b"b", b"c"]
+        assert await reads.read("GET", "a") == b"a"
+
+
+@pytest.mark.parametrize(
+    "fault", ["refuse", "reset", "swallow", "forget", "nonsense", "another answer", "half an answer"]
+)
+async def test_when_the_connection_fails_all_readers_are_told_and_later_ones_are_answered(server, fault):
+    async with fault_proxy(server.port) as proxy, piped(proxy.url, deadline=DEADLINE) as (connection, reads):
+        await connection.ask("SET", "name", "value")
+        match fault:
+            case "refuse":
+                await proxy.refuse()
+            case "reset":
+                proxy.reset_after(0)
+            case "swallow":
+                proxy.swallow()
+            case "forget":
+                proxy.swallow_open_connections()
+            case "nonsense":
+                proxy._canned = b"?\r\n"
+            case "another answer":
+                proxy._canned = b":1\r\n"
+            case "half an answer":
+                proxy.reset_after(3)
+        assert await outcomes(reads, *[("GET", "name")] * 5) == [CannotAsk] * 5
+        assert connection.pipeline is None
+        await proxy.pass_on()
+        assert await reads.read("GET", "name") == b"value"
+        await until(lambda: connection.pipeline is not None)
+        assert await reads.read("GET", "name") == b"value"
+
+
+async def test_an_answer_that_nobody_asked_for_ends_the_connection_before_it_can_be_taken_for_another(server):
+    async with fault_proxy(server.port) as proxy, piped(proxy.url, deadline=DEADLINE) as (connection, reads):
+        proxy._canned = b"$1\r\nx\r\n$7\r\nanother\r\n"
+        assert await reads.read("GET", "name") == b"x"
+        await until(lambda: connection.pipeline is None)
+
+
+async def test_a_pipeline_to_a_server_that_was_left_answers_what_is_open_and_takes_nothing_new(server):
+    async with fault_proxy(server.port) as proxy, piped(proxy.url) as (connection, reads):
+        await connection.ask("SET", "name", "value")
+        with proxy.far_away(0.1):
+            reader = asyncio.ensure_future(reads.read("GET", "name"))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            pipeline = connection.pipeline
+            await connection.leave()
+            assert connection.pipeline is None
+            assert await reader == b"value"
+        await asyncio.wait_for(pipeline.wait_closed(), 5)
+        assert await reads.read("GET", "name") == b"value"
+
+
+async def test_a_closed_connection_leaves_no_pipeline_open_not_even_one_that_was_being_opened(server):
+    before = count_of(server, "connected_clients")
+    connection = RedisConnection(server.url)
+    await GatheredReads(connection).read("GET", "nothing")
+    await connection.aclose()
+    assert connection.pipeline is None
+    async with piped(server.url) as (connection, _):
+        pass
+    assert connection.pipeline is None
+    await until(lambda: count_of(server, "connected_clients") <= before)
+
+
+async def test_a_store_that_must_not_be_asked_is_not_asked_over_the_pipeline_either(server):
+    async with piped(server.url) as (connection, reads):
+        connection.refused = CannotAsk(Reason.STORE_UNAVAILABLE, "a newer format")
+        with pytest.raises(CannotAsk, match="a newer format"):
+            await reads.read("GET", "name")
