@@ -383,10 +383,10 @@ class StoreSettings:
     near_cache_for: Annotated[
         Duration,
         Field(
-            description="How long a session that was read from the store is used without asking again. 0 "
-            "switches the near cache off."
+            description="How long a session that was read from the store is used without asking again, while the "
+            "store proves that it tells of changes. 0: every request asks."
         ),
-    ] = timedelta(seconds=5)
+    ] = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
