@@ -383,8 +383,8 @@ class StoreSettings:
     near_cache_for: Annotated[
         Duration,
         Field(
-            description="How long a session that was read from the store is used without asking again, while the "
-            "store proves that it tells of changes. 0: every request asks."
+            description="How long a session that was read from the store is used without asking again, while "
+            "the store proves that it tells of changes. 0: every request asks."
         ),
     ] = timedelta(seconds=30)
 
