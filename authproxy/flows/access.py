@@ -40,15 +40,17 @@ from authproxy.identity.ticket import SessionTicket
 
 class _Finished:
     """The header block of one cached session and its allow-decisions. They are dropped when the assertion in
-    the block reaches half its lifetime."""
+    the block reaches half its lifetime, or comes to lie in the future because the clock was set back."""
 
-    __slots__ = ("allowed", "block", "good_until")
+    __slots__ = ("allowed", "block", "good_until", "made_at")
 
-    def __init__(self, block: bytes, good_until: datetime) -> None:
+    def __init__(self, block: bytes, made_at: datetime, good_until: datetime) -> None:
         self.block = block
+        self.made_at = made_at
         self.good_until = good_until
-        # By the `id` of the route, because routes of one path for different methods share a name. A route
-        # whose demand varies is never in it: the decision would outlive a proof, or hold for other addresses.
+        # By the `id` of the route, because routes of one path for different methods share a name. No other
+        # route can have that `id`, because the decision keeps its route. A route whose demand varies is never
+        # in it: the decision would outlive a proof, or hold for other addresses.
         self.allowed: dict[int, Allowed] = {}
 
 
@@ -118,7 +120,7 @@ class Access:
             return None
         self.hits += 1
         finished = cached.extras.get(_FINISHED)
-        if isinstance(finished, _Finished) and now < finished.good_until:
+        if isinstance(finished, _Finished) and finished.made_at <= now < finished.good_until:
             # Nearly every request ends here: this session and route were decided a few seconds ago, and there
             # is no activity to write back.
             allowed = finished.allowed.get(id(route))
@@ -325,7 +327,7 @@ class Access:
         now: datetime,
     ) -> Decision:
         finished = cached.extras.get(_FINISHED)
-        if isinstance(finished, _Finished) and now < finished.good_until:
+        if isinstance(finished, _Finished) and finished.made_at <= now < finished.good_until:
             allowed = finished.allowed.get(id(route))
             if allowed is not None:
                 self._note_activity("requests", portal, route, cached, ticket, now)
@@ -359,9 +361,9 @@ class Access:
 
     def _allow(self, portal: Portal, route: Route, cached: RememberedSession, now: datetime) -> Allowed:
         finished = cached.extras.get(_FINISHED)
-        if not isinstance(finished, _Finished) or now >= finished.good_until:
+        if not isinstance(finished, _Finished) or not finished.made_at <= now < finished.good_until:
             finished = cached.extras[_FINISHED] = _Finished(
-                self.identity(portal, cached.session, now), now + self._assertion_good_for
+                self.identity(portal, cached.session, now), now, now + self._assertion_good_for
             )
         allowed = Allowed(
             portal=portal,

@@ -211,9 +211,12 @@ class NearCache:
         self._octets += octets
 
     def _sweep(self, now: datetime) -> None:
-        """Drops what is remembered of sessions that nobody has asked for lately."""
-        oldest = now - self._remembered_for
-        while self._remembered and next(iter(self._remembered.values())).read_at < oldest:
+        """Drops what is remembered of sessions that nobody has asked for lately, and, after the clock was set
+        back, what was read in the future."""
+        while self._remembered:
+            oldest = next(iter(self._remembered.values()))
+            if abs(now - oldest.read_at) <= self._remembered_for:
+                break
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:

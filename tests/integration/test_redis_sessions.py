@@ -12,7 +12,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from authproxy.identity.session import StoredSession
 from authproxy.identity.ticket import SessionTicket
+from authproxy.storage.records import values
 from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.attempts import RedisAttempts
@@ -233,6 +235,32 @@ async def test_a_meddled_record_is_not_found(redis, meddled):
     await redis.ask(command, keyspace.session(session.session_id), *words)
     assert await sessions.load(ticket, now=NOW) is None
     assert sessions.unreadable == 1
+
+
+@pytest.mark.parametrize("sealed", [b"", b"x"])
+async def test_a_record_that_authenticates_nothing_opens_nothing_also_if_its_session_is_remembered(
+    redis, sealed
+):
+    """Somebody has written it after the end of the session. What is remembered of one that was idle has no
+    record."""
+    sessions = sessions_with(redis)
+    ticket, session = await started(sessions)
+    remembered = StoredSession(session=session, last_active_at=NOW, sealed=b"")
+    await sessions.revoke(session.session_id)
+    await redis.ask(
+        "HSET", keyspace.session(session.session_id), "record", sealed, "seen", values.milliseconds(NOW)
+    )
+    elsewhere = sessions_with(redis)  # this instance does not know of the end
+    assert await elsewhere.load(ticket, now=NOW, before=remembered) is None
+
+
+async def test_what_is_remembered_of_one_ticket_opens_no_record_of_another(redis):
+    sessions = sessions_with(redis)
+    tickets = [(await started(sessions))[0] for _ in range(2)]
+    mine, others = [await sessions.load(ticket, now=NOW) for ticket in tickets]
+    assert await sessions.load(tickets[1], now=NOW, before=others) == others
+    await redis.ask("HSET", keyspace.session(others.session.session_id), "record", mine.sealed)
+    assert await sessions.load(tickets[1], now=NOW, before=others) is None
 
 
 async def test_a_used_attempt_is_remembered_until_it_is_over_and_little_longer(redis):

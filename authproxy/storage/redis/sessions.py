@@ -152,7 +152,7 @@ class RedisSessions:
         if record is None:
             return None
         session: Session | None
-        if before is not None and before.sealed == record:
+        if before is not None and record and before.sealed == record:
             session = before.session
         else:
             plaintext = self._keys.open(Purpose.SESSION, record, bound_to=session_id, secret=ticket.secret)

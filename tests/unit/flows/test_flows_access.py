@@ -428,6 +428,27 @@ async def test_an_assertion_is_renewed_also_where_a_session_is_remembered_for_lo
         assert house.signer.minted == minted
 
 
+async def test_no_portal_gets_an_assertion_from_the_future_after_the_clock_was_set_back_a_little():
+    house = AccessFixture(keeps_for=LIFETIME / 2)
+    await house.signed_in()
+    assert isinstance(await house.later("/high"), Denied)
+    for seconds, minted in ((20, 1), (5, 2), (6, 2)):
+        assert isinstance(house.now(at=NOW + timedelta(seconds=seconds)), Allowed)
+        assert house.signer.minted == minted
+    assert house.sessions.loads == 1
+
+
+async def test_a_session_that_has_ended_lets_nobody_in_by_what_is_remembered_of_it(house):
+    await house.signed_in()
+    assert isinstance(await house.later("/strict"), Allowed)
+    assert isinstance(await house.later(), Allowed)
+    await house.sessions.revoke(house.ticket.session_id)
+    for path in ("/", "/strict"):
+        assert house.now(path) is None
+        assert isinstance(await house.later(path), AuthenticationRequired)
+    assert house.near_cache.remembered(house.ticket.text) is None
+
+
 async def test_a_bound_assertion_is_minted_for_every_request_and_names_it(house):
     await house.signed_in()
     bound = replace(ACQ, binds_assertion=True)

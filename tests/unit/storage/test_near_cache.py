@@ -259,6 +259,15 @@ def test_what_nobody_has_asked_for_is_not_remembered_for_long(cache, how):
     assert cache.remembered(second) is not None
 
 
+def test_what_was_read_in_the_future_is_not_remembered_for_long_after_the_clock_was_set_back(cache):
+    future, _ = remembered(cache, NOW + timedelta(hours=1))
+    present, _ = remembered(cache)
+    assert cache.remembered(future) is None
+    assert cache.remembered(present) is not None
+    cache.heard(NOW - SECOND)  # an answer that was held up
+    assert cache.remembered(present) is not None
+
+
 def test_a_cache_that_keeps_for_longer_remembers_for_longer():
     cache = NearCache(near_cache_for=timedelta(hours=1), silence=None)
     text, entry = remembered(cache, expires_at=NOW + timedelta(days=1), idle_for=timedelta(days=1))
