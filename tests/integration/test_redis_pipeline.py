@@ -5,20 +5,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import time
 from datetime import timedelta
 
 import pytest
+import trustme
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.storage.redis.connection import RedisConnection, WrongType
 from authproxy.storage.redis.reads import GatheredReads
-from tests.support.redis_server import fault_proxy
+from authproxy.storage.redis.servers import StoreTls
+from tests.support.redis_server import GENEROUS, RedisServer, fault_proxy
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.needs("redis-server")
-
+LOOPS = ("asyncio", "uvloop")
 DEADLINE = timedelta(milliseconds=300)
+
+
+@pytest.fixture(scope="module")
+def tls_server(tmp_path_factory):
+    """The server, and what is needed to trust it."""
+    authority, folder = trustme.CA(), tmp_path_factory.mktemp("tls")
+    certificate = authority.issue_cert("localhost")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    (folder / "chain.pem").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+    certificate.private_key_pem.write_to_path(folder / "key.pem")
+    with RedisServer(tls=(folder / "chain.pem", folder / "key.pem")) as running:
+        yield running, StoreTls(ca_file=str(folder / "ca.pem"))
 
 
 @contextlib.asynccontextmanager
@@ -116,11 +131,90 @@ async def test_when_the_connection_fails_all_readers_are_told_and_later_ones_are
         assert await reads.read("GET", "name") == b"value"
 
 
-async def test_an_answer_that_nobody_asked_for_ends_the_connection_before_it_can_be_taken_for_another(server):
+@pytest.mark.parametrize("rest", [b"$7\r\nanother\r\n", b"$7\r\nano"])
+async def test_an_answer_that_nobody_asked_for_ends_the_connection_before_it_can_be_taken_for_another(
+    server, rest
+):
     async with fault_proxy(server.port) as proxy, piped(proxy.url, deadline=DEADLINE) as (connection, reads):
-        proxy._canned = b"$1\r\nx\r\n$7\r\nanother\r\n"
+        proxy._canned = b"$1\r\nx\r\n" + rest
         assert await reads.read("GET", "name") == b"x"
         await until(lambda: connection.pipeline is None)
+
+
+@pytest.mark.parametrize("octets", [b"$7\r\nanother\r\n", b"*2\r\n", b"$500000000\r\nx"])
+async def test_not_even_a_part_of_an_answer_waits_for_its_question(server, octets):
+    async with fault_proxy(server.port) as proxy, piped(proxy.url) as (connection, reads):
+        pipeline = connection.pipeline
+        proxy.say(octets)
+        await asyncio.wait_for(pipeline.wait_closed(), 5)
+        assert connection.pipeline is None
+        assert await reads.read("GET", "nothing") is None
+
+
+async def test_a_late_answer_fails_its_own_reader_and_not_those_who_asked_later(server):
+    async with (
+        fault_proxy(server.port) as proxy,
+        piped(proxy.url, deadline=timedelta(seconds=1)) as (connection, reads),
+    ):
+        loop, readers = asyncio.get_running_loop(), []
+        proxy.swallow()
+        for name in "abc":
+            asked_at = loop.time()
+            readers.append(asyncio.ensure_future(reads.read("GET", name)))
+            await until(lambda asked_at=asked_at: loop.time() > asked_at + 0.3)
+        with pytest.raises(CannotAsk, match="does not answer within 1 s"):
+            await readers[0]
+        assert connection.pipeline is None
+        proxy.say(b"$1\r\na\r\n")
+        with pytest.raises(CannotAsk):
+            await readers[1]
+        proxy.say(b"$1\r\nb\r\n$1\r\nc\r\n")
+        assert await readers[2] == b"c"
+        await proxy.pass_on()
+        assert await reads.read("GET", "nothing") is None
+
+
+async def test_a_question_that_cannot_be_sent_takes_nobodys_answer_and_keeps_nobody_waiting(server):
+    async with piped(server.url, deadline=GENEROUS) as (connection, reads):
+        await connection.ask("SET", "a", "a")
+        said = asyncio.ensure_future(outcomes(reads, ("GET", "\udc80"), ("GET", "nothing")))
+        await until(lambda: connection.pipeline is None)
+        assert await reads.read("GET", "a") == b"a"
+        assert await asyncio.wait_for(said, 5) == [CannotAsk] * 2
+
+
+async def test_a_store_that_takes_no_more_connections_is_not_tried_again_for_each_answer(server):
+    connection = RedisConnection(server.url, deadline=GENEROUS)
+    reads = GatheredReads(connection)
+    before = count_of(server, "rejected_connections")
+    await connection.ask("CONFIG", "SET", "maxclients", "1")
+    began = time.monotonic()
+    try:
+        for _ in range(50):
+            assert await reads.read("GET", "nothing") is None
+            await until(lambda: connection._store._opening is None)
+    finally:
+        await connection.ask("CONFIG", "SET", "maxclients", "10000")
+    assert count_of(server, "rejected_connections") - before <= 2 + time.monotonic() - began
+    await connection.aclose()
+
+
+async def test_over_tls_it_is_the_same(tls_server):
+    server, tls = tls_server
+    async with piped(f"rediss://localhost:{server.port}/0", tls=tls) as (connection, reads):
+        names = [f"name {number}" for number in range(100)]
+        await connection.all([("SET", name, name * 1000) for name in names])
+        answers = await asyncio.gather(*(reads.read("GET", name) for name in names))
+        assert answers == [name.encode() * 1000 for name in names]
+        pipeline = connection.pipeline
+        server.command("CLIENT", "KILL", "TYPE", "normal")
+        await asyncio.wait_for(pipeline.wait_closed(), 5)
+        with contextlib.suppress(CannotAsk):  # over a connection that was cut at this moment
+            await reads.read("GET", "name 1")
+        assert await reads.read("GET", "name 1") == b"name 1" * 1000
+        await until(lambda: connection.pipeline is not None)
+        pipeline = connection.pipeline
+    await asyncio.wait_for(pipeline.wait_closed(), 5)
 
 
 async def test_a_pipeline_to_a_server_that_was_left_answers_what_is_open_and_takes_nothing_new(server):
@@ -155,3 +249,12 @@ async def test_a_store_that_must_not_be_asked_is_not_asked_over_the_pipeline_eit
         connection.refused = CannotAsk(Reason.STORE_UNAVAILABLE, "a newer format")
         with pytest.raises(CannotAsk, match="a newer format"):
             await reads.read("GET", "name")
+
+
+async def test_what_is_asked_after_the_end_leaves_no_connection_open(server):
+    before = count_of(server, "connected_clients")
+    connection = RedisConnection(server.url)
+    await connection.aclose()
+    assert await GatheredReads(connection).read("GET", "nothing") is None
+    await until(lambda: count_of(server, "connected_clients") <= before)
+    assert connection.pipeline is None

@@ -164,6 +164,7 @@ class FaultProxy:
         self._target_port = target_port
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._clients: set[asyncio.StreamWriter] = set()
         self._swallowing = False
         self._dead: set[asyncio.StreamWriter] = set()
         self._answer_limit: int | None = None
@@ -241,11 +242,17 @@ class FaultProxy:
         await self._cut()
         self._canned = canned
 
+    def say(self, octets: bytes) -> None:
+        """Everybody who is connected is told this, without having asked."""
+        for writer in self._clients:
+            writer.write(octets)
+
     async def aclose(self) -> None:
         await self.refuse()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        self._clients.add(writer)
         server_writer: asyncio.StreamWriter | None = None
         try:
             server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
@@ -259,6 +266,7 @@ class FaultProxy:
             for one in (writer, server_writer):
                 if one is not None:
                     self._writers.discard(one)
+                    self._clients.discard(one)
                     one.transport.abort()
 
     async def _copy_questions(

@@ -23,6 +23,10 @@ class SteppedConnection(RedisConnection):
         self._wants = asyncio.Event()
         self._may = asyncio.Semaphore(0)
 
+    @property
+    def pipeline(self) -> None:
+        """There is none: reads over it would not wait."""
+
     async def each(self, commands: Sequence[Command], **how: Any) -> list[Any]:
         answers: list[Any] = []
         for command in commands:
@@ -56,6 +60,10 @@ class DyingConnection(RedisConnection):
     def __init__(self, url: str, *, questions: int) -> None:
         super().__init__(url, deadline=GENEROUS)
         self._left = questions
+
+    @property
+    def pipeline(self) -> None:
+        """There is none: reads over it would not count."""
 
     async def each(self, commands: Sequence[Command], **how: Any) -> list[Any]:
         self._left -= 1

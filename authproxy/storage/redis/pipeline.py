@@ -26,8 +26,9 @@ Question = tuple[Command, "asyncio.Future[Any]"]
 
 class Pipeline(asyncio.Protocol):
     """Takes `connection` over, which is connected and has nothing unread. Every question is answered within
-    `deadline` seconds: if the answer does not come, cannot belong to the question, or the connection is lost,
-    all questions that are open are answered with the reason, and no further ones may be asked."""
+    `deadline` seconds. If an answer is late, its question is answered with TimeoutError, and no further ones
+    may be asked. If an answer cannot belong to its question, or the connection is lost, the same holds for all
+    questions that are open."""
 
     def __init__(self, connection: AbstractConnection, *, deadline: float, generation: int) -> None:
         self.generation = generation
@@ -35,6 +36,8 @@ class Pipeline(asyncio.Protocol):
         self._deadline = deadline
         self._loop = asyncio.get_running_loop()
         self._open: deque[tuple[Command, asyncio.Future[Any], float]] = deque()
+        # The first so many of them are late. They keep their places, because their answers may still come.
+        self._late = 0
         self._watch: asyncio.TimerHandle | None = None
         self._closed = asyncio.Event()
         self._answers = hiredis.Reader(
@@ -51,9 +54,12 @@ class Pipeline(asyncio.Protocol):
         """Sends the questions. Call it only while `is_open`."""
         ends_at = self._loop.time() + self._deadline
         self._open.extend((command, answer, ends_at) for command, answer in questions)
-        self._transport.write(b"".join([_packed(command) for command, _ in questions]))
         if self._watch is None:
             self._watch = self._loop.call_at(ends_at, self._look_at_the_time)
+        try:
+            self._transport.write(b"".join([_packed(command) for command, _ in questions]))
+        except Exception as error:  # noqa: BLE001  (whoever waits is told, whatever it is)
+            self._end(error)
 
     def retire(self) -> None:
         """No further questions may be asked. Open ones are still answered."""
@@ -71,14 +77,20 @@ class Pipeline(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
+            self._demand_question()  # otherwise the first half of an answer would wait for a question to come
             self._answers.feed(data)
             while (answer := self._answers.gets()) is not _INCOMPLETE:
                 self._take(answer)
+            if self._answers.has_data():
+                self._demand_question()
         except Exception as error:  # noqa: BLE001  (for octets that are not RESP, hiredis raises various errors)
             self._end(error)
             return
         if not self._open and not self.is_open:
             self.close()
+
+    def eof_received(self) -> None:
+        self._end(RedisConnectionError("the connection was cut"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end(exc or RedisConnectionError("the connection was cut"))
@@ -87,24 +99,33 @@ class Pipeline(asyncio.Protocol):
     def _take(self, answer: Any) -> None:
         """Raises InvalidResponse if this cannot be the answer to the oldest question: then later answers would
         not belong to theirs either."""
-        if not self._open:
-            raise InvalidResponse
+        self._demand_question()
         command, waiting, _ = self._open[0]
         if not isinstance(answer, Exception) and not answer_shapes.fits(command, answer):
             raise InvalidResponse
         self._open.popleft()
-        if not waiting.done():
-            waiting.set_result(answer)
+        if self._late:
+            self._late -= 1
+        _tell(waiting, answer)
+
+    def _demand_question(self) -> None:
+        """Raises InvalidResponse if nothing is asked: whatever comes then is no answer."""
+        if not self._open:
+            raise InvalidResponse
 
     def _look_at_the_time(self) -> None:
         """One timer for all questions: it is set anew when it fires, and not for each of them."""
         self._watch = None
-        if self._open:
-            ends_at = self._open[0][2]
-            if ends_at <= self._loop.time():
-                self._end(TimeoutError())
-            else:
+        while self._late < len(self._open):
+            _, waiting, ends_at = self._open[self._late]
+            if ends_at > self._loop.time():
                 self._watch = self._loop.call_at(ends_at, self._look_at_the_time)
+                return
+            self.is_open = False
+            self._late += 1
+            _tell(waiting, TimeoutError())
+        if self._late:
+            self._end(TimeoutError())
 
     def _end(self, reason: Exception) -> None:
         self.is_open = False
@@ -114,8 +135,13 @@ class Pipeline(asyncio.Protocol):
         self._transport.abort()
         unanswered, self._open = self._open, deque()
         for _, waiting, _ in unanswered:
-            if not waiting.done():
-                waiting.set_result(reason)
+            _tell(waiting, reason)
+
+
+def _tell(waiting: asyncio.Future[Any], answer: Any) -> None:
+    """Tells it, if somebody waits for it still."""
+    if not waiting.done():
+        waiting.set_result(answer)
 
 
 def _packed(command: Command) -> bytes:

@@ -37,6 +37,9 @@ _FROM_URL: Final = frozenset({"host", "port", "path", "db", "username", "passwor
 """What is read from a URL. redis-py would also accept options that change the form of answers."""
 ASKING: Final[Command] = ("ASKING",)
 _MARK_KEPT_FOR: Final = 1000
+_OPENED_AGAIN_AFTER: Final = 1.0
+"""Seconds. A store that takes no more connections may still answer on those that are open: each answer would lead
+to another attempt."""
 Options = dict[str, Any]
 """What redis-py wants to know before it connects to a server."""
 
@@ -79,6 +82,7 @@ class Server:
         self._is_closed = False
         self._pipeline: Pipeline | None = None
         self._opening: asyncio.Task[None] | None = None
+        self._may_open_from = float("-inf")
         self.generation = 0
         """Connections of an earlier generation lead to a server that is not asked any more."""
 
@@ -135,11 +139,15 @@ class Server:
     def open_pipeline(self, deadline: float) -> None:
         """Opens a `pipeline` in the background. If that fails, questions go over the other connections, and
         tell why."""
-        if not self._is_closed and self._opening is None and self.pipeline is None:
-            self._opening = asyncio.get_running_loop().create_task(self._open_pipeline(deadline))
+        loop = asyncio.get_running_loop()
+        if self._is_closed or self._opening is not None or loop.time() < self._may_open_from:
+            return
+        if self.pipeline is None:
+            self._opening = loop.create_task(self._open_pipeline(deadline))
 
     async def _open_pipeline(self, deadline: float) -> None:
         connection, generation = self._made(), self.generation
+        self._may_open_from = asyncio.get_running_loop().time() + _OPENED_AGAIN_AFTER
         try:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(deadline):
@@ -147,6 +155,7 @@ class Server:
                     is_clean = not await _is_spoilt(connection)
                 if is_clean and generation == self.generation:
                     self._pipeline = Pipeline(connection, deadline=deadline, generation=generation)
+                    self._may_open_from = float("-inf")
         finally:
             self._opening = None
             # This does nothing to a connection that the pipeline has taken over.
@@ -209,7 +218,7 @@ class Server:
             except BaseException:
                 await connection.disconnect(nowait=True)
                 raise
-            if generation != self.generation:
+            if self._is_closed or generation != self.generation:
                 await connection.disconnect(nowait=True)
             else:
                 self._idle.append(connection)
