@@ -14,8 +14,11 @@ from pathlib import Path
 import pytest
 import structlog
 
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
 from authproxy.storage.near_cache import NearCache
 from authproxy.storage.records.sealing import KeyRing
+from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.invalidation import listen
 from authproxy.storage.redis.machine_keys import RedisMachineKeys
@@ -23,10 +26,12 @@ from authproxy.storage.redis.sessions import RedisSessions
 from tests.support.machine_builders import KEY_ID, api_key
 from tests.support.redis_server import GENEROUS, RedisServer, fault_proxy
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, new_ticket, session_for
+from tests.support.store_side import store_sides
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.needs("redis-server")
 KEYS = KeyRing((bytes(32),), random_bytes=secrets.token_bytes)
+AT_ONCE = ("--repl-diskless-sync-delay", "0")
 LONG = timedelta(minutes=5)
 """So long that only an invalidation can end it within a test."""
 
@@ -70,8 +75,11 @@ class Instance:
 
     async def read(self, ticket):
         now, read = clock(), self.cache.begin_read()
-        stored = await self.sessions.load(ticket, now=now)
-        return None if stored is None else self.cache.remember(ticket.text, stored, now, read=read)
+        stored = await self.sessions.load(ticket, now=now, before=self.cache.remembered(ticket.text))
+        if stored is None:
+            self.cache.drop(ticket.text)
+            return None
+        return self.cache.remember(ticket.text, stored, now, read=read)
 
     def holds(self, ticket) -> bool:
         return self.cache.lookup(ticket.text, clock()) is not None
@@ -236,6 +244,47 @@ async def test_while_the_channel_is_cut_the_near_cache_is_not_used_and_afterward
         assert await b.read(ticket) is None
         other = await cached_session(b)
         assert b.holds(other)
+
+
+async def test_a_store_that_must_not_be_asked_is_not_asked_through_the_near_cache_either(server):
+    """It may be a former primary: what is revoked elsewhere is not told here."""
+    async with instance(server.socket_url) as one:
+        ticket = await cached_session(one)
+        one.redis.refused = CannotAsk(Reason.STORE_UNAVAILABLE, "it may be a former primary")
+        assert await until(lambda: not one.holds(ticket)) < 1
+        one.redis.refused = None
+        await until(lambda: one.cache.is_heard(clock()), within=10)
+        assert not one.holds(ticket)
+
+
+async def test_when_an_address_leads_to_another_server_the_near_cache_hears_of_the_new_one():
+    """As behind a virtual address that moves. The former server lives on, and so does the connection that tells
+    of changes there."""
+    with RedisServer(*AT_ONCE) as former, RedisServer("--replicaof", f"127.0.0.1 {former.port}") as promoted:
+        async with fault_proxy(former.port) as address, store_sides(address.url, count=1) as [side]:
+            ticket = await side.starts()
+            key = keyspace.session(ticket.session_id)
+            await until(lambda: promoted.command("EXISTS", key) == b":1\r\n", within=20)
+            promoted.command("REPLICAOF", "NO", "ONE")
+            address.lead_to(promoted.port)
+            former.command("CLIENT", "KILL", "TYPE", "normal")
+
+            async def is_held():
+                await side.asks_nearby(ticket)
+                return side.cache.lookup(ticket.text, clock()) is not None
+
+            async def is_asked_there():
+                with contextlib.suppress(CannotAsk):
+                    return b"tcp_port:%d\r" % promoted.port in await side.connection.ask("INFO", "server")
+
+            await until(is_asked_there)
+            await until(is_held, within=10)
+            promoted.command("DEL", key)
+
+            async def is_refused():
+                return await side.asks_nearby(ticket) is False
+
+            assert await until(is_refused, within=10) < 3
 
 
 async def test_a_frozen_redis_turns_the_near_cache_off_within_a_second(server):

@@ -52,10 +52,12 @@ class StoreSide:
             return True
         at, read = now(), self.cache.begin_read()
         try:
-            stored = await self.sessions.load(ticket, now=at)
+            stored = await self.sessions.load(ticket, now=at, before=self.cache.remembered(ticket.text))
         except CannotAsk:
             return None
-        if stored is not None:
+        if stored is None:
+            self.cache.drop(ticket.text)
+        else:
             self.cache.remember(ticket.text, stored, at, read=read)
         return stored is not None
 

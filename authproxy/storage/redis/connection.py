@@ -210,8 +210,8 @@ class RedisConnection:
         many milliseconds what was written. With `server`, that one of the `primaries` is asked. A
         store that is `refused` is asked only `in_any_case`.
         """
-        if self.refused is not None and not in_any_case:
-            raise CannotAsk(self.refused.reason, str(self.refused))
+        if not in_any_case:
+            self.demand()
         try:
             with self._translated():
                 async with asyncio.timeout(self._deadline):
@@ -237,6 +237,11 @@ class RedisConnection:
         """Opens a `pipeline` in the background, if the store can have one."""
         if isinstance(self._store, Server):
             self._store.open_pipeline(self._deadline)
+
+    def demand(self) -> None:
+        """Raises CannotAsk if this store is `refused`."""
+        if self.refused is not None:
+            raise CannotAsk(self.refused.reason, str(self.refused))
 
     async def leave(self) -> None:
         """Whatever is asked next is asked over a new connection."""
@@ -355,6 +360,13 @@ class RedisConnection:
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
         self._changed.clear()
+
+    async def begin_anew(self) -> None:
+        """Call this when the store is another server than before. Open connections may lead to the former one,
+        also the one that tells the near cache of changes: none of them is used any more. Sentinels and clusters
+        tell of other servers themselves."""
+        if isinstance(self._store, Server) and self._sentinels is None:
+            await self._store.renew()
 
     async def _follow_primary(self) -> None:
         self._changed.set()

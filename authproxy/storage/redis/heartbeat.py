@@ -279,6 +279,7 @@ class Heartbeat:
         if went_back:
             _log.warning("store.went_back", endings=len(self.endings))
             self._must_end_again = True
+            await self._connection.begin_anew()
         if self._must_end_again:
             await self._end_again()
         await self.tell_endings(now)

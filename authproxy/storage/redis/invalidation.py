@@ -45,6 +45,7 @@ async def listen(
     while True:
         try:
             async with contextlib.AsyncExitStack() as open_channels:
+                connection.demand()
                 servers, shape = await connection.primaries(), connection.shape
                 channels = [
                     await open_channels.enter_async_context(connection.dedicated(server))
@@ -53,6 +54,8 @@ async def listen(
                 for channel in channels:
                     await _subscribe(channel)
                 while shape == connection.shape:
+                    # Sessions may be ended elsewhere while this store is not to be asked.
+                    connection.demand()
                     await _ping(channels, near_cache, clock)
                     if failures:
                         _log.info("store.invalidation_resumed")
