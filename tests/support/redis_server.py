@@ -21,6 +21,8 @@ from tests.support.ports import free_port
 from tests.support.waiting import until
 
 _STARTS_WITHIN = 10.0
+_TURNS_OF_ACCEPTING = 10
+"""In fewer turns of the loop a connection that was accepted comes to whoever serves it."""
 GENEROUS = timedelta(seconds=20)
 """The deadline of a connection in tests that are not about deadlines: a busy machine pauses for longer than the
 0.8 seconds that a gateway has. What a short deadline does is tested among the faults."""
@@ -205,6 +207,7 @@ class FaultProxy:
     async def refuse(self) -> None:
         """Nobody listens any more, and open connections are reset."""
         if self._server is not None:
+            await _served()
             self._server.close()
             self._server = None
         await self._cut()
@@ -299,9 +302,20 @@ class FaultProxy:
         raise EOFError
 
     async def _cut(self) -> None:
-        for writer in list(self._writers):
-            _reset(writer)
-        await until(lambda: not self._writers)
+        await _served()
+
+        def none_is_left() -> bool:
+            for writer in list(self._writers):
+                _reset(writer)  # also those that were opened since
+            return not self._writers
+
+        await until(none_is_left)
+
+
+async def _served() -> None:
+    """Returns when somebody serves what was accepted before. A server that is closed in between loses it."""
+    for _ in range(_TURNS_OF_ACCEPTING):
+        await asyncio.sleep(0)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
