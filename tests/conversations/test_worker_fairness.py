@@ -48,10 +48,20 @@ class Clients:
         return await asyncio.open_connection("127.0.0.1", self.address)
 
     async def ask(self):
-        """A page on every connection; the statuses."""
+        """A page on every connection; the statuses.
+
+        A connection that is refused on arrival counts as 503. The server has closed it by then, so the
+        request that comes too late may reset it before the answer was read.
+        """
         return await asyncio.gather(*(self._asks(*streams) for streams in self.opened))
 
     async def _asks(self, reader, writer):
+        try:
+            return await self._answer(reader, writer)
+        except ConnectionError:
+            return 503
+
+    async def _answer(self, reader, writer):
         host = urlsplit(self.house.acq).netloc
         writer.write(f"GET /api/jaz HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
         head = await reader.readuntil(b"\r\n\r\n")
