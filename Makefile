@@ -22,6 +22,7 @@ WORKERS ?= 3
 # The tests of one file share what it starts. Which files come first is said in tests/conftest.py.
 WHOLE_FILES := --dist loadfile --no-loadscope-reorder
 COMPILED := build/compiled
+RIVALS := build/rivals
 # What is shipped is optimized by 3. Tests need the same code and not the same speed, and 0 takes the least of the compiler's time.
 OPTIMIZATION ?= 3
 MADE := $(COMPILED)/.made-$(OPTIMIZATION)
@@ -101,8 +102,17 @@ imports: $(VENV)/.dev ## Check who imports whom (import-linter)
 check: lint types imports ## All checks that run nothing
 
 .PHONY: bench
-bench: $(VENV)/.dev ## Measure speed beside nginx and Apache (needs wrk; see bench/)
+bench: $(VENV)/.dev ## Measure speed beside nginx, Apache and others (needs wrk; see bench/)
 	$(BIN)/python bench/run.py
+
+.PHONY: bench-rivals
+bench-rivals: $(VENV)/.dev ## Put what Debian does not have of the others into build/rivals: oauth2-proxy, Caddy, and vegeta (needs Go)
+	@command -v go >/dev/null || { echo "Go is missing: oauth2-proxy and vegeta are built here" >&2; exit 1; }
+	rm -rf $(RIVALS)
+	GOBIN=$(CURDIR)/$(RIVALS) go install github.com/oauth2-proxy/oauth2-proxy/v7@v7.15.6
+	GOBIN=$(CURDIR)/$(RIVALS) go install github.com/tsenart/vegeta/v12@v12.13.0
+	$(PIP) $(LOCKED) --target $(RIVALS)/python --requirement bench/rivals.txt
+	ln -s python/bin/caddy $(RIVALS)/caddy
 
 .PHONY: compiled
 compiled: $(MADE) ## Build the wheel that is shipped, with its compiled modules, and unpack it (needs a C compiler)

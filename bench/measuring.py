@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,12 +31,33 @@ class Round(NamedTuple):
 
 def cpu_seconds(pids: Sequence[int]) -> float:
     """User and system time used so far by these processes and all that they have started."""
-    parents = {pid: fields for pid in _running() if (fields := _stat(pid)) is not None}
+    return sum(sum(map(int, fields[11:15])) for fields in _families(pids).values()) / _TICKS
+
+
+class Memory(NamedTuple):
+    """In bytes: what is resident, with shared pages in full for each process and divided by those that share
+    them."""
+
+    processes: int
+    resident: int
+    proportional: int
+
+
+def memory(pids: Sequence[int]) -> Memory:
+    """What these processes and all that they have started have in memory (`smaps_rollup` of proc(5))."""
+    found = [Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8") for pid in _families(pids)]
+    rows = [dict(re.findall(r"^(\w+): +(\d+) kB$", text, re.MULTILINE)) for text in found]
+    return Memory(len(rows), *(sum(int(row[name]) * 1024 for row in rows) for name in ("Rss", "Pss")))
+
+
+def _families(pids: Sequence[int]) -> dict[int, list[str]]:
+    """These processes and all that they have started, with the fields of `_stat`."""
+    running = {pid: fields for pid in _running() if (fields := _stat(pid)) is not None}
     family, size = set(pids), 0
     while len(family) > size:
         size = len(family)
-        family |= {pid for pid, fields in parents.items() if int(fields[1]) in family}
-    return sum(sum(map(int, parents[pid][11:15])) for pid in family if pid in parents) / _TICKS
+        family |= {pid for pid, fields in running.items() if int(fields[1]) in family}
+    return {pid: running[pid] for pid in family if pid in running}
 
 
 def _running() -> list[int]:
@@ -52,10 +74,22 @@ def _stat(pid: int) -> list[str] | None:
 
 
 class Load(NamedTuple):
-    """What wrk asks for, again and again."""
+    """What is asked for, again and again."""
 
     url: str
     headers: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One measurement: a request, the size of its answer if that matters, and the processes whose CPU time
+    counts."""
+
+    name: str
+    group: str
+    load: Load
+    size: int | None = None
+    pids: tuple[int, ...]
 
 
 def measured(

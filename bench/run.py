@@ -1,34 +1,57 @@
-"""Measures authproxy beside nginx and Apache with mod_auth_openidc, in one run, and prints Markdown tables.
-See README.md."""
+"""Measures authproxy beside nginx, Apache with mod_auth_openidc, oauth2-proxy and Caddy, in one run, and
+prints Markdown tables. See README.md."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import platform
+import re
+import shlex
 import signal
-import statistics
 import subprocess
 import sys
-import urllib.request
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 _PROJECT = Path(__file__).parent.parent
 # The checkout comes last, so that the code in PYTHONPATH is measured.
 sys.path[:] = [str(_PROJECT / "bench"), *sys.path, str(_PROJECT)]
 
-from measuring import Load, Round, measured  # noqa: E402
-from systems import Row, Systems, started  # noqa: E402
+import crowd  # noqa: E402
+import latency  # noqa: E402
+import throughput  # noqa: E402
+from measuring import memory  # noqa: E402
+from systems import Systems, started  # noqa: E402
 
 import authproxy.edge  # noqa: E402
 
-_WARM_UP = 1
-_TARGETS = {
-    ("subrequest", "Apache + mod_auth_openidc, shared memory"): 5.0,
-    ("proxy 1k", "nginx `proxy_pass`"): 0.35,
-}
-"""The multiple of that system's number which authproxy must reach."""
+
+def _memory(systems: Systems, _: argparse.Namespace) -> Iterator[str]:
+    """What every system has in memory at the end."""
+    yield "| system | processes | resident MB | with its part of what is shared |"
+    yield "|---|---:|---:|---:|"
+    for name, pids in {row.name: row.pids for row in systems.rows if len(row.pids) == 1}.items():
+        held = memory(pids)
+        yield f"| {name} | {held.processes} | {held.resident / 1e6:.1f} | {held.proportional / 1e6:.1f} |"
+
+
+class Part(NamedTuple):
+    name: str
+    title: str
+    table: Callable[[Systems, argparse.Namespace], Iterable[str]]
+    is_tried: bool = False
+    """Whether `--check` tries it, too."""
+
+
+_PARTS = (
+    Part("throughput", "Requests per CPU-second", throughput.table),
+    Part("latency", f"Time of a request, {latency.GROUP}", latency.table),
+    Part("crowd", f"A crowd: a page and its {crowd.PARTS} parts, asked about", crowd.table, is_tried=True),
+    Part("memory", "Memory at the end", _memory),
+)
 
 
 def main() -> None:
@@ -40,16 +63,41 @@ def main() -> None:
     # Servers are in /usr/sbin, which is not in the PATH of a Debian user.
     os.environ["PATH"] += os.pathsep + "/usr/sbin"
     cores = sorted(os.sched_getaffinity(0))
-    with started(server_core=cores[0], other_core=cores[-1]) as systems:
+    began = time.monotonic()
+    with started(server_core=cores[0], other_core=cores[-1], installed=arguments.rivals) as systems:
         for row in systems.rows:
-            _check(row)
+            throughput.check(row)
         if arguments.check:
-            print("\n".join(f"{row.group}: {row.name} answers" for row in systems.rows))
+            _try(systems, arguments)
         else:
-            results = _measured(systems, arguments, core=cores[-1])
-            _print(systems, results, arguments, cores=len(cores))
-        if systems.left_out:
-            print(f"\nRows are missing: {systems.left_out}.")
+            # Load that is made in this process must not run beside what is measured.
+            os.sched_setaffinity(0, {cores[-1]})
+            _print_versions(systems, arguments, cores=len(cores))
+            for part in _parts(systems, arguments):
+                print(f"\n**{part.title}**\n")
+                for line in part.table(systems, arguments):
+                    print(line, flush=True)
+        for why in systems.left_out:
+            print(f"\nRows are missing: {why}.")
+    print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
+
+
+def _parts(systems: Systems, arguments: argparse.Namespace) -> list[Part]:
+    """Those that are wanted. `--only` names a part, or a group of rows of the first one."""
+    return [
+        part
+        for part in _PARTS
+        if arguments.only in part.name
+        or (part.name == "throughput" and any(arguments.only in row.group for row in systems.rows))
+    ]
+
+
+def _try(systems: Systems, arguments: argparse.Namespace) -> None:
+    print("\n".join(f"{row.group}: {row.name} answers" for row in systems.rows))
+    for part in _PARTS:
+        if part.is_tried:
+            list(part.table(systems, arguments))
+            print(f"{part.name}: it runs")
 
 
 def _is_compiled() -> bool:
@@ -92,83 +140,33 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--seconds", type=int, default=2, help="length of a turn (2)")
     parser.add_argument("--connections", type=int, default=32, help="connections of wrk (32)")
-    parser.add_argument("--only", default="", help="groups that contain this text")
+    parser.add_argument("--people", type=int, default=10_000, help="people in the crowd (10000)")
+    parser.add_argument(
+        "--rivals",
+        type=Path,
+        default=_PROJECT / "build" / "rivals",
+        help="folder with oauth2-proxy, caddy and vegeta (build/rivals)",
+    )
+    names = ", ".join(part.name for part in _PARTS)
+    parser.add_argument(
+        "--only", default="", help=f"parts ({names}) or groups of rows that contain this text"
+    )
     return parser.parse_args()
 
 
-def _check(row: Row) -> None:
-    """Sends one request before the measurement. Without a valid session it would measure redirects."""
-    headers = dict(header.split(": ", 1) for header in row.headers)
-    request = urllib.request.Request(row.url, headers=headers)
-    with urllib.request.build_opener(_NoRedirect).open(request, timeout=10) as answer:
-        size = len(answer.read())
-    expected = {"proxy 1k": 1024, "proxy 100k": 102400, "nginx asks, 1k": 1024}.get(row.group, size)
-    if size != expected:
-        raise RuntimeError(f"{row.group}: {row.name} answered {size} bytes")
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: object) -> None:
-        return None
-
-
-def _measured(systems: Systems, arguments: argparse.Namespace, *, core: int) -> dict[Row, list[Round]]:
-    rows = [row for row in systems.rows if arguments.only in row.group]
-
-    def turn(row: Row, seconds: int) -> Round:
-        load = Load(row.url, row.headers)
-        return measured([load], row.pids, core=core, seconds=seconds, connections=arguments.connections)
-
-    results: dict[Row, list[Round]] = {row: [] for row in rows}
-    for row in rows:
-        turn(row, _WARM_UP)
-    for number in range(arguments.rounds):
-        print(f"round {number + 1} of {arguments.rounds} …", file=sys.stderr)
-        for row in rows:
-            results[row].append(turn(row, arguments.seconds))
-    return results
-
-
-def _print(
-    systems: Systems, results: Mapping[Row, list[Round]], arguments: argparse.Namespace, *, cores: int
-) -> None:
-    programs = ", ".join(_version(program) for program in ("nginx", "apache2", "wrk", "redis-server"))
+def _print_versions(systems: Systems, arguments: argparse.Namespace, *, cores: int) -> None:
     # From the measured process, not from this one.
     maps = Path(f"/proc/{next(row.pids[0] for row in systems.rows if row.name == 'authproxy')}/maps")
     made = "compiled" if "authproxy__mypyc" in maps.read_text(encoding="utf-8") else "interpreted"
+    debian = [_version(name) for name in ("nginx", "apache2", "wrk", "redis-server")]
+    others = [_built(arguments.rivals / name) for name in ("oauth2-proxy", "caddy", "vegeta")]
+    programs = ", ".join([*debian, *others])
+    command = shlex.join(["bench/run.py", *sys.argv[1:]])
     print(
-        f"authproxy {authproxy.__version__} ({made}), CPython {platform.python_version()}, {programs}; ",
-        end="",
+        f"{time.strftime('%Y-%m-%d')}, `{command}`: {platform.system()} {platform.machine()}, {cores} cores;"
     )
-    print(f"{platform.system()} {platform.machine()}, {cores} cores")
-    print(
-        f"{arguments.rounds} rounds of {arguments.seconds} s, {arguments.connections} connections, requests "
-        "per CPU-second\n"
-    )
-
-    def median(row: Row) -> float:
-        return statistics.median(each.per_cpu_second for each in results[row])
-
-    ours = {row.group: median(row) for row in results if "authproxy" in row.name}
-    print("| what | system | median | min | max | per second | authproxy is |")
-    print("|---|---|---:|---:|---:|---:|---|")
-    for row in sorted(results, key=lambda row: [each.group for each in systems.rows].index(row.group)):
-        every = [each.per_cpu_second for each in results[row]]
-        rate = statistics.median(each.requests / each.seconds for each in results[row])
-        numbers = " | ".join(f"{number:,.0f}" for number in (median(row), min(every), max(every), rate))
-        print(f"| {row.group} | {row.name} | {numbers} | {_ratio(row, median(row), ours)} |")
-
-
-def _ratio(row: Row, median: float, ours: Mapping[str, float]) -> str:
-    if "authproxy" in row.name or row.group not in ours:
-        return ""
-    ratio, target = ours[row.group] / median, _TARGETS.get((row.group, row.name))
-    verdict = (
-        ""
-        if target is None
-        else f", wanted {target:g} × or more: {'reached' if ratio >= target else '**missed**'}"
-    )
-    return f"{ratio:.2f} ×{verdict}"
+    print(f"authproxy {authproxy.__version__} ({made}), CPython {platform.python_version()}, {programs}.")
+    print(f"{arguments.rounds} rounds of {arguments.seconds} s, {arguments.connections} connections.")
 
 
 def _version(program: str) -> str:
@@ -182,6 +180,15 @@ def _version(program: str) -> str:
         if any(character.isdigit() for character in word)
     ]
     return f"{program} {words[0].rpartition('/')[2]}" if words else program
+
+
+def _built(program: Path) -> str:
+    """The version that Go has written into a program when it built it."""
+    if not program.exists():
+        return f"no {program.name}"
+    modules = re.findall(rb"\n(?:mod|dep)\t(\S+)\tv([0-9.]+)", program.read_bytes())
+    versions = [version.decode() for name, version in modules if program.name.encode() in name.split(b"/")]
+    return f"{program.name} {versions[0]}" if versions else program.name
 
 
 if __name__ == "__main__":

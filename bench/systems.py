@@ -1,85 +1,66 @@
-"""Starts the measured systems and everything that they need, in one temporary folder on free loopback ports,
-for the length of a block."""
+"""Starts authproxy, nginx and the rivals, with everything that they need, for the length of a block."""
 
 from __future__ import annotations
 
 import base64
 import json
 import os
-import re
 import secrets
 import shutil
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from measuring import Load
-from ports import free_ports
+import rivals
+from measuring import Load, Row
+from rivals import Client, Rivals
 from sign_in import Person
+from workshop import Workshop
 
 from authproxy.assertions import keys
 from authproxy.sandbox.accounts import PASSWORD
 
 _HERE = Path(__file__).parent
 _PROJECT = _HERE.parent
-_APACHE_MODULES = Path("/usr/lib/apache2/modules")
-_STARTS_WITHIN = 60.0
-_PLACES = (
-    "origin",
-    "nginx",
-    "nginx_logging",
-    "nginx_asking",
-    "authproxy",
-    "authproxy_logging",
-    "authproxy_workers",
-    "authproxy_asking",
-    "authproxy_asking_too",
-    "authproxy management",
-    "authproxy_logging management",
-    "authproxy_workers management",
-    "authproxy_asking management",
-    "authproxy_asking_too management",
-    "apache_shm",
-    "apache_redis",
-    "redis",
-    "provider",
-    "phone",
-    "outbox",
-)
 _GATEWAYS = (
     "authproxy",
     "authproxy_logging",
+    "authproxy_missing",
+    "authproxy_crowd",
     "authproxy_workers",
     "authproxy_asking",
     "authproxy_asking_too",
 )
 _PORTALS = (*_GATEWAYS, "nginx_asking")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One measurement: a request, and the processes whose CPU time counts."""
-
-    name: str
-    group: str
-    url: str
-    headers: tuple[str, ...] = ()
-    pids: tuple[int, ...]
+_PLACES = (
+    *_PORTALS,
+    *(f"{name} management" for name in _GATEWAYS),
+    "origin",
+    "nginx",
+    "nginx_logging",
+    "nginx_asking_rival",
+    "redis",
+    "provider",
+    "phone",
+    "outbox",
+    *rivals.PLACES,
+)
+_NO_PLACE = Path("/nonexistent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Systems:
     rows: tuple[Row, ...]
-    left_out: str | None
+    """The first row of each group is authproxy's."""
+    left_out: tuple[str, ...]
     """Why some rows are missing."""
+    bench: Bench
+    """Starts more, for measurements that need it."""
+    person: Person
 
 
 class Gateway(NamedTuple):
@@ -92,18 +73,13 @@ class Gateway(NamedTuple):
     store_url: str
 
 
-def apache_is_there() -> bool:
-    return shutil.which("apache2") is not None and (_APACHE_MODULES / "mod_auth_openidc.so").exists()
-
-
 @contextmanager
-def started(*, server_core: int, other_core: int) -> Iterator[Systems]:
-    """All systems, signed in to and answering."""
-    with ExitStack() as resources:
-        folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="authproxy-bench-")))
-        bench = _Bench(folder, resources, server_core=server_core, other_core=other_core)
+def started(*, server_core: int, other_core: int, installed: Path = _NO_PLACE) -> Iterator[Systems]:
+    """All systems, signed in to and answering. `installed` is the folder with rivals that Debian does not
+    have."""
+    with _bench(server_core=server_core, other_core=other_core) as bench:
         bench.start_counterparts()
-        yield bench.start_measured()
+        yield bench.start_measured(installed)
 
 
 class Several(NamedTuple):
@@ -118,376 +94,242 @@ class Several(NamedTuple):
 
 @contextmanager
 def several_started(*, server_core: int, other_core: int) -> Iterator[Several]:
-    with ExitStack() as resources:
-        folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="authproxy-bench-")))
-        bench = _Bench(folder, resources, server_core=server_core, other_core=other_core)
+    with _bench(server_core=server_core, other_core=other_core) as bench:
         yield bench.start_several()
 
 
 @contextmanager
-def gateway_alone(folder: Path) -> Iterator[Gateway]:
-    """One gateway with its counterparts, started in `folder`, and a person who has signed in there."""
-    folder.chmod(0o755)
+def gateway_alone(folder: Path, *, access_log: bool = True, under: Sequence[str] = ()) -> Iterator[Gateway]:
+    """One gateway with its counterparts, started in `folder`, and a person who has signed in there. It asks
+    the store about each request below `/strict`. It is run by the program `under`, if one is given."""
     with ExitStack() as resources:
         cores = sorted(os.sched_getaffinity(0))
-        yield _Bench(folder, resources, server_core=cores[0], other_core=cores[-1]).start_gateway()
+        bench = Bench(folder, resources, server_core=cores[0], other_core=cores[-1])
+        yield bench.start_gateway(access_log=access_log, under=under)
 
 
-class _Bench:
+@contextmanager
+def _bench(*, server_core: int, other_core: int) -> Iterator[Bench]:
+    with ExitStack() as resources:
+        folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="authproxy-bench-")))
+        yield Bench(folder, resources, server_core=server_core, other_core=other_core)
+
+
+class Bench(Workshop):
+    """authproxy, nginx, and what all systems need: origin, store and provider."""
+
     def __init__(self, folder: Path, resources: ExitStack, *, server_core: int, other_core: int) -> None:
-        self._folder = folder
-        self._resources = resources
-        self._server_core = server_core
-        self._other_core = other_core
-        self._ports = dict(zip(_PLACES, free_ports(len(_PLACES)), strict=True))
-        self._secret = secrets.token_urlsafe(32)
-        self._user = "www-data" if os.geteuid() == 0 else None
-        self._issuer = f"http://localhost:{self._ports['provider']}/openid-connect-server-webapp/"
-        # Servers that start as root change to another user.
-        folder.chmod(0o755)
+        super().__init__(folder, resources, places=_PLACES, server_core=server_core, other_core=other_core)
+        self.client_secret = secrets.token_urlsafe(32)
+        self.session_key = secrets.token_bytes(32)
 
     def start_counterparts(self) -> int:
         """Starts origin, store and provider, whose CPU time is not counted among that of gateways. Returns
         the process id of the store."""
-        files = self._folder / "files"
+        files = self.folder / "files"
         files.mkdir()
         for name, size in (("tiny", 3), ("1k", 1024), ("100k", 100 * 1024)):
             (files / name).write_bytes(b"x" * size)
         for folder in ("body", "proxy", "fastcgi", "uwsgi", "scgi"):
-            (self._folder / folder).mkdir()
-        self._nginx("origin", core=self._other_core, place="origin")
-        store = self._run(
-            [
-                "redis-server",
-                "--port",
-                str(self._ports["redis"]),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-            ],
-            core=self._other_core,
+            (self.folder / folder).mkdir()
+        self.nginx("origin", core=self.other_core)
+        address = ["--port", str(self.ports["redis"]), "--bind", "127.0.0.1"]
+        store = self.begin(
+            ["redis-server", *address, "--save", "", "--appendonly", "no"],
+            core=self.other_core,
             place="redis",
         )
+        callbacks = {
+            "authproxy": [f"{self.public(name)}/.authproxy/callback/rekono" for name in _PORTALS],
+            "rival": [
+                *(f"{self.public(name)}/callback" for name in rivals.APACHES),
+                *(f"{self.public(name)}/oauth2/callback" for name in rivals.OAUTH2_PROXIES),
+            ],
+        }
         clients = [
-            {
-                "id": "authproxy",
-                "secret": self._secret,
-                "redirect_uris": [f"{self._portal(name)}/.authproxy/callback/rekono" for name in _PORTALS],
-            },
-            {
-                "id": "apache",
-                "secret": self._secret,
-                "redirect_uris": [
-                    f"http://localhost:{self._ports[name]}/callback"
-                    for name in ("apache_shm", "apache_redis")
-                ],
-            },
+            {"id": name, "secret": self.client_secret, "redirect_uris": uris}
+            for name, uris in callbacks.items()
         ]
-        ports = [str(self._ports[name]) for name in ("provider", "phone", "outbox")]
-        self._run(
+        ports = [str(self.ports[name]) for name in ("provider", "phone", "outbox")]
+        self.begin(
             [sys.executable, str(_HERE / "provider.py"), *ports, json.dumps(clients)],
-            core=self._other_core,
+            core=self.other_core,
             place="provider",
         )
+        self.wait()
         return store
 
     def start_several(self) -> Several:
         store = self.start_counterparts()
-        person = self._prepared()
+        person = self.prepared()
+        alone = self.authproxy("authproxy")
+        workers = self.authproxy("authproxy_workers", workers=2)
+        asking = [self.authproxy(name, strict="/") for name in ("authproxy_asking", "authproxy_asking_too")]
+        self.wait()
 
-        def gateway(name: str, *, workers: int = 1, asks_every_time: bool = False) -> tuple[int, Load]:
-            pid = self._authproxy(
-                name, portals=(name,), access_log=False, workers=workers, asks_every_time=asks_every_time
-            )
-            portal = self._portal(name)
-            headers = (f"Host: {_host(portal)}", self._signed_in(person, f"{portal}/1k"))
-            return pid, Load(self._local(name, "/1k"), headers)
+        def load(name: str) -> Load:
+            return Load(self.local(name, "/1k"), self.signed_in(person, name))
 
         return Several(
-            alone=gateway("authproxy"),
-            workers=gateway("authproxy_workers", workers=2),
+            alone=(alone, load("authproxy")),
+            workers=(workers, load("authproxy_workers")),
             asking=(
-                gateway("authproxy_asking", asks_every_time=True),
-                gateway("authproxy_asking_too", asks_every_time=True),
+                (asking[0], load("authproxy_asking")),
+                (asking[1], load("authproxy_asking_too")),
             ),
             store=store,
         )
 
-    def start_gateway(self) -> Gateway:
+    def start_gateway(self, *, access_log: bool, under: Sequence[str]) -> Gateway:
         self.start_counterparts()
-        person = self._prepared()
-        pid = self._authproxy("authproxy", portals=("authproxy",), access_log=True)
-        portal = self._portal("authproxy")
+        person = self.prepared()
+        pid = self.authproxy("authproxy", access_log=access_log, strict="/strict", under=under)
+        self.wait()
+        portal = self.public("authproxy")
         person.signs_in(f"{portal}/1k")
-        return Gateway(
-            ("127.0.0.1", self._ports["authproxy"]),
-            portal,
-            pid,
-            person,
-            f"redis://127.0.0.1:{self._ports['redis']}/0",
-        )
+        return Gateway(("127.0.0.1", self.ports["authproxy"]), portal, pid, person, self.store_url)
 
-    def _prepared(self) -> Person:
-        """Writes the key that signs assertions. Returns the person who signs in everywhere."""
-        key = self._folder / "assertion.pem"
-        key.write_bytes(keys.generate("ES256"))
-        key.chmod(0o600)
-        return Person("ana.novak@example.si", PASSWORD, phone=f"http://localhost:{self._ports['phone']}")
-
-    def start_measured(self) -> Systems:
-        person = self._prepared()
-        rows = [*self._gateways_and_nginx(person)]
-        if apache_is_there():
-            rows += self._apaches(person)
-        return Systems(
-            rows=tuple(rows),
-            left_out=None if apache_is_there() else "Apache with mod_auth_openidc is not installed",
-        )
-
-    def _gateways_and_nginx(self, person: Person) -> Iterator[Row]:
-        # nginx has a portal of its own, because a portal's session and sign-in belong to one public address.
-        quiet = self._authproxy("authproxy", portals=("authproxy", "nginx_asking"), access_log=False)
-        logging = self._authproxy("authproxy_logging", portals=("authproxy_logging",), access_log=True)
-        shutil.copytree(_PROJECT / "deploy" / "nginx" / "authproxy", self._folder / "authproxy")
-        http = self._folder / "authproxy" / "http.conf"
+    def start_measured(self, installed: Path) -> Systems:
+        person = self.prepared()
+        running = {
+            # nginx has a portal of its own, because a portal's session and sign-in belong to one public
+            # address.
+            "authproxy": self.authproxy("authproxy", portals=("authproxy", "nginx_asking")),
+            "authproxy_logging": self.authproxy("authproxy_logging", access_log=True),
+            "authproxy_missing": self.authproxy("authproxy_missing", near_cache_for="0s"),
+            "authproxy_workers": self.authproxy("authproxy_workers", workers=2),
+        }
+        shutil.copytree(_PROJECT / "deploy" / "nginx" / "authproxy", self.folder / "authproxy")
+        http = self.folder / "authproxy" / "http.conf"
         shipped = http.read_text(encoding="utf-8")
         http.write_text(
-            shipped.replace("unix:/run/authproxy/edge.sock", f"unix:{self._folder}/authproxy.sock"),
+            shipped.replace("unix:/run/authproxy/edge.sock", f"unix:{self.folder}/authproxy.sock"),
             encoding="utf-8",
         )
-        nginx = self._nginx("nginx", core=self._server_core, place="nginx")
+        running["nginx"] = self.nginx("nginx", core=self.server_core)
+        others = Rivals(self, Client(self.issuer, "rival", self.client_secret), installed)
+        self.wait()
+        rows = [*self._rows(running, person), *others.rows(person, running["nginx"])]
+        return Systems(rows=tuple(rows), left_out=tuple(others.left_out), bench=self, person=person)
 
-        session = {
-            name: (f"Host: {_host(self._portal(name))}", self._signed_in(person, f"{self._portal(name)}/1k"))
-            for name in ("authproxy", "authproxy_logging", "nginx_asking")
-        }
-        own = session["authproxy"]
-        question = (*own, f"X-Original-URL: {self._portal('authproxy')}/1k", "X-Original-Method: GET")
-        place = self._local("authproxy", "/.authproxy/auth/nginx")
-        yield Row(name="authproxy", group="subrequest", url=place, headers=question, pids=(quiet,))
-        yield Row(
-            name="nginx `return 204`", group="subrequest", url=self._local("nginx", "/204"), pids=(nginx,)
-        )
-        for size in ("1k", "100k"):
-            yield Row(
-                name="authproxy",
-                group=f"proxy {size}",
-                url=self._local("authproxy", f"/{size}"),
-                headers=own,
-                pids=(quiet,),
-            )
-            yield Row(
-                name="nginx `proxy_pass`",
-                group=f"proxy {size}",
-                url=self._local("nginx", f"/{size}"),
-                pids=(nginx,),
-            )
-        group, place = "proxy 1k, access log", self._local("authproxy_logging", "/1k")
-        yield Row(
-            name="authproxy", group=group, url=place, headers=session["authproxy_logging"], pids=(logging,)
-        )
-        yield Row(
-            name="nginx `proxy_pass`", group=group, url=self._local("nginx_logging", "/1k"), pids=(nginx,)
-        )
-        place = self._local("nginx_asking", "/1k")
-        yield Row(
-            name="nginx + authproxy",
-            group="nginx asks, 1k",
-            url=place,
-            headers=session["nginx_asking"],
-            pids=(nginx, quiet),
-        )
+    def _rows(self, running: dict[str, int], person: Person) -> Iterator[Row]:
+        def row(
+            group: str,
+            name: str,
+            place: str,
+            target: str,
+            headers: Sequence[str] = (),
+            *,
+            size: int | None = None,
+            of: Sequence[str],
+        ) -> Row:
+            pids = tuple(running[each] for each in of)
+            load = Load(self.local(place, target), headers)
+            return Row(name=name, group=group, load=load, size=size, pids=pids)
 
-    def _apaches(self, person: Person) -> Iterator[Row]:
-        for cache, what in (
-            ("shm", "Apache + mod_auth_openidc, shared memory"),
-            ("redis", "Apache + mod_auth_openidc, Redis"),
+        session = {name: self.signed_in(person, name) for name in running if name != "nginx"}
+        session["nginx_asking"] = self.signed_in(person, "nginx_asking")
+
+        def subrequest(group: str, name: str) -> Row:
+            headers = (*session[name], *self.asked_by_nginx(name))
+            return row(group, "authproxy", name, "/.authproxy/auth/nginx", headers, of=[name])
+
+        yield subrequest("subrequest", "authproxy")
+        yield row("subrequest", "nginx `return 204`", "nginx", "/204", of=["nginx"])
+        yield subrequest("miss, subrequest", "authproxy_missing")
+        for group, name, kilobytes in (
+            ("proxy 1k", "authproxy", 1),
+            ("miss, proxy 1k", "authproxy_missing", 1),
+            ("proxy 100k", "authproxy", 100),
+            ("proxy 1k, access log", "authproxy_logging", 1),
         ):
-            place = f"apache_{cache}"
-            pid = self._apache(cache, place)
-            base = f"http://localhost:{self._ports[place]}"
-            headers = (f"Host: {_host(base)}", self._signed_in(person, f"{base}/tiny"))
-            yield Row(
-                name=what, group="subrequest", url=self._local(place, "/tiny"), headers=headers, pids=(pid,)
-            )
-            if cache == "shm":
-                yield Row(
-                    name=what,
-                    group="proxy 1k",
-                    url=self._local(place, "/proxied/1k"),
-                    headers=headers,
-                    pids=(pid,),
-                )
-                yield Row(
-                    name=what,
-                    group="proxy 100k",
-                    url=self._local(place, "/proxied/100k"),
-                    headers=headers,
-                    pids=(pid,),
-                )
-                yield Row(
-                    name=what,
-                    group="nginx asks, 1k",
-                    url=self._local(place, "/proxied/1k"),
-                    headers=headers,
-                    pids=(pid,),
-                )
+            target, size = f"/{kilobytes}k", kilobytes * 1024
+            yield row(group, "authproxy", name, target, session[name], size=size, of=[name])
+            if name != "authproxy_missing":
+                beside = "nginx_logging" if name == "authproxy_logging" else "nginx"
+                yield row(group, "nginx `proxy_pass`", beside, target, size=size, of=["nginx"])
+        group, name = "proxy 1k", "authproxy_workers"
+        yield row(group, "authproxy, two workers", name, "/1k", session[name], size=1024, of=[name])
+        group, name = "nginx asks, 1k", "nginx_asking"
+        yield row(
+            group, "nginx + authproxy", name, "/1k", session[name], size=1024, of=["nginx", "authproxy"]
+        )
 
-    def _signed_in(self, person: Person, url: str) -> str:
+    @property
+    def store_url(self) -> str:
+        return f"redis://127.0.0.1:{self.ports['redis']}/0"
+
+    @property
+    def issuer(self) -> str:
+        return f"http://localhost:{self.ports['provider']}/openid-connect-server-webapp/"
+
+    def prepared(self) -> Person:
+        """Writes the key that signs assertions. Returns the person who signs in everywhere."""
+        key = self.folder / "assertion.pem"
+        key.write_bytes(keys.generate("ES256"))
+        key.chmod(0o600)
+        return Person("ana.novak@example.si", PASSWORD, phone=f"http://localhost:{self.ports['phone']}")
+
+    def signed_in(self, person: Person, place: str) -> tuple[str, str]:
+        """Signs the person in at a portal. Returns the headers of their requests there."""
+        url = f"{self.public(place)}/1k"
         person.signs_in(url)
-        return f"Cookie: {person.cookies(url)}"
+        return f"Host: {self.public(place).removeprefix('http://')}", f"Cookie: {person.cookies(url)}"
 
-    def _portal(self, place: str) -> str:
-        return f"http://bench-{place.replace('_', '-')}.localhost:{self._ports[place]}"
+    def asked_by_nginx(self, place: str) -> tuple[str, str]:
+        """The headers with which nginx asks about a request."""
+        return f"X-Original-URL: {self.public(place)}/1k", "X-Original-Method: GET"
 
-    def _local(self, place: str, target: str) -> str:
-        return f"http://127.0.0.1:{self._ports[place]}{target}"
-
-    # Starting programs.
-
-    def _authproxy(
+    def authproxy(
         self,
         name: str,
         *,
-        portals: Sequence[str],
-        access_log: bool,
+        portals: Sequence[str] = (),
+        access_log: bool = False,
         workers: int = 1,
-        asks_every_time: bool = False,
+        strict: str | None = None,
+        near_cache_for: str = "30s",
+        under: Sequence[str] = (),
     ) -> int:
-        port, management = self._ports[name], self._ports[f"{name} management"]
+        """Begins a gateway. Without `portals` it has one of its own name. Requests below the path `strict`
+        ask the store every time."""
+        port, management = self.ports[name], self.ports[f"{name} management"]
         settings = {
             "server": {
-                "listen": [f"127.0.0.1:{port}", f"unix:{self._folder}/{name}.sock"],
+                "listen": [f"127.0.0.1:{port}", f"unix:{self.folder}/{name}.sock"],
                 "unix_socket_mode": "666",
                 "workers": workers,
                 "management": f"127.0.0.1:{management}",
                 "trusted_proxies": ["127.0.0.1/32"],
+                # All of the load comes from one address.
                 "limits": {"per_minute": {"sign_ins": 0, "callbacks": 0}},
-            },  # all of the load comes from one address
-            "store": {"url": f"redis://127.0.0.1:{self._ports['redis']}/0"},
-            "sessions": {"keys": [base64.b64encode(secrets.token_bytes(32)).decode()]},
+            },
+            "store": {"url": self.store_url, "near_cache_for": near_cache_for},
+            "sessions": {"keys": [base64.b64encode(self.session_key).decode()]},
             "assertions": {
                 "issuer": f"http://localhost:{port}",
-                "current_key_file": str(self._folder / "assertion.pem"),
+                "current_key_file": str(self.folder / "assertion.pem"),
             },
-            "rekono": {"issuer": self._issuer, "client_id": "authproxy", "client_secret": self._secret},
+            "rekono": {"issuer": self.issuer, "client_id": "authproxy", "client_secret": self.client_secret},
             "portals": {
                 portal.replace("_", "-"): {
                     "name": portal,
-                    "url": self._portal(portal),
-                    "upstream": self._local("origin", ""),
-                    **({"routes": [{"path": "/", "strict": True}]} if asks_every_time else {}),
+                    "url": self.public(portal),
+                    "upstream": self.local("origin"),
+                    **({"routes": [{"path": strict, "strict": True}]} if strict else {}),
                 }
-                for portal in portals
+                for portal in portals or (name,)
             },
-            "telemetry": {"access_log": access_log, "audit_file": str(self._folder / f"{name}-audit.jsonl")},
+            "telemetry": {"access_log": access_log, "audit_file": str(self.folder / f"{name}-audit.jsonl")},
         }
-        file = self._folder / f"{name}.yaml"
+        file = self.folder / f"{name}.yaml"
         file.write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
         file.chmod(0o600)
-        return self._run(
-            [sys.executable, "-m", "authproxy", "serve", "-c", str(file)], core=self._server_core, place=name
-        )
+        command = [*under, sys.executable, "-m", "authproxy", "serve", "-c", str(file)]
+        return self.begin(command, core=self.server_core, place=name)
 
-    def _nginx(self, name: str, *, core: int, place: str) -> int:
-        user = f"user {self._user};" if self._user else ""
-        file = self._configured(f"{name}.conf", f"{name}.conf", {"USER": user})
-        return self._run(
-            ["nginx", "-p", str(self._folder), "-c", str(file), "-e", f"{name}-start.log"],
-            core=core,
-            place=place,
-        )
-
-    def _apache(self, cache: str, place: str) -> int:
-        told = {
-            "USER": f"User {self._user}\nGroup {self._user}" if self._user else "",
-            "CACHE": cache,
-            "PORT": str(self._ports[place]),
-            "MODULES": str(_APACHE_MODULES),
-            "SECRET": self._secret,
-            "PASSPHRASE": secrets.token_urlsafe(32),
-            "ISSUER": self._issuer,
-        }
-        file = self._configured("apache.conf", f"apache-{cache}.conf", told)
-        return self._run(["apache2", "-DFOREGROUND", "-f", str(file)], core=self._server_core, place=place)
-
-    def _configured(self, template: str, name: str, told: Mapping[str, str]) -> Path:
-        values = (
-            {place.upper(): str(port) for place, port in self._ports.items()}
-            | {"FOLDER": str(self._folder)}
-            | dict(told)
-        )
-        text = (_HERE / "configurations" / template).read_text(encoding="utf-8")
-        file = self._folder / name
-        file.write_text(re.sub(r"@([A-Z_]+)@", lambda found: values[found[1]], text), encoding="utf-8")
-        return file
-
-    def _run(self, command: list[str], *, core: int, place: str) -> int:
-        """Starts a program on a core and waits until it listens. The end of the block ends it, by its id."""
-        output = self._resources.enter_context((self._folder / f"{place}.out").open("wb"))
-        # The checkout comes last, so that the code in PYTHONPATH is measured.
-        paths = [*filter(None, [os.environ.get("PYTHONPATH")]), str(_PROJECT)]
-        with _undisturbed():
-            process = subprocess.Popen(
-                ["taskset", "--cpu-list", str(core), *command],
-                cwd=self._folder,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-            )
-            self._resources.callback(_end, process)
-        deadline = time.monotonic() + _STARTS_WITHIN
-        while not _answers(self._ports[place]):
-            if process.poll() is not None or time.monotonic() > deadline:
-                break
-            time.sleep(0.02)
-        else:
-            # Somebody else might have answered at this port, and the program has ended for that reason.
-            if process.poll() is None:
-                return process.pid
-        raise RuntimeError(
-            f"{command[0]} did not start: "
-            f"{(self._folder / f'{place}.out').read_text(errors='replace')[-2000:]}"
-        )
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Blocks signals that end this process: between the start of a program and its registration for the end,
-    a signal would leave the program behind."""
-    noted: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _: noted.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for number in noted:
-            signal.raise_signal(number)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(5)
-    except subprocess.TimeoutExpired:
-        with suppress(ProcessLookupError):
-            process.kill()
-        process.wait(5)
-
-
-def _answers(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
-
-
-def _host(url: str) -> str:
-    return url.removeprefix("http://")
+    def nginx(self, name: str, *, core: int) -> int:
+        user = f"user {self.user};" if self.user else ""
+        file = self.configured(f"{name}.conf", f"{name}.conf", {"USER": user})
+        command = ["nginx", "-p", str(self.folder), "-c", str(file), "-e", f"{name}-start.log"]
+        return self.begin(command, core=core, place=name)
