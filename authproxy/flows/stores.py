@@ -159,12 +159,14 @@ class ChallengeStore(Protocol):
         """The session's pending challenges, the newest first."""
         ...
 
-    async def take_turn(self, name: str) -> bool:
+    async def take_turn(self, name: str, owner: str) -> bool:
         """Whether nobody else has this turn to issue a challenge. It is over with `end_turn`, or after a few
-        seconds."""
+        seconds. `owner` is a name that nobody else uses."""
         ...
 
-    async def end_turn(self, name: str) -> None: ...
+    async def end_turn(self, name: str, owner: str) -> None:
+        """Ends the turn, if it is still this owner's."""
+        ...
 
 
 class AnswerLimits(Protocol):

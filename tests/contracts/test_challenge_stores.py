@@ -152,8 +152,18 @@ async def test_a_notification_that_nobody_knows_any_more_is_not_named(challenges
 
 
 async def test_a_turn_to_issue_is_somebodys_until_they_end_it(challenges):
-    taken = await asyncio.gather(*(challenges.take_turn("session of Ana: sms") for _ in range(20)))
+    click = "session of Ana: sms"
+    taken = await asyncio.gather(*(challenges.take_turn(click, f"owner {number}") for number in range(20)))
     assert sum(taken) == 1
-    assert await challenges.take_turn("session of Ana: push")
-    await challenges.end_turn("session of Ana: sms")
-    assert await challenges.take_turn("session of Ana: sms")
+    assert await challenges.take_turn("session of Ana: push", "another")
+    await challenges.end_turn(click, f"owner {taken.index(True)}")
+    assert await challenges.take_turn(click, "another")
+
+
+async def test_nobody_ends_a_turn_that_is_somebody_elses(challenges):
+    assert await challenges.take_turn("session of Ana: sms", "first")
+    await challenges.end_turn("session of Ana: sms", "second")
+    assert not await challenges.take_turn("session of Ana: sms", "third")
+    await challenges.end_turn("session of Ana: sms", "first")
+    await challenges.end_turn("session of Ana: sms", "first")
+    assert await challenges.take_turn("session of Ana: sms", "third")

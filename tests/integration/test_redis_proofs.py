@@ -134,6 +134,19 @@ async def test_every_key_is_named_as_documented_and_lives_as_long(redis):
     } == dict.fromkeys(at_most, True)
 
 
+async def test_a_turn_expires_by_itself_and_whoever_was_too_slow_ends_nobody_elses(redis, other):
+    here, there = challenges_on(redis), challenges_on(other)
+    assert await here.take_turn("session of Ana: sms", "slow one")
+    [key] = await redis.ask("KEYS", "*")
+    assert 10_000 < await redis.ask("PTTL", key) <= 15_000
+    await redis.ask("PEXPIRE", key, 0)
+    assert await there.take_turn("session of Ana: sms", "next one")
+    await here.end_turn("session of Ana: sms", "slow one")
+    assert not await here.take_turn("session of Ana: sms", "third one")
+    await there.end_turn("session of Ana: sms", "next one")
+    assert await redis.ask("KEYS", "*") == []
+
+
 async def test_a_block_is_remembered_until_a_day_after_its_end(redis):
     for _ in range(5):
         await limits_on(redis).try_answer([ANA], now=NOW)

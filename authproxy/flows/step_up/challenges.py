@@ -52,7 +52,7 @@ _OWN_FACTORS: Final[frozenset[StepUpMethod]] = frozenset({"push", "totp", "certi
 """The person's own factors. For a change of methods they are accepted at every level."""
 _SESSION_PAGE: Final = "/.authproxy/session"
 _LOOKS_AFTER: Final = 0.1
-"""Seconds after which a click that waits for one in another process looks again."""
+"""Seconds after which a click that waits for another one looks again."""
 _MOST_LOOKS: Final = 150
 """Then the other one has lost its turn (`retention.ISSUING_TAKES`)."""
 # RFC 8176 §2 has no value for a code from a sheet, which is closest to a one-time password, and none for a
@@ -110,7 +110,6 @@ class StepUpChallenges:
         self._random_text = random_text
         self._notices = notices
         self._bound_requests = bound_requests
-        self._being_issued: dict[Hashable, asyncio.Task[Pending | NotProved]] = {}
 
     async def demand(self, visit: Visit) -> Demand | None:
         """What the person must prove, and the methods that they can use for it."""
@@ -137,8 +136,8 @@ class StepUpChallenges:
             return SentAway(
                 await self._elsewhere[chosen].begin(visit, session, demand.route), chosen, session
             )
-        return await self._issued_once(
-            (session.session_id, *_wanted(visit, demand.route.name, chosen)),
+        return await self._issued_in_turn(
+            repr((session.session_id, *_wanted(visit, demand.route.name, chosen))),
             lambda _: self._pending_or_new(visit, session, demand.route, chosen),
         )
 
@@ -176,7 +175,7 @@ class StepUpChallenges:
             until = await self._limits.blocked_until(_limit_names(visit, session), now=visit.now)
         if until is not None:
             return _not_proved(visit, Reason.STEP_UP_BLOCKED, session, standing=standing, until=until)
-        return await self._issued_once(
+        return await self._issued_in_turn(
             earlier.challenge_id,
             lambda had_to_wait: self._instead_of(visit, session, standing, had_to_wait=had_to_wait),
         )
@@ -338,37 +337,26 @@ class StepUpChallenges:
 
     # What is asked.
 
-    async def _issued_once(
-        self, key: Hashable, issue: Callable[[bool], Coroutine[Any, Any, Pending | NotProved]]
-    ) -> Pending | NotProved:
-        """The outcome of `issue`, or of the one with the same key that is under way here. A challenge is
-        stored after its message was sent. Until then a second click finds no challenge, and would be told
-        that messages are sent too often. What is under way goes on when the browser gives up its first
-        request."""
-        running = self._being_issued.get(key)
-        if running is not None:
-            issued = await asyncio.shield(running)
-            return replace(issued, is_new=False) if isinstance(issued, Pending) else issued
-        running = self._being_issued[key] = asyncio.ensure_future(self._issued_in_turn(repr(key), issue))
-        running.add_done_callback(lambda _: self._being_issued.pop(key, None))
-        return await asyncio.shield(running)
-
     async def _issued_in_turn(
         self, name: str, issue: Callable[[bool], Coroutine[Any, Any, Pending | NotProved]]
     ) -> Pending | NotProved:
-        """The same for clicks that reach several processes: one after the other. `issue` is told whether it
-        had to wait for another one."""
-        had_to_wait = False
-        for _ in range(_MOST_LOOKS):
-            if await self._challenges.take_turn(name):
-                break
-            had_to_wait = True
+        """The outcome of `issue`. Of clicks with the same name, wherever they arrive, one is served after the
+        other: a challenge is stored after its message was sent, and until then a second click would find no
+        challenge and send another message. `issue` is told whether it had to wait for another click."""
+        owner, looks = self._random_text(16), 1
+        while not await self._challenges.take_turn(name, owner) and looks < _MOST_LOOKS:
+            looks += 1
             await asyncio.sleep(_LOOKS_AFTER)
+        had_to_wait = looks > 1
         try:
-            return await issue(had_to_wait)
+            outcome = await issue(had_to_wait)
         finally:
             with contextlib.suppress(CannotAsk):  # it ends by itself
-                await self._challenges.end_turn(name)
+                await self._challenges.end_turn(name, owner)
+        if had_to_wait and isinstance(outcome, NotProved) and outcome.reason is Reason.STEP_UP_TOO_OFTEN:
+            # This person was not too quick: the message of the first click counts, but could not be sent.
+            return replace(outcome, reason=Reason.SENDER_UNAVAILABLE)
+        return outcome
 
     async def _pending_or_new(
         self, visit: Visit, session: Session, route: Route, method: StepUpMethod

@@ -18,7 +18,7 @@ class MemoryChallenges:
         self._of_session: Expiring[SessionId, deque[ChallengeId]] = Expiring()
         self._pushes: dict[tuple[str, ...], ChallengeId] = {}
         """The last push challenge of each person: one entry for each, so that nothing needs to expire."""
-        self._turns: set[str] = set()
+        self._turns: dict[str, str] = {}
         """None of them outlives this process, so none needs to expire."""
 
     async def open(self, challenge: Challenge, *, tries: int, now: datetime) -> None:
@@ -60,14 +60,12 @@ class MemoryChallenges:
             if standing is not None and standing.state_at(now) is State.PENDING
         )
 
-    async def take_turn(self, name: str) -> bool:
-        if name in self._turns:
-            return False
-        self._turns.add(name)
-        return True
+    async def take_turn(self, name: str, owner: str) -> bool:
+        return self._turns.setdefault(name, owner) == owner
 
-    async def end_turn(self, name: str) -> None:
-        self._turns.discard(name)
+    async def end_turn(self, name: str, owner: str) -> None:
+        if self._turns.get(name) == owner:
+            del self._turns[name]
 
     async def claim_push(
         self,

@@ -62,6 +62,14 @@ return 1
 """,
     answer_shapes.whole,
 )
+# Who was so slow that the turn expired must not end the turn of whoever has it now.
+_END_TURN: Final = Script(
+    """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])
+""",
+    answer_shapes.whole,
+)
 
 
 class RedisChallenges:
@@ -150,13 +158,13 @@ class RedisChallenges:
             and standing.challenge.session_id == session_id
         )
 
-    async def take_turn(self, name: str) -> bool:
+    async def take_turn(self, name: str, owner: str) -> bool:
         """Whether nobody else has the turn of this name. If many take it, exactly one gets it."""
         span = values.span_in_milliseconds(retention.ISSUING_TAKES)
-        return await self._connection.ask("SET", keyspace.issuing(name), 1, "NX", "PX", span) is not None
+        return await self._connection.ask("SET", keyspace.issuing(name), owner, "NX", "PX", span) is not None
 
-    async def end_turn(self, name: str) -> None:
-        await self._connection.ask("DEL", keyspace.issuing(name))
+    async def end_turn(self, name: str, owner: str) -> None:
+        await self._connection.ask("EVAL", _END_TURN, 1, keyspace.issuing(name), owner)
 
     async def claim_push(
         self, owner: tuple[str, ...], challenge_id: ChallengeId, lives_for: timedelta

@@ -735,100 +735,69 @@ def slow(house):
     return house.outbox
 
 
-async def test_a_double_click_while_the_message_is_on_its_way_sends_one_and_shows_its_page_twice(house, slow):
-    step_ups = house.step_ups()
-    first = asyncio.ensure_future(step_ups.begin(house.visit(), "sms"))
+async def two_clicks(slow, clicks_first, clicks_second, clicks_elsewhere):
+    """What the two get. The second click comes while the message of the first one is on its way. What the click
+    elsewhere gets shows that the second one had its turn meanwhile."""
+    slow.may_answer.clear()
+    slow.has_been_asked.clear()
+    first = asyncio.ensure_future(clicks_first())
     await slow.has_been_asked.wait()
-    second = asyncio.ensure_future(step_ups.begin(house.visit(), "sms"))
-    # What the other route gets shows that the second click had its turn meanwhile.
-    assert reason(await step_ups.begin(house.visit("/"), "sms")) is Reason.STEP_UP_TOO_OFTEN
+    second = asyncio.ensure_future(clicks_second())
+    assert reason(await clicks_elsewhere()) is Reason.STEP_UP_TOO_OFTEN
     slow.may_answer.set()
-    clicks = await asyncio.gather(first, second)
+    return await asyncio.gather(first, second)
+
+
+@pytest.fixture(params=["one worker", "two workers"])
+def step_ups(request, house):
+    """Those at which the first and the second click arrive."""
+    first = house.step_ups()
+    return first, first if request.param == "one worker" else house.step_ups()
+
+
+async def test_a_double_click_while_the_message_is_on_its_way_sends_one_and_shows_its_page_twice(
+    house, slow, step_ups
+):
+    clicks = await two_clicks(
+        slow,
+        lambda: step_ups[0].begin(house.visit(), "sms"),
+        lambda: step_ups[1].begin(house.visit(), "sms"),
+        lambda: step_ups[1].begin(house.visit("/"), "sms"),
+    )
     assert [click.is_new for click in clicks] == [True, False]
     assert clicks[0].standing == clicks[1].standing
     assert len(slow.sent) == 1
 
 
-async def test_a_browser_that_gives_up_its_first_click_finds_the_message_that_was_sent_for_it(house, slow):
-    step_ups = house.step_ups()
-    first = asyncio.ensure_future(step_ups.begin(house.visit(), "sms"))
-    await slow.has_been_asked.wait()
-    first.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await first
-    second = asyncio.ensure_future(step_ups.begin(house.visit(), "sms"))
+async def test_another_message_that_is_asked_for_twice_is_sent_once(house, slow, step_ups):
     slow.may_answer.set()
-    clicked = await second
-    assert isinstance(
-        await step_ups.answer(house.visit(), clicked.standing.challenge.challenge_id, slow.code), SteppedUp
-    )
-    assert len(slow.sent) == 1
-
-
-async def test_another_message_that_is_asked_for_twice_is_sent_once(house, slow):
-    slow.may_answer.set()
-    step_ups = house.step_ups()
-    challenge = (await step_ups.begin(house.visit(), "sms")).standing.challenge
+    challenge = (await step_ups[0].begin(house.visit(), "sms")).standing.challenge
     house.now += timedelta(minutes=2)
-    slow.may_answer.clear()
-    slow.has_been_asked.clear()
-    first = asyncio.ensure_future(step_ups.again(house.visit(), challenge.challenge_id))
-    await slow.has_been_asked.wait()
-    second = asyncio.ensure_future(step_ups.again(house.visit(), challenge.challenge_id))
-    assert reason(await step_ups.begin(house.visit("/"), "sms")) is Reason.STEP_UP_TOO_OFTEN
-    slow.may_answer.set()
-    clicks = await asyncio.gather(first, second)
+    clicks = await two_clicks(
+        slow,
+        lambda: step_ups[0].again(house.visit(), challenge.challenge_id),
+        lambda: step_ups[1].again(house.visit(), challenge.challenge_id),
+        lambda: step_ups[1].begin(house.visit("/"), "sms"),
+    )
     assert [click.is_new for click in clicks] == [True, False]
     assert clicks[0].standing == clicks[1].standing
     assert len(slow.sent) == 2
 
 
-async def test_when_no_message_can_be_sent_both_clicks_are_told_and_a_third_one_tries_again(house, slow):
+async def test_when_no_message_can_be_sent_both_clicks_are_told_and_a_third_one_tries_again(
+    house, slow, step_ups
+):
     slow.is_down = True
-    step_ups = house.step_ups()
-    first = asyncio.ensure_future(step_ups.begin(house.visit(), "sms"))
-    await slow.has_been_asked.wait()
-    second = asyncio.ensure_future(step_ups.begin(house.visit(), "sms"))
-    await step_ups.begin(house.visit("/"), "sms")
-    slow.may_answer.set()
-    clicks = await asyncio.gather(first, second)
+    clicks = await two_clicks(
+        slow,
+        lambda: step_ups[0].begin(house.visit(), "sms"),
+        lambda: step_ups[1].begin(house.visit(), "sms"),
+        lambda: step_ups[1].begin(house.visit("/"), "sms"),
+    )
     assert [reason(click) for click in clicks] == [Reason.SENDER_UNAVAILABLE] * 2
     slow.is_down = False
     house.now += timedelta(minutes=2)
-    assert isinstance(await step_ups.begin(house.visit(), "sms"), Pending)
-
-
-async def test_a_double_click_that_reaches_two_workers_sends_one_message_and_shows_its_page_twice(
-    house, slow
-):
-    one, other = house.step_ups(), house.step_ups()
-    first = asyncio.ensure_future(one.begin(house.visit(), "sms"))
-    await slow.has_been_asked.wait()
-    second = asyncio.ensure_future(other.begin(house.visit(), "sms"))
-    assert reason(await other.begin(house.visit("/"), "sms")) is Reason.STEP_UP_TOO_OFTEN
-    slow.may_answer.set()
-    clicks = await asyncio.gather(first, second)
-    assert [click.is_new for click in clicks] == [True, False]
-    assert clicks[0].standing == clicks[1].standing
-    assert len(slow.sent) == 1
-
-
-async def test_another_message_that_is_asked_for_at_two_workers_is_sent_once(house, slow):
-    slow.may_answer.set()
-    one, other = house.step_ups(), house.step_ups()
-    challenge = (await one.begin(house.visit(), "sms")).standing.challenge
-    house.now += timedelta(minutes=2)
-    slow.may_answer.clear()
-    slow.has_been_asked.clear()
-    first = asyncio.ensure_future(one.again(house.visit(), challenge.challenge_id))
-    await slow.has_been_asked.wait()
-    second = asyncio.ensure_future(other.again(house.visit(), challenge.challenge_id))
-    assert reason(await other.begin(house.visit("/"), "sms")) is Reason.STEP_UP_TOO_OFTEN
-    slow.may_answer.set()
-    clicks = await asyncio.gather(first, second)
-    assert [click.is_new for click in clicks] == [True, False]
-    assert clicks[0].standing == clicks[1].standing
-    assert len(slow.sent) == 2
+    assert isinstance(await step_ups[1].begin(house.visit(), "sms"), Pending)
 
 
 class AskedOverTheNetwork(MemoryLimits):
