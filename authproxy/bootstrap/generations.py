@@ -71,15 +71,7 @@ class Generations:
 
     async def reload(self) -> None:
         """Reads the settings and takes them over. Reports why not, if not. Never raises."""
-        problem = note = ""
-        try:
-            note = await self._reload()
-        except Refused as refusal:
-            problem = str(refusal)
-        except Exception as error:  # noqa: BLE001  (whatever it is: the gateway that runs must go on)
-            logger("bootstrap").debug("reload.failed", exc_info=error)
-            problem = in_one_line(error)
-        self._reloads.ended(problem, note)
+        await self._reloads.attempt(self._reload())
 
     async def _reload(self) -> str:
         """What is worth a note. Raises Refused."""

@@ -11,6 +11,7 @@ from typing import Final
 from authproxy.bootstrap import systemd
 from authproxy.bootstrap.server import all_addresses
 from authproxy.bootstrap.settings_source import Refused
+from authproxy.bootstrap.starting import in_one_line
 from authproxy.bootstrap.stores import MEMORY
 from authproxy.settings.schema import Settings
 from authproxy.telemetry.joint_metrics import JointMetrics
@@ -33,6 +34,19 @@ class Reloads:
         self._problem = ""
         self._note = ""
         self.counts = EarlierCounts()
+
+    async def attempt(self, reload: Awaitable[str]) -> None:
+        """Awaits one reload and reports what came of it. It returns what is worth a note, or raises. Never
+        raises itself."""
+        problem = note = ""
+        try:
+            note = await reload
+        except Refused as refusal:
+            problem = str(refusal)
+        except Exception as error:  # noqa: BLE001  (whatever it is: what serves must go on)
+            logger("bootstrap").debug("reload.failed", exc_info=error)
+            problem = in_one_line(error)
+        self.ended(problem, note)
 
     def ended(self, problem: str = "", note: str = "") -> None:
         """`problem` is why the settings before stay in use; empty if the new ones are. `note` is what an

@@ -277,15 +277,7 @@ class _Parent:
 
     async def reload(self, management: _Management) -> None:
         """Reads the settings, and lets new workers take over. Reports why not, if not. Never raises."""
-        problem = note = ""
-        try:
-            note = await self._reload(management)
-        except Refused as refusal:
-            problem = str(refusal)
-        except Exception as error:  # noqa: BLE001  (whatever it is: the workers that serve must go on)
-            logger("bootstrap").debug("reload.failed", exc_info=error)
-            problem = in_one_line(error)
-        self._reloads.ended(problem, note)
+        await self._reloads.attempt(self._reload(management))
 
     async def _reload(self, management: _Management) -> str:
         """What is worth a note. Raises Refused and other errors, and then has changed nothing."""
