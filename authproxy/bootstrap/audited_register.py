@@ -212,43 +212,40 @@ class AuditedRegister:
         return backup, methods.unreadable
 
     async def put_back(
-        self, backup: Backup, *, adds_missing: bool, brings_recovery: bool, is_rehearsal: bool = False
-    ) -> PutBack | NotEmpty | Contradicted:
-        """Brings back what the store does not have."""
-        outcome = await self.backups.put_back(
-            backup.people,
-            backup.blocked,
-            backup.methods,
-            adds_missing=adds_missing,
-            brings_recovery=brings_recovery,
-            is_rehearsal=is_rehearsal,
-        )
-        if isinstance(outcome, PutBack) and outcome.is_change and not is_rehearsal:
-            await self._record_put_back(backup, outcome)
+        self,
+        backup: Backup,
+        *,
+        keeps_methods: bool | None = None,
+        adds_missing: bool,
+        brings_recovery: bool,
+        is_rehearsal: bool = False,
+    ) -> PutBack | NotEmpty | NotLost | Contradicted:
+        """Brings back what the store does not have. With `keeps_methods` it makes the backup the register,
+        after the register was lost; that has no rehearsal."""
+        content = backup.people, backup.blocked, backup.methods
+        outcome: PutBack | NotEmpty | NotLost | Contradicted
+        if keeps_methods is None:
+            outcome = await self.backups.put_back(
+                *content,
+                adds_missing=adds_missing,
+                brings_recovery=brings_recovery,
+                is_rehearsal=is_rehearsal,
+            )
+        else:
+            outcome = await self.backups.begin_anew(
+                *content,
+                keeps_methods=keeps_methods,
+                adds_missing=adds_missing,
+                brings_recovery=brings_recovery,
+            )
+        is_new_register = keeps_methods is not None
+        if isinstance(outcome, PutBack) and not is_rehearsal and (is_new_register or outcome.is_change):
+            detail = (
+                f"a backup of {backup.made_at:%Y-%m-%dT%H:%M:%SZ}: {outcome.people} added, {outcome.methods} "
+                f"with methods; {outcome.sessions_ended} sessions ended"
+            )
+            await self.audit.record_change(Event.PERSON_IMPORTED, detail=detail)
         return outcome
-
-    async def begin_anew_from(
-        self, backup: Backup, *, keeps_methods: bool, adds_missing: bool, brings_recovery: bool
-    ) -> PutBack | NotLost | Contradicted:
-        """Makes the backup the register, after the register was lost."""
-        outcome = await self.backups.begin_anew(
-            backup.people,
-            backup.blocked,
-            backup.methods,
-            keeps_methods=keeps_methods,
-            adds_missing=adds_missing,
-            brings_recovery=brings_recovery,
-        )
-        if isinstance(outcome, PutBack):
-            await self._record_put_back(backup, outcome)
-        return outcome
-
-    async def _record_put_back(self, backup: Backup, outcome: PutBack) -> None:
-        detail = (
-            f"a backup of {backup.made_at:%Y-%m-%dT%H:%M:%SZ}: {outcome.people} added, {outcome.methods} "
-            f"with methods; {outcome.sessions_ended} sessions ended"
-        )
-        await self.audit.record_change(Event.PERSON_IMPORTED, detail=detail)
 
     async def reseal(self) -> Resealed:
         """Also seals the API keys of programs anew, so that one command is enough before a key of the ring is

@@ -68,15 +68,12 @@ def put_back(
         sys.exit(UNREADABLE)
 
     async def work(register: AuditedRegister) -> PutBack | NotEmpty | NotLost | Contradicted:
-        if keeps_methods is not None:
-            return await register.begin_anew_from(
-                backup,
-                keeps_methods=keeps_methods,
-                adds_missing=adds_missing,
-                brings_recovery=brings_recovery,
-            )
         return await register.put_back(
-            backup, adds_missing=adds_missing, brings_recovery=brings_recovery, is_rehearsal=is_rehearsal
+            backup,
+            keeps_methods=keeps_methods,
+            adds_missing=adds_missing,
+            brings_recovery=brings_recovery,
+            is_rehearsal=is_rehearsal,
         )
 
     command = "people import of a backup" + (" --new-register" if keeps_methods is not None else "")
