@@ -36,6 +36,7 @@ from authproxy.edge.client.sockets import BoundAddress, ListenAddress, bind
 from authproxy.flows.access import Access
 from authproxy.flows.machines import MachineIdentity, MachineReports
 from authproxy.flows.register.membership import Membership
+from authproxy.flows.register.phone_numbers import NumberWatch
 from authproxy.flows.sign_in.attempts import SignInDemand, SignIns
 from authproxy.flows.sign_in.browser_names import described
 from authproxy.flows.step_up.elevation import Elevations
@@ -102,11 +103,7 @@ async def assemble(
     audit = outputs.audit
     # Before anything else is opened: a second gateway that was started by mistake fails here, and has not
     # touched anything.
-    bound = {
-        listener.address: listener for listener in (bind(all_addresses(settings)) if lent is None else lent)
-    }
-    for listener in bound.values():
-        resources.callback(listener.close)
+    bound = _bound(settings, resources, lent)
 
     # Counterparts: the store, the provider, and what carries messages.
     names = await resources.enter_async_context(open_resolver(settings))
@@ -154,15 +151,7 @@ async def assemble(
     demands = {portal.portal_id: sign_in_demand(settings, portal) for portal in portals.by_host.values()}
     texts = TextMessages(templates(ZONE), shown)
     change_notices, number_watch = notices(stores, carriers, texts, clock=clock)
-    sign_ins = SignIns(
-        attempts=stores.attempts,
-        sessions=stores.sessions,
-        attempt_for=settings.sessions.attempt,
-        random_bytes=secrets.token_bytes,
-        random_text=secrets.token_urlsafe,
-        describe_browser=described,
-        **({} if number_watch is None else {"greet": number_watch.signed_in}),
-    )
+    sign_ins = _sign_ins(settings, stores, number_watch)
     elevations = Elevations(
         sessions=stores.sessions,
         random_bytes=secrets.token_bytes,
@@ -212,4 +201,27 @@ async def assemble(
         machines=machines,
         rates=limits_per_address,
         outputs=outputs,
+    )
+
+
+def _bound(
+    settings: Settings, resources: AsyncExitStack, lent: Iterable[BoundAddress] | None
+) -> dict[ListenAddress, BoundAddress]:
+    bound = {
+        listener.address: listener for listener in (bind(all_addresses(settings)) if lent is None else lent)
+    }
+    for listener in bound.values():
+        resources.callback(listener.close)
+    return bound
+
+
+def _sign_ins(settings: Settings, stores: Stores, number_watch: NumberWatch | None) -> SignIns:
+    return SignIns(
+        attempts=stores.attempts,
+        sessions=stores.sessions,
+        attempt_for=settings.sessions.attempt,
+        random_bytes=secrets.token_bytes,
+        random_text=secrets.token_urlsafe,
+        describe_browser=described,
+        **({} if number_watch is None else {"greet": number_watch.signed_in}),
     )

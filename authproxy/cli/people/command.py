@@ -141,23 +141,32 @@ def import_people(  # noqa: PLR0913  (each is an option)
         raise click.UsageError(
             f"--missing, --recovery-codes and --key-file are for backups, and {file} is a list"
         )
+    _take_over(file, octets, settings, is_rehearsal=dry_run, keeps_methods=keeps, replaces=replace)
+
+
+def _take_over(
+    file: Path,
+    octets: bytes,
+    settings: Settings,
+    *,
+    is_rehearsal: bool,
+    keeps_methods: bool | None,
+    replaces: bool,
+) -> None:
+    """`keeps_methods` is None unless a new register begins."""
     from authproxy.flows.register.operators import Contradicted, NotLost
 
     listed = _list_in(file, octets, settings)
 
-    async def take_over(register: AuditedRegister) -> TakenOver | Contradicted | NotLost:
-        if new_register:
-            return await register.begin_anew(listed.people, keeps_methods=bool(keeps))
-        return await register.take_over(listed.people, replaces=replace, is_rehearsal=dry_run)
+    async def work(register: AuditedRegister) -> TakenOver | Contradicted | NotLost:
+        if keeps_methods is not None:
+            return await register.begin_anew(listed.people, keeps_methods=keeps_methods)
+        return await register.take_over(listed.people, replaces=replaces, is_rehearsal=is_rehearsal)
 
-    command = (
-        "people import --new-register"
-        if new_register
-        else "people import --replace"
-        if replace
-        else "people import"
+    command = "people import" + (
+        " --new-register" if keeps_methods is not None else " --replace" if replaces else ""
     )
-    outcome = on_register(settings, take_over, command=None if dry_run else command)
+    outcome = on_register(settings, work, command=None if is_rehearsal else command)
     if isinstance(outcome, NotLost):
         fail(
             "the register is there and whole: without --new-register, or with --replace, the list is taken "
@@ -170,7 +179,9 @@ def import_people(  # noqa: PLR0913  (each is an option)
         f"{outcome.added} added, {outcome.changed} changed, {outcome.removed} removed, {outcome.unchanged} "
         "as they were"
     )
-    click.echo(f"would be: {counts}" if dry_run else f"{counts}; {outcome.sessions_ended} sessions ended")
+    click.echo(
+        f"would be: {counts}" if is_rehearsal else f"{counts}; {outcome.sessions_ended} sessions ended"
+    )
 
 
 @people.command("list")

@@ -109,12 +109,7 @@ class RegisterBackups:
             if conflicts:
                 return Contradicted(conflicts)
             owners = {owner for member in before.values() for owner in owners_of(member)}
-            known = {account.account for account in snapshot.blocked}
-            accounts = tuple(
-                each
-                for each in blocked
-                if each.account not in known and not owners.intersection(owners_of(each.account))
-            )
+            accounts = _missing_accounts(blocked, snapshot, owners)
             missing = [each for each in methods if await self._is_missing(each.owner, new, owners)]
             returning = missing if brings_recovery else _without_recovery(missing)
             outcome = PutBack(
@@ -137,23 +132,34 @@ class RegisterBackups:
                 return NotEmpty()
             if is_rehearsal:
                 return outcome
-            # What an earlier command could not finish must not end what comes back now.
-            await self._operations.end_departed()
-            await self._enrolments.remove_all([member_owner(member_id) for member_id in new])
-            # Methods come before their people. If this dies half-way, it can be done again.
-            await self._enrol_again(returning)
-            after = before | new
-            if await self._store.take_over(
-                tuple(after.values()),
-                revision=snapshot.revision,
-                departures=(
-                    *register.members_to_sign_out(before, after),
-                    *(Member(member_id=MemberId(""), name="", accounts=(each.account,)) for each in accounts),
-                ),
-                blocked=accounts,
-            ):
+            if await self._bring_back(snapshot.revision, before, new, accounts, returning):
                 return replace(outcome, sessions_ended=await self._operations.end_departed())
         raise too_busy()
+
+    async def _bring_back(
+        self,
+        revision: int,
+        before: register.Register,
+        new: register.Register,
+        accounts: Sequence[BlockedAccount],
+        methods: Sequence[OwnedMethods],
+    ) -> bool:
+        """False if the register has changed since `revision`."""
+        # What an earlier command could not finish must not end what comes back now.
+        await self._operations.end_departed()
+        await self._enrolments.remove_all([member_owner(member_id) for member_id in new])
+        # Methods come before their people. If this dies half-way, it can be done again.
+        await self._enrol_again(methods)
+        after = {**before, **new}
+        return await self._store.take_over(
+            tuple(after.values()),
+            revision=revision,
+            departures=(
+                *register.members_to_sign_out(before, after),
+                *(Member(member_id=MemberId(""), name="", accounts=(each.account,)) for each in accounts),
+            ),
+            blocked=accounts,
+        )
 
     async def begin_anew(
         self,
@@ -214,6 +220,18 @@ class RegisterBackups:
             if enrolment.method == "totp":
                 await self._enrolments.accept_step(enrolment.enrolment_id, step)
         return await self._enrolments.put_back(methods)
+
+
+def _missing_accounts(
+    blocked: Sequence[BlockedAccount], snapshot: RegisterSnapshot, present: Collection[Owner]
+) -> tuple[BlockedAccount, ...]:
+    """Blocked accounts that are not blocked in the store, and are nobody's in the register."""
+    known = {account.account for account in snapshot.blocked}
+    return tuple(
+        each
+        for each in blocked
+        if each.account not in known and not any(owner in present for owner in owners_of(each.account))
+    )
 
 
 def _without_recovery(methods: Sequence[OwnedMethods]) -> list[OwnedMethods]:

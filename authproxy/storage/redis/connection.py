@@ -21,7 +21,7 @@ from redis.exceptions import ResponseError
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.dns.resolver import Resolver
-from authproxy.dns.store_urls import names_several, store_url
+from authproxy.dns.store_urls import StoreUrl, names_several, store_url
 from authproxy.storage.redis import errors
 from authproxy.storage.redis.answer_shapes import Command
 from authproxy.storage.redis.cluster import Cluster
@@ -122,43 +122,13 @@ class RedisConnection:
         self._confirming = asyncio.Semaphore(max(max_connections // 2, 1))
         self._changed = asyncio.Event()
         self._sentinels: Sentinels | None = None
-        self._store: Server | Cluster
         self._has_several = names_several(url)
-        if not self._has_several:
-            self._store = Server(options_of_url(url, username, password, tls, resolver), max_connections)
+        if self._has_several:
+            self._store = self._several_servers(
+                store_url(url), several, username, password, tls, resolver, max_connections
+            )
         else:
-            parts = store_url(url)
-            if parts.has_tls:
-                several = replace(several, may_lead_to=lambda _host: True)
-            if username is None:
-                username = parts.username
-            if password is None:
-                password = parts.password
-            options = options_by_address(parts, username, password, tls, resolver)
-            if parts.kind == "cluster":
-                self._store = Cluster(
-                    parts.servers,
-                    lambda address: Server(options(address), max_connections),
-                    may_lead_to=several.may_lead_to,
-                    has_tls=parts.has_tls,
-                    on_change=self._changed.set,
-                    deadline=self._deadline,
-                )
-            else:
-                of_sentinel = options_by_address(
-                    replace(parts, database=0),
-                    several.sentinel_username,
-                    several.sentinel_password,
-                    tls,
-                    resolver,
-                )
-                self._sentinels = Sentinels(
-                    {address: Server(of_sentinel(address)) for address in parts.servers},
-                    parts.service,
-                    may_lead_to=several.may_lead_to,
-                    on_change=self._follow_primary,
-                )
-                self._store = Server(options(parts.servers[0]), max_connections, primary=self._sentinels)
+            self._store = Server(options_of_url(url, username, password, tls, resolver), max_connections)
         self._is_answering = True
         self._unanswered_at = float("-inf")
         self._logged: set[str] = set()
@@ -166,6 +136,45 @@ class RedisConnection:
         """Questions without an answer since the start, for metrics."""
         self.refused: CannotAsk | None = None
         """Why this store is not asked, although it would answer."""
+
+    def _several_servers(
+        self,
+        parts: StoreUrl,
+        several: SeveralServers,
+        username: str | None,
+        password: str | None,
+        tls: StoreTls | None,
+        resolver: Resolver,
+        max_connections: int,
+    ) -> Server | Cluster:
+        """The cluster, or the server that Sentinels name."""
+        may_lead_to = (lambda _host: True) if parts.has_tls else several.may_lead_to
+        options = options_by_address(
+            parts,
+            parts.username if username is None else username,
+            parts.password if password is None else password,
+            tls,
+            resolver,
+        )
+        if parts.kind == "cluster":
+            return Cluster(
+                parts.servers,
+                lambda address: Server(options(address), max_connections),
+                may_lead_to=may_lead_to,
+                has_tls=parts.has_tls,
+                on_change=self._changed.set,
+                deadline=self._deadline,
+            )
+        of_sentinel = options_by_address(
+            replace(parts, database=0), several.sentinel_username, several.sentinel_password, tls, resolver
+        )
+        self._sentinels = Sentinels(
+            {address: Server(of_sentinel(address)) for address in parts.servers},
+            parts.service,
+            may_lead_to=may_lead_to,
+            on_change=self._follow_primary,
+        )
+        return Server(options(parts.servers[0]), max_connections, primary=self._sentinels)
 
     async def ask(self, *command: str | bytes | int) -> Any:
         """The answer to one command. Raises CannotAsk."""

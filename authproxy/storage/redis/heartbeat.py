@@ -221,9 +221,42 @@ class Heartbeat:
         is_lonely = isinstance(refused, LonelyPrimary)
         if refused is not None and not is_lonely and await self._is_still_refused(now):
             return
-        suspects = self.outages.suspects
         asks_info = self._info_in <= 0
-        questions: list[Command] = [
+        beat, ended, revision, written, *rest = await self._connection.each(
+            self._questions(now, asks_info=asks_info), in_any_case=is_lonely
+        )
+        if self._judge_formats(written):
+            return
+        if isinstance(beat, CannotAsk):
+            await self._delete_wrong_types(beat)
+            raise beat
+        await self._note_formats(written)
+        count, outages, newest_revision = beat
+        self._learn_endings(ended, now)
+        went_back = self._has_gone_back(count, rest[:2] if asks_info else [])
+        self._note_revision(revision, int(newest_revision))
+        self.outages.learn(filter(None, map(_outage, outages)), now)
+        lost = [
+            answer
+            for answer in rest[2 if asks_info else 0 :]
+            if isinstance(answer, CannotAsk) and not isinstance(answer, WrongType)
+        ]
+        if lost:
+            self._note_failure(now, lost[0])
+        else:
+            self._note_success(now)
+        if went_back:
+            _log.warning("store.went_back", endings=len(self.endings))
+            self._must_end_again = True
+            await self._connection.begin_anew()
+        if self._must_end_again:
+            await self._end_again()
+        await self.tell_endings(now)
+        self.endings.sweep(now)
+        await self._write_missed_activity(now)
+
+    def _questions(self, now: datetime, *, asks_info: bool) -> list[Command]:
+        return [
             (
                 "EVAL",
                 _BEAT,
@@ -250,41 +283,8 @@ class Heartbeat:
             ("HGET", keyspace.REGISTER, "revision"),
             formats.ASK,
             *((("INFO", "server"), ("INFO", "replication")) if asks_info else ()),
-            *(("EXISTS", keyspace.session(session_id)) for session_id in suspects),
+            *(("EXISTS", keyspace.session(session_id)) for session_id in self.outages.suspects),
         ]
-        beat, ended, revision, written, *rest = await self._connection.each(questions, in_any_case=is_lonely)
-        if self._judge_formats(written):
-            return
-        if isinstance(beat, CannotAsk):
-            await self._delete_wrong_types(beat)
-            raise beat
-        if isinstance(written, WrongType):
-            await self._connection.ask("DEL", keyspace.FORMATS)
-        elif not isinstance(written, CannotAsk) and not formats.is_noted(written):
-            await self._connection.ask(*formats.WRITE)
-        count, outages, newest_revision = beat
-        self._learn_endings(ended, now)
-        went_back = self._has_gone_back(count, rest[:2] if asks_info else [])
-        self._note_revision(revision, int(newest_revision))
-        self.outages.learn(filter(None, map(_outage, outages)), now)
-        lost = [
-            answer
-            for answer in rest[2 if asks_info else 0 :]
-            if isinstance(answer, CannotAsk) and not isinstance(answer, WrongType)
-        ]
-        if lost:
-            self._note_failure(now, lost[0])
-        else:
-            self._note_success(now)
-        if went_back:
-            _log.warning("store.went_back", endings=len(self.endings))
-            self._must_end_again = True
-            await self._connection.begin_anew()
-        if self._must_end_again:
-            await self._end_again()
-        await self.tell_endings(now)
-        self.endings.sweep(now)
-        await self._write_missed_activity(now)
 
     async def _is_still_refused(self, now: datetime) -> bool:
         """Nothing is written into a store that this version would misread, not even an outage."""
@@ -301,6 +301,12 @@ class Heartbeat:
             _log.error("store.newer", detail=problem)
         self._connection.refused = None if problem is None else formats.NewerStore(problem)
         return problem is not None
+
+    async def _note_formats(self, written: Any) -> None:
+        if isinstance(written, WrongType):
+            await self._connection.ask("DEL", keyspace.FORMATS)
+        elif not isinstance(written, CannotAsk) and not formats.is_noted(written):
+            await self._connection.ask(*formats.WRITE)
 
     async def _end_again(self) -> None:
         for page in pages(self.endings.every()):
