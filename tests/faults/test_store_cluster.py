@@ -21,7 +21,7 @@ from tests.support.challenge_builders import enrolment_of
 from tests.support.redis_server import GENEROUS, RedisServer
 from tests.support.redis_topologies import asked, clustered, until_true
 from tests.support.session_builders import new_ticket
-from tests.support.store_side import new_attempt, now, store_sides
+from tests.support.store_side import everybody, new_attempt, now, store_sides, until_refused
 from tests.support.store_traffic import traffic
 from tests.support.waiting import until
 
@@ -52,17 +52,6 @@ def own_store():
 
 def slot_of(ticket):
     return key_slot(keyspace.session(ticket.session_id).encode())
-
-
-async def everybody(sides, tickets):
-    return [said for side in sides for said in await asyncio.gather(*map(side.asks, tickets))]
-
-
-async def until_refused(side, ticket):
-    async def refused():
-        return not await side.asks_nearby(ticket)
-
-    return await until(refused)
 
 
 async def test_sessions_are_found_listed_and_ended_on_every_primary(store):

@@ -20,7 +20,7 @@ from tests.support.challenge_builders import enrolment_of
 from tests.support.people_builders import ANA, account
 from tests.support.redis_server import GENEROUS, RedisServer, fault_proxy
 from tests.support.redis_topologies import SERVICE, replicated, until_true
-from tests.support.store_side import new_attempt, now, store_sides
+from tests.support.store_side import everybody, new_attempt, now, store_sides, until_refused
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.needs("redis-server")
@@ -41,10 +41,6 @@ def store(running):
     running.mend()
     until_true(running.is_whole)
     return running
-
-
-async def everybody(sides, tickets):
-    return [said for side in sides for said in await asyncio.gather(*map(side.asks, tickets))]
 
 
 async def the_story(store, sides, *, falls, rises):
@@ -82,13 +78,6 @@ async def the_story(store, sides, *, falls, rises):
         assert set(await everybody(sides, active)) == {True}
     for ticket in ended_since:
         assert await until_refused(other, ticket) < 1.5
-
-
-async def until_refused(side, ticket):
-    async def refused():
-        return not await side.asks_nearby(ticket)
-
-    return await until(refused)
 
 
 async def test_a_killed_primary_signs_nobody_out_and_brings_nobody_back(store):

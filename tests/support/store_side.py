@@ -76,6 +76,20 @@ class StoreSide:
         return self.cache.is_heard(now())
 
 
+async def everybody(sides, tickets):
+    """What each side says to each ticket."""
+    return [said for side in sides for said in await asyncio.gather(*map(side.asks, tickets))]
+
+
+async def until_refused(side, ticket):
+    """The seconds until the side knows, through its near cache too, that the session has ended."""
+
+    async def refused():
+        return not await side.asks_nearby(ticket)
+
+    return await until(refused)
+
+
 def new_attempt():
     return attempt_of("browser", secret=secrets.token_hex(16))
 
