@@ -23,9 +23,9 @@ from authproxy.challenges.sms import CodeRules, SmsMethod
 from authproxy.challenges.totp import TotpMethod, secret_of
 from authproxy.flows.register.phone_numbers import PhoneNumbers
 from authproxy.identity.person import Issuer, Person, Subject
-from authproxy.identity.session import SessionId
 from authproxy.storage.memory import MemoryChallenges, MemoryEnrolments, MemoryLimits, MemoryPeople
 from authproxy.storage.retention import BlockRules
+from tests.support.challenge_builders import issued_challenge
 from tests.support.push_service import CarryingService, PhoneKey
 from tests.support.recovery_sheets import QUICK, sheet_of
 
@@ -136,21 +136,7 @@ class Subjects:
         return await self.method.issue(asked, ChallengeId(name), now=NOW)
 
     async def challenged(self, one: Person, name: str = "c1") -> Challenge:
-        issue = await self.issue(one, name)
-        return Challenge(
-            challenge_id=ChallengeId(name),
-            method=self.method.name,
-            session_id=SessionId("s" * 24),
-            portal="acq",
-            route="acq",
-            return_to="/pay",
-            answer=issue.answer,
-            number=issue.number,
-            enrolment_id=issue.enrolment_id,
-            destination=issue.destination,
-            issued_at=NOW,
-            expires_at=NOW + issue.lives_for,
-        )
+        return issued_challenge(name, self.method.name, await self.issue(one, name), NOW)
 
     def right(self, challenge: Challenge) -> str:
         """What Ana types; her phone answers by itself."""

@@ -32,10 +32,8 @@ EVENT = "http://schemas.openid.net/event/backchannel-logout"
 @pytest.fixture
 async def provider():
     """A provider that says `sid`, and whose tokens the test makes."""
-    running = HostileProvider(datetime.now(UTC))
-    await running.start()
-    yield running
-    await running.close()
+    async with HostileProvider(datetime.now(UTC)) as running:
+        yield running
 
 
 @pytest.fixture

@@ -175,10 +175,8 @@ NAMES = ClaimNames(tax_number=("taxnumber",), level=("loa",))
 
 @pytest.fixture
 async def hostile():
-    provider = HostileProvider(NOW)
-    await provider.start()
-    yield provider
-    await provider.close()
+    async with HostileProvider(NOW) as provider:
+        yield provider
 
 
 @pytest.fixture
@@ -325,10 +323,8 @@ EVENT = "http://schemas.openid.net/event/backchannel-logout"
 @pytest.fixture
 async def speaking():
     """A provider by the time of day."""
-    provider = HostileProvider(datetime.now(UTC))
-    await provider.start()
-    yield provider
-    await provider.close()
+    async with HostileProvider(datetime.now(UTC)) as provider:
+        yield provider
 
 
 @pytest.fixture

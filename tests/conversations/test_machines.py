@@ -36,11 +36,9 @@ ROUTES = [
 
 @pytest.fixture
 async def issuer():
-    made = HostileProvider(datetime.now().astimezone())
-    made.jwks = [JWK]
-    await made.start()
-    yield made
-    await made.close()
+    async with HostileProvider(datetime.now().astimezone()) as made:
+        made.jwks = [JWK]
+        yield made
 
 
 @pytest.fixture

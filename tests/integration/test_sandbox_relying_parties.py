@@ -12,7 +12,7 @@ from datetime import timedelta
 import pytest
 
 from authproxy.access.unavailable import CannotAsk
-from authproxy.challenges.challenge import Challenge, ChallengeId
+from authproxy.challenges.challenge import ChallengeId
 from authproxy.challenges.enrolment import Enrolment, owner_of
 from authproxy.challenges.method import ProofRequest, Verdict
 from authproxy.challenges.notification import Notification
@@ -20,12 +20,12 @@ from authproxy.challenges.one_time_code import CodeHashes
 from authproxy.challenges.push import EnrolmentFailed, PushEnrolling, PushMethod, PushRules
 from authproxy.delivery.onepass import OnePassService, client_session
 from authproxy.identity.person import Issuer, Person, Subject
-from authproxy.identity.session import SessionId
 from authproxy.sandbox.identity_provider.onepass.relying_parties import ROOT, SANDBOX_API_KEY
 from authproxy.sandbox.installation import RELYING_PARTY, to_be_enrolled
 from authproxy.sandbox.phone.application import PHONE
 from authproxy.storage.memory import MemoryChallenges, MemoryEnrolments, MemoryLimits
 from authproxy.storage.retention import BlockRules
+from tests.support.challenge_builders import issued_challenge
 from tests.support.http_client import Browser
 from tests.support.onepass_fixture import ANA, CVETKA, DAVID, pressed, running_onepass, title
 
@@ -78,19 +78,7 @@ class Gateway:
         )
         name, now = ChallengeId(f"challenge-{self.turn}"), self.house.clock.now
         issue = await self.method.issue(asked, name, now=now)
-        challenge = Challenge(
-            challenge_id=name,
-            method="push",
-            session_id=SessionId("s"),
-            portal="bips",
-            route="payments",
-            return_to="/placila/novo",
-            answer=issue.answer,
-            number=issue.number,
-            enrolment_id=issue.enrolment_id,
-            issued_at=now,
-            expires_at=now + issue.lives_for,
-        )
+        challenge = issued_challenge(name, "push", issue, now)
         await self.challenges.open(challenge, tries=5, now=now)
         return challenge
 

@@ -7,6 +7,7 @@ has no session identifiers, and its ID tokens may be signed with the client's se
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -167,13 +168,20 @@ async def test_whoever_has_signed_in_there_long_ago_is_asked_for_the_password_th
         assert (page.status, page.url) == (200, house.acq + "/izpis/2026/11")
 
 
-async def test_a_proof_that_has_grown_old_is_renewed_by_the_password_and_by_nothing_less(opened, issuer):
+@contextlib.asynccontextmanager
+async def signed_in_long_ago(opened, issuer):
+    """Ana and the house, where a proof may be a minute old."""
     routes = [{"path": "/izpis", "step_up": {"methods": ["rekono"], "max_age": "1m"}}]
     async with opened(acq={"routes": routes}) as house:
         ana = Guest("ana", house)
         assert (await ana.signs_in(house.b2b + "/")).status == 200
         await Administrator(issuer).says("aged?name=ana&seconds=200")
         assert (await ana.signs_in(house.acq + "/")).status == 200
+        yield ana, house
+
+
+async def test_a_proof_that_has_grown_old_is_renewed_by_the_password_and_by_nothing_less(opened, issuer):
+    async with signed_in_long_ago(opened, issuer) as (ana, house):
         assert "prompt" not in ana.sent  # for a sign-in it is not too old yet
         question = await ana.asked_for_the_password_at(house.acq + "/izpis/2026/11")
         assert ana.sent["prompt"] == "login"
@@ -182,12 +190,7 @@ async def test_a_proof_that_has_grown_old_is_renewed_by_the_password_and_by_noth
 
 
 async def test_another_person_cannot_prove_it_in_their_place(opened, issuer):
-    routes = [{"path": "/izpis", "step_up": {"methods": ["rekono"], "max_age": "1m"}}]
-    async with opened(acq={"routes": routes}) as house:
-        ana = Guest("ana", house)
-        assert (await ana.signs_in(house.b2b + "/")).status == 200
-        await Administrator(issuer).says("aged?name=ana&seconds=200")
-        assert (await ana.signs_in(house.acq + "/")).status == 200
+    async with signed_in_long_ago(opened, issuer) as (ana, house):
         ana.email = "bor"
         page = await ana.signs_in(house.acq + "/izpis/2026/11")
         assert page.status == 403

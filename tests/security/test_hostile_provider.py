@@ -175,10 +175,8 @@ EXPECTED = {
 
 @pytest.fixture
 async def hostile():
-    provider = HostileProvider(NOW)
-    await provider.start()
-    yield provider
-    await provider.close()
+    async with HostileProvider(NOW) as provider:
+        yield provider
 
 
 async def sign_in(hostile: HostileProvider, **changes: object) -> Authenticated:

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
 from cryptography.hazmat.primitives import hashes, serialization
@@ -112,7 +112,7 @@ class HostileProvider:
         self.discovery: Json = {}
         self._runners: list[web.AppRunner] = []
 
-    async def start(self) -> None:
+    async def __aenter__(self) -> Self:
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", self._serve)
         self.origin = f"http://127.0.0.1:{await self._listen(application)}"
@@ -140,6 +140,10 @@ class HostileProvider:
             "exp": self.seconds + 600,
             "auth_time": self.seconds - 20,
         }
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def close(self) -> None:
         self.released.set()

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.challenges.challenge import Challenge, ChallengeId, State
+from authproxy.challenges.challenge import ChallengeId, State
 from authproxy.challenges.enrolment import owner_of
 from authproxy.challenges.method import Offer, ProofRequest, TooOften, Verdict
 from authproxy.challenges.notification import Sent, Unanswered
@@ -19,9 +19,9 @@ from authproxy.challenges.one_time_code import CodeHashes
 from authproxy.challenges.push import EnrolmentFailed, PushEnrolling, PushMethod, PushRules
 from authproxy.identity.assurance import Level
 from authproxy.identity.person import Issuer, MemberId, Person, Subject
-from authproxy.identity.session import SessionId
 from authproxy.storage.memory import MemoryChallenges, MemoryEnrolments, MemoryLimits
 from authproxy.storage.retention import BlockRules
+from tests.support.challenge_builders import issued_challenge
 from tests.support.push_service import SERVICE_PART, CarryingService, PhoneKey
 
 NOW = datetime(2026, 11, 22, 10, 0, 12, 345678, tzinfo=UTC)
@@ -74,20 +74,7 @@ class PushFixture:
     async def ask(self, name="c1", *, person=ANA, at=NOW, **changed):
         """The challenge as the flow makes and stores it."""
         issue = await self.method.issue(replace(asked_of(person), **changed), ChallengeId(name), now=at)
-        challenge = Challenge(
-            challenge_id=ChallengeId(name),
-            method="push",
-            session_id=SessionId("s1"),
-            portal="bips",
-            route="payments",
-            return_to="/placila/nov",
-            answer=issue.answer,
-            number=issue.number,
-            enrolment_id=issue.enrolment_id,
-            destination=issue.destination,
-            issued_at=at,
-            expires_at=at + issue.lives_for,
-        )
+        challenge = issued_challenge(name, "push", issue, at)
         await self.challenges.open(challenge, tries=5, now=at)
         return challenge
 

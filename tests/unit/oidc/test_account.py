@@ -14,7 +14,6 @@ from support.hostile_provider import (
     NONCE,
     REDIRECT_URI,
     VERIFIER,
-    HostileProvider,
 )
 
 from authproxy.access.unavailable import CannotAsk
@@ -30,15 +29,12 @@ TOKENS = {"access_token": "a2", "token_type": "Bearer"}
 
 
 @pytest.fixture
-async def hostile():
-    provider = HostileProvider(NOW)
-    await provider.start()
-    provider.discovery |= {
-        "introspection_endpoint": f"{provider.issuer}introspect",
-        "revocation_endpoint": f"{provider.issuer}revoke",
+def hostile(hostile):
+    hostile.discovery |= {
+        "introspection_endpoint": f"{hostile.issuer}introspect",
+        "revocation_endpoint": f"{hostile.issuer}revoke",
     }
-    yield provider
-    await provider.close()
+    return hostile
 
 
 @pytest.fixture

@@ -24,14 +24,6 @@ def clock():
 
 
 @pytest.fixture
-async def hostile():
-    provider = HostileProvider(START)
-    await provider.start()
-    yield provider
-    await provider.close()
-
-
-@pytest.fixture
 async def known(hostile, clock):
     relying_party = RelyingParty(issuer=hostile.issuer, client_id=CLIENT_ID, client_secret="s")
     async with client_session(None) as session:

@@ -32,14 +32,6 @@ NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-async def hostile():
-    provider = HostileProvider(NOW)
-    await provider.start()
-    yield provider
-    await provider.close()
-
-
-@pytest.fixture
 async def provider(hostile):
     relying_party = RelyingParty(
         issuer=hostile.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, max_age=timedelta(minutes=5)

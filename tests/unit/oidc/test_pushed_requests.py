@@ -14,7 +14,6 @@ from support.hostile_provider import (
     NONCE,
     REDIRECT_URI,
     VERIFIER,
-    HostileProvider,
     rsa_key,
 )
 
@@ -29,16 +28,13 @@ NAME = "urn:ietf:params:oauth:request_uri:6esc_11ACC5bwc014ltc14eY22c"
 
 
 @pytest.fixture
-async def hostile():
-    provider = HostileProvider(NOW)
-    await provider.start()
-    provider.discovery |= {
-        "pushed_authorization_request_endpoint": f"{provider.issuer}par",
+def hostile(hostile):
+    hostile.discovery |= {
+        "pushed_authorization_request_endpoint": f"{hostile.issuer}par",
         "require_pushed_authorization_requests": True,
     }
-    answers(provider, {"request_uri": NAME, "expires_in": 60})
-    yield provider
-    await provider.close()
+    answers(hostile, {"request_uri": NAME, "expires_in": 60})
+    return hostile
 
 
 def answers(provider, body, *, status=201, **more):

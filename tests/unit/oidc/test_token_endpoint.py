@@ -34,14 +34,6 @@ from authproxy.oidc.token_endpoint import TokenEndpoint
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 
 
-@pytest.fixture
-async def hostile():
-    provider = HostileProvider(NOW)
-    await provider.start()
-    yield provider
-    await provider.close()
-
-
 def pem(key, encryption=None) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption or NoEncryption())
 

@@ -17,7 +17,6 @@ from support.hostile_provider import (
     REDIRECT_URI,
     SUBJECT,
     VERIFIER,
-    HostileProvider,
     ec_jwk,
     ec_key,
     es256,
@@ -37,14 +36,6 @@ from authproxy.oidc.relying_party import RelyingParty
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
-
-
-@pytest.fixture
-async def hostile():
-    provider = HostileProvider(NOW)
-    await provider.start()
-    yield provider
-    await provider.close()
 
 
 async def told(hostile, **agreement):
