@@ -105,6 +105,10 @@ check: lint types imports ## All checks that run nothing
 bench: $(VENV)/.dev ## Measure speed beside nginx, Apache and others (needs wrk; see bench/)
 	$(BIN)/python bench/run.py
 
+.PHONY: bench-sign-ins
+bench-sign-ins: $(MADE) ## Measure sign-ins, pages and TLS beside nginx and oauth2-proxy (see bench/)
+	PYTHONPATH=$(COMPILED) PYTHONSAFEPATH=1 $(BIN)/python bench/sign_ins.py
+
 .PHONY: bench-rivals
 bench-rivals: $(VENV)/.dev ## Put what Debian does not have of the others into build/rivals: oauth2-proxy, Caddy, and vegeta (needs Go)
 	@command -v go >/dev/null || { echo "Go is missing: oauth2-proxy and vegeta are built here" >&2; exit 1; }

@@ -1,5 +1,5 @@
 """Runs the sandbox's provider, phone and outbox in one process. Arguments: their three ports, and a JSON list
-of clients."""
+of clients; then, for a certificate authority too, its port and its folder."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import secrets
 import signal
 import sys
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from authproxy.bootstrap import utc_now
 from authproxy.sandbox.accounts import people
+from authproxy.sandbox.certificate_authority import application as certificate_authority
 from authproxy.sandbox.identity_provider import application as identity_provider
 from authproxy.sandbox.identity_provider.openid.clients import Client
 from authproxy.sandbox.installation import installed_beforehand
@@ -20,7 +22,13 @@ from authproxy.sandbox.phone import application as phone
 from authproxy.sandbox.serving import bound, serving
 
 
-async def serve(provider_port: int, phone_port: int, outbox_port: int, clients: list[dict[str, str]]) -> None:
+async def serve(
+    provider_port: int,
+    phone_port: int,
+    outbox_port: int,
+    clients: list[dict[str, str]],
+    authority: tuple[int, Path] | None,
+) -> None:
     accounts = people(secrets.token_bytes)
     installed = installed_beforehand(accounts, secrets.token_bytes)
     known = tuple(
@@ -48,9 +56,17 @@ async def serve(provider_port: int, phone_port: int, outbox_port: int, clients: 
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with AsyncExitStack() as resources:
         await resources.enter_async_context(serving(outbox.application(clock=utc_now), bound(outbox_port)))
+        if authority is not None:
+            port, folder = authority
+            made = certificate_authority.application(
+                base_url=f"http://localhost:{port}", clock=utc_now, state_dir=folder
+            )
+            await resources.enter_async_context(serving(made, bound(port)))
         await resources.enter_async_context(serving(phones, bound(phone_port)))
         await resources.enter_async_context(serving(provider, bound(provider_port)))
         await stopped.wait()
 
 
-asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4])))
+ports, (clients, *place) = [int(text) for text in sys.argv[1:4]], sys.argv[4:]
+authority = (int(place[0]), Path(place[1])) if place else None
+asyncio.run(serve(*ports, json.loads(clients), authority))

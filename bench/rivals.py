@@ -98,35 +98,7 @@ class Rivals:
     # oauth2-proxy. Its sessions are in the same Redis, or wholly in the cookie.
 
     def _oauth2_proxies(self, program: str) -> dict[str, int]:
-        workshop = self._workshop
-        running = {}
-        for place in OAUTH2_PROXIES:
-            store = ["--session-store-type=cookie"]
-            if place == "oauth2_proxy_redis":
-                url = f"redis://127.0.0.1:{workshop.ports['redis']}"
-                store = ["--session-store-type=redis", f"--redis-connection-url={url}"]
-            command = [
-                program,
-                f"--http-address=127.0.0.1:{workshop.ports[place]}",
-                "--provider=oidc",
-                f"--oidc-issuer-url={self._client.issuer}",
-                f"--client-id={self._client.client_id}",
-                f"--client-secret={self._client.secret}",
-                f"--redirect-url={workshop.public(place)}/oauth2/callback",
-                "--scope=openid profile email",
-                "--code-challenge-method=S256",
-                "--insecure-oidc-allow-unverified-email",
-                "--email-domain=*",
-                f"--cookie-secret={base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()}",
-                "--cookie-secure=false",
-                *store,
-                f"--upstream={workshop.local('origin')}/",
-                "--skip-provider-button",
-                "--request-logging=false",
-                "--auth-logging=false",
-            ]
-            running[place] = workshop.begin(command, core=workshop.server_core, place=place)
-        return running
+        return begin_oauth2_proxies(self._workshop, self._client, program)
 
     def _rows_of_oauth2_proxy(self, place: str, pid: int, person: Person, nginx: int) -> Iterator[Row]:
         workshop, name = self._workshop, OAUTH2_PROXIES[place]
@@ -150,6 +122,38 @@ class Rivals:
         places = [f"{name}={workshop.folder}/caddy" for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")]
         command = ["env", *places, program, "run", "--config", str(file), "--adapter", "caddyfile"]
         return {"caddy": workshop.begin(command, core=workshop.server_core, place="caddy")}
+
+
+def begin_oauth2_proxies(workshop: Workshop, client: Client, program: str) -> dict[str, int]:
+    """The process id of each, by its place."""
+    running = {}
+    for place in OAUTH2_PROXIES:
+        store = ["--session-store-type=cookie"]
+        if place == "oauth2_proxy_redis":
+            url = f"redis://127.0.0.1:{workshop.ports['redis']}"
+            store = ["--session-store-type=redis", f"--redis-connection-url={url}"]
+        command = [
+            program,
+            f"--http-address=127.0.0.1:{workshop.ports[place]}",
+            "--provider=oidc",
+            f"--oidc-issuer-url={client.issuer}",
+            f"--client-id={client.client_id}",
+            f"--client-secret={client.secret}",
+            f"--redirect-url={workshop.public(place)}/oauth2/callback",
+            "--scope=openid profile email",
+            "--code-challenge-method=S256",
+            "--insecure-oidc-allow-unverified-email",
+            "--email-domain=*",
+            f"--cookie-secret={base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()}",
+            "--cookie-secure=false",
+            *store,
+            f"--upstream={workshop.local('origin')}/",
+            "--skip-provider-button",
+            "--request-logging=false",
+            "--auth-logging=false",
+        ]
+        running[place] = workshop.begin(command, core=workshop.server_core, place=place)
+    return running
 
 
 def _signed_in(person: Person, url: str) -> tuple[str, ...]:

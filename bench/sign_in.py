@@ -4,11 +4,12 @@ of the pages."""
 from __future__ import annotations
 
 import json
+import ssl
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPSConnection
 from typing import NamedTuple
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -48,12 +49,17 @@ class _Forms(HTMLParser):
 
 class Person:
     """`phone` is the address of the OnePass phone's interface. One sign-in at the provider serves every
-    relying party."""
+    relying party. `way` is the button that is pressed on the chooser. `tls` has the certificate that is shown
+    at the certificate host."""
 
-    def __init__(self, email: str, password: str, *, phone: str) -> None:
+    def __init__(
+        self, email: str, password: str, *, phone: str, way: str = "rekono", tls: ssl.SSLContext | None = None
+    ) -> None:
         self._email = email
         self._password = password
         self._phone = phone
+        self._way = way
+        self._tls = tls
         self._cookies: dict[str, dict[str, str]] = defaultdict(dict)
 
     def cookies(self, url: str) -> str:
@@ -68,6 +74,10 @@ class Person:
         once."""
         self.ask(f"{origin}/.authproxy/logout", {})
         self._cookies[urlsplit(origin).hostname or ""].pop("__Host-authproxy-left", None)
+
+    def forgets(self, origin: str) -> None:
+        """Drops all cookies of the portal, as in a new browser."""
+        self._cookies.pop(urlsplit(origin).hostname or "", None)
 
     def signs_in(self, url: str) -> Answer:
         """Opens `url` and fills in every form on the way until the portal answers. Raises RuntimeError if
@@ -89,7 +99,11 @@ class Person:
         parts = urlsplit(url)
         host = parts.hostname or ""
         # Every name under `.localhost` is this machine, whatever its resolver says.
-        connection = HTTPConnection("127.0.0.1", parts.port or 80, timeout=_PATIENCE)
+        connection = (
+            HTTPSConnection("127.0.0.1", parts.port or 443, timeout=_PATIENCE, context=self._tls)
+            if parts.scheme == "https"
+            else HTTPConnection("127.0.0.1", parts.port or 80, timeout=_PATIENCE)
+        )
         try:
             headers = {
                 "Host": parts.netloc,
@@ -134,8 +148,8 @@ class Person:
 
     def _typed(self, offered: list[tuple[str, str]]) -> dict[str, str] | None:
         names = {name for name, _ in offered}
-        if ("method", "rekono") in offered:
-            return {"method": "rekono"}
+        if ("method", self._way) in offered:
+            return {"method": self._way}
         if "password" in names:
             return {"username": self._email, "password": self._password}
         if ("mode", "otplogin") in offered:

@@ -43,6 +43,32 @@ async def test_every_part_of_the_benchmark_starts_and_answers() -> None:
     )
 
 
+@pytest.mark.rehearsal
+async def test_the_measurement_of_sign_ins_signs_in_everywhere_and_resumes_sessions_of_tls() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "bench/sign_ins.py",
+        "--check",
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(PATIENCE):
+        said, errors = await process.communicate()
+
+    assert process.returncode == 0, errors.decode()
+    answered = said.decode().splitlines()
+    for what in (
+        "sign-in with the provider",
+        "sign-in with a certificate",
+        "page: the session",
+        "TLS, resumed handshake and 1 KB",
+        "TLS, kept connection, 100 KB",
+    ):
+        assert f"{what}: authproxy answers" in answered, said.decode()
+    assert [line for line in answered if "oauth2-proxy" in line], "neither measured nor said to be missing"
+
+
 async def test_the_measurement_of_growth_sends_requests_of_all_kinds_and_reports_what_is_left() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
