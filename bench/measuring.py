@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import NamedTuple
 _TICKS = os.sysconf("SC_CLK_TCK")
 _REQUESTS = re.compile(r"^\s*(\d+) requests in", re.MULTILINE)
 _SOCKET_ERRORS = re.compile(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)")
+_SIZES = re.compile(r"^(\w+): +(\d+) kB$", re.MULTILINE)
 _WRONG = "Non-2xx or 3xx responses"
 
 
@@ -35,19 +37,23 @@ def cpu_seconds(pids: Sequence[int]) -> float:
 
 
 class Memory(NamedTuple):
-    """In bytes: what is resident, with shared pages in full for each process and divided by those that share
-    them."""
+    """In bytes: what is resident, with shared pages in full for each process; the same with shared pages
+    divided by those that share them; and what a process has for itself."""
 
     processes: int
     resident: int
     proportional: int
+    private: int
 
 
 def memory(pids: Sequence[int]) -> Memory:
     """What these processes and all that they have started have in memory (`smaps_rollup` of proc(5))."""
     found = [Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8") for pid in _families(pids)]
-    rows = [dict(re.findall(r"^(\w+): +(\d+) kB$", text, re.MULTILINE)) for text in found]
-    return Memory(len(rows), *(sum(int(row[name]) * 1024 for row in rows) for name in ("Rss", "Pss")))
+    sums: Counter[str] = Counter()
+    for text in found:
+        sums.update({name: int(size) * 1024 for name, size in _SIZES.findall(text)})
+    private = sums["Private_Clean"] + sums["Private_Dirty"]
+    return Memory(len(found), sums["Rss"], sums["Pss"], private)
 
 
 def _families(pids: Sequence[int]) -> dict[int, list[str]]:

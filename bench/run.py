@@ -23,6 +23,7 @@ sys.path[:] = [str(_PROJECT / "bench"), *sys.path, str(_PROJECT)]
 import crowd  # noqa: E402
 import latency  # noqa: E402
 import throughput  # noqa: E402
+import workers  # noqa: E402
 from measuring import memory  # noqa: E402
 from systems import Systems, started  # noqa: E402
 
@@ -50,6 +51,7 @@ _PARTS = (
     Part("throughput", "Requests per CPU-second", throughput.table),
     Part("latency", f"Time of a request, {latency.GROUP}", latency.table),
     Part("crowd", f"A crowd: a page and its {crowd.PARTS} parts, asked about", crowd.table, is_tried=True),
+    Part("workers", "Two workers, and two gateways", workers.table),
     Part("memory", "Memory at the end", _memory),
 )
 

@@ -77,25 +77,11 @@ class Gateway(NamedTuple):
 def started(*, server_core: int, other_core: int, installed: Path = _NO_PLACE) -> Iterator[Systems]:
     """All systems, signed in to and answering. `installed` is the folder with rivals that Debian does not
     have."""
-    with _bench(server_core=server_core, other_core=other_core) as bench:
+    with ExitStack() as resources:
+        folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="authproxy-bench-")))
+        bench = Bench(folder, resources, server_core=server_core, other_core=other_core)
         bench.start_counterparts()
         yield bench.start_measured(installed)
-
-
-class Several(NamedTuple):
-    """Gateways with one store: alone, with two workers, and two that ask the store about every request. Each
-    has a load that is its own."""
-
-    alone: tuple[int, Load]
-    workers: tuple[int, Load]
-    asking: tuple[tuple[int, Load], tuple[int, Load]]
-    store: int
-
-
-@contextmanager
-def several_started(*, server_core: int, other_core: int) -> Iterator[Several]:
-    with _bench(server_core=server_core, other_core=other_core) as bench:
-        yield bench.start_several()
 
 
 @contextmanager
@@ -108,13 +94,6 @@ def gateway_alone(folder: Path, *, access_log: bool = True, under: Sequence[str]
         yield bench.start_gateway(access_log=access_log, under=under)
 
 
-@contextmanager
-def _bench(*, server_core: int, other_core: int) -> Iterator[Bench]:
-    with ExitStack() as resources:
-        folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="authproxy-bench-")))
-        yield Bench(folder, resources, server_core=server_core, other_core=other_core)
-
-
 class Bench(Workshop):
     """authproxy, nginx, and what all systems need: origin, store and provider."""
 
@@ -122,10 +101,11 @@ class Bench(Workshop):
         super().__init__(folder, resources, places=_PLACES, server_core=server_core, other_core=other_core)
         self.client_secret = secrets.token_urlsafe(32)
         self.session_key = secrets.token_bytes(32)
+        self.store = 0
+        """The process id of the store, when it has started."""
 
-    def start_counterparts(self) -> int:
-        """Starts origin, store and provider, whose CPU time is not counted among that of gateways. Returns
-        the process id of the store."""
+    def start_counterparts(self) -> None:
+        """Starts origin, store and provider, whose CPU time is not counted among that of gateways."""
         files = self.folder / "files"
         files.mkdir()
         for name, size in (("tiny", 3), ("1k", 1024), ("100k", 100 * 1024)):
@@ -134,7 +114,7 @@ class Bench(Workshop):
             (self.folder / folder).mkdir()
         self.nginx("origin", core=self.other_core)
         address = ["--port", str(self.ports["redis"]), "--bind", "127.0.0.1"]
-        store = self.begin(
+        self.store = self.begin(
             ["redis-server", *address, "--save", "", "--appendonly", "no"],
             core=self.other_core,
             place="redis",
@@ -157,28 +137,6 @@ class Bench(Workshop):
             place="provider",
         )
         self.wait()
-        return store
-
-    def start_several(self) -> Several:
-        store = self.start_counterparts()
-        person = self.prepared()
-        alone = self.authproxy("authproxy")
-        workers = self.authproxy("authproxy_workers", workers=2)
-        asking = [self.authproxy(name, strict="/") for name in ("authproxy_asking", "authproxy_asking_too")]
-        self.wait()
-
-        def load(name: str) -> Load:
-            return Load(self.local(name, "/1k"), self.signed_in(person, name))
-
-        return Several(
-            alone=(alone, load("authproxy")),
-            workers=(workers, load("authproxy_workers")),
-            asking=(
-                (asking[0], load("authproxy_asking")),
-                (asking[1], load("authproxy_asking_too")),
-            ),
-            store=store,
-        )
 
     def start_gateway(self, *, access_log: bool, under: Sequence[str]) -> Gateway:
         self.start_counterparts()
@@ -197,7 +155,6 @@ class Bench(Workshop):
             "authproxy": self.authproxy("authproxy", portals=("authproxy", "nginx_asking")),
             "authproxy_logging": self.authproxy("authproxy_logging", access_log=True),
             "authproxy_missing": self.authproxy("authproxy_missing", near_cache_for="0s"),
-            "authproxy_workers": self.authproxy("authproxy_workers", workers=2),
         }
         shutil.copytree(_PROJECT / "deploy" / "nginx" / "authproxy", self.folder / "authproxy")
         http = self.folder / "authproxy" / "http.conf"
@@ -248,8 +205,6 @@ class Bench(Workshop):
             if name != "authproxy_missing":
                 beside = "nginx_logging" if name == "authproxy_logging" else "nginx"
                 yield row(group, "nginx `proxy_pass`", beside, target, size=size, of=["nginx"])
-        group, name = "proxy 1k", "authproxy_workers"
-        yield row(group, "authproxy, two workers", name, "/1k", session[name], size=1024, of=[name])
         group, name = "nginx asks, 1k", "nginx_asking"
         yield row(
             group, "nginx + authproxy", name, "/1k", session[name], size=1024, of=["nginx", "authproxy"]
