@@ -11,7 +11,7 @@ import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from authproxy.bootstrap import utc_now
+from authproxy.bootstrap.clock import utc_now
 from authproxy.sandbox.accounts import people
 from authproxy.sandbox.certificate_authority import application as certificate_authority
 from authproxy.sandbox.identity_provider import application as identity_provider

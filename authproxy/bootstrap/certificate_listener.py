@@ -84,11 +84,12 @@ class CertificateListener:
         return bool(self.application.connections) or (self.tls is not None and self.tls.count > 0)
 
 
-async def make_certificate_listener(components: Components) -> CertificateListener | None:
-    """The listener, which is opened later; None without `acnlb`. Raises OSError or ValueError."""
-    acnlb, sign_in = components.settings.acnlb, components.certificates
-    if acnlb is None or sign_in is None:
-        return None
+async def make_certificate_listener(
+    components: Components, sign_in: CertificateComponents
+) -> CertificateListener:
+    """The listener, which is opened later. Raises OSError or ValueError."""
+    acnlb = components.settings.acnlb
+    assert acnlb is not None  # noqa: S101  # or there would be no `sign_in`
     trusted = TrustedProxies.of(acnlb.trusted_terminators)
     ends_tls = acnlb.presented_by == "listener"
     presenting: Presenting = shown_to_us if ends_tls else forwarded_by(terminator_of(acnlb), trusted.trusts)

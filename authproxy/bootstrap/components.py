@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from authproxy import __version__
@@ -16,7 +16,6 @@ from authproxy.access.routes import Portals
 from authproxy.assertions.signer import AssertionSigner
 from authproxy.bootstrap.accounts import AccountChecks, account_checks
 from authproxy.bootstrap.background import Background
-from authproxy.bootstrap.certificates import CertificateComponents, certificate_components
 from authproxy.bootstrap.delivery import Delivery, delivery
 from authproxy.bootstrap.descriptors import Descriptors, descriptors
 from authproxy.bootstrap.keys import assertion_signer
@@ -49,6 +48,9 @@ from authproxy.web.messages import TextMessages
 from authproxy.web.rates import Rates
 from authproxy.web.request_context import PortalPresentation
 from authproxy.web.templating import templates
+
+if TYPE_CHECKING:  # imported where the settings need it
+    from authproxy.bootstrap.certificates import CertificateComponents
 
 Clock = Callable[[], datetime]
 ZONE: Final = ZoneInfo("Europe/Ljubljana")
@@ -160,6 +162,8 @@ async def assemble(
     )
     certificates = None
     if settings.acnlb is not None:
+        from authproxy.bootstrap.certificates import certificate_components  # noqa: PLC0415
+
         certificates = await certificate_components(
             settings,
             settings.acnlb,

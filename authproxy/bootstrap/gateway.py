@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from authproxy import __version__
 from authproxy.bootstrap.audited_register import AuditedRegister, register_in
 from authproxy.bootstrap.background import Background
-from authproxy.bootstrap.certificate_listener import CertificateListener, make_certificate_listener
-from authproxy.bootstrap.certificates import CertificateComponents
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.command_audit import CommandAudit, move_command_events, record_ended_sessions
 from authproxy.bootstrap.components import Clock, Components, assemble
@@ -34,6 +33,10 @@ from authproxy.settings.schema import Settings
 from authproxy.storage.redis import invalidation
 from authproxy.telemetry import logging as logs
 from authproxy.telemetry.audit import Event
+
+if TYPE_CHECKING:  # imported where the settings need it
+    from authproxy.bootstrap.certificate_listener import CertificateListener
+    from authproxy.bootstrap.certificates import CertificateComponents
 
 _PROVIDER_ASKED_EVERY = 300.0
 
@@ -160,7 +163,11 @@ async def _open(
     )
     if not components.descriptors.are_enough:
         logs.logger("bootstrap").warning("descriptors.too_few", detail=components.descriptors.problem)
-    certificate_listener = await make_certificate_listener(components)
+    certificate_listener = None
+    if components.certificates is not None:
+        from authproxy.bootstrap.certificate_listener import make_certificate_listener  # noqa: PLC0415
+
+        certificate_listener = await make_certificate_listener(components, components.certificates)
     _start_tasks(components, listener, gate)
     own_certificates.renewals = _renewals(components, listener, certificate_listener)
     if own_certificates.are_there:

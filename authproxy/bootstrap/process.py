@@ -13,6 +13,7 @@ from contextlib import suppress
 from authproxy.bootstrap import systemd, workers
 from authproxy.bootstrap.descriptors import raise_limit
 from authproxy.bootstrap.generations import Generations
+from authproxy.bootstrap.needed_modules import import_needed
 from authproxy.bootstrap.process_end import Ending, end
 from authproxy.bootstrap.reloads import reload_when_asked
 from authproxy.bootstrap.settings_source import SettingsSource
@@ -33,6 +34,7 @@ def run(first: Reading, read: Callable[[], Reading]) -> None:
     settings = first.settings
     assert settings is not None  # noqa: S101
     source = SettingsSource(first, read)
+    import_needed(settings)
     raise_limit()
     _leave_no_core()
     try:

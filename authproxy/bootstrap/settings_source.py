@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from authproxy.bootstrap.needed_modules import import_needed
 from authproxy.settings.findings import Finding, SettingsUnreadable
 from authproxy.settings.schema import Settings
 from authproxy.settings.sources import Reading
@@ -43,6 +44,7 @@ class SettingsSource:
         }
         if reading.settings is None:
             raise Refused(_listed(reading.findings))
+        import_needed(reading.settings)
         return reading.settings
 
     async def keep_looking(self, asked: asyncio.Event, is_wanted: Callable[[], bool]) -> None:

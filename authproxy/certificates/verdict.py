@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from authproxy.access.decision import Reason
-from authproxy.certificates.leaf import Leaf
 from authproxy.certificates.status import Good
 from authproxy.identity.person import TaxNumber
+
+if TYPE_CHECKING:  # the settings import this module, and without `acnlb` nothing needs its parser of ASN.1
+    from authproxy.certificates.leaf import Leaf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

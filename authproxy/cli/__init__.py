@@ -1,55 +1,55 @@
 """The command line: one module for each command or group. What a command does is decided by `settings`,
 `bootstrap`, `flows` and the sandbox; here are words and exit codes.
 
-A command imports what it needs inside its function, so that `--help` and completion answer at once.
+Only the module of the command that is asked for is imported, and it imports what it needs inside its
+function. So `--help`, completion and health checks do not wait for what others need.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Final
+
 import click
 
 from authproxy import __version__
-from authproxy.cli.certificate import certificate
-from authproxy.cli.check_config import check_config
-from authproxy.cli.completion import completion
-from authproxy.cli.explain import explain
-from authproxy.cli.healthcheck import healthcheck
-from authproxy.cli.imports.command import import_
-from authproxy.cli.keys import keys
-from authproxy.cli.machines import machines
-from authproxy.cli.nginx_pages import nginx_pages
-from authproxy.cli.people.command import people
-from authproxy.cli.reload import reload
-from authproxy.cli.sandbox import sandbox
-from authproxy.cli.serve import serve
-from authproxy.cli.sessions import sessions
-from authproxy.cli.store import store
 from authproxy.cli.terminal import OneLineGroup
+
+_PLACES: Final = {
+    "serve": ("serve", "serve"),
+    "reload": ("reload", "reload"),
+    "check-config": ("check_config", "check_config"),
+    "sandbox": ("sandbox", "sandbox"),
+    "explain": ("explain", "explain"),
+    "nginx-pages": ("nginx_pages", "nginx_pages"),
+    "sessions": ("sessions", "sessions"),
+    "people": ("people.command", "people"),
+    "machines": ("machines", "machines"),
+    "store": ("store", "store"),
+    "certificate": ("certificate", "certificate"),
+    "healthcheck": ("healthcheck", "healthcheck"),
+    "import": ("imports.command", "import_"),
+    "keys": ("keys", "keys"),
+    "completion": ("completion", "completion"),
+}
+"""The module and the name in it of each command."""
+
+
+class _Commands(OneLineGroup):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return sorted(_PLACES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        # click suggests the nearest command for a name that does not exist, and must know all of them then.
+        for name in {cmd_name} & _PLACES.keys() or _PLACES.keys() - self.commands.keys():
+            module, variable = _PLACES[name]
+            self.commands[name] = getattr(import_module(f"{__name__}.{module}"), variable)
+        return self.commands.get(cmd_name)
 
 
 @click.group(
-    cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(__version__, prog_name="authproxy")
 def main() -> None:
     """Bankart Varni Spletni Prehod: signs people in before they reach a portal."""
-
-
-for command in (
-    serve,
-    reload,
-    check_config,
-    sandbox,
-    explain,
-    nginx_pages,
-    sessions,
-    people,
-    machines,
-    store,
-    certificate,
-    healthcheck,
-    import_,
-    keys,
-    completion,
-):
-    main.add_command(command)

@@ -28,7 +28,7 @@ from authproxy.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from authproxy.bootstrap import ExplainedCertificate
+    from authproxy.bootstrap.certificate_explanation import ExplainedCertificate
 
 _CHECKS = {
     "readable": "it is an X.509 certificate that can be read to the end",
@@ -62,7 +62,7 @@ def explain_certificate(file: Path, config: Path, *, as_json: bool) -> None:
     Asks its issuer's lists and responders. Exit code 0: it signs somebody in; 1: it does not; 2: there is no
     file that can be read."""
     settings = settings_of(config)
-    from authproxy import bootstrap
+    from authproxy.bootstrap.certificate_explanation import explain_certificate
 
     if settings.acnlb is None:
         fail("the settings have no section `acnlb`: nobody signs in with a certificate")
@@ -72,7 +72,7 @@ def explain_certificate(file: Path, config: Path, *, as_json: bool) -> None:
         click.echo(f"{file}: cannot be read: {error.strerror}", err=True)
         sys.exit(UNREADABLE)
     with store_asked():
-        explained = asyncio.run(bootstrap.explain_certificate(settings, octets))
+        explained = asyncio.run(explain_certificate(settings, octets))
     if as_json:
         print_json(_described(explained))
     else:

@@ -40,11 +40,11 @@ def _an_address(_: click.Context, __: click.Parameter, text: str | None) -> str 
 def explain(method: str, url: str, address: str | None, roles: tuple[str, ...], config: Path) -> None:
     """Say which portal and route METHOD URL falls under, what is demanded there, and why."""
     settings = settings_of(config)
-    from authproxy import bootstrap
+    from authproxy.bootstrap.portals import all_portals
     from authproxy.cli import explanation
 
     explained = explanation.explained(
-        method, url, bootstrap.all_portals(settings), address=address, roles=roles or None
+        method, url, all_portals(settings), address=address, roles=roles or None
     )
     click.echo(explained.text)
     sys.exit(0 if explained.is_served else 1)

@@ -93,7 +93,7 @@ def _by_url(url: str) -> Question:
 
 
 def question_by_settings(config: Path | None) -> Question:
-    from authproxy.settings.sources import management
+    from authproxy.settings.settings_file import management
     from authproxy.settings.values import SocketPath, listen_address
 
     try:

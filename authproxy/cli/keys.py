@@ -32,12 +32,12 @@ def keys() -> None:
 @json_option
 def list_keys(config: Path, *, as_json: bool) -> None:
     """List the key that signs, the next and the retiring one, as portals see them in jwks.json."""
-    from authproxy import bootstrap
     from authproxy.assertions.keys import KeyRefused
+    from authproxy.bootstrap.keys import signing_keys
 
     settings = settings_of(config)
     try:
-        ring = bootstrap.signing_keys(settings.assertions)
+        ring = signing_keys(settings.assertions)
     except KeyRefused as refused:
         fail(str(refused))
     _print_ring(ring, as_json=as_json)
@@ -49,13 +49,13 @@ def list_keys(config: Path, *, as_json: bool) -> None:
 def rotate_keys(config: Path, *, as_json: bool) -> None:
     """Let the next key sign, keep the last one published, and make a new next one. It counts after a reload
     or a restart of the gateway."""
-    from authproxy import bootstrap
     from authproxy.assertions.keys import KeyRefused
+    from authproxy.bootstrap.key_rotation import rotate_keys
 
     settings = settings_of(config)
     try:
         with store_asked():
-            ring = asyncio.run(bootstrap.rotate_keys(settings))
+            ring = asyncio.run(rotate_keys(settings))
     except KeyRefused as refused:
         fail(str(refused))
     _print_ring(ring, as_json=as_json)

@@ -72,13 +72,14 @@ def add_machine(
     settings = settings_of(config)
     for portal in portals:
         check_portal(settings, portal)
-    from authproxy import bootstrap
+    from authproxy.bootstrap.clock import utc_now
+    from authproxy.bootstrap.machine_keys import NameOfPerson, add_machine_key
 
-    ends_at = _end_of(until, bootstrap.utc_now())
+    ends_at = _end_of(until, utc_now())
     with store_asked():
         try:
             issued = asyncio.run(
-                bootstrap.add_machine_key(
+                add_machine_key(
                     settings,
                     client,
                     portals=list(dict.fromkeys(portals)),
@@ -87,7 +88,7 @@ def add_machine(
                     ends_at=ends_at,
                 )
             )
-        except bootstrap.NameOfPerson:
+        except NameOfPerson:
             fail(
                 f"{client}: a person of the register has this id, and portals could take the program for them"
             )
@@ -106,11 +107,12 @@ def list_machines(portal: str | None, config: Path, *, as_json: bool) -> None:
     days."""
     settings = settings_of(config)
     check_portal(settings, portal)
-    from authproxy import bootstrap
+    from authproxy.bootstrap.clock import utc_now
+    from authproxy.bootstrap.machine_keys import list_machine_keys
 
     with store_asked():
-        keys = asyncio.run(bootstrap.list_machine_keys(settings))
-    now = bootstrap.utc_now()
+        keys = asyncio.run(list_machine_keys(settings))
+    now = utc_now()
     rows = [
         _details(key) | {"ended": key.ends_at <= now}
         for key in keys
@@ -134,12 +136,12 @@ def revoke_machine(key_id: str | None, client: str | None, config: Path) -> None
     if (key_id is None) == (client is None):
         raise click.UsageError("name either a key or, with --client, a program")
     settings = settings_of(config)
-    from authproxy import bootstrap
+    from authproxy.bootstrap.machine_keys import revoke_machine_key, revoke_machine_keys_of
 
     work = (
-        bootstrap.revoke_machine_key(settings, key_id)
+        revoke_machine_key(settings, key_id)
         if key_id is not None
-        else bootstrap.revoke_machine_keys_of(settings, client or "")
+        else revoke_machine_keys_of(settings, client or "")
     )
     with store_asked():
         revoked = asyncio.run(work)

@@ -18,9 +18,9 @@ def nginx_pages(file: Path, config: Path) -> None:
 
     Each portal has its name, colour, logo and contact there. nginx reads the file when it is reloaded."""
     settings = settings_of(config)
-    from authproxy import bootstrap
+    from authproxy.bootstrap.presentations import nginx_pages
 
-    text = bootstrap.nginx_pages(settings)
+    text = nginx_pages(settings)
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:

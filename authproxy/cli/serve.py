@@ -20,10 +20,11 @@ def serve(config: Path) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     first = reading_of(config)
-    from authproxy import bootstrap
+    from authproxy.bootstrap.process import run
+    from authproxy.bootstrap.starting import CannotStart
     from authproxy.settings.sources import read
 
     try:
-        bootstrap.run(first, lambda: read(config, os.environ))
-    except bootstrap.CannotStart as reason:
+        run(first, lambda: read(config, os.environ))
+    except CannotStart as reason:
         fail(f"authproxy cannot start: {reason}")

@@ -23,7 +23,7 @@ from authproxy.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from authproxy.bootstrap import OpenSession
+    from authproxy.bootstrap.open_sessions import OpenSession
 
 
 _HYPHENED_ID: Final = re.compile("-[A-Za-z0-9_-]{42}")
@@ -55,10 +55,10 @@ def list_sessions(
     masked."""
     settings = settings_of(config)
     check_portal(settings, portal)
-    from authproxy import bootstrap
+    from authproxy.bootstrap.open_sessions import list_sessions
 
     with store_asked():
-        open_sessions = asyncio.run(bootstrap.list_sessions(settings, person=person, portal=portal))
+        open_sessions = asyncio.run(list_sessions(settings, person=person, portal=portal))
     rows = [_row(session, hashes=hashes) for session in open_sessions]
     if as_json:
         print_json(rows)
@@ -133,20 +133,26 @@ def revoke_sessions(
             "name either a session or, with --person or --subject, a person; or end --all of them"
         )
     settings = settings_of(config)
-    from authproxy import bootstrap
+    from authproxy.bootstrap.open_sessions import (
+        SeveralPeople,
+        revoke_every_session,
+        revoke_session,
+        revoke_sessions_of,
+        revoke_sessions_of_subject,
+    )
 
     if everybodys:
-        work = bootstrap.revoke_every_session(settings)
+        work = revoke_every_session(settings)
     elif session_id is not None:
-        work = bootstrap.revoke_session(settings, session_id)
+        work = revoke_session(settings, session_id)
     elif person is not None:
-        work = bootstrap.revoke_sessions_of(settings, person)
+        work = revoke_sessions_of(settings, person)
     else:
-        work = bootstrap.revoke_sessions_of_subject(settings, subject or "", issuer)
+        work = revoke_sessions_of_subject(settings, subject or "", issuer)
     with store_asked():
         try:
             ended = asyncio.run(work)
-        except bootstrap.SeveralPeople as several:
+        except SeveralPeople as several:
             fail(str(several))
     click.echo(f"{ended} ended")
     sys.exit(0 if ended or everybodys else 1)

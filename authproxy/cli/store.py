@@ -39,12 +39,13 @@ def check_store(config: Path, *, as_json: bool) -> None:
 
     Exit code 1: there is something to mend, or the store cannot be asked; 2: the settings cannot be read."""
     settings = settings_of(config)
-    from authproxy import bootstrap
+    from authproxy.bootstrap.store_condition import examine_store
+    from authproxy.bootstrap.stores import MEMORY
 
-    if settings.store.url == bootstrap.MEMORY:
-        fail(f"store.url is {bootstrap.MEMORY}: there is no server to ask")
+    if settings.store.url == MEMORY:
+        fail(f"store.url is {MEMORY}: there is no server to ask")
     with store_asked():
-        aspects = asyncio.run(bootstrap.examine_store(settings))
+        aspects = asyncio.run(examine_store(settings))
     rows: list[dict[str, object]] = [
         {
             "check": aspect.name,

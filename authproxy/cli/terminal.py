@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -52,24 +52,14 @@ class OneLineGroup(click.Group):
 def store_asked() -> Iterator[None]:
     """Turns CannotAsk into its message and exit code 1. What a gateway would log is not printed: it would say
     the same again, between the lines of the answer."""
-    import structlog
-
     from authproxy.access.unavailable import CannotAsk
+    from authproxy.telemetry.logging import silence
 
-    before = structlog.get_config()
-    structlog.configure(processors=[_dropped])
     try:
-        yield
+        with silence():
+            yield
     except CannotAsk as error:
         fail(str(error))
-    finally:
-        structlog.configure(**before)
-
-
-def _dropped(_logger: object, _name: str, _event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    from structlog import DropEvent
-
-    raise DropEvent
 
 
 def settings_of(config: Path) -> Settings:

@@ -20,10 +20,11 @@ from pathlib import Path
 import yaml
 from aiohttp import web
 
-from authproxy import bootstrap
 from authproxy.access.unavailable import CannotAsk
 from authproxy.assertions import keys
+from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.descriptors import raise_limit
+from authproxy.bootstrap.gateway import running as running_gateway
 from authproxy.bootstrap.own_folders import own_folder
 from authproxy.edge.client import address_holders
 from authproxy.sandbox import private_files
@@ -174,7 +175,7 @@ async def running(
     port_offset: int = 0,
     store_url: str | None = None,
     folder: Path,
-    clock: Callable[[], datetime] = bootstrap.utc_now,
+    clock: Callable[[], datetime] = utc_now,
     is_verbose: bool = True,
 ) -> AsyncIterator[Sandbox]:
     """Runs the sandbox for the length of the block. `folder` contains keys, secrets, settings and the audit
@@ -202,7 +203,7 @@ async def running(
             )
         )
         settings = load(settings_file, {})
-        async with bootstrap.running(settings, clock=clock) as gateway:
+        async with running_gateway(settings, clock=clock) as gateway:
             # A configured store may be away. The gateway starts without it, and so does the sandbox.
             with suppress(CannotAsk):
                 await gateway.register.take_over(

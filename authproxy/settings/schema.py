@@ -34,6 +34,7 @@ from authproxy.settings.value_types import (
     TlsSettings,
     unless_off,
 )
+from authproxy.settings.values import MANAGEMENT
 
 Tolerated = Literal["bare_lf", "equal_content_lengths", "padded_chunk_sizes", "control_characters"]
 _STRIPPED = r"^[!#$%&'+.^_`|~0-9A-Za-z-]+\*?$"
@@ -269,7 +270,7 @@ class ServerSettings:
             description="Listener for /healthz, /readyz and /metrics, `address:port` or `unix:/path`. Keep "
             "it off the public network."
         ),
-    ] = "127.0.0.1:8090"
+    ] = MANAGEMENT
     workers: Annotated[
         Annotated[int, Field(ge=1, le=64)] | Literal["auto"],
         Form("number, or `auto`"),

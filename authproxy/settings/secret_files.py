@@ -10,6 +10,7 @@ from authproxy.settings import schema_keys
 from authproxy.settings.document import Value
 from authproxy.settings.findings import KeyPath, Remark
 from authproxy.settings.schema_keys import FILE_SUFFIX, Key
+from authproxy.settings.settings_file import octets_of
 
 _LARGEST = 64 * 1024
 WRITTEN: KeyPath = ("telemetry", "audit_file")
@@ -77,15 +78,6 @@ def _lines(file_name: Value, given_too: str | None) -> list[str]:
     if not text.strip():
         raise SecretUnreadable(f"{file_name} is empty")
     return text.splitlines()
-
-
-def octets_of(path: Path, largest: int) -> bytes:
-    """The content of the file. Raises OSError if it cannot be read or has more than `largest` bytes."""
-    with path.open("rb") as opened:
-        octets = opened.read(largest + 1)
-    if len(octets) > largest:
-        raise OSError(0, f"larger than {largest} bytes")
-    return octets
 
 
 def _secrets(tree: Value, key: Key, path: KeyPath) -> Iterator[tuple[dict[str, Value], KeyPath, Key]]:

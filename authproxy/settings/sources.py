@@ -10,16 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from authproxy.settings import checks, environment, schema_keys, secret_files
-from authproxy.settings.document import Document, DocumentUnreadable, Value, parse
+from authproxy.settings.document import DocumentUnreadable, Value
 from authproxy.settings.environment import Misfit, Override
 from authproxy.settings.findings import Finding, KeyPath, Remark, SettingsInvalid, SettingsUnreadable, dotted
 from authproxy.settings.machine import Machine
-from authproxy.settings.schema import ServerSettings, Settings
+from authproxy.settings.schema import Settings
 from authproxy.settings.schema_keys import FILE_SUFFIX
+from authproxy.settings.settings_file import document_in
 from authproxy.settings.this_machine import this_machine
 from authproxy.settings.validation import validated
-
-_LARGEST_FILE = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +46,7 @@ def read(path: Path | str, environ: Mapping[str, str], *, machine: Machine | Non
     Raises SettingsUnreadable if the file cannot be read."""
     origins = _Origins(file=str(path))
     try:
-        document = _document(Path(path))
+        document = document_in(Path(path))
     except OSError as error:
         origins.report_file(f"cannot be read: {error.strerror}")
         raise SettingsUnreadable(origins.in_order()) from None
@@ -58,7 +57,7 @@ def read(path: Path | str, environ: Mapping[str, str], *, machine: Machine | Non
     for remark in document.remarks:
         origins.report(remark)
     tree = secret_files.tidied(document.value, schema_keys.ROOT, Path(path).absolute().parent)
-    assert isinstance(tree, dict)  # noqa: S101  # `_document` refuses anything else
+    assert isinstance(tree, dict)  # noqa: S101  # `document_in` refuses anything else
     _override(tree, environ, origins)
     files = frozenset({str(path), *secret_files.named(tree, schema_keys.ROOT)})
     unread = secret_files.resolve(tree, origins.is_in_file, origins.report)
@@ -68,31 +67,6 @@ def read(path: Path | str, environ: Mapping[str, str], *, machine: Machine | Non
     findings = origins.in_order()
     has_errors = any(finding.severity == "error" for finding in findings)
     return Reading(settings=None if has_errors else settings, findings=findings, files=files)
-
-
-def management(path: Path | None, environ: Mapping[str, str]) -> str:
-    """`server.management` from the file and the environment, or its default. Nothing else is checked.
-
-    Raises OSError if the file cannot be read, and DocumentUnreadable if it is no YAML."""
-    tree = _document(path).value if path is not None else {}
-    for override in environment.overrides(environ, tree):
-        if isinstance(override, Override) and override.path == ("server", "management"):
-            return str(override.value)
-    server = tree.get("server") if isinstance(tree, dict) else None
-    text = server.get("management") if isinstance(server, dict) else None
-    return ServerSettings().management if text is None else str(text)
-
-
-def _document(path: Path) -> Document:
-    octets = secret_files.octets_of(path, _LARGEST_FILE)
-    try:
-        document = parse(octets.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise DocumentUnreadable("is not UTF-8 text", octets.count(b"\n", 0, error.start) + 1) from None
-    if not isinstance(document.value, dict):
-        problem = "is empty" if document.value is None else "holds no `key: value`"
-        raise DocumentUnreadable(f"{problem}; config/authproxy.example.yaml shows every key", None)
-    return document
 
 
 def _override(tree: dict[str, Value], environ: Mapping[str, str], origins: _Origins) -> None:

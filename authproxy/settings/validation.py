@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -32,8 +33,6 @@ from authproxy.settings.schema import (
 from authproxy.settings.schema_keys import Key
 from authproxy.settings.step_up import StepUpSettings
 
-_SETTINGS = TypeAdapter(Settings)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sections:
@@ -55,20 +54,25 @@ class Sections:
     left out."""
 
 
-_ADAPTERS: dict[str, TypeAdapter[Any]] = {
-    "server": TypeAdapter(ServerSettings),
-    "store": TypeAdapter(StoreSettings),
-    "sessions": TypeAdapter(SessionSettings),
-    "assertions": TypeAdapter(AssertionSettings),
-    "rekono": TypeAdapter(ProviderSettings),
-    "acnlb": TypeAdapter(AcnlbSettings | None),
-    "step_up": TypeAdapter(StepUpSettings),
-    "pages": TypeAdapter(PageSettings),
-    "machines": TypeAdapter(MachineSettings | None),
-    "telemetry": TypeAdapter(TelemetrySettings),
+_SECTIONS: dict[str, Any] = {
+    "server": ServerSettings,
+    "store": StoreSettings,
+    "sessions": SessionSettings,
+    "assertions": AssertionSettings,
+    "rekono": ProviderSettings,
+    "acnlb": AcnlbSettings | None,
+    "step_up": StepUpSettings,
+    "pages": PageSettings,
+    "machines": MachineSettings | None,
+    "telemetry": TelemetrySettings,
 }
 _OPTIONAL = frozenset({"acnlb", "machines"})
-_PORTAL: TypeAdapter[PortalSettings] = TypeAdapter(PortalSettings)
+
+
+@cache
+def _adapter(of: Any) -> TypeAdapter[Any]:
+    """Made when it is needed, because that takes time: those of single sections only if there are faults."""
+    return TypeAdapter(of)
 
 
 def validated(tree: dict[str, Value], unread: set[KeyPath]) -> tuple[Settings | None, Sections, list[Remark]]:
@@ -76,7 +80,7 @@ def validated(tree: dict[str, Value], unread: set[KeyPath]) -> tuple[Settings | 
     `unread` have been reported already."""
     broken = {_section_of(path) for path in unread}
     try:
-        settings = _SETTINGS.validate_python(tree)
+        settings = _adapter(Settings).validate_python(tree)
     except ValidationError as error:
         remarks = list(_remarks(error))
         return (
@@ -102,14 +106,14 @@ def _sound(tree: dict[str, Value], broken: set[KeyPath]) -> Sections:
     return Sections(
         faulty=frozenset(str(path[0]) for path in broken),
         portals={
-            name: _PORTAL.validate_python(portal)
+            name: _adapter(PortalSettings).validate_python(portal)
             for name, portal in (portals.items() if isinstance(portals, dict) else ())
             if ("portals", name) not in broken
         },
         **{
             # If a section is missing, an optional one is None, and any other has its defaults.
-            name: adapter.validate_python(tree.get(name, None if name in _OPTIONAL else {}))
-            for name, adapter in _ADAPTERS.items()
+            name: _adapter(section).validate_python(tree.get(name, None if name in _OPTIONAL else {}))
+            for name, section in _SECTIONS.items()
             if (name,) not in broken
         },
     )

@@ -15,6 +15,8 @@ from ipaddress import IPv6Address, ip_address
 from itertools import pairwise
 from urllib.parse import SplitResult, urlsplit
 
+MANAGEMENT = "127.0.0.1:8090"
+"""Where the management listener is, if the settings do not say it."""
 KEY_SIZE = 32
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhd])){1,5}", re.ASCII)
 _DURATION_PART = re.compile(r"(?P<amount>[0-9.]+)(?P<unit>ms|[smhd])", re.ASCII)

@@ -19,14 +19,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, TypedDict, Unpack
 
-import structlog
-
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.person import Person
 from authproxy.identity.session import Session
 from authproxy.telemetry.line_writer import Appending
-from authproxy.telemetry.logging import logger
+from authproxy.telemetry.logging import context, logger
 
 STREAM: Final = "audit"
 """The name of the audit stream in `LineWriter`."""
@@ -83,8 +81,8 @@ class Event(StrEnum):
 
 
 class EventFields(TypedDict, total=False):
-    """The fields of an event. A missing `request_id`, `client` or `portal` is taken from structlog's context
-    variables of the current request. With a `session`, its portal, id and person are used, and its method
+    """The fields of an event. A missing `request_id`, `client` or `portal` is taken from what `logging.bound`
+    says of the current request. With a `session`, its portal, id and person are used, and its method
     unless `method` is given."""
 
     session: Session | None
@@ -160,7 +158,7 @@ class Audit:
 
     def line(self, event: Event, **fields: Unpack[EventFields]) -> str:
         """The event as one line that ends with a line feed."""
-        bound = structlog.contextvars.get_contextvars()
+        bound = context()
         session, portal, method = fields.get("session"), fields.get("portal"), fields.get("method")
         person = session.person if session is not None else fields.get("person")
         values: dict[str, object] = {

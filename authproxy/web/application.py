@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -18,7 +19,6 @@ from authproxy.flows.access import Access
 from authproxy.flows.ending.back_channel_logout import BackChannelLogout
 from authproxy.flows.ending.logout import Logout
 from authproxy.flows.held.requests import HeldRequests
-from authproxy.flows.sign_in.certificate import CertificateSignIn
 from authproxy.flows.sign_in.openid import OpenIdSignIn
 from authproxy.flows.step_up.challenges import StepUpChallenges
 from authproxy.flows.step_up.enrolling import Enrolling
@@ -43,6 +43,9 @@ from authproxy.web.session_page import SessionPages
 from authproxy.web.step_up import StepUpPages
 from authproxy.web.step_up_answers import StepUpAnswers
 from authproxy.web.templating import templates
+
+if TYPE_CHECKING:  # a gateway without `acnlb` does not import it
+    from authproxy.flows.sign_in.certificate import CertificateSignIn
 
 LARGEST_FORM = 16 * 1024
 """Bytes. Our largest form holds a return-to of 2 KiB."""

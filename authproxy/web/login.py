@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from aiohttp import hdrs, web
 
@@ -17,7 +17,6 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.flows.access import Access
 from authproxy.flows.held.requests import HeldRequests
 from authproxy.flows.sign_in.attempts import AlreadySignedIn, SignedIn, SignInOutcome, SignInRefused
-from authproxy.flows.sign_in.certificate import CertificateSignIn
 from authproxy.flows.sign_in.openid import OpenIdSignIn
 from authproxy.flows.step_up.outcomes import NotProved, SteppedUp
 from authproxy.identity.person import Person
@@ -34,6 +33,9 @@ from authproxy.web.request_keys import CONTEXT
 from authproxy.web.return_to import LONGEST, shown
 from authproxy.web.step_up_answers import StepUpAnswers, go_on, log_failure
 from authproxy.web.visits import visit_of
+
+if TYPE_CHECKING:  # a gateway without `acnlb` does not import it
+    from authproxy.flows.sign_in.certificate import CertificateSignIn
 
 
 class LoginPages:

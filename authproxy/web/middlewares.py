@@ -5,14 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from authproxy.access import own_paths
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
-from authproxy.telemetry.logging import logger
+from authproxy.telemetry.logging import bound, logger
 from authproxy.web import request_context
 from authproxy.web.pages import NOTHING_LOADED, PREFIX
 from authproxy.web.refusals import RETURN_TO, Particulars, Refusals, Refused
@@ -74,7 +73,7 @@ def in_context(portals: Mapping[str, PortalPresentation], no_portal: PortalPrese
         )
         request[CONTEXT] = context
         # Bound for this request only: all requests of a connection share one task and its context variables.
-        with structlog.contextvars.bound_contextvars(
+        with bound(
             request_id=context.request_id, client=context.client, portal=context.portal.portal_id or None
         ):
             return await handler(request)

@@ -9,6 +9,7 @@ from datetime import tzinfo
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2.ext import InternationalizationExtension
 
 from authproxy.web.locales.catalogue import translations
 from authproxy.web.request_context import Locale
@@ -29,7 +30,7 @@ def _environment(catalogue: gettext.NullTranslations, zone: tzinfo) -> Environme
         loader=PackageLoader("authproxy.web"),
         autoescape=True,
         undefined=StrictUndefined,
-        extensions=["jinja2.ext.i18n"],
+        extensions=[InternationalizationExtension],
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 import websockets
 
-from authproxy import bootstrap
+from authproxy.bootstrap.open_sessions import list_sessions
 from tests.support.gateway import TICKET
 from tests.support.hostile_provider import (
     CLIENT_ID,
@@ -203,7 +203,7 @@ async def test_of_many_copies_at_once_one_counts(house, provider):
     token = logout_token(provider, sub=SUBJECT)
     answers = await asyncio.gather(*(told(house.acq, token) for _ in range(8)))
     assert sorted(answer.status for answer in answers) == [200] + [400] * 7
-    assert await bootstrap.list_sessions(house.settings) == []
+    assert await list_sessions(house.settings) == []
 
 
 async def test_what_is_not_the_providers_word_ends_nothing(house, provider):

@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
-from authproxy import bootstrap
+from authproxy.bootstrap.certificate_explanation import explain_certificate
 from authproxy.certificates.files import FileKind
 from tests.support.certificate_host import ana, signs_in
 from tests.support.sandbox import ROOT
@@ -92,7 +92,7 @@ async def test_while_nobody_can_be_asked_each_portal_tells_its_own_story_as_the_
     async with certificate_houses(environment={"AUTHPROXY__PORTALS__B2B__REVOCATION": "alarm"}) as house:
         await house.enrols(ana(house.certificates))
         await house.certificates.authority.stop()
-        told = await bootstrap.explain_certificate(
+        told = await explain_certificate(
             house.settings, (house.certificates.folder / "private" / "ana.novak.pem").read_bytes()
         )
 
@@ -116,15 +116,11 @@ async def test_a_portal_that_demands_more_than_a_certificate_gives_is_named_with
             x509.load_pem_x509_certificate((house.certificates.folder / file).read_bytes())
             for file in ("sub.pem", "private/ana.novak.pem")
         ]
-        told = await bootstrap.explain_certificate(
-            house.settings, pkcs7.serialize_certificates(chain, Encoding.DER)
-        )
+        told = await explain_certificate(house.settings, pkcs7.serialize_certificates(chain, Encoding.DER))
         assert (told.kind, told.portals) == (FileKind.BUNDLE, ("b2b",))
         assert told.refused_at["acq"].startswith("method_not_allowed_here: ")
 
-        told = await bootstrap.explain_certificate(
-            house.settings, (house.certificates.folder / "sub.pem").read_bytes()
-        )
+        told = await explain_certificate(house.settings, (house.certificates.folder / "sub.pem").read_bytes())
         assert (told.kind, told.portals) == (FileKind.AUTHORITY, ())
 
 

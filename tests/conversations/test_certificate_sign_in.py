@@ -13,8 +13,8 @@ from urllib.parse import quote
 import pytest
 import trustme
 
-from authproxy import bootstrap
 from authproxy.access.decision import Reason
+from authproxy.bootstrap.audited_register import audited_register
 from tests.support.certificate_host import ana, choosing, signs_in, to_certificate_host
 from tests.support.gateway import FLOW, TICKET
 from tests.support.http_client import Browser, Form
@@ -159,7 +159,7 @@ async def test_the_code_of_the_page_links_the_certificate_that_was_shown(certifi
     [code] = set(re.findall(r"<code>(certificate_unknown-\w+)</code>", page.text))
     assert "Sporočite mu tudi kodo s te strani" in page.text
 
-    async with bootstrap.audited_register(house.settings) as register:
+    async with audited_register(house.settings) as register:
         assert await register.refused_certificate("certificate_unknown-0000000000000000") is None
         shown = await register.refused_certificate(code)
         assert hashlib.sha256(shown).hexdigest() == house.certificates.leaf("ana.novak").fingerprint
@@ -195,7 +195,7 @@ async def test_a_blocked_persons_next_request_is_refused(certificate_house):
     await house.enrols(ana(house.certificates))
     browser = house.certificates.browser("ana.novak")
     await signs_in(browser, house.acq + PLACE)
-    async with bootstrap.audited_register(house.settings) as register:
+    async with audited_register(house.settings) as register:
         await register.block("ana", "lost card")
 
     assert (await browser.fetch(house.acq + "/", mode="navigate")).status == 303

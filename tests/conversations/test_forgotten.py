@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from authproxy import bootstrap
+from authproxy.bootstrap.audited_register import audited_register
+from authproxy.bootstrap.stores import open_stores_of_command
 from tests.support.gateway import ANA
 from tests.support.personal_data import kind_of, may_stay
 from tests.support.step_up import PLACE, answered, begun, landed, open_step_up_house, sent_form, stepped_up
@@ -10,7 +11,7 @@ from tests.support.step_up import PLACE, answered, begun, landed, open_step_up_h
 
 async def contents(settings):
     """Every key of the store with what it holds."""
-    async with bootstrap.stores.open_stores_of_command(settings) as stores:
+    async with open_stores_of_command(settings) as stores:
         keys = [key async for page in stores.connection.scan("*") for key in page]
         dumped = await stores.connection.each([("DUMP", key) for key in keys])
     return dict(zip(keys, dumped, strict=True))
@@ -43,7 +44,7 @@ async def test_nothing_that_names_somebody_is_left_after_they_have_used_everythi
             "challenge",
         ]
         assert set(used) <= {kind_of(key) for key in before}
-        async with bootstrap.audited_register(house.settings) as register:
+        async with audited_register(house.settings) as register:
             assert (await register.forget("ana.novak")).sessions_ended == 1
             # Cvetka has enrolled something, too.
             assert (await register.forget("cvetka.zupan")).sessions_ended == 0

@@ -8,7 +8,7 @@ import re
 import pytest
 import redis
 
-from authproxy import bootstrap
+from authproxy.bootstrap.open_sessions import revoke_session
 from tests.support.gateway import CVETKA, TICKET
 from tests.support.step_up import sent_form
 
@@ -140,7 +140,7 @@ async def test_after_a_sign_out_nothing_is_kept_and_the_person_is_told_so(house,
 async def test_after_an_operator_has_ended_the_session_nothing_is_kept(house, form):
     ana, page = form
     [started] = house.events("session.started")
-    assert await bootstrap.revoke_session(house.settings, started["session"])
+    assert await revoke_session(house.settings, started["session"])
     met = await send(house, ana, page)
     assert (is_not_sent(house, met), sent(house)) == (True, 0)
 

@@ -14,7 +14,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 from support.hostile_provider import HostileProvider, rsa_jwk, rsa_key
 
-from authproxy import bootstrap
+from authproxy.bootstrap.machine_keys import add_machine_key, revoke_machine_key
 from authproxy.identity.machine_client import key_id_of
 from tests.support.gateway import TICKET
 from tests.support.http_client import Browser
@@ -53,7 +53,7 @@ def opened(houses, issuer):
 
 
 async def key_of(house, client="uvoz", *, portals=("acq",), scopes=(), networks=(), lasts=timedelta(days=1)):
-    issued = await bootstrap.add_machine_key(
+    issued = await add_machine_key(
         house.settings,
         client,
         portals=portals,
@@ -310,7 +310,7 @@ async def test_a_revoked_key_is_refused_at_once_on_every_instance(opened):
 
         for answer in (await ask(house, HERE, key), await ask_second()):
             received(answer)
-        assert await bootstrap.revoke_machine_key(house.settings, key_id_of(key)) == 1
+        assert await revoke_machine_key(house.settings, key_id_of(key)) == 1
 
         async def is_over():
             return {(await ask(house, HERE, key)).status, (await ask_second()).status} == {401}
@@ -418,7 +418,7 @@ async def test_a_web_socket_of_a_program_ends_with_its_credential(opened, issuer
         for socket in (by_key, by_token):
             await socket.send("x")
             assert await asyncio.wait_for(socket.recv(), 30)
-        await bootstrap.revoke_machine_key(house.settings, key_id_of(key))
+        await revoke_machine_key(house.settings, key_id_of(key))
         await asyncio.wait_for(by_key.wait_closed(), 30)
         assert by_key.close_code == 1008
         assert by_token.close_code is None

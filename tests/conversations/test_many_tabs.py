@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from authproxy import bootstrap
+from authproxy.bootstrap.open_sessions import list_sessions
 from tests.support.gateway import DAVID, FLOW, TICKET
 from tests.support.http_client import Browser
 
@@ -34,7 +34,7 @@ async def test_twenty_tabs_finished_in_reverse_order_and_then_replayed(house, an
         answer = await ana.browser.navigate(callback)
         assert (answer.status, answer.location, answer.all("set-cookie")) == (303, place, [])
     assert ana.ticket(house.acq) == ticket
-    assert len(await bootstrap.list_sessions(house.settings)) == 1
+    assert len(await list_sessions(house.settings)) == 1
     assert house.provider.asked.count(TOKEN_ENDPOINT) == 20
     assert {pair.partition("=")[0] for pair in ana.browser.cookies.of(house.acq + "/").split("; ")} == {
         TICKET,
@@ -167,4 +167,4 @@ async def test_another_person_in_a_second_tab_replaces_the_session(house, ana):
     replay = Browser()
     replay.cookies.put(house.acq, TICKET, old)
     assert (await replay.fetch(f"{house.acq}/api/jaz")).json["reason"] == "session_ended"
-    assert len(await bootstrap.list_sessions(house.settings)) == 1
+    assert len(await list_sessions(house.settings)) == 1

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import websockets
 
-from authproxy import bootstrap
 from authproxy.access.decision import Reason
+from authproxy.bootstrap.audited_register import audited_register
 from authproxy.identity.member import Account, PortalRole
 from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.identity.register import ListedPerson
@@ -32,12 +32,12 @@ CVETKA_ENTERED = replace(
 
 
 async def entered(house, *listed, replaces=False):
-    async with bootstrap.audited_register(house.settings) as register:
+    async with audited_register(house.settings) as register:
         return await register.take_over(listed, replaces=replaces)
 
 
 async def on_register(house, work):
-    async with bootstrap.audited_register(house.settings) as register:
+    async with audited_register(house.settings) as register:
         return await work(register)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from authproxy import bootstrap
+from authproxy.bootstrap.audited_register import audited_register
 from authproxy.identity.member import PortalRole
 from tests.support.gateway import ANA, DAVID
 
@@ -162,7 +162,7 @@ async def test_whoever_loses_a_role_loses_what_it_opened(houses):
         ana = house.person()
         await ana.signs_in(house.acq + "/desk")
         assert (await ana.browser.fetch(house.acq + "/desk")).status == 404
-        async with bootstrap.audited_register(house.settings) as register:
+        async with audited_register(house.settings) as register:
             await register.change_roles("ana.novak", removed=(CLERK,))
         assert (await ana.browser.fetch(house.acq + "/desk")).status == 401
         await ana.signs_in(house.acq + "/")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from authproxy import bootstrap
+from authproxy.bootstrap.open_sessions import list_sessions
 from authproxy.sandbox.identity_provider.openid.quirks import QUIRKS
 
 PLACE = "/izpis/2026/11"
@@ -91,7 +91,7 @@ async def test_nobody_comes_in_where(house, ana, quirk):
     ):
         assert secret not in page.text + page.url + house.audit
     assert "99990008" not in page.text + house.audit
-    assert await bootstrap.list_sessions(house.settings) == []
+    assert await list_sessions(house.settings) == []
 
     await house.quirk(None)
     assert (await ana.signs_in(house.acq + PLACE)).url == house.acq + PLACE

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from authproxy import bootstrap
+from authproxy.bootstrap.open_sessions import list_sessions
 from tests.support.gateway import ANA, BOR, CVETKA, DAVID, FLOW, TICKET
 from tests.support.http_client import Browser
 
@@ -236,7 +236,7 @@ async def test_a_refused_sign_in_ends_the_session_that_rested_on_older_data(hous
     page = await ana.walk(await ana.browser.submit(chooser, chooser.forms[0], {"method": "rekono"}))
     assert page.status == 403
     assert (await ana.browser.fetch(f"{house.acq}/api/jaz")).json["reason"] == "session_ended"
-    assert await bootstrap.list_sessions(house.settings) == []
+    assert await list_sessions(house.settings) == []
     await house.quirk(None)
     assert (await ana.walk(await clicks_anew(page, ana))).url == house.acq + PLACE
     assert ana.ticket(house.acq) not in {None, ticket}
@@ -278,7 +278,7 @@ async def test_a_part_that_demands_more_says_which_level_there_is_and_leads_some
 
         assert (landed.status, landed.url) == (200, house.acq + PLACE)
         assert (await cvetka.browser.fetch(f"{house.acq}/api/jaz")).json["email"] == CVETKA
-        assert len(await bootstrap.list_sessions(house.settings)) == 1
+        assert len(await list_sessions(house.settings)) == 1
 
 
 @pytest.mark.parametrize("path", ["/a%2Fb", "/a%", "/..;/admin", "/a%00"])

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from authproxy import bootstrap
+from authproxy.bootstrap.audited_register import audited_register
+from authproxy.bootstrap.open_sessions import list_sessions, revoke_every_session, revoke_session
 from tests.support.gateway import ANA, CVETKA, open_house
 from tests.support.redis_server import RedisServer
 from tests.support.sandbox import ROOT
@@ -57,7 +58,7 @@ async def test_after_the_loss_of_the_whole_store_people_go_on_from_a_backup(hous
     ana = await house.signed_in(ANA)
     used = house.app_code(ANA)
     assert stepped_up(await shows_code(house, ana, used))
-    async with bootstrap.audited_register(house.settings) as register:
+    async with audited_register(house.settings) as register:
         assert await register.block("cvetka.zupan", "lost her telephone")
     await runs(house, "people", "export", "--backup", backup)
 
@@ -83,8 +84,8 @@ async def test_a_session_that_comes_back_with_an_older_copy_of_the_store_ends_wi
             async with house.instance(house.settings):
                 thief = await house.signed_in(ANA)
                 server.command("SAVE")
-                [session] = await bootstrap.list_sessions(house.settings)
-                assert await bootstrap.revoke_session(house.settings, session.summary.session_id) == 1
+                [session] = await list_sessions(house.settings)
+                assert await revoke_session(house.settings, session.summary.session_id) == 1
                 assert not await is_open(thief, house.acq)
             server.kill()
             server.start()
@@ -94,4 +95,4 @@ async def test_a_session_that_comes_back_with_an_older_copy_of_the_store_ends_wi
                 assert not await is_open(thief, house.acq)
                 cvetka = await house.signed_in(CVETKA)
                 assert await is_open(cvetka, house.acq)
-            assert [await bootstrap.revoke_every_session(house.settings) for _ in range(2)] == [1, 0]
+            assert [await revoke_every_session(house.settings) for _ in range(2)] == [1, 0]

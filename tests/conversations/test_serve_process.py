@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import redis.asyncio
 
-from authproxy import bootstrap
+from authproxy.bootstrap.open_sessions import list_sessions
 from tests.support.gateway import BOR, FLOW, TICKET
 from tests.support.http_client import Browser
 from tests.support.sandbox import served
@@ -153,7 +153,7 @@ async def conversation(house):
             {"approve": "true"},
         )
     )
-    assert await bootstrap.list_sessions(house.settings) == []
+    assert await list_sessions(house.settings) == []
     return browser, ticket, held
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import websockets
 
-from authproxy import bootstrap
+from authproxy.bootstrap.open_sessions import list_sessions, revoke_session, revoke_sessions_of_subject
 from tests.support.gateway import DAVID, TICKET
 from tests.support.waiting import until
 
@@ -114,8 +114,8 @@ async def test_a_revoked_session_is_over_within_a_second_and_its_web_socket_soon
     try:
         await socket.send("dober dan")
         assert await socket.recv() == "dober dan"
-        (session,) = await bootstrap.list_sessions(house.settings)
-        assert await bootstrap.revoke_session(house.settings, session.summary.session_id) == 1
+        (session,) = await list_sessions(house.settings)
+        assert await revoke_session(house.settings, session.summary.session_id) == 1
         assert await until(lambda: is_over(ana, house.acq)) < 1.0
         async with asyncio.timeout(3):
             await socket.wait_closed()
@@ -132,7 +132,7 @@ async def test_all_sessions_of_a_person_end_and_nobody_elses(house, ana):
     await ana.signs_in(house.acq + "/")
     await again.signs_in(house.b2b + "/")
     await david.signs_in(house.acq + "/")
-    assert await bootstrap.revoke_sessions_of_subject(house.settings, ana.account.subject) == 2
+    assert await revoke_sessions_of_subject(house.settings, ana.account.subject) == 2
     await until(lambda: is_over(ana, house.acq), within=1)
     await until(lambda: is_over(again, house.b2b), within=1)
     assert await is_open(david, house.acq)

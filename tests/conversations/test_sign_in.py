@@ -6,7 +6,7 @@ import secrets
 
 import pytest
 
-from authproxy import bootstrap
+from authproxy.bootstrap.open_sessions import list_sessions
 from tests.support.gateway import ANA, BOR, CVETKA, TICKET
 from tests.support.http_client import Browser
 
@@ -25,7 +25,7 @@ async def test_without_a_tax_number_there_is_a_page_with_the_way_to_one_and_no_s
     assert "tax_number_missing" in page.text
     assert house.settings.rekono.dashboard_url in page.links
     assert page.forms[0].fields["rt"] == "/izpis/2026/11"
-    assert await bootstrap.list_sessions(house.settings) == []
+    assert await list_sessions(house.settings) == []
 
 
 async def test_a_level_below_the_portals_is_refused_and_a_sufficient_one_is_not(houses):

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from authproxy import bootstrap
+from authproxy.bootstrap.open_sessions import list_sessions
 from tests.support.gateway import TICKET
 from tests.support.http_client import Browser
 from tests.support.waiting import until
@@ -168,4 +168,4 @@ async def test_while_the_provider_is_away_signing_out_works_here(house, ana):
         303,
         None,
     )  # its metadata is known: the browser may find it awake
-    assert await bootstrap.list_sessions(house.settings) == []
+    assert await list_sessions(house.settings) == []

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from authproxy import bootstrap
+from authproxy.bootstrap.open_sessions import list_sessions
 from authproxy.sandbox.accounts import PASSWORD_HASH, Address, ProviderAccount
 from tests.support.gateway import TICKET
 from tests.support.http_client import Browser
@@ -89,10 +89,10 @@ async def test_a_button_that_is_pressed_twice_signs_in_once(house, ana):
     assert first.location != second.location
     assert (await ana.walk(second)).url == house.acq + PLACE
     ticket = ana.ticket(house.acq)
-    assert len(await bootstrap.list_sessions(house.settings)) == 1
+    assert len(await list_sessions(house.settings)) == 1
 
     assert (await ana.walk(first)).url == house.acq + PLACE
-    assert len(await bootstrap.list_sessions(house.settings)) == 1
+    assert len(await list_sessions(house.settings)) == 1
     assert (
         await Browser().request("GET", f"{house.acq}/api/jaz", headers={"Cookie": f"{TICKET}={ticket}"})
     ).status == 401
@@ -120,7 +120,7 @@ async def test_the_back_button_to_a_form_that_was_sent_begins_a_new_sign_in_and_
     assert again.is_redirect
     assert (await ana.opens(house.acq + PLACE)).status == 200
     assert (await ana.walk(again)).url == house.acq + PLACE
-    assert len(await bootstrap.list_sessions(house.settings)) == 1
+    assert len(await list_sessions(house.settings)) == 1
 
 
 async def test_a_strangers_answer_is_not_taken_for_ones_own(house, ana):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from authproxy import bootstrap
+from authproxy.bootstrap.open_sessions import list_sessions
 from tests.support.gateway import TICKET, open_house
 from tests.support.http_client import Browser
 from tests.support.redis_server import RedisServer
@@ -200,7 +200,7 @@ async def test_where_audit_events_are_required_nobody_is_let_in_that_none_is_wri
     page = await ana.browser.navigate(callback)
     assert (page.status, "audit_unavailable" in page.text) == (503, True)
     assert ana.ticket(house.acq) is None
-    assert len(await bootstrap.list_sessions(house.settings)) == 1
+    assert len(await list_sessions(house.settings)) == 1
     stranger = Browser()
     chooser = await stranger.navigate(house.acq + "/.authproxy/login")
     form = next(form for form in chooser.forms if ("method", "rekono") in form.buttons)

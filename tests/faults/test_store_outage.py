@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-import structlog
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
@@ -26,6 +25,7 @@ from authproxy.storage.redis.machine_keys import RedisMachineKeys
 from authproxy.storage.redis.sessions import RedisSessions
 from authproxy.storage.retention import BlockRules
 from tests.support.challenge_builders import ANAS, challenge_of
+from tests.support.log_lines import logged_events
 from tests.support.machine_builders import KEY_ID, api_key
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer, fault_proxy
@@ -318,7 +318,7 @@ async def test_a_full_redis_refuses_new_sessions_and_keeps_the_old_ones(server, 
     ticket, session = await started(sessions)
     server.command("CONFIG", "SET", "maxmemory", "1")
     questions = every_question(redis, ticket)
-    with structlog.testing.capture_logs() as logs:
+    with logged_events() as logs:
         for name in ("create", "create", "touch", "take", "note_sign_in"):
             assert await timed(questions[name]) < PROMPTLY
             assert (await sessions.load(ticket, now=NOW)).session == session
@@ -357,7 +357,7 @@ async def test_one_deadline_holds_for_everybody_who_reads_together(server, proxy
 
 async def test_an_outage_is_told_when_it_begins_and_when_it_ends_and_not_for_each_request(proxy, redis):
     await redis.ping()
-    with structlog.testing.capture_logs() as logs:
+    with logged_events() as logs:
         await proxy.refuse()
         for _ in range(20):
             await timed(redis.ping)

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 
-from authproxy import bootstrap
+from authproxy.bootstrap.machine_keys import add_machine_key, revoke_machine_key
 from authproxy.identity.machine_client import key_id_of
 from tests.support.gateway import Person
 from tests.support.nginx_house import Front, behind_nginx, status_of
@@ -45,7 +45,7 @@ async def ana(front: Front) -> Person:
 
 
 async def key_of(front: Front, *, scopes: tuple[str, ...] = ()) -> str:
-    issued = await bootstrap.add_machine_key(
+    issued = await add_machine_key(
         front.house.settings,
         "batch",
         portals=["acq"],
@@ -121,7 +121,7 @@ async def test_a_wrong_key_is_a_problem_with_a_challenge_for_every_reader(front:
 async def test_a_revoked_key_opens_nothing_any_more(front: Front) -> None:
     key = await key_of(front)
     assert status_of(await front.raw_get("/uvoz", f"Authorization: Bearer {key}")) == 200
-    await bootstrap.revoke_machine_key(front.house.settings, key_id_of(key) or "")
+    await revoke_machine_key(front.house.settings, key_id_of(key) or "")
 
     async def is_refused() -> bool:
         return status_of(await front.raw_get("/uvoz", f"Authorization: Bearer {key}")) == 401

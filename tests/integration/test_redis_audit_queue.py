@@ -10,7 +10,8 @@ from datetime import timedelta
 
 import pytest
 
-from authproxy import bootstrap
+from authproxy.bootstrap.audited_register import audited_register
+from authproxy.bootstrap.gateway import running
 from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis.audit_queue import RedisAuditQueue
 from authproxy.storage.redis.connection import RedisConnection
@@ -90,7 +91,7 @@ async def test_a_forged_entry_is_an_alarm_in_the_trail_and_nothing_else(redis_se
 
 async def acts_of_an_operator(house):
     for _ in range(5):
-        async with bootstrap.audited_register(house.settings, "people block", person="nobody") as register:
+        async with audited_register(house.settings, "people block", person="nobody") as register:
             assert await register.block("nobody", None) is None
 
 
@@ -124,7 +125,7 @@ async def test_they_wait_for_the_next_gateway_where_none_runs_and_for_room_where
         await acts_of_an_operator(house)
         audit = house.folder / "audit.log"
         audit.symlink_to("/dev/full")
-        async with bootstrap.running(house.settings, clock=house.clock) as gateway:
+        async with running(house.settings, clock=house.clock) as gateway:
 
             async def has_tried():
                 return gateway.outputs.trail.is_failing

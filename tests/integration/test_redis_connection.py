@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import structlog
 import trustme
 
 import authproxy.storage
@@ -34,6 +33,7 @@ from authproxy.storage.redis.sessions import RedisSessions
 from authproxy.storage.redis.shared_octets import RedisSharedOctets
 from authproxy.storage.retention import BlockRules
 from tests.support.challenge_builders import ANAS, challenge_of, enrolment_of
+from tests.support.log_lines import logged_events
 from tests.support.people_builders import ANA
 from tests.support.redis_server import GENEROUS, RedisServer
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for
@@ -256,7 +256,7 @@ def test_the_rights_that_the_readme_lists_are_the_tested_ones():
     "credentials", [{"password": "wrong-password"}, {"username": "nobody", "password": "wrong-password"}]
 )
 async def test_wrong_credentials_are_an_outage_and_show_nowhere(server, credentials):
-    with structlog.testing.capture_logs() as logs, pytest.raises(CannotAsk) as told:
+    with logged_events() as logs, pytest.raises(CannotAsk) as told:
         await is_served(RedisConnection(server.url, **credentials))
     assert "wrong-password" not in str(told.value) + repr(told.value.__cause__) + str(logs)
 

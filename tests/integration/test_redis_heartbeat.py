@@ -9,7 +9,6 @@ import secrets
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import structlog
 
 from authproxy.access.unavailable import CannotAsk
 from authproxy.storage.outages import Outage, Outages
@@ -20,6 +19,7 @@ from authproxy.storage.redis.activity import IDLE_TIME
 from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.heartbeat import Heartbeat
 from authproxy.storage.redis.sessions import RedisSessions
+from tests.support.log_lines import logged_events
 from tests.support.ports import free_port
 from tests.support.redis_server import GENEROUS, RedisServer, fault_proxy
 from tests.support.session_builders import NOW, new_ticket, session_for
@@ -270,7 +270,7 @@ async def test_the_pulse_beats_by_itself_and_notices_the_end_of_an_outage_within
 ):
     one = Instance(own)
     beating = asyncio.ensure_future(one.heartbeat.run(lambda: datetime.now(UTC)))
-    with structlog.testing.capture_logs() as logs:
+    with logged_events() as logs:
         await until(lambda: one.heartbeat._count > 0)
         await full(server_of_its_own, NOW)
         await until(lambda: one.heartbeat.outages.is_failing)

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import structlog
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
@@ -23,6 +22,7 @@ from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.invalidation import listen
 from authproxy.storage.redis.machine_keys import RedisMachineKeys
 from authproxy.storage.redis.sessions import RedisSessions
+from tests.support.log_lines import logged_events
 from tests.support.machine_builders import KEY_ID, api_key
 from tests.support.redis_server import GENEROUS, RedisServer, fault_proxy
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, new_ticket, session_for
@@ -332,7 +332,7 @@ async def test_an_answer_that_was_held_up_proves_nothing_about_the_time_since_th
 
 
 async def test_each_reason_of_an_outage_and_its_end_are_told_once(server):
-    with structlog.testing.capture_logs() as logs:
+    with logged_events() as logs:
         async with fault_proxy(server.port) as proxy, instance(proxy.url) as one:
             await proxy.refuse()
             await until(lambda: not one.cache.is_heard(clock()))

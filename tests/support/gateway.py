@@ -19,14 +19,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pyotp
-import structlog
 import yaml
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
-from authproxy import bootstrap
 from authproxy.assertions import keys
-from authproxy.bootstrap import Gateway
+from authproxy.bootstrap.audited_register import audited_register
+from authproxy.bootstrap.gateway import Gateway, running
 from authproxy.challenges.enrolment import Enrolment
 from authproxy.identity.assurance import Level
 from authproxy.identity.person import MemberId, TaxNumber
@@ -154,7 +153,7 @@ class House:
         async with contextlib.AsyncExitStack() as resources:
             with contextlib.redirect_stdout(self.log) if self.log else contextlib.nullcontext():
                 gateway = await resources.enter_async_context(
-                    bootstrap.running(settings, clock=clock or self.clock, sheet_cost=QUICK)
+                    running(settings, clock=clock or self.clock, sheet_cost=QUICK)
                 )
             yield gateway
 
@@ -278,7 +277,7 @@ class House:
 
     async def enrols(self, *people: ListedPerson) -> None:
         """Enters people in the register."""
-        async with bootstrap.audited_register(self.settings) as register:
+        async with audited_register(self.settings) as register:
             await register.take_over(people, replaces=False)
 
     def _account(self, email: str) -> ProviderAccount:
@@ -576,7 +575,6 @@ def logging_put_back() -> Iterator[None]:
         root.handlers[:] = handlers
         root.setLevel(level)
         logging.captureWarnings(capture=False)
-        structlog.reset_defaults()
 
 
 def origin(url: str) -> str:

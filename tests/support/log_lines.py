@@ -1,4 +1,4 @@
-"""The log as it is written, line by line, and the logging system put back afterwards."""
+"""The log as it is written, line by line, or as events; and the logging system put back afterwards."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
-
-import structlog
 
 from authproxy.telemetry.logging import configure
 
@@ -33,4 +31,27 @@ def log_lines(level: str = "info") -> Iterator[LogLines]:
         root.handlers[:] = handlers
         root.setLevel(root_level)
         logging.captureWarnings(capture=False)
-        structlog.reset_defaults()
+
+
+class _Events(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[dict] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if hasattr(record, "fields"):
+            self.told.append({"event": record.getMessage(), "exc_info": record.exc_info, **record.fields})
+
+
+@contextlib.contextmanager
+def logged_events() -> Iterator[list[dict]]:
+    """Our own events of every level, as they are told, with their fields."""
+    root, events = logging.getLogger(), _Events()
+    level = root.level
+    root.addHandler(events)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield events.told
+    finally:
+        root.removeHandler(events)
+        root.setLevel(level)

@@ -7,7 +7,8 @@ import json
 
 from click.testing import CliRunner
 
-from authproxy import bootstrap
+from authproxy.bootstrap.clock import utc_now
+from authproxy.bootstrap.stores import open_stores_of_command
 from authproxy.challenges.limits import person_name
 from authproxy.cli import main
 from authproxy.settings.sources import load
@@ -51,29 +52,25 @@ class Desk:
 
     def sign_in(self, **changes):
         """A session as a gateway would have stored it."""
-        ticket, now = new_ticket(), bootstrap.utc_now()
+        ticket, now = new_ticket(), utc_now()
         session = session_for(ticket, started_at=now, **changes)
         self.in_store(lambda opened: opened.sessions.create(ticket, session, browser="", now=now))
 
     def answer_wrongly(self, owner):
         """As often as the settings let anybody."""
         for _ in range(5):
-            self.in_store(
-                lambda opened: opened.limits.try_answer([person_name(owner)], now=bootstrap.utc_now())
-            )
+            self.in_store(lambda opened: opened.limits.try_answer([person_name(owner)], now=utc_now()))
 
     def is_blocked(self, owner):
         return (
-            self.in_store(
-                lambda opened: opened.limits.blocked_until([person_name(owner)], now=bootstrap.utc_now())
-            )
+            self.in_store(lambda opened: opened.limits.blocked_until([person_name(owner)], now=utc_now()))
             is not None
         )
 
     def in_store(self, work):
         async def done():
             settings = load(self.config, {})
-            async with bootstrap.stores.open_stores_of_command(settings) as opened:
+            async with open_stores_of_command(settings) as opened:
                 return await work(opened)
 
         return asyncio.run(done())

@@ -32,7 +32,7 @@ EFFECTS = {
     "time",
     "random",
     "secrets",
-    "structlog",
+    "logging",
     "subprocess",
     "threading",
     "urllib.request",

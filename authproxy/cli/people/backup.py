@@ -13,7 +13,7 @@ from authproxy.cli.people.register import on_register
 from authproxy.cli.terminal import FINDINGS, UNREADABLE, fail, visible
 
 if TYPE_CHECKING:
-    from authproxy.bootstrap import AuditedRegister
+    from authproxy.bootstrap.audited_register import AuditedRegister
     from authproxy.flows.register.backups import NotEmpty, PutBack
     from authproxy.flows.register.operators import Contradicted, NotLost
     from authproxy.settings.schema import Settings
@@ -56,13 +56,13 @@ def put_back(
     key_file: Path | None,
 ) -> None:
     """`keeps_methods` is None unless a new register begins."""
-    from authproxy import bootstrap
+    from authproxy.bootstrap.backups import BackupSeals
     from authproxy.flows.register.backups import NotEmpty
     from authproxy.flows.register.operators import Contradicted, NotLost
     from authproxy.storage.records.backups import BackupUnreadable
 
     try:
-        backup = bootstrap.BackupSeals(settings, key_file).open(octets)
+        backup = BackupSeals(settings, key_file).open(octets)
     except BackupUnreadable as problem:
         click.echo(f"{file}: {problem}", err=True)
         sys.exit(UNREADABLE)

@@ -40,7 +40,7 @@ from authproxy.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from authproxy.bootstrap import AuditedRegister
+    from authproxy.bootstrap.audited_register import AuditedRegister
     from authproxy.cli.people.files import PeopleList
     from authproxy.flows.register.operators import (
         AccountBlocked,

@@ -66,11 +66,11 @@ def _list(settings: Settings) -> tuple[bytes, str]:
 
 
 def _backup(file: Path, settings: Settings, key_file: Path | None) -> tuple[bytes, str]:
-    from authproxy import bootstrap
+    from authproxy.bootstrap.backups import BackupSeals
     from authproxy.storage.records.backups import BackupUnreadable
 
     try:
-        seals = bootstrap.BackupSeals(settings, key_file)
+        seals = BackupSeals(settings, key_file)
     except BackupUnreadable as problem:
         click.echo(f"{file}: {problem}", err=True)
         sys.exit(UNREADABLE)

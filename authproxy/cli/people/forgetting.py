@@ -12,7 +12,7 @@ from authproxy.cli.people.register import account_of, belongs_to, nobody, on_reg
 from authproxy.cli.terminal import config_option, fail, settings_of
 
 if TYPE_CHECKING:
-    from authproxy.bootstrap import AuditedRegister
+    from authproxy.bootstrap.audited_register import AuditedRegister
     from authproxy.flows.register.operators import AccountIsOf, Forgotten, StaysBlocked
 
 

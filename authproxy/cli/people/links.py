@@ -15,7 +15,7 @@ from authproxy.cli.terminal import UNREADABLE, config_option, fail, print_detail
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from authproxy.bootstrap import AuditedRegister
+    from authproxy.bootstrap.audited_register import AuditedRegister
     from authproxy.identity.member import Account, CertificateName, Member
     from authproxy.settings.schema import Settings
 
@@ -181,7 +181,7 @@ def _ask(person: str, certificate: x509.Certificate, settings: Settings, *, yes:
 
 
 def _details(certificate: x509.Certificate, settings: Settings) -> dict[str, str]:
-    from authproxy import bootstrap
+    from authproxy.bootstrap.certificate_explanation import whether_accepted
     from authproxy.certificates import leaf as leaves
 
     try:
@@ -195,5 +195,5 @@ def _details(certificate: x509.Certificate, settings: Settings) -> dict[str, str
         "serial": f"{leaf.serial_number:x}",
         "sha-256": leaf.fingerprint,
         "valid until": time_text(leaf.not_after),
-        "signs in": bootstrap.whether_accepted(settings, certificate),
+        "signs in": whether_accepted(settings, certificate),
     }

@@ -20,7 +20,7 @@ from authproxy.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from authproxy.bootstrap import AuditedRegister
+    from authproxy.bootstrap.audited_register import AuditedRegister
     from authproxy.flows.register.operators import MethodsRemoved, PersonMethods
     from authproxy.identity.member import Account, Member
     from authproxy.settings.schema import Settings

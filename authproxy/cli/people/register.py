@@ -12,7 +12,7 @@ import click
 from authproxy.cli.terminal import fail, store_asked
 
 if TYPE_CHECKING:
-    from authproxy.bootstrap import AuditedRegister
+    from authproxy.bootstrap.audited_register import AuditedRegister
     from authproxy.flows.register.operators import AccountIsBlocked, Changed, Contradicted
     from authproxy.identity.member import Account
     from authproxy.settings.schema import Settings
@@ -36,13 +36,14 @@ def on_register(
 ) -> _Answer:
     """Runs `work` on the register. `command` names a command that changes something; the audit trail has it
     before `work` begins."""
-    from authproxy import bootstrap
+    from authproxy.bootstrap.audited_register import audited_register
+    from authproxy.bootstrap.stores import MEMORY
 
-    if command is not None and settings.store.url == bootstrap.MEMORY:
-        fail(f"store.url is {bootstrap.MEMORY}: what is written there ends with this command")
+    if command is not None and settings.store.url == MEMORY:
+        fail(f"store.url is {MEMORY}: what is written there ends with this command")
 
     async def run() -> _Answer:
-        async with bootstrap.audited_register(settings, command, person=person) as register:
+        async with audited_register(settings, command, person=person) as register:
             return await work(register)
 
     with store_asked():

@@ -11,7 +11,7 @@ from authproxy.cli.people.register import nobody, on_register, say
 from authproxy.cli.terminal import config_option, fail, json_option, print_json, settings_of
 
 if TYPE_CHECKING:
-    from authproxy.bootstrap import AuditedRegister
+    from authproxy.bootstrap.audited_register import AuditedRegister
     from authproxy.flows.register.operators import Changed, MayNotEnter, NotGiven
     from authproxy.identity.member import Member, PortalRole
     from authproxy.settings.schema import Settings

@@ -18,7 +18,7 @@ from authproxy.settings.certificates import AcnlbSettings, RevocationSettings
 from authproxy.settings.checks import urls
 from authproxy.settings.checks.gateway import trusted_peer
 from authproxy.settings.findings import KeyPath, Remark, shown
-from authproxy.settings.secret_files import octets_of
+from authproxy.settings.settings_file import octets_of
 from authproxy.settings.validation import Sections
 from authproxy.settings.values import SocketPath, listen_address, url_of
 

@@ -19,7 +19,7 @@ from authproxy.settings.checks.logos import UnfitLogo
 from authproxy.settings.findings import KeyPath, Remark, Severity
 from authproxy.settings.machine import Machine
 from authproxy.settings.schema import AssertionSettings, PageSettings, StoreSettings
-from authproxy.settings.secret_files import octets_of
+from authproxy.settings.settings_file import octets_of
 from authproxy.settings.sms import SmsGatewaySettings
 from authproxy.settings.validation import Sections
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from secrets import SystemRandom
 from typing import Any, Final
 
-import structlog
 from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, InvalidResponse, MovedError, TryAgainError
 
@@ -25,6 +24,7 @@ from authproxy.storage.redis import errors
 from authproxy.storage.redis.answer_shapes import Command, key_of
 from authproxy.storage.redis.lookout import PATIENCE, Lookout, most
 from authproxy.storage.redis.servers import ASKING, Server
+from authproxy.telemetry.logging import logger
 
 _SLOTS: Final = 16_384
 _REDIRECTIONS: Final = 16
@@ -42,7 +42,7 @@ _ELSEWHERE: Final = (
     "the cluster names a node on another machine, and neither TLS nor `store.allows_plaintext` is set"
 )
 _random = SystemRandom()
-_log = structlog.get_logger(__name__)
+_log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

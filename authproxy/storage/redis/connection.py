@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
-import structlog
 from redis.exceptions import ResponseError
 
 from authproxy.access.decision import Reason
@@ -34,6 +33,7 @@ from authproxy.storage.redis.servers import (
     options_by_address,
     options_of_url,
 )
+from authproxy.telemetry.logging import logger
 
 PAGE: Final = 500
 """How many items one question is about. A question about thousands of them would not end by the deadline."""
@@ -48,7 +48,7 @@ _READS_AGAIN_AFTER: Final = 0.1
 """Seconds, longer each time."""
 _RUN: Final = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
 _HISTORY: Final = re.compile(rb"^(?:role|master_replid):(\w+)", re.MULTILINE)
-_log = structlog.get_logger(__name__)
+_log = logger(__name__)
 
 
 class WrongType(CannotAsk):

@@ -19,8 +19,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import structlog
-
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.session import SessionId
 from authproxy.storage.endings import Endings
@@ -36,6 +34,7 @@ from authproxy.storage.redis.connection import (
     WrongType,
     pages,
 )
+from authproxy.telemetry.logging import logger
 
 _EVERY: Final = 1.0
 _AGAIN_AFTER: Final = 0.3
@@ -116,7 +115,7 @@ return #ARGV - 2
 """,
     answer_shapes.whole,
 )
-_log = structlog.get_logger(__name__)
+_log = logger(__name__)
 
 
 class LonelyPrimary(CannotAsk):

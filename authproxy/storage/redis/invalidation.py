@@ -15,8 +15,6 @@ from datetime import datetime, timedelta
 from secrets import SystemRandom
 from typing import Any, Final
 
-import structlog
-
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.session import SessionId
@@ -24,6 +22,7 @@ from authproxy.storage.near_cache import NearCache
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.connection import RedisConnection
 from authproxy.storage.redis.servers import DedicatedConnection
+from authproxy.telemetry.logging import logger
 
 PING_EVERY: Final = timedelta(milliseconds=300)
 _PATIENCE: Final = timedelta(seconds=1)
@@ -32,7 +31,7 @@ _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 2.0
 _CHANNEL: Final = "__redis__:invalidate"
 _random = SystemRandom()
-_log = structlog.get_logger(__name__)
+_log = logger(__name__)
 
 
 async def listen(

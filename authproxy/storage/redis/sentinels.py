@@ -13,18 +13,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import structlog
 from redis.exceptions import ResponseError
 
 from authproxy.dns.store_urls import Address, address_text
 from authproxy.storage.redis import errors
 from authproxy.storage.redis.lookout import PATIENCE, Lookout, most
 from authproxy.storage.redis.servers import Server
+from authproxy.telemetry.logging import logger
 
 _ELSEWHERE: Final = (
     "it names a primary on another machine, and neither TLS nor `store.allows_plaintext` is set"
 )
-_log = structlog.get_logger(__name__)
+_log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

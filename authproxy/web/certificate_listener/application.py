@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 
-import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
@@ -24,6 +23,7 @@ from authproxy.certificates.presentation import Presented, Terminator
 from authproxy.certificates.verdict import CertificateRefused, Validated
 from authproxy.flows.sign_in.certificate import CertificateSignIn, Hop
 from authproxy.telemetry.audit import Audit, Event
+from authproxy.telemetry.logging import bound
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web import request_context
 from authproxy.web.assets import Assets
@@ -124,7 +124,7 @@ class _CertificatePage:
         request[RETURN_TO] = hop.return_to
         if hop.held is not None:
             request[HELD] = hop.held
-        with structlog.contextvars.bound_contextvars(portal=portal.portal_id):
+        with bound(portal=portal.portal_id):
             return await self._shown(request, hop, now)
 
     async def _shown(self, request: web.Request, hop: Hop, now: datetime) -> web.Response:
@@ -224,9 +224,7 @@ def _in_context(services: CertificateServices) -> Middleware:
             request_id=services.new_request_id(),
         )
         request[CONTEXT] = context
-        with structlog.contextvars.bound_contextvars(
-            request_id=context.request_id, client=context.client, portal=None
-        ):
+        with bound(request_id=context.request_id, client=context.client, portal=None):
             return await handler(request)
 
     return in_context

@@ -9,7 +9,6 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-import structlog
 
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
@@ -24,6 +23,7 @@ from authproxy.storage.memory import MemoryNotices
 from authproxy.web.messages import TextMessages
 from authproxy.web.request_context import PortalPresentation
 from authproxy.web.templating import templates
+from tests.support.log_lines import logged_events
 from tests.support.session_builders import NOW
 
 ANA = Person(
@@ -164,7 +164,7 @@ async def test_a_change_is_told_by_text_message_and_by_letter_if_both_are_possib
     person, has_sms, has_mail, by_sms, by_mail, warns
 ):
     house = NoticesFixture(has_sms=has_sms, has_mail=has_mail)
-    with structlog.testing.capture_logs() as logs:
+    with logged_events() as logs:
         await house.changes(person=person)
     assert (len(house.sms.sent), len(house.mail.sent)) == (by_sms, by_mail)
     assert [line["event"] for line in logs] == ([warns] if warns else [])
@@ -174,7 +174,7 @@ async def test_a_change_is_told_by_text_message_and_by_letter_if_both_are_possib
 async def test_a_message_that_was_not_taken_is_sent_again_alone_also_by_another_instance(house, down):
     away, other = (house.sms, house.mail) if down == "sms" else (house.mail, house.sms)
     away.is_down = True
-    with structlog.testing.capture_logs() as logs:
+    with logged_events() as logs:
         await house.changes()
     assert [line["event"] for line in logs] == ["notice.waits"]
     assert (away.sent, len(other.sent)) == ([], 1)
@@ -187,7 +187,7 @@ async def test_a_message_that_was_not_taken_is_sent_again_alone_also_by_another_
 async def test_a_message_that_cannot_be_sent_for_an_hour_is_lost_and_logged(house):
     house.sms.is_down = True
     await house.changes()
-    with structlog.testing.capture_logs() as logs:
+    with logged_events() as logs:
         for _ in range(20):
             house.now += 5 * MINUTE
             await house.notices.send_due()
@@ -201,7 +201,7 @@ async def test_a_letter_is_sent_also_if_the_telephone_number_cannot_be_asked(hou
             raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
 
     house.notices = house.instance(numbers=Away())
-    with structlog.testing.capture_logs() as logs:
+    with logged_events() as logs:
         await house.changes()
     assert ([line["event"] for line in logs], len(house.mail.sent), house.sms.sent) == (
         ["notice.lost"],
@@ -218,7 +218,7 @@ class StoreAway(MemoryNotices):
 async def test_a_store_that_is_away_loses_the_notice_and_nothing_else(house):
     house.store = StoreAway()
     house.notices = house.instance()
-    with structlog.testing.capture_logs() as logs:
+    with logged_events() as logs:
         await house.changes()
     assert [(line["event"], line["error"]) for line in logs] == [("notice.lost", "away")]
 
@@ -285,7 +285,7 @@ async def test_a_sign_in_does_not_depend_on_the_number_being_compared(house):
         async def swap_number(self, owner, number):
             raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
 
-    with structlog.testing.capture_logs() as logs:
+    with logged_events() as logs:
         await NumberWatch(numbers=Numbers(), last_numbers=Away(), notices=house.notices).signed_in(
             session_of(ANA)
         )

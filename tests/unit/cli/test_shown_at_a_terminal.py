@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from authproxy.bootstrap import ExplainedCertificate
+from authproxy.bootstrap.certificate_explanation import ExplainedCertificate
 from authproxy.certificates.files import FileKind
 from authproxy.certificates.leaf import read
 from authproxy.cli.certificate import _print

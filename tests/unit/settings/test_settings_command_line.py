@@ -280,22 +280,45 @@ def test_the_version_is_told():
     assert run("--version").stdout == f"authproxy, version {__version__}\n"
 
 
-def test_help_waits_for_nothing_that_only_commands_need():
-    code = (
-        "import sys; from authproxy.cli import main\ntry: main(['--help'])\nexcept SystemExit: "
-        "print('MODULES', *sorted(sys.modules))"
-    )
+def loaded_by(*arguments):
+    """What an interpreter of its own prints for a command, and what it has imported then."""
+    code = "import sys; from authproxy.cli import main\ntry: main()\nfinally: print('MODULES', *sys.modules)"
     told = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
-    loaded = set(told.stdout.partition("MODULES ")[2].split())
-    assert "check-config" in told.stdout
+    printed, _, modules = told.stdout.partition("MODULES ")
+    return printed + told.stderr, set(modules.split())
+
+
+def test_help_waits_for_nothing_that_only_commands_need():
+    printed, loaded = loaded_by("--help")
+    assert "check-config" in printed
     assert {"pydantic", "aiohttp", "redis", "cryptography", "yaml", "jwt"} & loaded == set()
+
+
+def test_a_health_check_waits_for_nothing_but_the_address(tmp_path):
+    """It is started every few seconds."""
+    path = tmp_path / "authproxy.yaml"
+    path.write_text(f"server: {{management: '127.0.0.1:{free_port()}'}}")
+    printed, loaded = loaded_by("healthcheck", "-c", path)
+    assert "/healthz: " in printed
+    assert "yaml" in loaded
+    assert {"pydantic", "asyncio", "cryptography", "csv", "authproxy.settings.schema"} & loaded == set()
+    assert {name for name in loaded if name.startswith("authproxy.cli.")} == {
+        "authproxy.cli.healthcheck",
+        "authproxy.cli.terminal",
+    }
+
+
+def test_a_command_that_does_not_exist_is_told_the_nearest_one():
+    result = run("helthcheck")
+    assert result.exit_code == 2
+    assert "healthcheck" in result.stderr
 
 
 def test_the_module_runs_as_the_command():

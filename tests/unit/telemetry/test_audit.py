@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
-import structlog
 
 import authproxy.telemetry
 from authproxy.access.decision import Reason
 from authproxy.identity.person import Issuer, MemberId, Person, Subject
 from authproxy.telemetry.audit import Audit, AuditFile, Event
+from authproxy.telemetry.logging import bound
 from tests.support.log_lines import NOW, log_lines
 from tests.support.pages import SESSION
 
@@ -65,7 +65,7 @@ def test_a_session_fills_in_its_fields_without_the_name_of_the_person():
 
 def test_the_fields_of_the_current_request_are_added():
     lines: list[str] = []
-    with structlog.contextvars.bound_contextvars(request_id="r1", client="203.0.113.7", portal="acq"):
+    with bound(request_id="r1", client="203.0.113.7", portal="acq"):
         audit_into(lines).record(Event.SIGN_IN_REFUSED, reason=Reason.COOKIES_OFF)
         audit_into(lines).record(Event.SIGN_IN_REFUSED, request_id="r2", client="::1", portal="b2b")
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 import pytest
 import yaml
 
-from authproxy import bootstrap
+from authproxy.bootstrap.clock import utc_now
 from authproxy.identity.machine_client import key_id_of
 from tests.support.people_desk import ANA, Desk
 
@@ -75,7 +75,7 @@ def test_without_a_last_day_a_key_is_good_for_a_year_and_with_one_to_its_end(des
     desk.added(*ADD, "--until", "2099-12-31")
     by_day, by_default = (row["ends_at"] for row in desk.listed())
     assert by_day == "2100-01-01T00:00:00Z"
-    in_a_year = bootstrap.utc_now() + timedelta(days=365)
+    in_a_year = utc_now() + timedelta(days=365)
     assert by_default[:10] in {f"{in_a_year:%Y-%m-%d}", f"{in_a_year - timedelta(days=1):%Y-%m-%d}"}
 
 

@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from authproxy import bootstrap
+from authproxy.bootstrap.clock import utc_now
 from authproxy.challenges import totp
 from authproxy.challenges.enrolment import Enrolment
 from authproxy.identity.person import Issuer, Person, Subject
@@ -58,7 +58,7 @@ class BackupDesk(Desk):
 
     def sessions(self):
         async def found(opened):
-            return [summary async for summary in opened.sessions.all_summaries(now=bootstrap.utc_now())]
+            return [summary async for summary in opened.sessions.all_summaries(now=utc_now())]
 
         return len(self.in_store(found))
 
@@ -160,7 +160,7 @@ def test_a_rehearsal_says_how_many_and_changes_nothing(lost):
 
 
 def test_no_code_that_an_application_has_shown_until_now_is_good_after_it(lost):
-    step = totp.latest_step(bootstrap.utc_now())
+    step = totp.latest_step(utc_now())
     lost.imports()
 
     async def accepted(opened):

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from authproxy import bootstrap
+from authproxy.bootstrap.clock import utc_now
 from authproxy.challenges.enrolment import Enrolment
 from authproxy.identity.person import Issuer, Person, Subject
 from tests.support.people_desk import ANA, ANAS, CVETKA, Desk
@@ -22,7 +22,7 @@ class ForgettingDesk(Desk):
         """Whatever a gateway may store about somebody for long, and a session."""
 
         async def store(opened):
-            now = bootstrap.utc_now()
+            now = utc_now()
             await opened.enrolments.add(
                 owner, Enrolment(enrolment_id="app", method="totp", label="Telefon", enrolled_at=NOW)
             )

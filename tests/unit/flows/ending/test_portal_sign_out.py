@@ -7,7 +7,6 @@ import contextlib
 from dataclasses import replace
 
 import pytest
-import structlog
 from aiohttp import web
 
 from authproxy.access.decision import Reason
@@ -17,6 +16,7 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.dns.client_sessions import SessionResolver, client_session
 from authproxy.flows.ending.portal_sign_out import PortalSignOuts, ToldPortal
 from authproxy.sandbox.serving import bound, port_of, serving
+from tests.support.log_lines import logged_events
 from tests.support.session_builders import NOW, new_ticket, session_for
 
 COOKIES = PersonalCookies(("JSESSIONID",), portal_id="acq", secret=bytes(32), carries_values=True)
@@ -65,7 +65,7 @@ async def told(portal=PORTAL, *, port=None, within=30.0):
         )
 
         async def tell(cookies="", session=SESSION):
-            with structlog.testing.capture_logs() as logged:
+            with logged_events() as logged:
                 sign_outs.begin(session, cookies, now=NOW)
                 for work in begun:
                     await work
