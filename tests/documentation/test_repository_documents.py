@@ -47,7 +47,9 @@ def tracked_files():
 
 
 def commands(group=main, above=()):
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if isinstance(command, click.Group):
             yield from commands(command, (*above, name))
         else:
