@@ -21,6 +21,8 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.needs("redis-server")
 LATER = NOW + timedelta(minutes=20)
+AGAIN_AFTER = timedelta(seconds=6)
+"""A session whose record is gone is looked at again after this time."""
 
 
 @pytest.fixture(scope="module")
@@ -32,15 +34,18 @@ def redis_server():
 class Store:
     def __init__(self, connection, server):
         self.server = server
-        keys = KeyRing((secrets.token_bytes(32),), random_bytes=secrets.token_bytes)
-        heartbeat = Heartbeat(connection)
-        self.opened = RedisOpenSessions(
-            connection,
-            keys=keys,
-            heartbeat=heartbeat,
-            name_of=lambda _: "name of a person",
+        self.connection = connection
+        self.keys = KeyRing((secrets.token_bytes(32),), random_bytes=secrets.token_bytes)
+        self.heartbeat, self.opened = self.instance()
+        self.sessions = RedisSessions(
+            connection, keys=self.keys, heartbeat=self.heartbeat, open_sessions=self.opened
         )
-        self.sessions = RedisSessions(connection, keys=keys, heartbeat=heartbeat, open_sessions=self.opened)
+
+    def instance(self):
+        heartbeat = Heartbeat(self.connection)
+        return heartbeat, RedisOpenSessions(
+            self.connection, keys=self.keys, heartbeat=heartbeat, name_of=lambda _: "name of a person"
+        )
 
     async def begun(self, **changes):
         ticket = new_ticket()
@@ -55,7 +60,10 @@ class Store:
         await until(gone)
 
     async def told(self, now=LATER, taker="a"):
-        return [(each.session_id, each.is_absolute) for each in await self.opened.ended(taker, now=now)]
+        """What a gateway tells that looks at this moment and then again."""
+        await self.opened.ended(taker, now=now)
+        found = await self.opened.ended(taker, now=now + AGAIN_AFTER)
+        return [(each.session_id, each.is_absolute) for each in found]
 
 
 @pytest.fixture
@@ -77,7 +85,8 @@ async def test_something_else_under_their_keys_keeps_nobody_from_signing_in(stor
 async def test_an_idle_session_is_told_of_until_that_is_settled_and_never_again(store):
     _, session = await store.begun()
     await store.is_gone(session)
-    [ended] = await store.opened.ended("a", now=LATER)
+    assert await store.opened.ended("b", now=LATER) == []
+    [ended] = await store.opened.ended("a", now=LATER + AGAIN_AFTER)
     assert (ended.session_id, ended.portal, ended.method, ended.person_name) == (
         session.session_id,
         session.portal,
@@ -114,6 +123,17 @@ async def test_what_somebody_has_ended_has_not_ended_by_time(store):
     assert store.server.command("EXISTS", keyspace.OPEN_SESSIONS) == b":0\r\n"
 
 
+async def test_what_another_gateway_has_just_ended_has_not_ended_by_time(store):
+    _, session = await store.begun(idle_for=timedelta(minutes=15))
+    assert await store.sessions.revoke(session.session_id)
+    heartbeat, opened = store.instance()
+    assert await opened.ended("b", now=LATER) == []
+    await store.heartbeat.beat(LATER)
+    await heartbeat.beat(LATER)
+    assert await opened.ended("b", now=LATER + AGAIN_AFTER) == []
+    assert store.server.command("EXISTS", keyspace.OPEN_SESSIONS) == b":0\r\n"
+
+
 async def test_a_session_that_has_changed_its_ticket_goes_on(store):
     ticket, _ = await store.begun(idle_for=timedelta(minutes=15))
     new = new_ticket()
@@ -131,7 +151,7 @@ async def test_values_of_another_type_keep_nobody_else_from_being_told_of(store)
     _, session = await store.begun(idle_for=timedelta(minutes=2))
     store.server.command("DEL", keyspace.session(session.session_id))
     assert await store.told() == []
-    assert await store.told() == [(session.session_id, False)]
+    assert await store.told(LATER + timedelta(minutes=1)) == [(session.session_id, False)]
 
 
 async def test_nobody_learns_from_the_store_who_has_a_session(store):
@@ -191,6 +211,7 @@ async def test_the_trail_says_which_sessions_ended_by_time_and_what_was_denied(r
         )  # as the store lets it expire, whose clock nobody can move
 
         async def is_told():
+            house.clock.advance(seconds=6)  # there is a second look some seconds after the first
             return len(house.events("session.ended")) > 1
 
         await until(is_told, within=20)

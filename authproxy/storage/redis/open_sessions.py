@@ -2,7 +2,8 @@
 tells nobody.
 
 Each session is in a sorted set by the moment at which it may have ended. When that moment has come, one
-gateway looks. A session that is still open is looked at again at its new end. If its record is gone, and
+gateway looks. A session that is still open is looked at again at its new end. If its record is gone, somebody
+may have ended it just now, and this gateway does not know yet. So it is looked at a second time. If still
 nobody has ended it, it has ended by time.
 """
 
@@ -27,9 +28,14 @@ from authproxy.storage.redis.heartbeat import Heartbeat
 
 _KEYS: Final = (keyspace.OPEN_SESSIONS, keyspace.OPEN_DETAILS, keyspace.OPEN_TAKER)
 _MARGIN: Final = timedelta(seconds=5)
-"""A session is looked at this long after its end. By then every instance knows if somebody has ended it."""
+"""A session is looked at this long after its end, and again this long after its record was gone. By then every
+instance knows if somebody has ended it."""
+_GONE: Final = ".5"
+"""The fraction of the moment of a second look: the record was gone at the first one. Other moments are whole
+milliseconds."""
 _KEPT_LONGER: Final = timedelta(days=2)
 _AT_ONCE: Final = 100
+_REMOVED: Final = -1
 _TAKEN_WITHIN: Final = timedelta(seconds=30)
 
 # A value of another type under one of the keys is deleted. It says nothing about any session, and with it
@@ -55,19 +61,20 @@ _CLAIM: Final = Script(
     """
 local holder = redis.call('GET', KEYS[3])
 if holder and holder ~= ARGV[1] then return {} end
-local due = redis.call('ZRANGE', KEYS[1], '-inf', ARGV[3], 'BYSCORE', 'LIMIT', 0, ARGV[4])
+local due = redis.call('ZRANGE', KEYS[1], '-inf', ARGV[3], 'BYSCORE', 'LIMIT', 0, ARGV[4], 'WITHSCORES')
 if #due == 0 then return {} end
 redis.call('SET', KEYS[3], ARGV[1], 'PX', ARGV[2])
 local found = {}
-for _, name in ipairs(due) do
-  found[#found + 1] = name
-  found[#found + 1] = redis.call('HGET', KEYS[2], name) or ''
+for at = 1, #due, 2 do
+  found[#found + 1] = due[at]
+  found[#found + 1] = due[at + 1]
+  found[#found + 1] = redis.call('HGET', KEYS[2], due[at]) or ''
 end
 return found
 """,
     answer_shapes.names,
 )
-# A score of -1 marks what is to be removed. In this way the gateway's user of the store needs no right to
+# The score `_REMOVED` marks what is to be removed. In this way the gateway's user of the store needs no right to
 # ZREM, but only to ZREMRANGEBYSCORE, which it needs anyway.
 _SETTLE: Final = Script(
     """
@@ -151,36 +158,40 @@ class RedisOpenSessions:
         claimed: Sequence[bytes] = await self._connection.ask(*asked)
         if not claimed:
             return ()
-        names = [SessionId(name.decode("ascii", "replace")) for name in claimed[::2]]
+        names = [SessionId(name.decode("ascii", "replace")) for name in claimed[::3]]
         states = await self._connection.each(
             [("HMGET", keyspace.session(name), "seen", "idle", "ends") for name in names]
         )
         over: list[EndedByTime] = []
-        later: list[tuple[SessionId, int]] = []
-        for name, sealed, state in zip(names, claimed[1::2], states, strict=True):
+        later: list[tuple[SessionId, int | str]] = []
+        soon = values.milliseconds(now + _MARGIN)
+        for name, moment, sealed, state in zip(names, claimed[1::3], claimed[2::3], states, strict=True):
             due: int | None
             if isinstance(state, WrongType):
-                due = values.milliseconds(
-                    now + _MARGIN
-                )  # later, because many such values must not stop the others from being looked at
+                due = soon  # because many such values must not stop the others from being looked at
             elif isinstance(state, CannotAsk):
                 continue  # looked at again at once
             else:
                 due = self._next(state, now)
-            has_expired = due is None and name not in self._heartbeat.endings
-            ended = self._ended_by_time(name, sealed, now) if has_expired else None
-            if ended is not None:
+            ended = None
+            if due is None and name not in self._heartbeat.endings:
+                ended = self._ended_by_time(name, sealed, now)
+            if ended is None:
+                later.append((name, _REMOVED if due is None else due))
+            elif moment.endswith(_GONE.encode()):
                 over.append(ended)
             else:
-                later.append((name, -1 if due is None else due))
+                later.append((name, f"{soon}{_GONE}"))
         await self._settle(taker, later, is_done=not over)
         return over
 
     async def settle(self, taker: str, reported: Sequence[EndedByTime]) -> bool:
         """Removes sessions that were reported. False if another gateway has taken over meanwhile."""
-        return await self._settle(taker, [(ended.session_id, -1) for ended in reported], is_done=True)
+        return await self._settle(taker, [(ended.session_id, _REMOVED) for ended in reported], is_done=True)
 
-    async def _settle(self, taker: str, scores: Sequence[tuple[SessionId, int]], *, is_done: bool) -> bool:
+    async def _settle(
+        self, taker: str, scores: Sequence[tuple[SessionId, int | str]], *, is_done: bool
+    ) -> bool:
         arguments = [argument for name, score in scores for argument in (name, score)]
         return bool(await self._connection.ask("EVAL", _SETTLE, 3, *_KEYS, taker, int(is_done), *arguments))
 
