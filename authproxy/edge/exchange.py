@@ -37,7 +37,7 @@ from authproxy.edge.rules.preflight import Preflight, is_preflight
 from authproxy.edge.rules.refusals import OwnAnswer, PageWanted
 from authproxy.edge.rules.request_head import RequestHead
 from authproxy.edge.rules.subrequest import DIALECTS, Dialect, SubrequestRefused
-from authproxy.edge.site import EdgeLimits, Gate, Site, Way
+from authproxy.edge.site import EdgeLimits, Gate, Site, Way, report
 from authproxy.edge.transfer import Transfer
 from authproxy.edge.tunnel import Tunnel
 from authproxy.edge.upstream.connection import UpstreamConnection
@@ -236,11 +236,32 @@ class Exchange:
         self._record.ticket = ticket_in(self.head.cookies)
         if target.method not in methods.ON_ONE_TARGET and self._is_not_judged_alone(site, target):
             return
-        decision = self._gate.access.decide_now(site.portal, target, self._record, self._gate.clock())
+        decision = self._gate.access.decide_soon(
+            site.portal, target, self._record, self._gate.clock(), self._asked
+        )
         if decision is not None:
             self._decided(decision)
-        else:
-            self._start(self._decide_later(site, target))
+
+    def _asked(self, decision: Decision | None) -> None:
+        """The store has answered, or only `Access.decide` can decide. Nobody watches over this: what fails
+        here is reported, and answered 500."""
+        record = self._record
+        site, target, dialect = record.site, record.target, record.asked_by
+        if self._is_over or site is None or target is None:
+            return
+        try:
+            if dialect is not None:
+                if decision is None:
+                    self._start(self._answer_original_later(site, target, dialect, []))
+                else:
+                    self._answer_original(decision, target, dialect)
+            elif decision is None:
+                self._start(self._decide_later(site, target))
+            else:
+                self._decided(decision)
+        except Exception as error:  # noqa: BLE001  (the store's other answers must not suffer)
+            report(error, "deciding failed")
+            self.refuse_rest(500, Reason.UNEXPECTED)
 
     def _is_not_judged_alone(self, site: Site, target: RequestTarget) -> bool:
         """Whether more than the target decides about this request. It is then answered here, or will be."""
@@ -510,11 +531,12 @@ class Exchange:
             except TargetRefused as refused:
                 self._answer_original(Denied(reason=refused.reason, portal=portal), original, dialect)
                 return
-        decision = None if others else gate.access.decide_now(portal, original, self._record, gate.clock())
+        if others:
+            self._start(self._answer_original_later(site, original, dialect, others))
+            return
+        decision = gate.access.decide_soon(portal, original, self._record, gate.clock(), self._asked)
         if decision is not None:
             self._answer_original(decision, original, dialect)
-        else:
-            self._start(self._answer_original_later(site, original, dialect, others))
 
     async def _answer_original_later(
         self, site: Site, original: RequestTarget, dialect: Dialect, others: list[RequestTarget]

@@ -39,6 +39,18 @@ class Access(Protocol):
         """The decision if it can be made without the store; None: ask `decide`."""
         ...
 
+    def decide_soon(
+        self,
+        portal: Portal,
+        target: RequestTarget,
+        sender: Sender,
+        now: datetime,
+        then: Callable[[Decision | None], None],
+    ) -> Decision | None:
+        """The decision if it can be made without the store. Otherwise None, and `then` is called once: with
+        the decision, or with None: ask `decide`. `then` must not raise."""
+        ...
+
     async def decide(self, portal: Portal, target: RequestTarget, sender: Sender, now: datetime) -> Decision:
         """The decision. A failure of the store or of the signer is the decision Unavailable, not an
         exception."""

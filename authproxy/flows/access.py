@@ -60,6 +60,7 @@ _TOUCHES_PER_IDLE: Final = 10
 """Activity is written back once in every tenth of the idle time."""
 _TOUCHES_AHEAD: Final = 10_000
 _MOST_ALLOWED: Final = 256
+Then = Callable[[Decision | None], None]
 
 
 class Access:
@@ -104,19 +105,32 @@ class Access:
         self, portal: Portal, target: RequestTarget, sender: Sender, now: datetime
     ) -> Decision | None:
         """The decision, if it needs no question to the store; None if it does."""
+        return self.decide_soon(portal, target, sender, now, None)
+
+    def decide_soon(
+        self, portal: Portal, target: RequestTarget, sender: Sender, now: datetime, then: Then | None
+    ) -> Decision | None:
+        """The decision, if it needs no question to the store. Otherwise None, and `then` is called once: with
+        the decision when the store has answered, or with None if only `decide` can make it. `then` must not
+        raise."""
         route = policy.route_of(portal, target)
         if route is None:
             return Denied(reason=Reason.TARGET_AMBIGUOUS, portal=portal)
         if portal.machines is not None and self._machines is not None:
             credential = self._machines.credential_in(portal, route, sender)
             if credential is not None:
-                return self._machines.decide_now(portal, route, target, sender, credential, now)
+                decision = self._machines.decide_now(portal, route, target, sender, credential, now)
+                if decision is None and then is not None:
+                    then(None)
+                return decision
         ticket = sender.ticket
         if ticket is None:
             return self._decide_on_nobody(portal, route, sender, Reason.NO_SESSION)
         cached = None if route.strict else self._near_cache.lookup(ticket, now)
         if cached is None:
             self.misses += 1
+            if then is not None:
+                self._ask(portal, route, target, sender, ticket, now, then)
             return None
         self.hits += 1
         finished = cached.extras.get(_FINISHED)
@@ -145,19 +159,58 @@ class Access:
         try:
             cached = await self._read(parsed, now)
         except CannotAsk as refused:
-            barred = policy.barred(route, sender)
-            if barred is not None:
-                return Denied(reason=barred, portal=portal, route=route)
-            if route.access != "public" and "requests" in portal.activity:
-                # If this is a session's ticket, its person is active and must not become idle because the
-                # store is away.
-                self._sessions.note_missed(parsed, now=now)
-            # Also on a public route: a portal that is told that nobody is there may end what it knows of the
-            # person, or show them a page for strangers.
-            return Unavailable(reason=refused.reason, portal=portal)
+            return self._decide_without_answer(portal, route, sender, ticket, now, refused)
         if cached is None:
             return self._decide_on_nobody(portal, route, sender, Reason.SESSION_ENDED)
         return self._decide(portal, route, cached, target, sender, ticket, now)
+
+    def _ask(
+        self,
+        portal: Portal,
+        route: Route,
+        target: RequestTarget,
+        sender: Sender,
+        ticket: str,
+        now: datetime,
+        then: Then,
+    ) -> None:
+        """Decides after a question to the store, without a task, if the ticket has opened a session before
+        and that has not changed."""
+        near_cache = self._near_cache
+        read, before = near_cache.begin_read(), near_cache.remembered(ticket)
+        if before is None:
+            then(None)
+            return
+
+        def told(answer: StoredSession | CannotAsk | None) -> None:
+            decision: Decision | None = None
+            try:
+                if isinstance(answer, StoredSession):
+                    cached = near_cache.remember(ticket, answer, now, read=read)
+                    decision = self._decide(portal, route, cached, target, sender, ticket, now)
+                elif answer is not None:
+                    decision = self._decide_without_answer(portal, route, sender, ticket, now, answer)
+            except Exception:  # noqa: BLE001  (`decide` fails in the same way, and there it is reported)
+                decision = None
+            then(decision)
+
+        self._sessions.reread(before, now=now, told=told)
+
+    def _decide_without_answer(
+        self, portal: Portal, route: Route, sender: Sender, ticket: str, now: datetime, refused: CannotAsk
+    ) -> Decision:
+        """The decision if the store cannot be asked about the ticket."""
+        barred = policy.barred(route, sender)
+        if barred is not None:
+            return Denied(reason=barred, portal=portal, route=route)
+        parsed = tickets.parse(ticket)
+        if parsed is not None and route.access != "public" and "requests" in portal.activity:
+            # If this is a session's ticket, its person is active and must not become idle because the store
+            # is away.
+            self._sessions.note_missed(parsed, now=now)
+        # Also on a public route: a portal that is told that nobody is there may end what it knows of the
+        # person, or show them a page for strangers.
+        return Unavailable(reason=refused.reason, portal=portal)
 
     def _decide_on_nobody(self, portal: Portal, route: Route, sender: Sender, reason: Reason) -> Decision:
         """The decision on a request without a session of this portal. `reason` says why there is none."""
@@ -418,7 +471,7 @@ class Access:
                 self._spawn(self._look_at_account(cached.session, now))
 
     def _touch_due(self, cached: RememberedSession, pause: timedelta, now: datetime) -> datetime:
-        due = cached.last_active_at + pause
+        due = cached.stored.last_active_at + pause
         if due <= now + pause:
             return due
         # The last activity lies in the future: another clock was ahead, or ours was set back. Without a touch

@@ -6,10 +6,11 @@ Every method that waits raises CannotAsk if the store cannot be asked.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from authproxy.access.unavailable import CannotAsk
 from authproxy.challenges.challenge import Challenge, ChallengeId, Standing, State
 from authproxy.identity.attempt import Attempt, Showing
 from authproxy.identity.grant import Grant, GrantTurn
@@ -18,7 +19,6 @@ from authproxy.identity.member import Account, BlockedAccount, Member, RegisterK
 from authproxy.identity.person import Person
 from authproxy.identity.session import (
     EndedSession,
-    OpenedBefore,
     Session,
     SessionId,
     SessionSummary,
@@ -28,11 +28,11 @@ from authproxy.identity.stored_register import Departure, LookedUp, RegisterSnap
 from authproxy.identity.ticket import SessionTicket
 
 
-class RememberedSession(OpenedBefore, Protocol):
+class RememberedSession(Protocol):
     """A session in the cache. What was made of it is kept in `extras` until the session changes."""
 
-    last_active_at: datetime
-    forgiven: timedelta
+    session: Session
+    stored: StoredSession
     extras: dict[str, object]
 
 
@@ -41,7 +41,7 @@ class SessionCache(Protocol):
 
     def lookup(self, ticket_text: str, now: datetime) -> RememberedSession | None: ...
     def begin_read(self) -> int: ...
-    def remembered(self, ticket_text: str) -> OpenedBefore | None: ...
+    def remembered(self, ticket_text: str) -> StoredSession | None: ...
     def drop(self, ticket_text: str) -> None: ...
     def remember(
         self, ticket_text: str, stored: StoredSession, now: datetime, *, read: int
@@ -52,10 +52,21 @@ class SessionStore(Protocol):
     """Sessions and their summaries. What is revoked has ended on every instance when the method returns."""
 
     async def load(
-        self, ticket: SessionTicket, *, now: datetime, before: OpenedBefore | None = None
+        self, ticket: SessionTicket, *, now: datetime, before: StoredSession | None = None
     ) -> StoredSession | None:
         """None if the ticket opens nothing. `before` is what this ticket has opened before: if the record is
         the same, so is the session, and nothing is opened again."""
+        ...
+
+    def reread(
+        self,
+        before: StoredSession,
+        *,
+        now: datetime,
+        told: Callable[[StoredSession | CannotAsk | None], None],
+    ) -> None:
+        """As `load` with `before`, without a task: `told` is called once. It gets `before` itself if nothing
+        has changed, and None if only `load` can say what is so. It must not raise."""
         ...
 
     async def create(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, NewType, Protocol
+from typing import Final, NewType
 
 from authproxy.identity.assurance import AuthenticationEvent, Level, SignInMethod
 from authproxy.identity.person import Person
@@ -81,23 +81,18 @@ class EndedSession:
     person: Person = field(repr=False)
 
 
-class OpenedBefore(Protocol):
-    """A session that a ticket has opened before, and its record then (empty if the store has none)."""
-
-    session: Session
-    sealed: bytes
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSession:
     """A session as the store has it, and when its person was last active, to the millisecond. `forgiven` is
     the part of the time since then that does not count as idle, because the store took no writes. `sealed`
-    is the record as the store has it, if it has one: as long as it is the same, so is the session."""
+    is the record as the store has it, if it has one: as long as it is the same, so is the session. `seen` is
+    `last_active_at` as the store has it."""
 
     session: Session = field(repr=False)
     last_active_at: datetime
     forgiven: timedelta = _NOTHING
     sealed: bytes = field(default=b"", repr=False)
+    seen: bytes = b""
 
     @property
     def idle_end(self) -> datetime:

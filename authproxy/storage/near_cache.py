@@ -30,15 +30,14 @@ _OTHER_OCTETS: Final = 4096
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class CachedSession:
-    """A session as it was read at `read_at`, from the record `sealed` (empty if the store has none). Callers
-    keep in `extras` what they have made from the session; it is dropped when the session changes."""
+    """A session as it was read at `read_at`. It ends at `ends_at`, unless its person is active. Callers keep
+    in `extras` what they have made from the session; it is dropped when the session changes."""
 
     session: Session = field(repr=False)
-    last_active_at: datetime
-    forgiven: timedelta
+    stored: StoredSession = field(repr=False)
+    ends_at: datetime
     read_at: datetime
     good_until: datetime
-    sealed: bytes = field(default=b"", repr=False)
     extras: dict[str, object] = field(default_factory=dict, repr=False)
 
 
@@ -106,9 +105,10 @@ class NearCache:
         """Call this before you ask the store, and hand the result to `remember` with the answer."""
         return self._epoch
 
-    def remembered(self, ticket_text: str) -> CachedSession | None:
+    def remembered(self, ticket_text: str) -> StoredSession | None:
         """What the ticket has opened before. It may have changed or ended since: nobody is let in by this."""
-        return self._remembered.get(ticket_text)
+        entry = self._remembered.get(ticket_text)
+        return None if entry is None else entry.stored
 
     def remember(self, ticket_text: str, stored: StoredSession, now: datetime, *, read: int) -> CachedSession:
         """The entry for this answer. Later requests find it, unless the session was invalidated after the
@@ -117,20 +117,28 @@ class NearCache:
         `now` is the moment before the store was asked.
         """
         session = stored.session
-        entry = CachedSession(
-            session=session,
-            last_active_at=stored.last_active_at,
-            forgiven=stored.forgiven,
-            read_at=now,
-            good_until=min(now + self._near_cache_for, session.expires_at, stored.idle_end),
-            sealed=stored.sealed,
-        )
         previous = self._remembered.get(ticket_text)
-        # If the clock was set back, extras are from the future, and so would be the time in an assertion
-        # among them.
-        if previous is not None and previous.read_at <= now and _is_same(previous.session, session):
-            entry.session, entry.extras = previous.session, previous.extras
-        self._keep(ticket_text, entry, now)
+        if previous is not None and previous.read_at > now:
+            # The clock was set back. Extras are from the future, and so would be the time in an assertion
+            # among them.
+            previous = None
+        if previous is not None and previous.stored is stored:
+            entry = previous
+            entry.read_at = now
+            entry.good_until = min(now + self._near_cache_for, entry.ends_at)
+            self._remembered.move_to_end(ticket_text)
+        else:
+            ends_at = min(session.expires_at, stored.idle_end)
+            entry = CachedSession(
+                session=session,
+                stored=stored,
+                ends_at=ends_at,
+                read_at=now,
+                good_until=min(now + self._near_cache_for, ends_at),
+            )
+            if previous is not None and _is_same(previous.session, session):
+                entry.session, entry.extras = previous.session, previous.extras
+            self._keep(ticket_text, entry, now)
         if self._near_cache_for and not self._is_overtaken(session.session_id, read):
             self._entries[ticket_text] = entry
         return entry
@@ -235,4 +243,4 @@ def _is_same(one: Session, other: Session) -> bool:
 def _octets_of(entry: CachedSession) -> int:
     """Of the record there is a copy as it was read and one as it was opened, and the header block with the
     assertion is about as long."""
-    return _OTHER_OCTETS + 3 * len(entry.sealed)
+    return _OTHER_OCTETS + 3 * len(entry.stored.sealed)

@@ -103,6 +103,33 @@ async def test_a_touch_by_an_instance_whose_clock_is_behind_takes_no_time_away(s
     assert (await sessions.load(ticket, now=NOW + 6 * MINUTE)).last_active_at == NOW + 5 * MINUTE
 
 
+async def reread(sessions, before, now):
+    told = asyncio.get_running_loop().create_future()
+    sessions.reread(before, now=now, told=told.set_result)
+    return await told
+
+
+async def test_a_session_that_is_read_again_is_the_same_one_until_it_is_active_or_over(sessions):
+    ticket, session = await started(sessions, expires_at=NOW + 20 * MINUTE)
+    before = await sessions.load(ticket, now=NOW)
+    assert await reread(sessions, before, NOW + MINUTE) is before
+    await sessions.touch(ticket, now=NOW + 10 * MINUTE)
+    after = await reread(sessions, before, NOW + 11 * MINUTE)
+    assert after == await sessions.load(ticket, now=NOW + 11 * MINUTE)
+    assert (after.session, after.last_active_at) == (session, NOW + 10 * MINUTE)
+    assert await reread(sessions, after, session.expires_at - timedelta(milliseconds=1)) is after
+    assert await reread(sessions, after, session.expires_at) is None
+    await sessions.revoke(session.session_id)
+    assert await reread(sessions, after, NOW + 11 * MINUTE) is None
+
+
+async def test_a_session_whose_person_is_idle_is_not_the_same_when_it_is_read_again(sessions):
+    ticket, session = await started(sessions)
+    before = await sessions.load(ticket, now=NOW)
+    assert await reread(sessions, before, NOW + session.idle_for - timedelta(milliseconds=1)) is before
+    assert await reread(sessions, before, NOW + session.idle_for) is None
+
+
 async def test_a_revoked_session_is_not_found_and_no_touch_brings_it_back(sessions):
     ticket, session = await started(sessions)
     assert await sessions.revoke(session.session_id) is True

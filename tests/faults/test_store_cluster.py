@@ -118,6 +118,17 @@ async def test_a_primary_that_falls_stops_only_its_own_part_and_brings_nobody_ba
             assert await until_refused(other, ticket) < 1.5
 
 
+async def until_piped(side, ticket):
+    """Until the node of this session is asked over a pipeline."""
+
+    async def is_piped():
+        assert await side.asks(ticket)
+        part = side.connection.part_of(("GET", keyspace.session(ticket.session_id)))
+        return side.connection.pipeline(part) is not None
+
+    await until(is_piped)
+
+
 async def test_a_slot_that_moves_under_traffic_loses_nothing(store):
     """The session is asked for and revoked before, while and after its slot moves. A script with several keys,
     some of which are not there, waits until the slot has moved."""
@@ -127,6 +138,7 @@ async def test_a_slot_that_moves_under_traffic_loses_nothing(store):
             slot = slot_of(each)
             source = store.owner(slot)
             target = store.owner((slot + 16384 // 2) % 16384)
+            await until_piped(one, each)
             store.open_slot(slot, source, target)
             assert await one.asks(each)
             store.move_keys(slot, source, target)

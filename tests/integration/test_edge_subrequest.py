@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from authproxy.access.decision import Denied, Reason
 from tests.support.edge import COOKIE, FORBIDDEN, GOOD, HOST, SLOW, UNANSWERABLE, running_edge
 
 LOOPS = ("asyncio", "uvloop")
@@ -274,10 +275,15 @@ async def test_a_subrequest_in_another_version_is_refused_as_one(version):
 
 async def test_a_crash_of_the_decision_is_a_fault_and_ends_nobody_else():
     class Broken:
-        def decide_now(self, portal, target, sender, now):
-            if sender.ticket == "1.later":
-                return
-            raise RuntimeError("nobody expected this")
+        def decide_soon(self, portal, target, sender, now, then):
+            match sender.ticket:
+                case "1.now":
+                    raise RuntimeError("nobody expected this")
+                case "1.asked":
+                    edge.gate.time = fails_once
+                    then(Denied(reason=Reason.LEVEL_TOO_LOW, portal=portal))
+                case _:
+                    then(None)
 
         async def decide(self, portal, target, sender, now):
             raise RuntimeError("nor this")
@@ -287,14 +293,20 @@ async def test_a_crash_of_the_decision_is_a_fault_and_ends_nobody_else():
 
     async with running_edge() as edge:
         sound, edge.gate.access = edge.gate.access, Broken()
-        for ticket in ("1.now", "1.later"):
+        tells_time = edge.gate.time
+
+        def fails_once():
+            edge.gate.time = tells_time
+            raise RuntimeError("what the store has said makes trouble")
+
+        for ticket in ("1.now", "1.later", "1.asked"):
             request = f"GET / HTTP/1.1\r\nHost: {HOST}\r\nCookie: __Host-authproxy={ticket}\r\n\r\n".encode()
             for data, status in ((subrequest(ticket=ticket), 503), (request, 500)):
                 answer = await answered(edge, data)
                 assert (answer.status, answer.get("connection")) == (status, b"close")
         assert [str(one["exception"]) for one in edge.errors] == ["nobody expected this"] * 2 + [
             "nor this"
-        ] * 2
+        ] * 2 + ["what the store has said makes trouble"] * 2
         edge.errors.clear()
         edge.gate.access = sound
         assert (

@@ -170,7 +170,7 @@ async def test_a_touch_makes_every_instance_read_the_session_anew(server):
         at = clock() + timedelta(seconds=30)
         await a.sessions.touch(ticket, now=at)
         await until(lambda: not b.holds(ticket))
-        assert abs((await b.read(ticket)).last_active_at - at) < timedelta(milliseconds=1)
+        assert abs((await b.read(ticket)).stored.last_active_at - at) < timedelta(milliseconds=1)
 
 
 async def test_an_emptied_store_empties_the_near_cache(server):

@@ -43,7 +43,7 @@ async def piped(url, **options):
     reads = GatheredReads(connection)
     try:
         await reads.read("GET", "nothing")
-        await until(lambda: connection.pipeline is not None)
+        await until(lambda: connection.pipeline() is not None)
         yield connection, reads
     finally:
         await connection.aclose()
@@ -87,7 +87,7 @@ async def test_a_refused_read_fails_its_own_reader_only(server):
         )
         assert [answers[0], answers[2]] == [b"value", [b"value"]]
         assert type(answers[1]) is WrongType
-        assert connection.pipeline is not None
+        assert connection.pipeline() is not None
 
 
 async def test_a_reader_that_is_cancelled_disturbs_nobody(server):
@@ -124,10 +124,10 @@ async def test_when_the_connection_fails_all_readers_are_told_and_later_ones_are
             case "half an answer":
                 proxy.reset_after(3)
         assert await outcomes(reads, *[("GET", "name")] * 5) == [CannotAsk] * 5
-        assert connection.pipeline is None
+        assert connection.pipeline() is None
         await proxy.pass_on()
         assert await reads.read("GET", "name") == b"value"
-        await until(lambda: connection.pipeline is not None)
+        await until(lambda: connection.pipeline() is not None)
         assert await reads.read("GET", "name") == b"value"
 
 
@@ -138,16 +138,16 @@ async def test_an_answer_that_nobody_asked_for_ends_the_connection_before_it_can
     async with fault_proxy(server.port) as proxy, piped(proxy.url, deadline=DEADLINE) as (connection, reads):
         proxy._canned = b"$1\r\nx\r\n" + rest
         assert await reads.read("GET", "name") == b"x"
-        await until(lambda: connection.pipeline is None)
+        await until(lambda: connection.pipeline() is None)
 
 
 @pytest.mark.parametrize("octets", [b"$7\r\nanother\r\n", b"*2\r\n", b"$500000000\r\nx"])
 async def test_not_even_a_part_of_an_answer_waits_for_its_question(server, octets):
     async with fault_proxy(server.port) as proxy, piped(proxy.url) as (connection, reads):
-        pipeline = connection.pipeline
+        pipeline = connection.pipeline()
         proxy.say(octets)
         await asyncio.wait_for(pipeline.wait_closed(), 5)
-        assert connection.pipeline is None
+        assert connection.pipeline() is None
         assert await reads.read("GET", "nothing") is None
 
 
@@ -164,7 +164,7 @@ async def test_a_late_answer_fails_its_own_reader_and_not_those_who_asked_later(
             await until(lambda asked_at=asked_at: loop.time() > asked_at + 0.3)
         with pytest.raises(CannotAsk, match="does not answer within 1 s"):
             await readers[0]
-        assert connection.pipeline is None
+        assert connection.pipeline() is None
         proxy.say(b"$1\r\na\r\n")
         with pytest.raises(CannotAsk):
             await readers[1]
@@ -174,11 +174,32 @@ async def test_a_late_answer_fails_its_own_reader_and_not_those_who_asked_later(
         assert await reads.read("GET", "nothing") is None
 
 
+async def test_everybody_is_told_once_whatever_comes_afterwards(server):
+    async with (
+        fault_proxy(server.port) as proxy,
+        piped(proxy.url, deadline=timedelta(seconds=1)) as (_, reads),
+    ):
+        loop, told = asyncio.get_running_loop(), []
+        proxy.swallow()
+        reads.ask(("GET", "a"), told.append)
+        asked_at = loop.time()
+        await until(lambda: loop.time() > asked_at + 0.5)
+        reads.ask(("GET", "b"), told.append)
+        await until(lambda: len(told) == 1)
+        proxy.say(b"$1\r\na\r\n$1\r\nb\r\n")
+        await until(lambda: len(told) == 2)
+        assert isinstance(told[0], CannotAsk)
+        assert told[1] == b"b"
+        await proxy.pass_on()
+        assert await reads.read("GET", "nothing") is None
+        assert len(told) == 2
+
+
 async def test_a_question_that_cannot_be_sent_takes_nobodys_answer_and_keeps_nobody_waiting(server):
     async with piped(server.url, deadline=GENEROUS) as (connection, reads):
         await connection.ask("SET", "a", "a")
         said = asyncio.ensure_future(outcomes(reads, ("GET", "\udc80"), ("GET", "nothing")))
-        await until(lambda: connection.pipeline is None)
+        await until(lambda: connection.pipeline() is None)
         assert await reads.read("GET", "a") == b"a"
         assert await asyncio.wait_for(said, 5) == [CannotAsk] * 2
 
@@ -206,14 +227,14 @@ async def test_over_tls_it_is_the_same(tls_server):
         await connection.all([("SET", name, name * 1000) for name in names])
         answers = await asyncio.gather(*(reads.read("GET", name) for name in names))
         assert answers == [name.encode() * 1000 for name in names]
-        pipeline = connection.pipeline
+        pipeline = connection.pipeline()
         server.command("CLIENT", "KILL", "TYPE", "normal")
         await asyncio.wait_for(pipeline.wait_closed(), 5)
         with contextlib.suppress(CannotAsk):  # over a connection that was cut at this moment
             await reads.read("GET", "name 1")
         assert await reads.read("GET", "name 1") == b"name 1" * 1000
-        await until(lambda: connection.pipeline is not None)
-        pipeline = connection.pipeline
+        await until(lambda: connection.pipeline() is not None)
+        pipeline = connection.pipeline()
     await asyncio.wait_for(pipeline.wait_closed(), 5)
 
 
@@ -224,9 +245,9 @@ async def test_a_pipeline_to_a_server_that_was_left_answers_what_is_open_and_tak
             reader = asyncio.ensure_future(reads.read("GET", "name"))
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-            pipeline = connection.pipeline
+            pipeline = connection.pipeline()
             await connection.leave()
-            assert connection.pipeline is None
+            assert connection.pipeline() is None
             assert await reader == b"value"
         await asyncio.wait_for(pipeline.wait_closed(), 5)
         assert await reads.read("GET", "name") == b"value"
@@ -237,10 +258,10 @@ async def test_a_closed_connection_leaves_no_pipeline_open_not_even_one_that_was
     connection = RedisConnection(server.url)
     await GatheredReads(connection).read("GET", "nothing")
     await connection.aclose()
-    assert connection.pipeline is None
+    assert connection.pipeline() is None
     async with piped(server.url) as (connection, _):
         pass
-    assert connection.pipeline is None
+    assert connection.pipeline() is None
     await until(lambda: count_of(server, "connected_clients") <= before)
 
 
@@ -257,4 +278,4 @@ async def test_what_is_asked_after_the_end_leaves_no_connection_open(server):
     await connection.aclose()
     assert await GatheredReads(connection).read("GET", "nothing") is None
     await until(lambda: count_of(server, "connected_clients") <= before)
-    assert connection.pipeline is None
+    assert connection.pipeline() is None

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from authproxy.access.decision import Reason
+from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.session import StoredSession
 from authproxy.identity.ticket import SessionTicket
 from authproxy.storage.records import values
@@ -252,6 +254,7 @@ async def test_a_record_that_authenticates_nothing_opens_nothing_also_if_its_ses
     )
     elsewhere = sessions_with(redis)  # this instance does not know of the end
     assert await elsewhere.load(ticket, now=NOW, before=remembered) is None
+    assert await reread(elsewhere, remembered) is None
 
 
 async def test_what_is_remembered_of_one_ticket_opens_no_record_of_another(redis):
@@ -259,8 +262,46 @@ async def test_what_is_remembered_of_one_ticket_opens_no_record_of_another(redis
     tickets = [(await started(sessions))[0] for _ in range(2)]
     mine, others = [await sessions.load(ticket, now=NOW) for ticket in tickets]
     assert await sessions.load(tickets[1], now=NOW, before=others) == others
+    assert await reread(sessions, others) is others
     await redis.ask("HSET", keyspace.session(others.session.session_id), "record", mine.sealed)
     assert await sessions.load(tickets[1], now=NOW, before=others) is None
+    assert await reread(sessions, others) is None
+
+
+async def reread(sessions, before):
+    told = asyncio.get_running_loop().create_future()
+    sessions.reread(before, now=NOW, told=told.set_result)
+    return await told
+
+
+@pytest.mark.parametrize(
+    "meddled",
+    [("HSET", "seen", "soon"), ("HDEL", "seen"), ("HSET", "record", "x"), ("HDEL", "record"), ("SET", "x")],
+)
+async def test_who_is_remembered_is_not_let_in_by_a_meddled_record_but_looked_up_anew(redis, meddled):
+    sessions = sessions_with(redis)
+    ticket, session = await started(sessions)
+    before = await sessions.load(ticket, now=NOW)
+    command, *words = meddled
+    await redis.ask(command, keyspace.session(session.session_id), *words)
+    assert await reread(sessions, before) is None
+    assert await sessions.load(ticket, now=NOW, before=before) is None
+
+
+async def test_who_is_remembered_by_a_store_that_cannot_be_asked_or_that_knows_of_their_end_is_not_let_in(
+    redis,
+):
+    sessions = sessions_with(redis)
+    ticket, session = await started(sessions)
+    before = await sessions.load(ticket, now=NOW)
+    redis.refused = CannotAsk(Reason.STORE_UNAVAILABLE, "a newer format")
+    assert isinstance(await reread(sessions, before), CannotAsk)
+    redis.refused = None
+    assert await reread(sessions, before) is before
+    record = await redis.ask("DUMP", keyspace.session(session.session_id))
+    await sessions.revoke(session.session_id)
+    await redis.ask("RESTORE", keyspace.session(session.session_id), 0, record)
+    assert await reread(sessions, before) is None
 
 
 async def test_a_used_attempt_is_remembered_until_it_is_over_and_little_longer(redis):

@@ -126,6 +126,19 @@ class TicketAccess:
             return Denied(reason=Reason.LEVEL_TOO_LOW, portal=portal, route=ROUTE, session=SESSION)
         return None if ticket == SLOW else self._decision(portal, target, ticket)
 
+    def decide_soon(
+        self,
+        portal: Portal,
+        target: RequestTarget,
+        sender: Sender,
+        now: datetime,
+        then: Callable[[Decision | None], None],
+    ) -> Decision | None:
+        decision = self.decide_now(portal, target, sender, now)
+        if decision is None:
+            then(None)
+        return decision
+
     async def decide(self, portal: Portal, target: RequestTarget, sender: Sender, now: datetime) -> Decision:
         await self.may_answer.wait()
         return self._decision(portal, target, sender.ticket)

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.member import Member, masked
 from authproxy.identity.person import Person
 from authproxy.identity.session import (
     EndedSession,
-    OpenedBefore,
     Session,
     SessionId,
     SessionSummary,
@@ -43,6 +43,11 @@ class _OpenSession:
         """If its person does nothing more and everything that may be forgiven is."""
         idle_end = self.last_active_at + self.session.idle_for + self.outages.forgives
         return min(idle_end, self.session.expires_at)
+
+    def stored(self, now: datetime) -> StoredSession:
+        return StoredSession(
+            session=self.session, last_active_at=self.last_active_at, forgiven=self.forgiven(now)
+        )
 
     def summary(self) -> SessionSummary:
         person = self.session.person
@@ -113,7 +118,7 @@ class MemorySessions:
         return True
 
     async def load(
-        self, ticket: SessionTicket, *, now: datetime, before: OpenedBefore | None = None
+        self, ticket: SessionTicket, *, now: datetime, before: StoredSession | None = None
     ) -> StoredSession | None:
         del before  # there are no records that would have to be opened
         found = self._sessions.peek(ticket.session_id)
@@ -126,9 +131,21 @@ class MemorySessions:
                 # Otherwise an outage that becomes known later would revive it.
                 self._end(ticket.session_id)
             return None
-        return StoredSession(
-            session=found.session, last_active_at=found.last_active_at, forgiven=found.forgiven(now)
-        )
+        return found.stored(now)
+
+    def reread(
+        self,
+        before: StoredSession,
+        *,
+        now: datetime,
+        told: Callable[[StoredSession | CannotAsk | None], None],
+    ) -> None:
+        found = self._sessions.peek(before.session.session_id)
+        if found is None or found.session is not before.session or found.is_over(now):
+            told(None)
+        else:
+            stored = found.stored(now)
+            told(before if stored == before else stored)
 
     async def whose(self, ticket: SessionTicket, *, now: datetime) -> EndedSession | None:
         secret_hash, ended = self._ended.get(ticket.session_id, now) or (b"", None)

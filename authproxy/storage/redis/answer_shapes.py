@@ -120,7 +120,7 @@ def fits(command: Command, answer: Any) -> bool:
     """Whether this can be the answer to that command."""
     name = command[0]
     if name == "HMGET":
-        return fields(len(command) - 2)(answer)
+        return texts(answer) and len(answer) == len(command) - 2
     if name == "EVAL":
         script = command[1]
         return script.shape(answer) if isinstance(script, Script) else anything(answer)

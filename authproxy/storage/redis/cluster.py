@@ -142,6 +142,13 @@ class Cluster:
         """Whom this command is asked of, as far as is known now."""
         return self._slots[_slot_of(command)] if self._slots else None
 
+    def server_of(self, part: Address | None) -> Server | None:
+        """The node, if it has been asked before and nothing that is known is in doubt."""
+        if part is None or self._lookout.is_doubted:
+            return None
+        self._lookout.look_soon()
+        return self._servers.get(part)
+
     async def leave(self) -> None:
         """What is known is in doubt. The servers that have failed are left already, and the others go on."""
         self._lookout.doubt()

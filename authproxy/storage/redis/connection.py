@@ -20,7 +20,7 @@ from redis.exceptions import ResponseError
 from authproxy.access.decision import Reason
 from authproxy.access.unavailable import CannotAsk
 from authproxy.dns.resolver import Resolver
-from authproxy.dns.store_urls import StoreUrl, names_several, store_url
+from authproxy.dns.store_urls import Address, StoreUrl, names_several, store_url
 from authproxy.storage.redis import errors
 from authproxy.storage.redis.answer_shapes import Command
 from authproxy.storage.redis.cluster import Cluster
@@ -38,6 +38,8 @@ from authproxy.telemetry.logging import logger
 PAGE: Final = 500
 """How many items one question is about. A question about thousands of them would not end by the deadline."""
 _Item = TypeVar("_Item")
+Part = Address | None
+"""The node of a cluster that is asked, as far as is known; None if there is no cluster, or nothing is known."""
 _CLOSING_WITHIN: Final = timedelta(seconds=1)
 _CONFIRMED_WITHIN: Final = 0.6
 """The part of the deadline in which a replica must confirm what has to be durable."""
@@ -237,15 +239,20 @@ class RedisConnection:
         self._note_answer()
         return [self.failure(answer) if isinstance(answer, Exception) else answer for answer in answers]
 
-    @property
-    def pipeline(self) -> Pipeline | None:
-        """For questions that change nothing: much cheaper than `each`, if one is open. A cluster has none."""
-        return self._store.pipeline if isinstance(self._store, Server) and self.refused is None else None
+    def pipeline(self, part: Part = None) -> Pipeline | None:
+        """For questions to this part that change nothing: much cheaper than `each`, if one is open. A node of a
+        cluster may answer that the key is elsewhere; `each` follows."""
+        server = None if self.refused is not None else self._server_of(part)
+        return None if server is None else server.pipeline
 
-    def open_pipeline(self) -> None:
-        """Opens a `pipeline` in the background, if the store can have one."""
-        if isinstance(self._store, Server):
-            self._store.open_pipeline(self._deadline)
+    def open_pipeline(self, part: Part) -> None:
+        """Opens a `pipeline` in the background."""
+        server = self._server_of(part)
+        if server is not None:
+            server.open_pipeline(self._deadline)
+
+    def _server_of(self, part: Part) -> Server | None:
+        return self._store if isinstance(self._store, Server) else self._store.server_of(part)
 
     def demand(self) -> None:
         """Raises CannotAsk if this store is `refused`."""
@@ -325,7 +332,7 @@ class RedisConnection:
         """Changes when other servers have keys than before."""
         return self._store.generation if isinstance(self._store, Server) else self._store.shape
 
-    def part_of(self, command: Command) -> object:
+    def part_of(self, command: Command) -> Part:
         """The same for commands that are asked of the same server. A question about several parts of a cluster
         has no answer before all of them have answered."""
         return None if isinstance(self._store, Server) else self._store.part_of(command)

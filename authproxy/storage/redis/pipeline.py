@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import hiredis
@@ -20,8 +20,9 @@ from authproxy.storage.redis import answer_shapes
 from authproxy.storage.redis.answer_shapes import Command
 
 _INCOMPLETE: Final = object()
-Question = tuple[Command, "asyncio.Future[Any]"]
-"""A command, and where its answer goes. An error is an answer, too: whoever waits raises it."""
+Told = Callable[[Any], None]
+Question = tuple[Command, Told]
+"""A command, and what is called with its answer, once. An error is an answer, too. It must not raise."""
 
 
 class Pipeline(asyncio.Protocol):
@@ -35,7 +36,7 @@ class Pipeline(asyncio.Protocol):
         self.is_open = True
         self._deadline = deadline
         self._loop = asyncio.get_running_loop()
-        self._open: deque[tuple[Command, asyncio.Future[Any], float]] = deque()
+        self._open: deque[tuple[Command, Told, float]] = deque()
         # The first so many of them are late. They keep their places, because their answers may still come.
         self._late = 0
         self._watch: asyncio.TimerHandle | None = None
@@ -53,7 +54,7 @@ class Pipeline(asyncio.Protocol):
     def ask(self, questions: Sequence[Question]) -> None:
         """Sends the questions. Call it only while `is_open`."""
         ends_at = self._loop.time() + self._deadline
-        self._open.extend((command, answer, ends_at) for command, answer in questions)
+        self._open.extend((command, told, ends_at) for command, told in questions)
         if self._watch is None:
             self._watch = self._loop.call_at(ends_at, self._look_at_the_time)
         try:
@@ -100,13 +101,14 @@ class Pipeline(asyncio.Protocol):
         """Raises InvalidResponse if this cannot be the answer to the oldest question: then later answers would
         not belong to theirs either."""
         self._demand_question()
-        command, waiting, _ = self._open[0]
+        command, told, _ = self._open[0]
         if not isinstance(answer, Exception) and not answer_shapes.fits(command, answer):
             raise InvalidResponse
         self._open.popleft()
         if self._late:
-            self._late -= 1
-        _tell(waiting, answer)
+            self._late -= 1  # it was told already
+        else:
+            told(answer)
 
     def _demand_question(self) -> None:
         """Raises InvalidResponse if nothing is asked: whatever comes then is no answer."""
@@ -117,13 +119,13 @@ class Pipeline(asyncio.Protocol):
         """One timer for all questions: it is set anew when it fires, and not for each of them."""
         self._watch = None
         while self._late < len(self._open):
-            _, waiting, ends_at = self._open[self._late]
+            _, told, ends_at = self._open[self._late]
             if ends_at > self._loop.time():
                 self._watch = self._loop.call_at(ends_at, self._look_at_the_time)
                 return
             self.is_open = False
             self._late += 1
-            _tell(waiting, TimeoutError())
+            told(TimeoutError())
         if self._late:
             self._end(TimeoutError())
 
@@ -133,15 +135,10 @@ class Pipeline(asyncio.Protocol):
             self._watch.cancel()
             self._watch = None
         self._transport.abort()
-        unanswered, self._open = self._open, deque()
-        for _, waiting, _ in unanswered:
-            _tell(waiting, reason)
-
-
-def _tell(waiting: asyncio.Future[Any], answer: Any) -> None:
-    """Tells it, if somebody waits for it still."""
-    if not waiting.done():
-        waiting.set_result(answer)
+        unanswered, self._open = list(self._open)[self._late :], deque()
+        self._late = 0
+        for _, told, _ in unanswered:
+            told(reason)
 
 
 def _packed(command: Command) -> bytes:

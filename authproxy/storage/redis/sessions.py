@@ -7,7 +7,9 @@ of a session at the provider; their names are keyed hashes.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -16,7 +18,6 @@ from authproxy.identity.member import Member
 from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.session import (
     EndedSession,
-    OpenedBefore,
     Session,
     SessionId,
     SessionSummary,
@@ -133,7 +134,7 @@ class RedisSessions:
         return bool((await self._connection.all(questions))[0])
 
     async def load(
-        self, ticket: SessionTicket, *, now: datetime, before: OpenedBefore | None = None
+        self, ticket: SessionTicket, *, now: datetime, before: StoredSession | None = None
     ) -> StoredSession | None:
         """The session of this ticket. None if there is none, if the secret does not open it, or if it is
         over. `before` is what this very ticket has opened before. A record with the same octets is the same
@@ -142,7 +143,7 @@ class RedisSessions:
         if session_id in self._heartbeat.endings:
             return None
         try:
-            record, seen = await self._reads.read("HMGET", keyspace.session(session_id), "record", "seen")
+            record, seen = await self._reads.read(*_read(session_id))
         except WrongType:
             self._note_unreadable(session_id)
             return None
@@ -151,12 +152,11 @@ class RedisSessions:
             raise
         if record is None:
             return None
-        session: Session | None
-        if before is not None and record and before.sealed == record:
-            session = before.session
-        else:
-            plaintext = self._keys.open(Purpose.SESSION, record, bound_to=session_id, secret=ticket.secret)
-            session = None if plaintext is None else records.session_in(plaintext)
+        unchanged = None if before is None else self._unchanged(before, record, seen, now)
+        if unchanged is not None:
+            return unchanged
+        plaintext = self._keys.open(Purpose.SESSION, record, bound_to=session_id, secret=ticket.secret)
+        session = None if plaintext is None else records.session_in(plaintext)
         last_active_at = values.moment(seen)
         if session is None or last_active_at is None:
             self._note_unreadable(session_id)
@@ -164,13 +164,60 @@ class RedisSessions:
         forgiven = self._heartbeat.outages.forgiven(last_active_at, now)
         if not session.is_over(last_active_at=last_active_at, now=now, forgiven=forgiven):
             return StoredSession(
-                session=session, last_active_at=last_active_at, forgiven=forgiven, sealed=record
+                session=session, last_active_at=last_active_at, forgiven=forgiven, sealed=record, seen=seen
             )
         return (
             None
             if now >= session.expires_at
             else await self._unless_idle(ticket, session, seen, last_active_at, now)
         )
+
+    def reread(
+        self,
+        before: StoredSession,
+        *,
+        now: datetime,
+        told: Callable[[StoredSession | CannotAsk | None], None],
+    ) -> None:
+        """As `load` with `before`, without a task: `told` is called once. It gets `before` itself if nothing
+        has changed, and None if only `load` can say what is so. It must not raise."""
+        session_id = before.session.session_id
+        if session_id in self._heartbeat.endings:
+            told(None)
+        else:
+            self._reads.ask(_read(session_id), functools.partial(self._when_reread, before, now, told))
+
+    def _when_reread(
+        self,
+        before: StoredSession,
+        now: datetime,
+        told: Callable[[StoredSession | CannotAsk | None], None],
+        answer: Any,
+    ) -> None:
+        if isinstance(answer, WrongType):
+            told(None)
+        elif isinstance(answer, CannotAsk):
+            self._heartbeat.outages.note_failure(now, before.session.session_id)
+            told(answer)
+        else:
+            record, seen = answer
+            told(self._unchanged(before, record, seen, now))
+
+    def _unchanged(
+        self, before: StoredSession, record: bytes | None, seen: bytes | None, now: datetime
+    ) -> StoredSession | None:
+        """The session that is in the record, if it is that of `before` and not over."""
+        if not record or record != before.sealed or seen is None:
+            return None
+        last_active_at = before.last_active_at if seen == before.seen else values.moment(seen)
+        if last_active_at is None:
+            return None
+        forgiven = self._heartbeat.outages.forgiven(last_active_at, now)
+        if before.session.is_over(last_active_at=last_active_at, now=now, forgiven=forgiven):
+            return None
+        if seen == before.seen and forgiven == before.forgiven:
+            return before
+        return replace(before, last_active_at=last_active_at, forgiven=forgiven, seen=seen)
 
     async def whose(
         self,
@@ -446,6 +493,10 @@ class RedisSessions:
             if summary is not None:
                 found.append(summary)
         return found
+
+
+def _read(session_id: SessionId) -> Command:
+    return "HMGET", keyspace.session(session_id), "record", "seen"
 
 
 def _unless_wrong_type(answer: Any, otherwise: Any) -> Any:

@@ -98,7 +98,7 @@ class Sessions(MemorySessions):
         self.outages = Outages(forgives=timedelta(minutes=10))
         super().__init__(near_cache, outages=self.outages)
         self.missed = []
-        self.loads = self.touches = 0
+        self.loads = self.rereads = self.touches = 0
         self.is_away = False
 
     def _answer(self):
@@ -109,6 +109,13 @@ class Sessions(MemorySessions):
         self._answer()
         self.loads += 1
         return await super().load(ticket, now=now, before=before)
+
+    def reread(self, before, *, now, told):
+        if self.is_away:
+            told(CannotAsk(Reason.STORE_UNAVAILABLE, "the store is away"))
+        else:
+            self.rereads += 1
+            super().reread(before, now=now, told=told)
 
     def note_missed(self, ticket, *, now):
         self.missed.append((ticket, now))
@@ -176,6 +183,17 @@ class AccessFixture:
     async def later(self, path="/", at=NOW, *, method="GET", portal=ACQ, ticket=None, address=HOME):
         sender = Sender(ticket or self.ticket.text, address=address)
         return await self.access.decide(portal, target(path, method, portal), sender, at)
+
+    async def soon(self, path="/", at=NOW, *, method="GET", portal=ACQ, ticket=None, address=HOME):
+        """As the edge asks. The store in memory answers at once."""
+        asked = portal, target(path, method, portal), Sender(ticket or self.ticket.text, address=address), at
+        told = []
+        decision = self.access.decide_soon(*asked, told.append)
+        if decision is not None:
+            assert told == []
+            return decision
+        [decision] = told
+        return decision or await self.access.decide(*asked)
 
     async def goes_on(
         self, path="/", at=NOW, *, portal=ACQ, ticket=None, opened_by=SOMEBODY, address=HOME, **what
@@ -466,10 +484,62 @@ async def test_a_strict_route_asks_the_store_every_time(house):
     assert house.sessions.loads == 2
 
 
-async def test_a_store_that_cannot_be_asked_is_unavailable_and_not_signed_out(house):
+async def test_a_session_that_has_not_changed_is_asked_for_without_being_loaded_again(house):
     await house.signed_in()
+    first = await house.soon("/strict")
+    assert isinstance(first, Allowed)
+    for count in (1, 2):
+        assert await house.soon("/strict") is first
+        assert (house.sessions.loads, house.sessions.rereads) == (1, count)
+    house.near_cache.forget_all()
+    assert isinstance(await house.soon(), Allowed)
+    assert (house.sessions.loads, house.sessions.rereads) == (1, 3)
+    await house.soon()
+    assert (house.access.hits, house.access.misses) == (1, 4)
+
+
+async def test_activity_elsewhere_and_an_end_are_seen_by_whoever_asks_again(house):
+    session = await house.signed_in()
+    await house.soon("/strict")
+    pause = session.idle_for / 10
+    await house.sessions.touch(house.ticket, now=NOW + pause)
+    assert isinstance(await house.soon("/strict", NOW + pause * 1.5), Allowed)
+    assert house.begun == []
+    assert house.sessions.loads == 1
+    await house.sessions.revoke(session.session_id)
+    ended = await house.soon("/strict")
+    assert ended == AuthenticationRequired(reason=Reason.SESSION_ENDED, portal=ACQ)
+    assert house.near_cache.remembered(house.ticket.text) is None
+
+
+async def test_a_decision_that_fails_after_the_question_fails_where_that_is_reported(house):
+    await house.signed_in()
+    bound = replace(ACQ, binds_assertion=True)
+    assert isinstance(await house.soon("/strict", portal=bound), Allowed)
+
+    def fails(*_, **__):
+        raise ValueError("an identifier that cannot be written")
+
+    house.signer.mint = fails
+    told = []
+    asked = bound, target("/strict"), Sender(house.ticket.text, address=HOME), NOW
+    assert house.access.decide_soon(*asked, told.append) is None
+    assert told == [None]
+    with pytest.raises(ValueError, match="cannot be written"):
+        await house.access.decide(*asked)
+
+
+@pytest.mark.parametrize("is_remembered", [False, True])
+async def test_a_store_that_cannot_be_asked_is_unavailable_and_not_signed_out(house, is_remembered):
+    await house.signed_in()
+    if is_remembered:
+        await house.later()
+        house.near_cache.forget_all()
     house.sessions.is_away = True
-    assert await house.later() == Unavailable(reason=Reason.STORE_UNAVAILABLE, portal=ACQ)
+    for ask in (house.later, house.soon):
+        assert await ask() == Unavailable(reason=Reason.STORE_UNAVAILABLE, portal=ACQ)
+    assert house.sessions.missed == [(house.ticket, NOW)] * 2
+    assert await house.soon("/closed") == await house.later("/closed")
 
 
 async def test_a_signer_that_cannot_sign_is_unavailable(house):
@@ -910,7 +980,8 @@ async def test_what_is_remembered_changes_no_decision(seed):
     while proofs age and sessions end."""
     chance = Random(seed)
     tickets = [new_ticket() for _ in range(4)]
-    houses = AccessFixture(), AccessFixture(keeps_for=timedelta())
+    nothing = timedelta()
+    houses = AccessFixture(), *(AccessFixture(keeps_for=nothing) for _ in range(2)), AccessFixture()
     for house in houses:
         proof = AuthenticationEvent(method="push", at=NOW, source="onepass", is_step_up=True)
         await house.signed_in(tickets[0], events=(proof,))
@@ -932,7 +1003,10 @@ async def test_what_is_remembered_changes_no_decision(seed):
         for house in houses:
             if ends:
                 await house.sessions.revoke(ticket.session_id)
-            decision = house.now(path, at, **asked) or await house.later(path, at, **asked)
+            if house in houses[2:]:
+                decision = await house.soon(path, at, **asked)
+            else:
+                decision = house.now(path, at, **asked) or await house.later(path, at, **asked)
             await house.background()
             route, session = getattr(decision, "route", None), getattr(decision, "session", None)
             answers.append(
@@ -943,5 +1017,6 @@ async def test_what_is_remembered_changes_no_decision(seed):
                     session and (session.session_id, session.portal),
                 )
             )
-        assert answers[0] == answers[1], (path, asked)
+        assert answers == answers[:1] * 4, (path, asked)
     assert houses[0].access.hits
+    assert houses[2].sessions.rereads

@@ -63,7 +63,7 @@ def test_a_session_is_not_found_after_its_idle_end(cache):
 def test_time_in_which_the_store_took_no_activity_moves_the_idle_end(cache):
     text, found = stored(idle_for=SECOND)
     entry = cache.remember(text, replace(found, forgiven=2 * SECOND), NOW, read=cache.begin_read())
-    assert entry.forgiven == 2 * SECOND
+    assert entry.stored.forgiven == 2 * SECOND
     assert cache.lookup(text, NOW + 3 * SECOND - MOMENT) is entry
     assert cache.lookup(text, NOW + 3 * SECOND) is None
 
@@ -213,7 +213,19 @@ def test_extras_survive_when_the_same_session_is_read_again(cache):
     second = cache.remember(text, again, NOW + KEEPS_FOR, read=cache.begin_read())
     assert second.extras == {"acq": b"header block"}
     assert second.session is found.session
-    assert (second.last_active_at, second.read_at) == (NOW + SECOND, NOW + KEEPS_FOR)
+    assert (second.stored, second.read_at) == (again, NOW + KEEPS_FOR)
+
+
+def test_a_session_that_is_as_it_was_is_good_for_longer_but_not_beyond_its_end(cache):
+    text, found = stored(idle_for=2 * KEEPS_FOR)
+    entry = cache.remember(text, found, NOW, read=cache.begin_read())
+    for at, until in ((KEEPS_FOR, 2 * KEEPS_FOR), (2 * KEEPS_FOR - MOMENT, 2 * KEEPS_FOR)):
+        assert cache.remember(text, found, NOW + at, read=cache.begin_read()) is entry
+        assert (entry.read_at, entry.good_until) == (NOW + at, NOW + until)
+    read = cache.begin_read()
+    cache.forget(found.session.session_id)
+    assert cache.remember(text, found, NOW, read=read).session is found.session
+    assert cache.lookup(text, NOW) is None
 
 
 def test_extras_do_not_survive_a_change_of_the_session(cache):
