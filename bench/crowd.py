@@ -237,8 +237,9 @@ class _Connection(asyncio.Protocol):
 
 
 def _request(load: Load) -> bytes:
-    target = "/" + load.url.split("/", 3)[3]
-    return "\r\n".join([f"GET {target} HTTP/1.1", *load.headers, "", ""]).encode()
+    _, _, host, target = load.url.split("/", 3)
+    headers = load.headers or (f"Host: {host}",)
+    return "\r\n".join([f"GET /{target} HTTP/1.1", *headers, "", ""]).encode()
 
 
 def _length(head: bytes) -> int:
