@@ -27,7 +27,7 @@ from measuring import Load, cpu_seconds, memory
 from systems import Systems
 
 from authproxy.access.own_cookies import TICKET
-from authproxy.bootstrap import utc_now
+from authproxy.bootstrap.clock import utc_now
 from authproxy.identity.ticket import IDENTIFIER_SIZE, SECRET_SIZE, SessionTicket, parse
 from authproxy.storage.records.sealing import KeyRing
 from authproxy.storage.redis.connection import RedisConnection
