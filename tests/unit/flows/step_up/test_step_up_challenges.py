@@ -769,6 +769,23 @@ async def test_a_double_click_while_the_message_is_on_its_way_sends_one_and_show
     assert len(slow.sent) == 1
 
 
+async def test_a_click_that_is_over_keeps_no_later_one_waiting(house):
+    class Counting(MemoryChallenges):
+        looks = 0
+
+        async def take_turn(self, name, owner):
+            self.looks += 1
+            return await super().take_turn(name, owner)
+
+    house.challenges = Counting()
+    for _ in range(3):
+        await house.asked()
+    house.outbox.is_down = True
+    for _ in range(3):
+        await house.step_ups().begin(house.visit("/"), "sms")
+    assert house.challenges.looks == 6
+
+
 async def test_another_message_that_is_asked_for_twice_is_sent_once(house, slow, step_ups):
     slow.may_answer.set()
     challenge = (await step_ups[0].begin(house.visit(), "sms")).standing.challenge
