@@ -10,85 +10,50 @@ import json
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, cast
+
+import structlog
 
 from authproxy.telemetry.redaction import cleaned
 
-_context: ContextVar[Mapping[str, object]] = ContextVar("log_context", default=MappingProxyType({}))
-_traceback_of: Final = logging.Formatter().formatException
-
-
-class EventLogger:
-    """Logs events with fields. An event is never an f-string. The field `exc_info` is an exception, or True
-    for the one that is being handled."""
-
-    __slots__ = ("_logger",)
-
-    def __init__(self, name: str) -> None:
-        self._logger = logging.getLogger(name)
-
-    def debug(self, event: str, **fields: Any) -> None:
-        self._log(logging.DEBUG, event, fields)
-
-    def info(self, event: str, **fields: Any) -> None:
-        self._log(logging.INFO, event, fields)
-
-    def warning(self, event: str, **fields: Any) -> None:
-        self._log(logging.WARNING, event, fields)
-
-    def error(self, event: str, **fields: Any) -> None:
-        self._log(logging.ERROR, event, fields)
-
-    def exception(self, event: str, **fields: Any) -> None:
-        """An error, with the exception that is being handled."""
-        self._log(logging.ERROR, event, {"exc_info": True, **fields})
-
-    def _log(self, level: int, event: str, fields: dict[str, Any]) -> None:
-        exc_info = fields.pop("exc_info", None)
-        # The record's line is that of the caller of `warning` or its like.
-        self._logger.log(level, event, exc_info=exc_info, extra={"fields": fields}, stacklevel=3)
-
-
-def logger(name: str) -> EventLogger:
-    """A logger for events: `logger("web").warning("noun.past_participle", key=value)`."""
-    return EventLogger(name)
-
-
-@contextmanager
-def bound(**fields: object) -> Iterator[None]:
-    """Adds the fields to all log lines and audit events of what runs inside the block."""
-    before = _context.set({**_context.get(), **fields})
-    try:
-        yield
-    finally:
-        _context.reset(before)
-
-
-def context() -> Mapping[str, object]:
-    """What is bound here."""
-    return _context.get()
-
-
-@contextmanager
-def silence() -> Iterator[None]:
-    """Nothing is logged inside the block, in any thread."""
-    before = logging.root.manager.disable
-    logging.disable()
-    try:
-        yield
-    finally:
-        logging.disable(before)
+Processor = Callable[[Any, str, MutableMapping[str, Any]], Any]
 
 
 def configure(level: str, *, clock: Callable[[], datetime], write: Callable[[str], object]) -> None:
     """Passes every event of at least `level` to `write` as a whole line, including events of the standard
     library's loggers. `write` must neither wait nor raise, because any code may log."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        _stamped(clock),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
     lines = _Lines(write, clock)
+    lines.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _without_secrets,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
     lines.addFilter(_without_quotation)
     root = logging.getLogger()
     root.handlers[:] = [lines]
@@ -110,24 +75,15 @@ class _Lines(logging.Handler):
         else:
             self._write(line + "\n")
 
-    def format(self, record: logging.LogRecord) -> str:
-        fields: dict[str, object] = {**getattr(record, "fields", {}), "event": record.getMessage()}
-        fields = {**_context.get(), **fields, **self._origin(record)}
-        if record.exc_info:
-            fields["exception"] = _traceback_of(record.exc_info)
-        return json.dumps(cleaned(fields))
-
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (the name in the standard library)
         """The library's own method writes to standard error, and would wait for a slow reader there."""
-        fields = {"event": "log.unprintable", "line": record.lineno, **self._origin(record)}
-        self._write(json.dumps(fields) + "\n")
-
-    def _origin(self, record: logging.LogRecord) -> dict[str, str]:
-        return {
-            "logger": record.name,
+        fields = {
+            "event": "log.unprintable",
+            "line": record.lineno,
             "level": record.levelname.lower(),
-            "at": self._clock().isoformat(timespec="milliseconds"),
+            "logger": record.name,
         }
+        self._write(json.dumps(fields | {"at": self._clock().isoformat(timespec="milliseconds")}) + "\n")
 
 
 def lines_lost(lost: Mapping[str, int], now: datetime) -> str:
@@ -158,6 +114,37 @@ def log_interpreter_failures() -> None:
     threading.excepthook = in_thread
 
 
+def logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger for events: `logger("web").warning("noun.past_participle", key=value)`. The event is never an
+    f-string."""
+    return cast("structlog.stdlib.BoundLogger", structlog.get_logger(name))
+
+
+def bound(**fields: object) -> AbstractContextManager[None]:
+    """Adds the fields to all log lines and audit events of what runs inside the block."""
+    return structlog.contextvars.bound_contextvars(**fields)
+
+
+def context() -> Mapping[str, Any]:
+    """What is bound here."""
+    return structlog.contextvars.get_contextvars()
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """None of our own events is logged inside the block."""
+    before = structlog.get_config()
+    structlog.configure(processors=[_dropped])
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+def _dropped(_logger: Any, _method: str, _event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    raise structlog.DropEvent
+
+
 def _without_quotation(record: logging.LogRecord) -> bool:
     """For a malformed request aiohttp logs an error with a traceback and quotes what was sent. So anybody who
     reaches the certificate listener could write into the log, and cookies would appear there. This keeps the
@@ -168,3 +155,15 @@ def _without_quotation(record: logging.LogRecord) -> bool:
         record.levelno, record.levelname = logging.WARNING, "WARNING"
         record.msg, record.args = f"{record.getMessage()}: {failure.__name__}", ()
     return True
+
+
+def _stamped(clock: Callable[[], datetime]) -> Processor:
+    def stamp(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event["at"] = clock().isoformat(timespec="milliseconds")
+        return event
+
+    return stamp
+
+
+def _without_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return cast("MutableMapping[str, Any]", cleaned(event))

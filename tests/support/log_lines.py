@@ -9,6 +9,8 @@ import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import structlog
+
 from authproxy.telemetry.logging import configure
 
 NOW = datetime(2026, 3, 2, 13, 5, 0, 250_000, tzinfo=UTC)
@@ -31,27 +33,11 @@ def log_lines(level: str = "info") -> Iterator[LogLines]:
         root.handlers[:] = handlers
         root.setLevel(root_level)
         logging.captureWarnings(capture=False)
-
-
-class _Events(logging.Handler):
-    def __init__(self) -> None:
-        super().__init__()
-        self.told: list[dict] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if hasattr(record, "fields"):
-            self.told.append({"event": record.getMessage(), "exc_info": record.exc_info, **record.fields})
+        structlog.reset_defaults()
 
 
 @contextlib.contextmanager
 def logged_events() -> Iterator[list[dict]]:
     """Our own events of every level, as they are told, with their fields."""
-    root, events = logging.getLogger(), _Events()
-    level = root.level
-    root.addHandler(events)
-    root.setLevel(logging.DEBUG)
-    try:
-        yield events.told
-    finally:
-        root.removeHandler(events)
-        root.setLevel(level)
+    with structlog.testing.capture_logs() as told:
+        yield told

@@ -32,7 +32,7 @@ EFFECTS = {
     "time",
     "random",
     "secrets",
-    "logging",
+    "structlog",
     "subprocess",
     "threading",
     "urllib.request",
