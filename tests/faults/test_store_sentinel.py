@@ -175,7 +175,13 @@ async def test_the_newest_decision_of_the_sentinels_counts():
             redis = RedisConnection(f"redis+sentinel://{hosts}/{SERVICE}", deadline=GENEROUS)
             assert f"tcp_port:{primary.port}".encode() in await redis.ask("INFO", "server")
             newest.swallow()  # now one of three tells of yesterday, and nobody else says anything
-            redis._sentinels.doubt()
+
+            async def hears_only_the_stale_one():
+                redis._sentinels.doubt()
+                await redis.ping()
+                return redis.hears_few_sentinels
+
+            await until(hears_only_the_stale_one)
             await redis._store.leave()
             assert f"tcp_port:{primary.port}".encode() in await redis.ask("INFO", "server")
             assert len(await redis.warnings()) == 1
