@@ -14,6 +14,7 @@ import heapq
 import random
 import re
 import secrets
+import time
 import urllib.request
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -36,7 +37,8 @@ from authproxy.storage.redis.sessions import RedisSessions
 PARTS = 30
 """Sub-resources of a page, asked for at once when the page is there."""
 _THINKS = (10.0, 30.0)
-_CONNECTIONS = 64
+_CONNECTIONS = 32
+_IDLE = 2.0
 _PATIENCE = 30.0
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 _LOOKUPS = re.compile(r'^authproxy_near_cache_lookups_total\{result="(\w+)"\} (\d+)', re.MULTILINE)
@@ -73,7 +75,7 @@ class Result(NamedTuple):
     hits: float | None
     """Share of the requests for which authproxy asked the store nothing; None for others."""
     commands: float
-    """What the store was told for each page."""
+    """What the store was told for each page, beside what gateways tell it all the time."""
 
 
 def sessions(store_url: str, key: bytes, cookie: str, count: int) -> list[str]:
@@ -104,7 +106,10 @@ async def _sessions(store_url: str, key: bytes, cookie: str, count: int) -> list
 
 
 def measured(crowd: Crowd, watched: Watched) -> Result:
-    return uvloop.run(_People(crowd, watched).result())
+    async def result() -> Result:
+        return await _People(crowd, watched).result()
+
+    return uvloop.run(result())
 
 
 class _People:
@@ -118,36 +123,42 @@ class _People:
         self._missing: dict[int, int] = {}
         self._next: list[tuple[float, int]] = []
         self._pages = 0
-        self.failed: asyncio.Future[None] | None = None
+        self._lost = 0
+        self._reconnecting: list[asyncio.Task[None]] = []
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def result(self) -> Result:
         crowd, loop = self._crowd, asyncio.get_running_loop()
-        self.failed = loop.create_future()
-        host, port = re.findall(r"//([^:/]+):(\d+)/", self._watched.loads[0].url)[0]
         for _ in range(_CONNECTIONS):
-            _, connection = await loop.create_connection(lambda: _Connection(self), host, int(port))
-            self._free.append(connection)
+            await self._connect()
+        of_others = await self._idle_commands()
         begins_at = loop.time()
         # Nobody has waited long for the others: everybody is somewhere between two pages.
         first = sum(_THINKS) / 2 * crowd.scale
         self._next = [(begins_at + self._random.uniform(0, first), each) for each in range(crowd.people)]
         heapq.heapify(self._next)
         await self._until(begins_at + crowd.before * crowd.scale)
-        before = self._counted()
+        began_at, before = loop.time(), self._counted()
         already = self._pages
         await self._until(loop.time() + crowd.measured * crowd.scale)
         while self._pages == already:
             await self._until(loop.time() + 0.1)
-        after = self._counted()
-        self.failed.cancel()
+        ended_at, after = loop.time(), self._counted()
+        self._failed.cancel()
         pages, cpu, hits, misses, commands = (one - other for one, other in zip(after, before, strict=True))
         return Result(
             pages=round(pages),
             expected=crowd.people * crowd.measured / (sum(_THINKS) / 2),
             milliseconds=cpu / pages * 1000,
             hits=None if self._watched.metrics is None else hits / (hits + misses),
-            commands=commands / pages,
+            commands=(commands - of_others * (ended_at - began_at)) / pages,
         )
+
+    async def _connect(self) -> None:
+        host, port = re.findall(r"//([^:/]+):(\d+)/", self._watched.loads[0].url)[0]
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(lambda: _Connection(self), host, int(port))
+        self._is_free(connection)
 
     async def _until(self, end: float) -> None:
         """Lets people open their pages."""
@@ -156,16 +167,24 @@ class _People:
             while self._next and self._next[0][0] <= now:
                 _, person = heapq.heappop(self._next)
                 self._ask(person, is_page=True)
-            if self.failed is not None and self.failed.done():
-                self.failed.result()
+            if self._failed.done():
+                self._failed.result()
             due = self._next[0][0] if self._next else end
             await asyncio.sleep(max(0.0, min(due, end, now + 0.01) - loop.time()))
 
+    async def _idle_commands(self) -> float:
+        """What gateways tell the store in a second while nobody asks them anything."""
+        began_at, before = time.monotonic(), self._commands()
+        await asyncio.sleep(_IDLE * self._crowd.scale)
+        return (self._commands() - before) / (time.monotonic() - began_at)
+
     def _counted(self) -> tuple[float, ...]:
         """Pages, CPU seconds, hits, misses, commands of the store. Nothing else runs meanwhile."""
+        return (self._pages, cpu_seconds(self._watched.pids), *self._lookups(), self._commands())
+
+    def _commands(self) -> int:
         with redis.Redis.from_url(self._watched.store_url) as store:
-            commands = store.info("stats")["total_commands_processed"]
-        return (self._pages, cpu_seconds(self._watched.pids), *self._lookups(), commands)
+            return store.info("stats")["total_commands_processed"]
 
     def _lookups(self) -> tuple[int, int]:
         if self._watched.metrics is None:
@@ -181,11 +200,33 @@ class _People:
         else:
             self._waiting.append((person, is_page))
 
-    def answered(self, connection: _Connection, person: int, *, was_page: bool) -> None:
+    def _is_free(self, connection: _Connection) -> None:
         self._free.append(connection)
         if self._waiting:
             waits, is_page = self._waiting.popleft()
             self._ask(waits, is_page=is_page)
+
+    def lost(self, connection: _Connection, asked: tuple[int, bool] | None) -> None:
+        """A server may close a connection; Apache does when it ends a thread. Another one takes its place."""
+        if self._failed.done():
+            return
+        if connection in self._free:
+            self._free.remove(connection)
+        self._reconnecting = [task for task in self._reconnecting if not task.done()]
+        self._reconnecting.append(asyncio.get_running_loop().create_task(self._connect()))
+        if asked is not None:
+            self._lost += 1
+            if self._lost > 10 + self._pages / 3:
+                self.fail("closes connections on which it was asked")
+            person, is_page = asked
+            self._ask(person, is_page=is_page)
+
+    def fail(self, why: str) -> None:
+        if not self._failed.done():
+            self._failed.set_exception(RuntimeError(f"{self._watched.name}: {why}"))
+
+    def answered(self, connection: _Connection, person: int, *, was_page: bool) -> None:
+        self._is_free(connection)
         if was_page:
             self._missing[person] = PARTS
             for _ in range(PARTS):
@@ -221,19 +262,14 @@ class _Connection(asyncio.Protocol):
             return
         self._held = b""
         if not head.startswith(b"HTTP/1.1 2") or self._asked is None:
-            self._fail(head.partition(b"\r\n")[0].decode("ascii", "replace"))
+            self._people.fail(head.partition(b"\r\n")[0].decode("ascii", "replace"))
             return
         (person, was_page), self._asked = self._asked, None
         self._people.answered(self, person, was_page=was_page)
 
     def connection_lost(self, _: Exception | None) -> None:
-        if self._asked is not None:
-            self._fail("the connection was closed")
-
-    def _fail(self, why: str) -> None:
-        failed = self._people.failed
-        if failed is not None and not failed.done():
-            failed.set_exception(RuntimeError(why))
+        asked, self._asked = self._asked, None
+        self._people.lost(self, asked)
 
 
 def _request(load: Load) -> bytes:
