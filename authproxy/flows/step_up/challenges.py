@@ -342,21 +342,17 @@ class StepUpChallenges:
     ) -> Pending | NotProved:
         """The outcome of `issue`. Of clicks with the same name, wherever they arrive, one is served after the
         other: a challenge is stored after its message was sent, and until then a second click would find no
-        challenge and send another message. `issue` is told whether it had to wait for another click."""
+        challenge, and would be told that messages are sent too often. `issue` is told whether it had to wait
+        for another click."""
         owner, looks = self._random_text(16), 1
         while not await self._challenges.take_turn(name, owner) and looks < _MOST_LOOKS:
             looks += 1
             await asyncio.sleep(_LOOKS_AFTER)
-        had_to_wait = looks > 1
         try:
-            outcome = await issue(had_to_wait)
+            return await issue(looks > 1)
         finally:
             with contextlib.suppress(CannotAsk):  # it ends by itself
                 await self._challenges.end_turn(name, owner)
-        if had_to_wait and isinstance(outcome, NotProved) and outcome.reason is Reason.STEP_UP_TOO_OFTEN:
-            # This person was not too quick: the message of the first click counts, but could not be sent.
-            return replace(outcome, reason=Reason.SENDER_UNAVAILABLE)
-        return outcome
 
     async def _pending_or_new(
         self, visit: Visit, session: Session, route: Route, method: StepUpMethod

@@ -801,7 +801,7 @@ async def test_another_message_that_is_asked_for_twice_is_sent_once(house, slow,
     assert len(slow.sent) == 2
 
 
-async def test_when_no_message_can_be_sent_both_clicks_are_told_and_a_third_one_tries_again(
+async def test_when_no_message_can_be_sent_the_first_click_is_told_and_the_next_ones_when_to_try_again(
     house, slow, step_ups
 ):
     slow.is_down = True
@@ -811,7 +811,10 @@ async def test_when_no_message_can_be_sent_both_clicks_are_told_and_a_third_one_
         lambda: step_ups[1].begin(house.visit(), "sms"),
         lambda: step_ups[1].begin(house.visit("/"), "sms"),
     )
-    assert [reason(click) for click in clicks] == [Reason.SENDER_UNAVAILABLE] * 2
+    assert [(reason(click), click.until) for click in clicks] == [
+        (Reason.SENDER_UNAVAILABLE, None),
+        (Reason.STEP_UP_TOO_OFTEN, NOW + timedelta(minutes=1)),
+    ]
     slow.is_down = False
     house.now += timedelta(minutes=2)
     assert isinstance(await step_ups[1].begin(house.visit(), "sms"), Pending)
