@@ -8,6 +8,7 @@ other requests.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -28,6 +29,11 @@ from authproxy.certificates.verdict import CertificateRefused, Validated
 T = TypeVar("T")
 
 
+class _OfOneThread(threading.local):
+    def __init__(self) -> None:
+        self.authorities: second_opinion.Parsed = {}
+
+
 class CertificateValidator:
     """Examines certificates of one profile, in `workers` threads, for `seconds` each. `patience`, in seconds,
     is how long an examination waits for a free thread. Call `close` at the end."""
@@ -44,6 +50,7 @@ class CertificateValidator:
         self._profile = profile
         self._revocation = revocation
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="certificates")
+        self._of_one_thread = _OfOneThread()
         self._free = asyncio.Semaphore(workers)
         self._seconds = seconds
         self._patience = patience
@@ -77,7 +84,11 @@ class CertificateValidator:
         if refused is not None:
             return examination, refused
         known = [status if isinstance(status, Good) else None for status in statuses]
-        refused = await self.computed(lambda: second_opinion.opinion(path, self._profile, now=now))
+        refused = await self.computed(
+            lambda: second_opinion.opinion(
+                path, self._profile, now=now, known=self._of_one_thread.authorities
+            )
+        )
         examination = examination.after(CertificateCheck.SECOND_OPINION, refused)
         return examination, refused or self._validated(path, known, unchecked, now)
 

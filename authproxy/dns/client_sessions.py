@@ -44,19 +44,24 @@ class SessionResolver(AbstractResolver):
 
 
 def client_session(
-    resolver: AbstractResolver, *, connections: int, context: ssl.SSLContext | None = None
+    resolver: AbstractResolver,
+    *,
+    connections: int,
+    context: ssl.SSLContext | None = None,
+    kept_for: float = 0.0,
 ) -> aiohttp.ClientSession:
     """A session without cookies, proxies of the environment and decompression. Certificates are verified with
     `context`, or against the system's authorities. aiohttp's own time limits are off: callers limit
     the time of each request, and close the session.
 
-    Connections are not reused. If the other side closed one just as a request travels over it, nobody would
-    know whether the request arrived: an authorization code would be lost, a message sent twice."""
+    Connections are not reused, except for `kept_for` seconds. If the other side closed one just as a request
+    travels over it, nobody would know whether the request arrived: an authorization code would be lost, a
+    message sent twice."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             ssl=True if context is None else context,
             limit=connections,
-            force_close=True,
+            **({"keepalive_timeout": kept_for} if kept_for else {"force_close": True}),
             resolver=resolver,
             use_dns_cache=False,
         ),

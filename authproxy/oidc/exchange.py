@@ -25,6 +25,9 @@ from authproxy.oidc.refused import AnswerInvalid, registered
 from authproxy.oidc.wire import Ambiguous, Unreadable, json_object
 
 _CONNECTIONS = 64
+_KEPT_FOR = 0.5
+"""Seconds for which a connection waits for the question that follows at once. No server closes one so early,
+except when it ends, and then a new connection fails too."""
 _LATER = frozenset({408, 425, 429})
 
 
@@ -37,6 +40,9 @@ class ProviderQuestion:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
     """Sent by POST. Without a form the request is a GET."""
+    goes_on: bool = False
+    """Whether another question follows at once, over the same connection where it leads to the same server. A
+    new one with TLS costs both sides a handshake and the person its round trips."""
     success: int = 200
     """The status of a successful answer."""
     size_limit: int
@@ -93,7 +99,9 @@ def client_session(ca_file: str | None, names: Resolver | None = None) -> aiohtt
     """A session for one provider. Its certificate is verified only against `ca_file`, if that is given. The
     caller closes the session."""
     context = None if ca_file is None else ssl.create_default_context(cafile=ca_file)
-    return client_sessions.client_session(SessionResolver(names), connections=_CONNECTIONS, context=context)
+    return client_sessions.client_session(
+        SessionResolver(names), connections=_CONNECTIONS, context=context, kept_for=_KEPT_FOR
+    )
 
 
 async def ask(
@@ -116,7 +124,12 @@ async def _asked(session: aiohttp.ClientSession, question: ProviderQuestion) -> 
     async with session.request(
         "GET" if question.form is None else "POST",
         URL(question.url, encoded=True),
-        headers={"Accept": "application/json", "Accept-Encoding": "identity", **question.headers},
+        headers={
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            **({} if question.goes_on else {"Connection": "close"}),
+            **question.headers,
+        },
         data=question.form,
         allow_redirects=False,
         auto_decompress=False,

@@ -53,7 +53,12 @@ class TokenEndpoint:
             **credentials.form,
         }
         question = ProviderQuestion(
-            name="token endpoint", url=url, headers=credentials.headers, form=form, size_limit=_SIZE_LIMIT
+            name="token endpoint",
+            url=url,
+            headers=credentials.headers,
+            form=form,
+            goes_on=True,  # to userinfo
+            size_limit=_SIZE_LIMIT,
         )
         answer = await ask(self._session, question, time_limit=self._relying_party.timeout)
         if answer.status != 200:

@@ -100,6 +100,8 @@ class HostileProvider:
         self.canary_hits = 0
         self.paths: list[str] = []
         self.requests: list[tuple[str, dict[str, str], dict[str, str]]] = []
+        self.connections: dict[str, list[Any]] = {}
+        """By endpoint: the client's address of each request."""
         self.released = asyncio.Event()
         self.key = rsa_key("first")
         self.header: Json = {"alg": "RS256", "kid": "rsa1"}
@@ -225,6 +227,8 @@ class HostileProvider:
         endpoint = request.path.rsplit("/", 1)[-1]
         self.hits[endpoint] += 1
         self.paths.append(request.raw_path)
+        assert request.transport is not None
+        self.connections.setdefault(endpoint, []).append(request.transport.get_extra_info("peername"))
         form = dict(await request.post()) if request.method == "POST" else {}
         self.requests.append(
             (endpoint, dict(request.headers), {name: str(value) for name, value in form.items()})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -54,6 +55,34 @@ def held_to_be(*certificates):
 
 def test_the_second_examination_accepts_a_valid_path():
     assert seen() is None
+
+
+def test_only_the_authorities_of_the_settings_are_kept_between_two_examinations():
+    path, profile = path_of(intermediates=(SUB.certificate,))
+    known = {}
+
+    assert [opinion(path, profile, now=NOW, known=known) for _ in range(2)] == [None, None]
+    assert set(known) == {der(SUB.certificate), der(ROOT.certificate)}
+    # The same path, where a browser has sent the authority that the settings no longer name.
+    known.clear()
+    assert opinion(path, replace(profile, intermediates=()), now=NOW, known=known) is None
+    assert set(known) == {der(ROOT.certificate)}
+
+
+def test_what_is_kept_of_authorities_lets_nothing_pass_that_is_refused_without():
+    good, profile = path_of()
+    known = {}
+    assert opinion(good, profile, now=NOW, known=known) is None
+    forged = held_to_be(Authority.root().authority().person(), SUB.certificate, ROOT.certificate)
+
+    assert opinion(forged, profile, now=NOW, known=known) is not None
+    assert (
+        opinion(good, profile, now=SUB.certificate.not_valid_after_utc + timedelta(1), known=known)
+        is not None
+    )
+    stricter = replace(profile, accepted_policies=frozenset({"1.2.3"}))
+    assert opinion(good, stricter, now=NOW, known=known) is not None
+    assert opinion(good, profile, now=NOW, known=known) is None
 
 
 def test_an_anchor_is_trusted_even_if_another_authority_has_signed_it():

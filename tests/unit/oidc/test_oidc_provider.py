@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from aiohttp import web
 from support.hostile_provider import (
     ACCESS_TOKEN,
     CLIENT_ID,
@@ -84,6 +85,31 @@ async def test_a_sign_in_proves_a_subject_and_returns_its_claims(hostile, provid
     userinfo = next(headers for endpoint, headers, _ in hostile.requests if endpoint == "userinfo")
     assert userinfo["Authorization"] == f"Bearer {ACCESS_TOKEN}"
     assert userinfo["Accept"] == "application/json"
+
+
+async def test_userinfo_is_asked_over_the_connection_of_the_code_and_every_other_question_over_its_own(
+    hostile, provider
+):
+    await returned(provider)
+
+    [of_the_code] = hostile.connections["token"]
+    assert hostile.connections["userinfo"] == [of_the_code]
+    others = [*hostile.connections["openid-configuration"], *hostile.connections["jwk"]]
+    assert len({of_the_code, *others}) == 3
+
+
+async def test_a_connection_that_the_provider_closes_after_the_code_costs_nobody_their_sign_in(
+    hostile, provider
+):
+    async def closing_once(request):
+        del hostile.handlers["userinfo"]
+        request.transport.close()
+        return web.Response()
+
+    hostile.on("userinfo", closing_once)
+
+    assert (await returned(provider)).userinfo["taxnumber"] == "99990008"
+    assert (hostile.hits["token"], hostile.hits["userinfo"]) == (1, 2)
 
 
 async def test_the_provider_may_change_its_key_between_two_sign_ins(hostile, provider):
