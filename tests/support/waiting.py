@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 _TURNS = 1000
+PATIENCE = 20.0
+"""Seconds in which anything happens, even on a busy machine. A test that says less means it."""
 
 
-async def until(condition: Callable[[], Any], *, within: float = 5.0) -> float:
+async def until(condition: Callable[[], Any], *, within: float = PATIENCE) -> float:
     """Asks until the answer, which may have to be awaited, is true; the seconds it took. Fails the test if it
     does not come true in time."""
     loop = asyncio.get_running_loop()
@@ -29,7 +31,7 @@ async def _answer(condition: Callable[[], Any]) -> Any:
 async def stands_still(value: Callable[[], Any]) -> Any:
     """The value once nothing in this loop moves it any more: in each of a thousand turns of the loop everything
     ran that was ready, and none of it changed the value."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         found, turns = value(), 0
         while turns < _TURNS:
             await asyncio.sleep(0)
