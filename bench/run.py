@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import re
 import shlex
 import signal
 import subprocess
@@ -26,6 +25,7 @@ import throughput  # noqa: E402
 import workers  # noqa: E402
 from measuring import memory  # noqa: E402
 from systems import Systems, started  # noqa: E402
+from versions import built, version  # noqa: E402
 
 import authproxy.edge  # noqa: E402
 
@@ -160,8 +160,8 @@ def _print_versions(systems: Systems, arguments: argparse.Namespace, *, cores: i
     # From the measured process, not from this one.
     maps = Path(f"/proc/{next(row.pids[0] for row in systems.rows if row.name == 'authproxy')}/maps")
     made = "compiled" if "authproxy__mypyc" in maps.read_text(encoding="utf-8") else "interpreted"
-    debian = [_version(name) for name in ("nginx", "apache2", "wrk", "redis-server")]
-    others = [_built(arguments.rivals / name) for name in ("oauth2-proxy", "caddy", "vegeta")]
+    debian = [version(name) for name in ("nginx", "apache2", "wrk", "redis-server")]
+    others = [built(arguments.rivals / name) for name in ("oauth2-proxy", "caddy", "vegeta")]
     programs = ", ".join([*debian, *others])
     command = shlex.join(["bench/run.py", *sys.argv[1:]])
     print(
@@ -169,28 +169,6 @@ def _print_versions(systems: Systems, arguments: argparse.Namespace, *, cores: i
     )
     print(f"authproxy {authproxy.__version__} ({made}), CPython {platform.python_version()}, {programs}.")
     print(f"{arguments.rounds} rounds of {arguments.seconds} s, {arguments.connections} connections.")
-
-
-def _version(program: str) -> str:
-    try:
-        done = subprocess.run([program, "-v"], capture_output=True, text=True, check=False)
-    except OSError:
-        return f"no {program}"
-    words = [
-        word
-        for word in (done.stdout + done.stderr).replace("=", " ").split()
-        if any(character.isdigit() for character in word)
-    ]
-    return f"{program} {words[0].rpartition('/')[2]}" if words else program
-
-
-def _built(program: Path) -> str:
-    """The version that Go has written into a program when it built it."""
-    if not program.exists():
-        return f"no {program.name}"
-    modules = re.findall(rb"\n(?:mod|dep)\t(\S+)\tv([0-9.]+)", program.read_bytes())
-    versions = [version.decode() for name, version in modules if program.name.encode() in name.split(b"/")]
-    return f"{program.name} {versions[0]}" if versions else program.name
 
 
 if __name__ == "__main__":

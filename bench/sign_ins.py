@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import re
 import signal
 import socket
 import ssl
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ sys.path[:] = [str(_PROJECT / "bench"), *sys.path, str(_PROJECT)]
 from measuring import Load, Round, cpu_seconds, measured  # noqa: E402
 from sign_in import Person  # noqa: E402
 from sign_in_systems import Place, Started, started  # noqa: E402
+from versions import built, version  # noqa: E402
 
 import authproxy.edge  # noqa: E402
 
@@ -94,6 +95,7 @@ def _rows(systems: Started, *, core: int) -> list[Row]:
 
     def asked(what: str, system: str, place: Place, target: str, headers: tuple[str, ...]) -> Row:
         load = Load(f"{place.local}{target}", headers)
+        _check(place, target, headers)
         return Row(what, system, place.pid, partial(_asks, load, place.pid, core))
 
     def done(what: str, system: str, place: Place, act: Callable[[], None]) -> Row:
@@ -110,10 +112,6 @@ def _rows(systems: Started, *, core: int) -> list[Row]:
         ),
         done("sign-in with a certificate", "authproxy", gateway, signs_in(systems.holder, gateway)),
         asked("page: ways to sign in", "authproxy", gateway, "/.authproxy/login?rt=/1k", (session[0],)),
-        *(
-            asked("page: ways to sign in", name, place, "/oauth2/sign_in", ())
-            for name, place in tuple(systems.oauth2_proxies.items())[:1]
-        ),
         asked("page: the session", "authproxy", gateway, "/.authproxy/session", session),
         asked("style sheet", "authproxy", gateway, "/.authproxy/static/pages.css", (session[0],)),
         *(
@@ -127,6 +125,26 @@ def _rows(systems: Started, *, core: int) -> list[Row]:
             for name, place, headers in servers
         ),
     ]
+
+
+def _check(place: Place, target: str, headers: tuple[str, ...]) -> None:
+    """wrk counts redirects, too: without a valid session they would be measured."""
+    told = dict(header.split(": ", 1) for header in headers)
+    address = place.local.rpartition("/")[2]
+    has_tls = place.url.startswith("https:")
+    with closing(
+        HTTPSConnection(address, context=_unchecked()) if has_tls else HTTPConnection(address)
+    ) as connection:
+        connection.request("GET", target, headers=told)
+        if (status := connection.getresponse().status) != 200:
+            raise RuntimeError(f"{place.url}{target.partition('?')[0]} answered {status}")
+
+
+def _unchecked() -> ssl.SSLContext:
+    """Whoever measures here does not have to know who answers."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def _session(person: Person, place: Place) -> tuple[str, str]:
@@ -149,8 +167,7 @@ class _Browser:
         self._port = int(place.url.rpartition(":")[2])
         self._request = "\r\n".join(("GET /1k HTTP/1.1", *headers, "", "")).encode()
         self._resumes = resumes
-        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._tls.check_hostname, self._tls.verify_mode = False, ssl.CERT_NONE
+        self._tls = _unchecked()
         self._before: ssl.SSLSession | None = None
 
     def __call__(self) -> None:
@@ -189,8 +206,8 @@ def _print(
     rows: Sequence[Row], turns: Sequence[Sequence[Round]], arguments: argparse.Namespace, *, cores: int
 ) -> None:
     made = "interpreted" if (authproxy.edge.__file__ or "").endswith(".py") else "compiled"
-    programs = [_version(*command) for command in (("nginx", "-v"), ("wrk", "-v"), ("redis-server", "-v"))]
-    programs += [_version(str(arguments.rivals / "oauth2-proxy"), "--version"), ssl.OPENSSL_VERSION]
+    programs = [version(name) for name in ("nginx", "wrk", "redis-server")]
+    programs += [built(arguments.rivals / "oauth2-proxy"), ssl.OPENSSL_VERSION]
     programs += [f"{platform.system()} {platform.machine()}", f"{cores} cores"]
     command = " ".join(["bench/sign_ins.py", *sys.argv[1:]])
     print(f"{datetime.now(UTC):%Y-%m-%d}, `{command}`: authproxy {authproxy.__version__} ({made}), ", end="")
@@ -205,16 +222,6 @@ def _print(
         ratio = "" if row.system == "authproxy" else f"{ours[row.what] / median:.2f} ×"
         numbers = " | ".join(f"{number:,.0f}" for number in (median, min(every), max(every)))
         print(f"| {row.what} | {row.system} | {numbers} | {1000 / median:.2f} | {ratio} |")
-
-
-def _version(*command: str) -> str:
-    """The program with its version; empty if it is not installed."""
-    try:
-        said = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError:
-        return ""
-    found = re.search(r"\d+\.\d+[.\w+-]*", said.stdout + said.stderr)
-    return f"{Path(command[0]).name} {found[0] if found else ''}"
 
 
 if __name__ == "__main__":
