@@ -118,6 +118,11 @@ bench-rivals: $(VENV)/.dev ## Put what Debian does not have of the others into b
 	$(PIP) $(LOCKED) --target $(RIVALS)/python --requirement bench/rivals.txt
 	ln -s python/bin/caddy $(RIVALS)/caddy
 
+.PHONY: instructions
+instructions: setup ## Count the instructions of requests, and compare with the committed figures (ACCEPT=1 writes these; see bench/)
+	$(MAKE) --no-print-directory OPTIMIZATION=0 compiled
+	PYTHONPATH=$(CURDIR)/$(COMPILED) PYTHONSAFEPATH=1 $(BIN)/python bench/instructions.py $(if $(ACCEPT),--accept)
+
 .PHONY: compiled
 compiled: $(MADE) ## Build the wheel that is shipped, with its compiled modules, and unpack it (needs a C compiler)
 

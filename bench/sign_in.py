@@ -6,14 +6,15 @@ from __future__ import annotations
 import json
 import ssl
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from http.client import HTTPConnection, HTTPSConnection
 from typing import NamedTuple
 from urllib.parse import urlencode, urljoin, urlsplit
 
-_PATIENCE = 10.0
+_PATIENCE = 120.0
+"""A gateway whose instructions are counted is fifty times as slow."""
 
 
 class Answer(NamedTuple):
@@ -82,18 +83,19 @@ class Person:
     def signs_in(self, url: str) -> Answer:
         """Opens `url` and fills in every form on the way until the portal answers. Raises RuntimeError if
         that fails."""
-        answer = self.ask(url)
-        for _ in range(40):
-            if answer.location is not None:
-                answer = self.ask(urljoin(answer.url, answer.location))
-                continue
-            step = self._step(answer)
-            if step is None:
-                break
-            answer = step
+        *_, answer = self.steps(url)
         if answer.url != url or answer.status != 200:
             raise RuntimeError(f"the sign-in ended at {answer.url.partition('?')[0]} with {answer.status}")
         return answer
+
+    def steps(self, url: str) -> Iterator[Answer]:
+        """The answers of a sign-in that begins at `url`, up to the first page without a form."""
+        step: Answer | None = self.ask(url)
+        for _ in range(40):
+            if step is None:
+                return
+            yield step
+            step = self._step(step) if step.location is None else self.ask(urljoin(step.url, step.location))
 
     def ask(self, url: str, fields: Mapping[str, str] | None = None) -> Answer:
         parts = urlsplit(url)
