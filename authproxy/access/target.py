@@ -40,6 +40,12 @@ _OVERLONG: Final = re.compile(
 
 _RAW_BYTE: Final = re.compile(rb"[\x80-\xff]")
 
+# People ask for the same paths, and a look-up takes an eighth of the search. Bounded, because everybody can
+# ask for ever new ones.
+_plain_paths: Final[set[str]] = set()
+_MOST_REMEMBERED: Final = 4096
+_LONGEST_REMEMBERED: Final = 256
+
 
 class TargetRefused(ValueError):  # noqa: N818
     """The target can be understood in more than one way, or not at all. The message names what was found,
@@ -151,12 +157,21 @@ def parse(
         target = _origin_form_of_absolute(target, host, default_port)
     path, question_mark, query = target.partition("?")
     decodings = _MOST_DECODINGS if accepts_encoded_percent else 1
-    is_plain = _PLAIN_PATH.fullmatch(path) is not None
+    is_plain = path in _plain_paths or _is_plain(path)
     if not is_plain:
         path = _canonical_path(path, accepts_encoded_slash=accepts_encoded_slash, decodings=decodings)
     return RequestTarget(
         method, host, path, _checked_query(query) if question_mark else None, is_plain=is_plain
     )
+
+
+def _is_plain(path: str) -> bool:
+    is_plain = _PLAIN_PATH.fullmatch(path) is not None
+    if is_plain and len(path) <= _LONGEST_REMEMBERED:
+        if len(_plain_paths) >= _MOST_REMEMBERED:
+            _plain_paths.clear()
+        _plain_paths.add(path)
+    return is_plain
 
 
 def _origin_form_of_absolute(target: str, host: str, default_port: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 
+from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.components import Components
 from authproxy.bootstrap.portals import default_site, site
 from authproxy.bootstrap.server import limits
@@ -12,7 +13,7 @@ from authproxy.bootstrap.ways import ways
 from authproxy.edge.rules.client_address import TrustedProxies
 from authproxy.edge.rules.connection_shares import ConnectionShares
 from authproxy.edge.rules.via import Via
-from authproxy.edge.site import FormKeeping, Gate
+from authproxy.edge.site import FormKeeping, Gate, TurnClock
 from authproxy.edge.upstream.pool import Upstream, UpstreamPool
 from authproxy.flows.held.requests import HeldRequests
 from authproxy.telemetry.access_log import AccessLog
@@ -26,6 +27,7 @@ def make_gate(components: Components, pages_socket: str, held_requests: HeldRequ
     """What every connection of a client needs. `pages_socket` is where the pages are. Its connections to
     portals are closed at the end: the process may go on with another gate."""
     server, portals = components.settings.server, components.portals.by_host
+    clock, time = components.clock, asyncio.get_running_loop().time
     recorder = _recorder(components)
     via = Via(server.via)
     sites = {
@@ -53,8 +55,9 @@ def make_gate(components: Components, pages_socket: str, held_requests: HeldRequ
             requests=held_requests, when_kept=recorder.held, when_released=recorder.released
         ),
         identifiers=Identifiers(secrets.token_bytes),
-        clock=components.clock,
-        time=asyncio.get_running_loop().time,
+        # Only the real clock: one of a test may move at any moment.
+        clock=TurnClock(clock, time) if clock is utc_now else clock,
+        time=time,
         spawn=components.background.spawn,
         default_port=443 if all(portal.origin.startswith("https:") for portal in portals.values()) else 80,
     )

@@ -1,6 +1,7 @@
 """What exchanges, transfers and tunnels use of the client connection that they serve.
 
-A Protocol, because `client/connection.py` creates exchanges and so stands above all of them.
+A Protocol, because `client/connection.py` creates exchanges and so stands above all of them. The connection
+names it as its base: then a compiled call is direct, and costs a tenth.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from authproxy.edge.upstream.authenticated_connection import AuthenticatedConnec
 
 
 class ClientSide(Protocol):
+    __slots__ = ("authenticated_upstream", "is_trusted", "peer")
+
     peer: str
     """The address of the other end."""
     is_trusted: bool
@@ -28,7 +31,8 @@ class ClientSide(Protocol):
         """Whether the client does not take what was written to it."""
         ...
 
-    def write(self, *pieces: bytes) -> None: ...
+    def write(self, piece: bytes) -> None: ...
+    def write_all(self, pieces: list[bytes]) -> None: ...
     def pause(self) -> None:
         """Stops reading: nobody can take more of the current request's body."""
         ...

@@ -24,7 +24,6 @@ from authproxy.access.decision import (
     StepUpRequired,
     Unavailable,
 )
-from authproxy.access.own_cookies import ticket_in
 from authproxy.access.personal_cookies import Marking
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget, TargetRefused
@@ -38,7 +37,7 @@ from authproxy.edge.rules.refusals import OwnAnswer, PageWanted
 from authproxy.edge.rules.request_head import RequestHead
 from authproxy.edge.rules.subrequest import DIALECTS, Dialect, SubrequestRefused
 from authproxy.edge.site import EdgeLimits, Gate, Site, Way, report
-from authproxy.edge.transfer import Transfer
+from authproxy.edge.transfer import Transfer, TransferOwner
 from authproxy.edge.tunnel import Tunnel
 from authproxy.edge.upstream.connection import UpstreamConnection
 from authproxy.edge.upstream.pool import UpstreamPool
@@ -54,7 +53,7 @@ _LOOKED_AFTER: Final = 2.0
 """Seconds after which a transfer's session is looked at, and then about once a second."""
 
 
-class Exchange:
+class Exchange(TransferOwner):
     __slots__ = (
         "_address_share",
         "_client",
@@ -233,7 +232,7 @@ class Exchange:
         if site.portal.sign_out_paths and policy.is_sign_out(site.portal, target):
             self._answer(refusals.sign_out(site.portal))
             return
-        self._record.ticket = ticket_in(self.head.cookies)
+        self._record.ticket = self.head.ticket
         if target.method not in methods.ON_ONE_TARGET and self._is_not_judged_alone(site, target):
             return
         decision = self._gate.access.decide_soon(
@@ -464,7 +463,7 @@ class Exchange:
     async def _release_later(self, site: Site, target: RequestTarget, name: str) -> None:
         gate, keeping = self._gate, self._gate.form_keeping
         assert keeping is not None  # noqa: S101  (nothing is released where nothing is kept)
-        self._record.ticket = ticket_in(self.head.cookies)
+        self._record.ticket = self.head.ticket
         outcome = await held_requests.release(
             gate, keeping, site.portal, target, self.head, sender=self._record, name=name
         )
@@ -506,7 +505,7 @@ class Exchange:
             portal = site.portal if site is not None else None
             self._answer_original(Denied(reason=Reason.NOT_FOUND, portal=portal), original, dialect)
             return
-        record.ticket = ticket_in(head.cookies)
+        record.ticket = head.ticket
         if site is None:
             self._answer_original(Denied(reason=Reason.UNKNOWN_HOST), original, dialect)
         elif original.method not in site.portal.methods:
@@ -634,7 +633,9 @@ class Exchange:
         self._record.status = answer.status
         date = self._gate.date_line()
         wire = refusals.head_bytes(answer, date=date, keeps_alive=keeps_alive, is_http_1_0=head.is_http_1_0)
-        self._client.write(wire if head.method == "HEAD" else wire + answer.body)
+        if answer.body and head.method != "HEAD":
+            wire += answer.body
+        self._client.write(wire)
         self._finish()
         self._client.ended(keeps_alive=keeps_alive)
 

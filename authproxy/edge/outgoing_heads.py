@@ -31,11 +31,14 @@ def for_portal(
     """`identity` are the finished lines of identity headers; `head` is the client's, or that of a kept
     form."""
     via = way.pool.via
-    own = (
-        f"X-Forwarded-For: {record.client}\r\nX-Request-Id: {record.request_id}\r\ntraceparent: "
-        f"{gate.identifiers.trace_parent()}\r\n{via.text_of_1_0 if head.is_http_1_0 else via.text}"
+    added = b"%s%sX-Forwarded-For: %s\r\nX-Request-Id: %s\r\ntraceparent: %s\r\n%s" % (
+        identity,
+        site.forwarded,
+        record.client.encode(),
+        record.request_id.encode(),
+        gate.identifiers.trace_parent().encode(),
+        via.line_of_1_0 if head.is_http_1_0 else via.line,
     )
-    added = identity + site.forwarded + own.encode()
     host = way.host or target.host.encode()
     return site.filter.outgoing(head, origin_form=target.origin_form, host=host, added=added)
 

@@ -20,6 +20,7 @@ from authproxy.access.target import RequestTarget, TargetRefused, canonical_host
 from authproxy.edge.rules.client_address import TrustedProxies
 from authproxy.edge.rules.connection_shares import ConnectionShares
 from authproxy.edge.rules.headers import RequestFilter
+from authproxy.edge.rules.known_heads import KnownHeads
 from authproxy.edge.upstream.pool import UpstreamPool
 from authproxy.identity.session import EndedSession, Session
 from authproxy.telemetry.identifiers import Identifiers
@@ -209,6 +210,25 @@ class Site:
         return pools
 
 
+class TurnClock:
+    """A clock that is read once in a turn of the loop: uvloop's own time stands still until the next one. A
+    reading costs 2,000 instructions, a twelfth of an answered subrequest."""
+
+    __slots__ = ("_at", "_clock", "_now", "_time")
+
+    def __init__(self, clock: Callable[[], datetime], time: Callable[[], float]) -> None:
+        self._clock = clock
+        self._time = time
+        self._at = time()
+        self._now = clock()
+
+    def __call__(self) -> datetime:
+        at = self._time()
+        if at != self._at:
+            self._at, self._now = at, self._clock()
+        return self._now
+
+
 @dataclass(slots=True, kw_only=True)
 class Gate:
     """What every connection and exchange can ask."""
@@ -232,6 +252,7 @@ class Gate:
     """Connections per client address; behind a trusted proxy, requests per client address that it names."""
     connections_per_session: ConnectionShares = field(default_factory=ConnectionShares)
     """Requests, streams and tunnels per session, per program, and of nobody per client address."""
+    known_heads: KnownHeads = field(default_factory=KnownHeads)
     form_keeping: FormKeeping | None = None
     """None: no forms are kept, and a person who needs a fresh proof or a sign-in for one is told that it is
     lost."""

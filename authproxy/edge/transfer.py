@@ -18,7 +18,7 @@ from authproxy.edge.rules.request_head import Fields, RequestHead
 from authproxy.edge.site import EdgeLimits, Gate
 from authproxy.edge.tunnel import Tunnel
 from authproxy.edge.upstream.authenticated_connection import AuthenticatedConnection
-from authproxy.edge.upstream.connection import AnswerHead, UpstreamConnection
+from authproxy.edge.upstream.connection import AnswerHead, AnswerReader, UpstreamConnection
 from authproxy.edge.upstream.plain_answer import PlainAnswer
 from authproxy.edge.upstream.pool import UpstreamPool, UpstreamUnreachable
 
@@ -33,6 +33,8 @@ _REPEATABLE: Final = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT", 
 class TransferOwner(Protocol):
     """The exchange that a transfer belongs to. One of the methods is called once, when the transfer is over
     or becomes a tunnel."""
+
+    __slots__ = ()
 
     @property
     def may_stay(self) -> bool:
@@ -56,7 +58,7 @@ class TransferOwner(Protocol):
         ...
 
 
-class Transfer:
+class Transfer(AnswerReader):
     """`head` is that of the request that is sent. It is not the client's if a refusal page or a kept form is
     sent. `limits` are those of the way that it takes."""
 
@@ -298,7 +300,10 @@ class Transfer:
             body,
         )
         self.sent += len(wire)
-        self._client.write(*self._ready, wire)
+        if self._ready:
+            self._client.write_all([*self._ready, wire])
+        else:
+            self._client.write(wire)
         if connection is not None:
             self._give_back(connection)
         self._owner.transferred(keeps_alive=stays)
@@ -446,7 +451,7 @@ class Transfer:
         ready = self._ready
         if ready:
             self._ready = []
-            self._client.write(*ready)
+            self._client.write_all(ready)
 
     def _stop_continue_timer(self) -> None:
         if self._continue_timer is not None:

@@ -1,8 +1,7 @@
 """The access line: one JSON object per request with its method and path, the decision and its times. The
 query is never part of it.
 
-Every request pays for this, so the line is formatted by hand: 5.5 µs with the clock. The C encoder of `json`
-takes 16 µs (CPython 3.11, `timeit`, best of three on a busy machine).
+Every request pays for this, so the line is formatted by hand, in a compiled module.
 """
 
 from __future__ import annotations
@@ -10,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from json.encoder import encode_basestring_ascii as _quoted
+from typing import Final
 
 from authproxy.telemetry.redaction import redacted
 
-_LONGEST_PATH = 1024
-_LARGEST_BUFFER = 500
+_LONGEST_PATH: Final = 1024
+_LARGEST_BUFFER: Final = 500
 """When so many lines wait, they are written at once."""
+_THOUSANDTHS: Final = [f".{number:03d}" for number in range(1000)]
 
 
 class AccessLog:
@@ -70,8 +71,8 @@ class AccessLog:
             f'"level":{"null" if level is None else int(level)},"session":{_text(session)},'
             f'{"" if machine is None else _machine(machine)}"client":{_quoted(client)},'
             f'"bytes_in":{bytes_in},"bytes_out":{bytes_out},'
-            f'"total_ms":{total * 1e3:.3f},"decision_ms":{deciding * 1e3:.3f},'
-            f'"upstream_ms":{upstream * 1e3:.3f}}}\n'
+            f'"total_ms":{_milliseconds(total)},"decision_ms":{_milliseconds(deciding)},'
+            f'"upstream_ms":{_milliseconds(upstream)}}}\n'
         )
         if len(lines) == 1:
             self._later(self.flush)
@@ -87,7 +88,7 @@ class AccessLog:
             self._second = now.replace(microsecond=0)
             self._second_text = self._second.strftime("%Y-%m-%dT%H:%M:%S")
             since = now - self._second
-        return f"{self._second_text}.{since.microseconds // 1000:03d}+00:00"
+        return f"{self._second_text}{_THOUSANDTHS[since.microseconds // 1000]}+00:00"
 
     def flush(self) -> None:
         """Writes the lines collected so far."""
@@ -95,6 +96,11 @@ class AccessLog:
             batch = "".join(self._lines)
             self._lines.clear()
             self._write(batch)
+
+
+def _milliseconds(seconds: float) -> str:
+    microseconds = int(seconds * 1e6 + 0.5)
+    return f"{microseconds // 1000}{_THOUSANDTHS[microseconds % 1000]}"
 
 
 def _text(value: str | None) -> str:

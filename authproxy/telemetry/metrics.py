@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from authproxy.telemetry.durations import BOUNDS, Durations
+from authproxy.telemetry.durations import BOUNDS, Durations, Tally
 
 FAIL_OPEN: Final = ("certificate", "session_certificate", "session_account", "tunnel")
 """What goes on although it could not be checked: a sign-in or proof with a certificate whose revocation is
@@ -34,14 +34,20 @@ class Series(dict[tuple[str, ...], int]):
         self.name = name
         self._documentation = documentation
         self._labels = labels
+        self._tallies: dict[tuple[str, ...], Tally] = {}
 
     def __missing__(self, labels: tuple[str, ...]) -> int:
         return 0
 
+    def tally(self, *labels: str) -> Tally:
+        """What is counted there counts here, too. Keep it for frequent use."""
+        return self._tallies.setdefault(labels, Tally())
+
     def collected(self) -> Metric:
         family = self._family(self.name, self._documentation, labels=self._labels)
-        for labels, value in self.items():
-            family.add_metric(labels, value)
+        tallies = {labels: tally.count for labels, tally in self._tallies.items() if tally.count}
+        for labels in {**self, **tallies}:
+            family.add_metric(labels, self[labels] + tallies.get(labels, 0))
         return family
 
 

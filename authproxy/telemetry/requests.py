@@ -10,7 +10,7 @@ from authproxy.identity.person import Person
 from authproxy.identity.session import EndedSession, Session
 from authproxy.telemetry.access_log import AccessLog
 from authproxy.telemetry.audit import Audit, Event
-from authproxy.telemetry.durations import Durations
+from authproxy.telemetry.durations import Durations, Tally
 from authproxy.telemetry.logging import logger
 from authproxy.telemetry.metrics import Metrics
 
@@ -73,16 +73,23 @@ class RequestRecorder:
         self._metrics = metrics
         self._audit = audit
         # Plain dictionaries for speed; the metrics hold the same objects.
+        self._allowed: dict[str, Tally] = {}
+        self._subrequests_allowed: dict[str, Tally] = {}
         self._seconds: dict[str, Durations] = {}
         self._upstream_seconds: dict[str, Durations] = {}
 
     def __call__(self, answered: AnsweredRequest) -> None:
-        counted = portal, decision, reason = answered.counted()
-        metrics = self._metrics
-        metrics.requests[counted] += 1
-        dialect = answered.dialect
+        portal, decision, reason = answered.counted()
+        metrics, dialect = self._metrics, answered.dialect
+        if decision == "allowed" and not reason:
+            allowed = self._allowed.get(portal)
+            if allowed is None:
+                allowed = self._allowed[portal] = metrics.requests.tally(portal, decision, reason)
+            allowed.count += 1
+        else:
+            metrics.requests[portal, decision, reason] += 1
         if dialect is not None:
-            metrics.subrequests[dialect, str(answered.status)] += 1
+            self._count_subrequest(dialect, answered.status)
         elif portal:
             self._observe(portal, answered.seconds, answered.upstream_seconds)
         if self._access_log is not None:
@@ -103,6 +110,15 @@ class RequestRecorder:
     def released(self, answered: AnsweredRequest) -> None:
         """A held form is sent on to the portal."""
         self._record(Event.REQUEST_RELEASED, answered)
+
+    def _count_subrequest(self, dialect: str, status: int) -> None:
+        if status != 200:
+            self._metrics.subrequests[dialect, str(status)] += 1
+            return
+        allowed = self._subrequests_allowed.get(dialect)
+        if allowed is None:
+            allowed = self._subrequests_allowed[dialect] = self._metrics.subrequests.tally(dialect, "200")
+        allowed.count += 1
 
     def _observe(self, portal: str, seconds: float, upstream_seconds: float) -> None:
         durations = self._seconds.get(portal)

@@ -20,6 +20,7 @@ from typing import Final, Protocol, cast
 from authproxy.access.client_networks import network_of
 from authproxy.access.decision import Reason
 from authproxy.edge.client.request_reader import RequestEnd, RequestPart, RequestReader
+from authproxy.edge.client_side import ClientSide
 from authproxy.edge.exchange import Exchange
 from authproxy.edge.rules.client_address import LOCAL_PEER, peer_of
 from authproxy.edge.rules.request_head import HeadRefused, RequestHead
@@ -92,7 +93,7 @@ class _QueuedRequest:
         """Not None once the request is complete."""
 
 
-class ClientConnection(asyncio.Protocol):
+class ClientConnection(asyncio.Protocol, ClientSide):
     __slots__ = (
         "_body_is_paused",
         "_current",
@@ -112,9 +113,6 @@ class ClientConnection(asyncio.Protocol):
         "_share",
         "_transport",
         "_tunnel",
-        "authenticated_upstream",
-        "is_trusted",
-        "peer",
     )
 
     def __init__(self, gate: Gate, register: ConnectionRegister) -> None:
@@ -123,7 +121,7 @@ class ClientConnection(asyncio.Protocol):
         self._register = register
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # set by connection_made before anything else
-        self._reader = RequestReader(gate.limits)
+        self._reader = RequestReader(gate.limits, gate.known_heads)
         self._receiving: Exchange | None = None
         """The exchange whose request is arriving."""
         self._queue: deque[_QueuedRequest] = deque()
@@ -204,6 +202,14 @@ class ClientConnection(asyncio.Protocol):
         if current is not None and current.head.upgrade and self._receiving is None:
             self._refuse(_TOO_EARLY)
             return
+        if current is None and not self._queue and not self._is_clogged:
+            head = self._reader.known_head(data, is_from_proxy=self.is_trusted)
+            if head is not None:
+                self._deadline = 0.0
+                exchange = Exchange(self, self._gate, head)
+                exchange.request_ended(b"")
+                self._begin(exchange)
+                return
         if not self._reader.is_in_request:
             self._deadline = self._gate.time() + self._limits.head_timeout
         self._reader.read_begins(data)
@@ -345,7 +351,10 @@ class ClientConnection(asyncio.Protocol):
     def may_stay(self) -> bool:
         return self._current is not None and self._current.head.keeps_alive and not self._register.is_draining
 
-    def write(self, *pieces: bytes) -> None:
+    def write(self, piece: bytes) -> None:
+        self._transport.write(piece)
+
+    def write_all(self, pieces: list[bytes]) -> None:
         if len(pieces) == 1:
             self._transport.write(pieces[0])
         else:
@@ -530,7 +539,7 @@ class ClientConnection(asyncio.Protocol):
         self._register = register
         if not self._reader.is_in_request:
             self._reader.close()
-            self._reader = RequestReader(gate.limits)
+            self._reader = RequestReader(gate.limits, gate.known_heads)
 
     @property
     def is_tunnel(self) -> bool:

@@ -284,6 +284,7 @@ class Listener:
                 pool.expire(now)
             except Exception as error:  # noqa: BLE001
                 report(error, "idle connections to a portal could not be looked after")
+        self._gate.known_heads.forget_old(now)
         self._report_refusals()
 
     def _report_refusals(self) -> None:

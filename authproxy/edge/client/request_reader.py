@@ -14,7 +14,8 @@ import httptools
 from authproxy.access.decision import Reason
 from authproxy.access.target import with_encoded_query
 from authproxy.edge.client.rtsp import RtspDetector
-from authproxy.edge.rules import headers, request_head
+from authproxy.edge.rules import headers, known_heads, request_head
+from authproxy.edge.rules.known_heads import KnownHeads, ReadHead
 from authproxy.edge.rules.request_head import Fields, HeadRefused, RequestHead
 from authproxy.edge.site import EdgeLimits
 
@@ -45,8 +46,10 @@ class RequestReader:
     __slots__ = (
         "_declined_upgrade",
         "_fields",
+        "_goes_on",
         "_head_size",
         "_is_repeating_head",
+        "_known",
         "_largest_head",
         "_largest_target",
         "_most_fields",
@@ -54,13 +57,19 @@ class RequestReader:
         "_parts",
         "_rtsp",
         "_uncounted_size",
+        "_unknown",
         "_was_called_back",
         "is_in_request",
         "refusal",
         "target",
     )
 
-    def __init__(self, limits: EdgeLimits) -> None:
+    def __init__(self, limits: EdgeLimits, known: KnownHeads) -> None:
+        self._known = known
+        self._unknown: ReadHead | None = None
+        """What the next `feed` reads, if that may be known the next time."""
+        self._goes_on = True
+        """Whether the parser expects another message."""
         self._largest_head = limits.head_size
         self._largest_target = limits.target_size
         self._most_fields = limits.header_count
@@ -84,6 +93,23 @@ class RequestReader:
         self.refusal: HeadRefused | None = None
         """Why the rest of the connection cannot be read. Once it is set, `feed` must not be called again."""
 
+    def known_head(self, data: bytes, *, is_from_proxy: bool) -> RequestHead | None:
+        """To be called once for what the socket has brought, before everything else, if no request is being
+        answered. The head of a whole request without a body whose fields are known; None if `data` must be
+        fed. The parser does not see what is known, and stays at the beginning of a message: 45 % of the
+        instructions of a subrequest (callgrind)."""
+        if self.is_in_request or not self._goes_on or self.refusal is not None:
+            return None
+        found = known_heads.read(data, is_from_proxy=is_from_proxy)
+        if found is None or len(data) > self._largest_head or len(found.target) > self._largest_target:
+            return None
+        head = self._known.find(found)
+        if head is None:
+            self._unknown = found
+        else:
+            self.target = found.target
+        return head
+
     def read_begins(self, data: bytes) -> None:
         """To be called once for what the socket has brought, before `feed`."""
         if not self.is_in_request:
@@ -93,6 +119,7 @@ class RequestReader:
     def feed(self, data: bytes) -> bytes:
         """Reads `data`; the parts are to be taken then. Returns what stands behind a head with an
         upgrade, which has not been read yet; otherwise nothing."""
+        unknown, self._unknown = self._unknown, None
         rtsp = self._rtsp
         rtsp.read_begins(data)
         self._was_called_back = False
@@ -123,8 +150,17 @@ class RequestReader:
                     # nothing count too.
                     self._uncounted_size += len(data)
                     self._check_head_size()
+            if unknown is not None:
+                self._learn(unknown)
         rtsp.read_ends(unfinished=self.target if self._head_size else None)
         return b""
+
+    def _learn(self, unknown: ReadHead) -> None:
+        """Remembers what was read, if it was one whole request."""
+        if len(self._parts) == 2 and self._goes_on:
+            head = self._parts[0]
+            if isinstance(head, RequestHead) and self._parts[1] is _END_WITHOUT_TRAILERS:
+                self._known.learn(unknown, head)
 
     def take_parts(self) -> list[RequestPart]:
         """What the last `feed` has read, in order. Nothing of it stays here: an idle connection keeps no
@@ -192,6 +228,7 @@ class RequestReader:
 
     def on_message_begin(self) -> None:
         self._was_called_back = True
+        self._goes_on = False
         self.target = b""
         self._fields = []
         self.is_in_request = True
@@ -243,7 +280,7 @@ class RequestReader:
         if self._rtsp.is_rtsp(head.method, self.target):
             self._refuse(505, Reason.REQUEST_UNREADABLE, "protocol is not HTTP")
             return None
-        head.keeps_alive = parser.should_keep_alive()
+        head.keeps_alive = self._goes_on = parser.should_keep_alive()
         if not head.upgrade:
             return head
         if not (parser.should_upgrade() and head.offers_websocket):

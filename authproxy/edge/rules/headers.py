@@ -125,12 +125,29 @@ class RequestFilter:
     ) -> bytes:
         """The head for the portal. `added` are finished lines (identity, forwarding, request id), each ended
         by CRLF."""
+        shared = head.shared
+        if shared is None or keeps_own_cookies:
+            passed = self._passed(head, head.fields, keeps_own_cookies=keeps_own_cookies)
+        else:
+            if shared.filter is not self:
+                shared.lines = self._passed(head, shared.fields)
+                shared.filter = self
+            passed = shared.lines
+        return b"%s %s HTTP/1.1\r\nHost: %s\r\n%s%s%s" % (
+            head.method.encode(),
+            origin_form.encode(),
+            host,
+            passed,
+            added,
+            _framing(head),
+        )
+
+    def _passed(self, head: RequestHead, fields: Fields, *, keeps_own_cookies: bool = False) -> bytes:
+        """Those of the client's lines that go to the portal, the cookies included."""
         named = _named_in(head.connection) if head.connection else ()
         known = self._known
-        lines: list[bytes] = [
-            b"%s %s HTTP/1.1\r\nHost: %s\r\n" % (head.method.encode(), origin_form.encode(), host)
-        ]
-        for field in head.fields:
+        lines: list[bytes] = []
+        for field in fields:
             name = field[0]
             passes = known.get(name)
             if passes is None:
@@ -141,8 +158,6 @@ class RequestFilter:
             cookies = head.cookies if keeps_own_cookies else without_own_cookies(head.cookies)
             if cookies:
                 lines.append(b"Cookie: %s\r\n" % cookies)
-        lines.append(added)
-        lines.append(_framing(head))
         return b"".join(lines)
 
 

@@ -33,7 +33,9 @@ NEVER_STORED: Final = (
     b"Cache-Control: no-store\r\nVary: Cookie, Accept, Sec-Fetch-Mode\r\nX-Content-Type-Options: nosniff\r\n"
 )
 _PROBLEM: Final = NEVER_STORED + b"Content-Type: %s; charset=utf-8\r\n" % problems.MEDIA_TYPE.encode()
-_PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
+_STATUS_LINES: Final = {
+    status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus
+}
 _LONGEST_PATH: Final = 2048
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 _STATUSES: Final = {
@@ -277,9 +279,8 @@ def plain(
 
 def head_bytes(answer: OwnAnswer, *, date: bytes, keeps_alive: bool, is_http_1_0: bool) -> bytes:
     """Status line, headers and framing of a complete answer. `date` is a finished line."""
-    return b"HTTP/1.1 %d %s\r\n%s%sContent-Length: %d\r\n%s\r\n" % (
-        answer.status,
-        _PHRASES[answer.status],
+    return b"%s%s%sContent-Length: %d\r\n%s\r\n" % (
+        _STATUS_LINES[answer.status],
         date,
         answer.headers,
         len(answer.body),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from authproxy.access.decision import Reason
+from authproxy.access.own_cookies import ticket_in
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -33,11 +34,42 @@ class HeadRefused(ValueError):  # noqa: N818
         self.reason = reason
 
 
+class SharedFields:
+    """What heads with the same fields share (`known_heads.py`), and what was found out about it. None of the
+    fields is ever changed."""
+
+    __slots__ = (
+        "connection",
+        "cookies",
+        "fields",
+        "filter",
+        "host",
+        "index",
+        "is_relayed",
+        "lines",
+        "ticket",
+    )
+
+    def __init__(self, head: RequestHead) -> None:
+        self.fields = head.fields
+        self.index = head.index()
+        self.host = head.host
+        self.cookies = head.cookies
+        self.connection = head.connection
+        self.is_relayed = head.is_relayed
+        self.ticket = ticket_in(head.cookies)
+        self.filter: object | None = None
+        """Whose `lines` these are: what of the fields reaches a portal."""
+        self.lines = b""
+
+
 class RequestHead:
     """A request head. `host` and `cookies` are raw; `fields` are all fields as they came."""
 
     __slots__ = (
+        "_fields_as_shared",
         "_index",
+        "_shared",
         "authenticates_connection",
         "connection",
         "content_length",
@@ -81,6 +113,36 @@ class RequestHead:
         """Whether it has a field about intermediaries (Via, Max-Forwards)."""
         self.keeps_alive = True
         self._index: dict[bytes, list[bytes]] | None = None
+        self._shared: SharedFields | None = None
+        self._fields_as_shared = fields
+
+    def share(self, shared: SharedFields) -> None:
+        """Takes everything but method and target from fields that are known."""
+        self._shared = shared
+        self._index = shared.index
+        self.host = shared.host
+        self.cookies = shared.cookies
+        self.connection = shared.connection
+        self.is_relayed = shared.is_relayed
+
+    def add(self, name: bytes, value: bytes) -> None:
+        """Adds a field that is not shared, and never reaches a portal."""
+        self.fields = self._fields_as_shared = [*self.fields, (name, value)]
+        self._index = {**self.index(), name.lower(): [value]}
+
+    @property
+    def shared(self) -> SharedFields | None:
+        """What is known of the fields and cookies; None if they are not shared, or were changed since."""
+        shared = self._shared
+        if shared is None or self.fields is not self._fields_as_shared or self.cookies is not shared.cookies:
+            return None
+        return shared
+
+    @property
+    def ticket(self) -> str | None:
+        """The value of the session cookie, as `ticket_in` finds it."""
+        shared = self.shared
+        return ticket_in(self.cookies) if shared is None else shared.ticket
 
     @property
     def has_body(self) -> bool:

@@ -92,25 +92,31 @@ def original(head: RequestHead, dialect: Dialect, portal_at: PortalAt) -> Reques
         if urls is None or methods is None or len(urls) != 1 or len(methods) != 1:
             raise SubrequestRefused("the headers with the original URL and method are not both there once")
         url, method = urls[0], methods[0]
-        scheme, separator, rest = url.partition(b"://")
-        if not separator or scheme not in {b"http", b"https"}:
+        if url.startswith(b"https://"):
+            begin, default_port = 8, 443
+        elif url.startswith(b"http://"):
+            begin, default_port = 7, 80
+        else:
             raise SubrequestRefused("the original URL is not absolute")
-        authority, _, _ = rest.partition(b"/")
-        raw = rest[len(authority) :]
-        default_port = 443 if scheme == b"https" else 80
-        host, portal = portal_at(authority, default_port)
+        at = url.find(b"/", begin)
+        if at < 0:
+            at = len(url)
+        raw = url[at:]
+        host, portal = portal_at(url[begin:at], default_port)
         target = request_target.parse(
             method=method.decode("ascii"),
-            target=request_target.with_encoded_query(raw).decode("ascii"),
+            target=(raw if raw.isascii() else request_target.with_encoded_query(raw)).decode("ascii"),
             host=host,
             accepts_encoded_slash=portal is not None and portal.accepts_encoded_slash,
             accepts_encoded_percent=portal is not None and portal.accepts_encoded_percent,
         )
         for name in dialect.must_agree:
-            if any(value != raw for value in index.get(name, ())):
+            values = index.get(name)
+            if values is not None and any(value != raw for value in values):
                 raise SubrequestRefused("two headers disagree about the original target")
         for name in dialect.must_agree_on_host:
-            if any(portal_at(value, default_port)[0] != host for value in index.get(name, ())):
+            values = index.get(name)
+            if values is not None and any(portal_at(value, default_port)[0] != host for value in values):
                 raise SubrequestRefused("two headers disagree about the original host")
     except (HeadRefused, TargetRefused, UnicodeDecodeError) as refused:
         raise SubrequestRefused("the original request cannot be read in one way only") from refused
@@ -129,10 +135,13 @@ def answer(
             and machine_policy.is_for_gateway(decision, head.all(b"authorization"))
             else b""
         )
-        return OwnAnswer(
-            200,
-            NEVER_STORED + decision.identity_headers + used + b"X-Request-Id: %s\r\n" % request_id.encode(),
+        lines = b"%s%s%sX-Request-Id: %s\r\n" % (
+            NEVER_STORED,
+            decision.identity_headers,
+            used,
+            request_id.encode(),
         )
+        return OwnAnswer(200, lines)
     if isinstance(decision, AuthenticationRequired):
         lost = request_id if decision.reason is Reason.NOT_SENT else None
         location = login_url(decision.portal, original, head, lost=lost)

@@ -17,15 +17,13 @@ class Via:
     """The name under which this gateway forwards. With an empty name no line is written and no loop is
     detected."""
 
-    __slots__ = ("_name", "line", "line_of_1_0", "text", "text_of_1_0")
+    __slots__ = ("_name", "line", "line_of_1_0")
 
     def __init__(self, name: str = "") -> None:
         self._name = name.lower().encode()
-        self.text = f"Via: 1.1 {name}\r\n" if name else ""
+        self.line = f"Via: 1.1 {name}\r\n".encode() if name else b""
         """The finished line for a message that came in HTTP/1.1."""
-        self.text_of_1_0 = f"Via: 1.0 {name}\r\n" if name else ""
-        self.line = self.text.encode()
-        self.line_of_1_0 = self.text_of_1_0.encode()
+        self.line_of_1_0 = f"Via: 1.0 {name}\r\n".encode() if name else b""
 
     def is_loop(self, values: Sequence[bytes]) -> bool:
         """Whether a request with these Via values has been here more than once. If once, it may have been

@@ -37,6 +37,8 @@ class AnswerReader(Protocol):
     """What a connection reports to the transfer that uses it, in this order. `answer_failed` may come at any
     time and is the last report."""
 
+    __slots__ = ()
+
     def answer_whole(self, plain: PlainAnswer, body: bytes) -> None:
         """A plain answer came in one piece. Nothing else is reported then."""
         ...

@@ -26,12 +26,35 @@ _PASSES: Final = 1
 _IS_LENGTH: Final = 2
 _IS_CONNECTION: Final = 3
 _IS_NOT_PLAIN: Final = 4
-_IS_DATE: Final = 5
-_IS_ADDRESS: Final = 6
+_IS_ADDRESS: Final = 5
+# Lines of these kinds are remembered as a whole.
+_KEEPS_ALIVE: Final = 6
+_IS_DATE: Final = 7
+_IS_COMMON: Final = 8
 # By spelling, so that a line costs one look-up. Portals use a few dozen spellings; the tables are bounded,
 # because a strange portal could send ever new ones.
 _status_lines: Final[dict[bytes, int]] = {}
 _meanings: Final[dict[bytes, int]] = {}
+# By the whole line: those that a portal sends again and again, and that say nothing about a person. Cleared
+# when it is full, because a portal sends a new Date each second.
+_lines: Final[dict[bytes, int]] = {}
+_COMMON: Final = frozenset(
+    {
+        b"accept-ranges",
+        b"cache-control",
+        b"content-encoding",
+        b"content-language",
+        b"content-type",
+        b"expires",
+        b"pragma",
+        b"server",
+        b"vary",
+        b"x-content-type-options",
+        b"x-frame-options",
+    }
+)
+_MOST_LINES: Final = 512
+_LONGEST_LINE: Final = 128
 
 
 class PlainAnswer:
@@ -71,41 +94,38 @@ def read(data: bytes) -> PlainAnswer | None:
     end = data.find(b"\r\n\r\n")
     if end < 0:
         return None
-    head = data[:end]
-    fields = head.split(b"\r\n")
-    # Only the line ends may be left: no other control character, and no single CR or LF.
-    if len(head.translate(None, _ALLOWED)) != 2 * len(fields) - 2:
-        return None
+    fields = data[:end].split(b"\r\n")
     status_line = fields[0]
     status = _status_lines.get(status_line) or _status_of(status_line)
     if not status:
         return None
     digits: bytes | None = None
-    connection: bytes | None = None
-    has_date = has_address = False
+    has_date = has_address = has_connection = False
     passed: list[bytes] = []
+    new: list[bytes] = []
     for index in range(1, len(fields)):
         line = fields[index]
-        name, colon, value = line.partition(b":")
-        if not colon:
-            return None
-        meaning = _meanings.get(name, _UNKNOWN)
+        meaning = _lines.get(line, _UNKNOWN)
         if meaning == _UNKNOWN:
-            meaning = _meaning_of(name)
-        if meaning == _PASSES:
+            meaning = _meaning_of_line(line)
+            new.append(line)
+        if meaning in (_PASSES, _IS_COMMON):
             passed.append(line)
         elif meaning == _IS_LENGTH and digits is None:
-            digits = value.strip()
+            digits = line.partition(b":")[2].strip()
         elif meaning in (_IS_DATE, _IS_ADDRESS):
             passed.append(line)
             has_date = has_date or meaning == _IS_DATE
             has_address = has_address or meaning == _IS_ADDRESS
-        elif meaning == _IS_CONNECTION and connection is None:
-            connection = value.strip()
+        elif meaning == _KEEPS_ALIVE and not has_connection:
+            has_connection = True
         else:
             return None
+    # No control character, and no single CR or LF. What is known was judged when it was new.
+    if b"".join(new).translate(None, _ALLOWED):
+        return None
     body_at = end + 4
-    length = _length(digits, connection)
+    length = _length(digits)
     if len(data) - body_at > length:
         return None
     passed.append(b"")
@@ -120,16 +140,25 @@ def read(data: bytes) -> PlainAnswer | None:
     )
 
 
-def _length(digits: bytes | None, connection: bytes | None) -> int:
-    """The length of the body; -1 if the head does not tell it, or the portal closes the connection."""
-    if (
-        digits is None
-        or not digits.isdigit()
-        or len(digits) > 15
-        or (connection is not None and connection.lower() != b"keep-alive")
-    ):
-        return -1
-    return int(digits)
+def _meaning_of_line(line: bytes) -> int:
+    name, colon, value = line.partition(b":")
+    if not colon:
+        return _IS_NOT_PLAIN
+    meaning = _meanings.get(name, _UNKNOWN)
+    if meaning == _UNKNOWN:
+        meaning = _meaning_of(name)
+    if meaning == _IS_CONNECTION and value.strip().lower() == b"keep-alive":
+        meaning = _KEEPS_ALIVE
+    if meaning >= _KEEPS_ALIVE and len(line) <= _LONGEST_LINE and not line.translate(None, _ALLOWED):
+        if len(_lines) >= _MOST_LINES:
+            _lines.clear()
+        _lines[line] = meaning
+    return meaning
+
+
+def _length(digits: bytes | None) -> int:
+    """The length of the body; -1 if the head does not tell it."""
+    return int(digits) if digits is not None and digits.isdigit() and len(digits) <= 15 else -1
 
 
 def _status_of(line: bytes) -> int:
@@ -149,6 +178,8 @@ def _meaning_of(name: bytes) -> int:
         meaning = _IS_DATE
     elif names_an_address(lower):
         meaning = _IS_ADDRESS
+    elif lower in _COMMON:
+        meaning = _IS_COMMON
     else:
         meaning = (
             _IS_LENGTH

@@ -316,3 +316,11 @@ def test_targets_compare_by_their_parts_and_the_repr_has_no_query():
     assert len({*targets, RequestTarget("GET", "h", "/p", None)}) == 3
     assert targets[0] != ("GET", "h", "/p", None)
     assert {repr(target) for target in targets} == {"<RequestTarget GET h/p>"}
+
+
+def test_ever_new_paths_are_read_like_the_first():
+    for number in range(5000):
+        assert parsed(f"/{number}").path == f"/{number}"
+    for text in ("/1", "/1"):
+        assert parsed(text).readings() == (text,)
+    assert parsed("/1/../2") is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from authproxy.telemetry.durations import BOUNDS, Durations
+from authproxy.telemetry.durations import BOUNDS, Durations, Tally
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,7 @@ def test_a_duration_is_counted_under_the_first_bound_that_it_does_not_exceed(sec
     durations.observe(seconds)
     assert [at for at, count in enumerate(durations.counts) if count] == [place]
     assert durations.total == seconds
+
+
+def test_a_tally_begins_at_nothing():
+    assert Tally().count == 0

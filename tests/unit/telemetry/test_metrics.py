@@ -70,6 +70,21 @@ def test_reading_a_counter_does_not_make_it_appear():
     assert not metrics.requests
 
 
+def test_a_tally_counts_with_its_metric_and_appears_with_its_first_event():
+    metrics = Metrics(version="x")
+    metrics.requests["acq", "allowed", ""] += 2
+    metrics.requests.tally("acq", "allowed", "").count += 3
+    assert metrics.requests.tally("acq", "allowed", "").count == 3
+    metrics.requests.tally("b2b", "allowed", "").count += 1
+    metrics.requests.tally("pos", "allowed", "")
+    shown = {
+        dict(labels)["portal"]: value
+        for (name, labels), value in samples(metrics).items()
+        if name == "authproxy_requests_total"
+    }
+    assert shown == {"acq": 5, "b2b": 1}
+
+
 def test_durations_fall_into_cumulative_buckets():
     metrics = Metrics(version="x")
     spans = metrics.request_seconds["acq"]

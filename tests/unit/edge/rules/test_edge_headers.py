@@ -14,7 +14,7 @@ from authproxy.edge.rules.headers import (
     trailers,
     without_own_cookies,
 )
-from authproxy.edge.rules.request_head import parse
+from authproxy.edge.rules.request_head import SharedFields, parse
 
 
 def outgoing(
@@ -239,3 +239,20 @@ def test_trailers_of_a_client_that_a_portal_must_not_get_are_dropped():
     lines = b"X-Checksum: a\r\nx_mapped: b\r\nBankSSO-User: c\r\nX-Last: d:e\r\n"
     assert chosen.trailers(lines) == b"X-Checksum: a\r\nX-Last: d:e\r\n"
     assert chosen.trailers(b"X-Mapped: b\r\n") == b""
+
+
+def test_what_two_portals_get_of_shared_fields_is_what_each_would_get_of_its_own():
+    fields = [(b"Host", b"a"), (b"X-A", b"1"), (b"X-B", b"2"), (b"Cookie", b"__Host-authproxy=t; c=d")]
+    filters = RequestFilter(), RequestFilter(("X-A",)), RequestFilter(("X-B",))
+    first = parse(b"GET", b"/", "1.1", fields)
+    first.share(SharedFields(first))
+
+    def written(head, by, **options):
+        return by.outgoing(head, origin_form="/x", host=b"portal", added=b"", **options)
+
+    for by in (*filters, *filters):
+        head = parse(b"GET", b"/", "1.1", fields)
+        assert written(first, by) == written(head, by)
+        assert written(first, by, keeps_own_cookies=True) == written(head, by, keeps_own_cookies=True)
+    first.cookies = b"e=f"
+    assert b"Cookie: e=f\r\n" in written(first, filters[2])

@@ -183,3 +183,13 @@ def test_what_is_nearly_always_plain_reads_as_llhttp_reads_it(fields, at, body, 
     if says_keep_alive:
         fields.insert(4 - at, (b"connection", b"Keep-Alive"))
     agrees_with_llhttp(wire(b"".join(b"%s: %s\r\n" % field for field in fields), body=body))
+
+
+def test_lines_are_read_alike_however_many_were_read_before():
+    for number in range(600):
+        date = b"Date: Mon, 30 Nov 2026 09:%02d:%02d GMT\r\n" % divmod(number, 60)
+        for _ in range(2):
+            answer = plain_answer.read(wire(date + b"Connection: keep-alive\r\n" + FIELDS))
+            assert answer is not None
+            assert (answer.has_date, answer.lines) == (True, date + b'Server: s\r\nETag: "x"\r\n')
+    assert plain_answer.read(wire(b"Connection: keep-alive\r\n" * 2 + FIELDS)) is None
