@@ -71,6 +71,28 @@ async def test_a_connection_that_fails_before_it_is_accepted_stops_nothing(failu
     assert not errors
 
 
+async def test_without_a_descriptor_to_spare_it_says_so_and_goes_on_after_a_pause():
+    class Told(Register):
+        times = 0
+
+        def descriptors_exhausted(self) -> None:
+            self.times += 1
+
+    register = Told()
+    with Failing() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.setblocking(False)
+        listening.failure = errno.EMFILE
+        acceptor = Acceptor(listening, None, register, handshake_for=1, spawn=asyncio.ensure_future)
+        acceptor.open(8)
+        with socket.create_connection(listening.getsockname()):
+            async with asyncio.timeout(10):
+                while not register.came:
+                    await asyncio.sleep(0.01)
+        acceptor.close()
+    assert register.times == 1
+
+
 MANY = 64
 
 
