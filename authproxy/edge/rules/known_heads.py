@@ -25,6 +25,8 @@ _URL: Final = b"X-Original-URL"
 _REQUEST_ID: Final = b"X-Request-Id"
 _BEFORE_URL: Final = b"\r\n%s: " % _URL
 _BEFORE_REQUEST_ID: Final = b"\r\n%s: " % _REQUEST_ID
+_URL_NAME: Final = _URL.lower()
+_REQUEST_ID_NAME: Final = _REQUEST_ID.lower()
 
 _LONGEST: Final = 8 * 1024
 """Bytes of the longest head that is remembered."""
@@ -109,6 +111,11 @@ class KnownHeads:
             if shared is None:
                 return None
             self._keep(found.rest, shared)
+        # The rest was learned where nothing was taken out of it. Such a name stands twice now.
+        if (found.url and _URL_NAME in shared.index) or (
+            found.request_id and _REQUEST_ID_NAME in shared.index
+        ):
+            return None
         head = RequestHead(
             found.method, found.target.decode("ascii"), is_http_1_0=False, fields=shared.fields
         )
@@ -134,8 +141,8 @@ class KnownHeads:
             return
         index = head.index()
         # A second line of such a name is among the rest, and would be overlooked.
-        if (found.url and len(index[b"x-original-url"]) > 1) or (
-            found.request_id and len(index[b"x-request-id"]) > 1
+        if (found.url and len(index[_URL_NAME]) > 1) or (
+            found.request_id and len(index[_REQUEST_ID_NAME]) > 1
         ):
             return
         shared = SharedFields(head)

@@ -205,6 +205,17 @@ def test_a_question_with_such_a_line_in_another_spelling_is_not_remembered(twice
     assert found(learned(data, is_from_proxy=True), data, is_from_proxy=True) is None
 
 
+@pytest.mark.parametrize("line", [URL, ID])
+@pytest.mark.parametrize("second", [bytes, bytes.lower])
+def test_a_line_that_stands_twice_is_not_overlooked_when_the_second_was_read_alone(line, second):
+    alone, both = QUESTION.replace(line, second(line)), QUESTION.replace(line, line + second(line))
+    known = KnownHeads()
+    for data in (alone, alone.replace(URL, b""), alone.replace(ID, b"")):
+        learned(data, known=known)  # nothing is taken out of what is no proxy's
+        learned(data, is_from_proxy=True, known=known)
+    assert found(known, both, is_from_proxy=True) is None
+
+
 def test_what_is_done_to_one_head_does_not_reach_the_next():
     known = learned(TO_PORTAL)
     one = found(known, TO_PORTAL)
