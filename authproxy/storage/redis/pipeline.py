@@ -21,8 +21,9 @@ from authproxy.storage.redis.answer_shapes import Command
 
 _INCOMPLETE: Final = object()
 Told = Callable[[Any], None]
-Question = tuple[Command, Told]
-"""A command, and what is called with its answer, once. An error is an answer, too. It must not raise."""
+Question = tuple[Command, bytes | None, Told]
+"""A command, how it is sent if that is known, and what is called with its answer, once. An error is an answer, too.
+It must not raise."""
 
 
 class Pipeline(asyncio.Protocol):
@@ -30,6 +31,20 @@ class Pipeline(asyncio.Protocol):
     `deadline` seconds. If an answer is late, its question is answered with TimeoutError, and no further ones
     may be asked. If an answer cannot belong to its question, or the connection is lost, the same holds for all
     questions that are open."""
+
+    __slots__ = (
+        "_answers",
+        "_closed",
+        "_deadline",
+        "_late",
+        "_loop",
+        "_open",
+        "_transport",
+        "_watch",
+        "_writer",
+        "generation",
+        "is_open",
+    )
 
     def __init__(self, connection: AbstractConnection, *, deadline: float, generation: int) -> None:
         self.generation = generation
@@ -54,11 +69,12 @@ class Pipeline(asyncio.Protocol):
     def ask(self, questions: Sequence[Question]) -> None:
         """Sends the questions. Call it only while `is_open`."""
         ends_at = self._loop.time() + self._deadline
-        self._open.extend((command, told, ends_at) for command, told in questions)
+        for command, _, told in questions:
+            self._open.append((command, told, ends_at))
         if self._watch is None:
             self._watch = self._loop.call_at(ends_at, self._look_at_the_time)
         try:
-            self._transport.write(b"".join([_packed(command) for command, _ in questions]))
+            self._transport.write(b"".join([packed or _packed(command) for command, packed, _ in questions]))
         except Exception as error:  # noqa: BLE001  (whoever waits is told, whatever it is)
             self._end(error)
 

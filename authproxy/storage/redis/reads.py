@@ -22,15 +22,18 @@ _ELSEWHERE: Final = frozenset({"MOVED", "ASK"})
 
 
 class GatheredReads:
+    __slots__ = ("_asking", "_connection", "_waiting")
+
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
         self._waiting: list[Question] = []
         self._asking: set[asyncio.Task[None]] = set()
 
-    def ask(self, command: Command, told: Told) -> None:
-        """Asks a command that changes nothing. `told` gets the answer, or a CannotAsk, within the connection's
-        deadline. It must not raise. A refused command fails only its own reader."""
-        self._waiting.append((command, functools.partial(self._hand_over, command, told)))
+    def ask(self, command: Command, told: Told, packed: bytes | None = None) -> None:
+        """Asks a command that changes nothing; `packed` is how it is sent. `told` gets the answer, or a
+        CannotAsk, within the connection's deadline. It must not raise. A refused command fails only its own
+        reader."""
+        self._waiting.append((command, packed, functools.partial(self._hand_over, command, told)))
         if len(self._waiting) == 1:
             asyncio.get_running_loop().call_soon(self._send)
 
@@ -68,10 +71,10 @@ class GatheredReads:
     async def _ask(self, batch: list[Question], part: Part) -> None:
         answers: list[Any]
         try:
-            answers = await self._connection.each([command for command, _ in batch])
+            answers = await self._connection.each([command for command, _, _ in batch])
         except Exception as error:  # noqa: BLE001  (handed to the readers, who would otherwise wait for ever)
             answers = [error] * len(batch)
-        for (_, told), answer in zip(batch, answers, strict=True):
+        for (_, _, told), answer in zip(batch, answers, strict=True):
             told(answer)
         if not isinstance(answers[0], Exception):
             self._connection.open_pipeline(part)
@@ -81,7 +84,7 @@ class GatheredReads:
             told(answer)
         elif errors.code_of(answer) in _ELSEWHERE:
             # The connection knows how to follow.
-            self._start(self._ask([(command, told)], self._connection.part_of(command)))
+            self._start(self._ask([(command, None, told)], self._connection.part_of(command)))
         else:
             self._start(self._fail(told, answer))
 

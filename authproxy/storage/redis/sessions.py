@@ -7,9 +7,7 @@ of a session at the provider; their names are keyed hashes.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -27,13 +25,14 @@ from authproxy.identity.ticket import SessionTicket
 from authproxy.storage.records import sessions as records
 from authproxy.storage.records import values
 from authproxy.storage.records.sealing import KeyRing, Purpose
-from authproxy.storage.redis import activity, succession
+from authproxy.storage.redis import activity, rereads, succession
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.answer_shapes import Command
 from authproxy.storage.redis.connection import RedisConnection, WrongType, pages
 from authproxy.storage.redis.heartbeat import Heartbeat
 from authproxy.storage.redis.open_sessions import RedisOpenSessions
 from authproxy.storage.redis.reads import GatheredReads
+from authproxy.storage.redis.rereads import Rereads
 
 _NOT_YET_VALID_FOR: Final = timedelta(seconds=10)
 """How long a new session lives before it has replaced the old one: longer than the question in between
@@ -89,6 +88,7 @@ class RedisSessions:
         self._remembered_for = remembered_for
         self._reported: set[SessionId] = set()
         self._reads = GatheredReads(connection)
+        self._rereads = Rereads(self._reads, self._heartbeat)
         self._keys = keys
         self.unreadable = 0
         """Records that did not open since the start: wrong secret, dropped key or tampering. For metrics."""
@@ -143,7 +143,7 @@ class RedisSessions:
         if session_id in self._heartbeat.endings:
             return None
         try:
-            record, seen = await self._reads.read(*_read(session_id))
+            record, seen = await self._reads.read(*rereads.question(session_id))
         except WrongType:
             self._note_unreadable(session_id)
             return None
@@ -152,7 +152,7 @@ class RedisSessions:
             raise
         if record is None:
             return None
-        unchanged = None if before is None else self._unchanged(before, record, seen, now)
+        unchanged = None if before is None else self._rereads.unchanged(before, record, seen, now)
         if unchanged is not None:
             return unchanged
         plaintext = self._keys.open(Purpose.SESSION, record, bound_to=session_id, secret=ticket.secret)
@@ -181,43 +181,7 @@ class RedisSessions:
     ) -> None:
         """As `load` with `before`, without a task: `told` is called once. It gets `before` itself if nothing
         has changed, and None if only `load` can say what is so. It must not raise."""
-        session_id = before.session.session_id
-        if session_id in self._heartbeat.endings:
-            told(None)
-        else:
-            self._reads.ask(_read(session_id), functools.partial(self._when_reread, before, now, told))
-
-    def _when_reread(
-        self,
-        before: StoredSession,
-        now: datetime,
-        told: Callable[[StoredSession | CannotAsk | None], None],
-        answer: Any,
-    ) -> None:
-        if isinstance(answer, WrongType):
-            told(None)
-        elif isinstance(answer, CannotAsk):
-            self._heartbeat.outages.note_failure(now, before.session.session_id)
-            told(answer)
-        else:
-            record, seen = answer
-            told(self._unchanged(before, record, seen, now))
-
-    def _unchanged(
-        self, before: StoredSession, record: bytes | None, seen: bytes | None, now: datetime
-    ) -> StoredSession | None:
-        """The session that is in the record, if it is that of `before` and not over."""
-        if not record or record != before.sealed or seen is None:
-            return None
-        last_active_at = before.last_active_at if seen == before.seen else values.moment(seen)
-        if last_active_at is None:
-            return None
-        forgiven = self._heartbeat.outages.forgiven(last_active_at, now)
-        if before.session.is_over(last_active_at=last_active_at, now=now, forgiven=forgiven):
-            return None
-        if seen == before.seen and forgiven == before.forgiven:
-            return before
-        return replace(before, last_active_at=last_active_at, forgiven=forgiven, seen=seen)
+        self._rereads.ask(before, now, told)
 
     async def whose(
         self,
@@ -493,10 +457,6 @@ class RedisSessions:
             if summary is not None:
                 found.append(summary)
         return found
-
-
-def _read(session_id: SessionId) -> Command:
-    return "HMGET", keyspace.session(session_id), "record", "seen"
 
 
 def _unless_wrong_type(answer: Any, otherwise: Any) -> Any:
