@@ -48,6 +48,10 @@ THROUGH_SOCKETS: Mapping[str, tuple[str, ...]] = {
     ),
     "authproxy/flows/identity_headers.py": ("tests/conversations/test_portal_identity.py",),
     "authproxy/storage/near_cache.py": ("tests/faults/test_gateway_store.py",),
+    "authproxy/storage/redis/*.py": (
+        "tests/integration/test_redis_pipeline.py",
+        "tests/integration/test_redis_sessions.py",
+    ),
     "authproxy/telemetry/*.py": ("tests/unit/telemetry/test_*.py",),
 }
 """Compiled modules, and tests of whole stories that lead through them: what speaks a protocol or waits has
