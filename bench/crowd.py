@@ -151,7 +151,7 @@ class _People:
             expected=crowd.people * crowd.measured / (sum(_THINKS) / 2),
             milliseconds=cpu / pages * 1000,
             hits=None if self._watched.metrics is None else hits / (hits + misses),
-            commands=(commands - of_others * (ended_at - began_at)) / pages,
+            commands=max(0.0, commands - of_others * (ended_at - began_at)) / pages,
         )
 
     async def _connect(self) -> None:

@@ -31,12 +31,17 @@ import authproxy.edge  # noqa: E402
 
 
 def _memory(systems: Systems, _: argparse.Namespace) -> Iterator[str]:
-    """What every system has in memory at the end."""
+    """What every system has in memory at the end. Its first row names its processes."""
+    names: dict[tuple[int, ...], str] = {}
+    for row in systems.rows:
+        if len(row.pids) == 1 and row.name not in names.values():
+            names.setdefault(row.pids, row.name)
     yield "| system | processes | resident MB | with its part of what is shared |"
     yield "|---|---:|---:|---:|"
-    for name, pids in {row.name: row.pids for row in systems.rows if len(row.pids) == 1}.items():
-        held = memory(pids)
-        yield f"| {name} | {held.processes} | {held.resident / 1e6:.1f} | {held.proportional / 1e6:.1f} |"
+    for pids, name in names.items():
+        processes, resident, proportional, _ = memory(pids)
+        sizes = f"{resident / 1e6:.1f} | {proportional / 1e6:.1f}"
+        yield f"| {name.partition(' `')[0]} | {processes} | {sizes} |"
 
 
 class Part(NamedTuple):
