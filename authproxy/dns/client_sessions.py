@@ -8,6 +8,8 @@ import ssl
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 
 from authproxy.dns.resolver import Resolver
 
@@ -43,6 +45,23 @@ class SessionResolver(AbstractResolver):
             await self._names.aclose()
 
 
+class _Connector(aiohttp.TCPConnector):
+    """aiohttp would take what has arrived on a kept connection, an answer that came twice or late, for the
+    answer to the next question, which may be about another person."""
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  (as aiohttp calls it)
+    ) -> Connection:
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            if connection.protocol is None or not connection.protocol.should_close:
+                return connection
+            connection.close()
+
+
 def client_session(
     resolver: AbstractResolver,
     *,
@@ -58,7 +77,7 @@ def client_session(
     travels over it, nobody would know whether the request arrived: an authorization code would be lost, a
     message sent twice."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
+        connector=_Connector(
             ssl=True if context is None else context,
             limit=connections,
             **({"keepalive_timeout": kept_for} if kept_for else {"force_close": True}),
