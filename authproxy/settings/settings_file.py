@@ -3,7 +3,9 @@ schema, because supervisors of containers start a health check every few seconds
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +13,8 @@ from authproxy.settings.document import Document, DocumentUnreadable, parse
 from authproxy.settings.values import MANAGEMENT
 
 _LARGEST = 4 * 1024 * 1024
-_MANAGEMENT_VARIABLE: Final = "AUTHPROXY__SERVER__MANAGEMENT"
+_SERVER_VARIABLE: Final = "AUTHPROXY__SERVER"
+_MANAGEMENT_VARIABLE: Final = f"{_SERVER_VARIABLE}__MANAGEMENT"
 
 
 def document_in(path: Path) -> Document:
@@ -33,12 +36,16 @@ def management(path: Path | None, environ: Mapping[str, str]) -> str:
 
     Raises OSError if the file cannot be read, and DocumentUnreadable if it is no YAML."""
     tree = document_in(path).value if path is not None else {}
-    for variable in sorted(environ):
-        if variable.upper() == _MANAGEMENT_VARIABLE and environ[variable].strip():
-            return environ[variable].strip()
     server = tree.get("server") if isinstance(tree, dict) else None
-    text = server.get("management") if isinstance(server, dict) else None
-    return MANAGEMENT if text is None else str(text)
+    for variable in sorted(environ):
+        name, text = variable.upper(), environ[variable].strip()
+        if name == _MANAGEMENT_VARIABLE and text:
+            return text
+        if name == _SERVER_VARIABLE:  # the whole section, as JSON
+            with suppress(ValueError, RecursionError):
+                server = json.loads(text)
+    asked = server.get("management") if isinstance(server, dict) else None
+    return MANAGEMENT if asked is None else str(asked)
 
 
 def octets_of(path: Path, largest: int) -> bytes:

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from authproxy import __version__
 from authproxy.cli import main
+from authproxy.settings.sources import read
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[3]
@@ -250,6 +251,13 @@ def test_an_unfinished_edit_elsewhere_in_the_settings_does_not_make_a_running_ga
         "AUTHPROXY__SERVER__MANAGEMENT": management.removeprefix("http://"),
     }
     assert run("healthcheck", env=environment).exit_code == 0
+
+
+def test_the_health_check_asks_where_a_section_in_the_environment_says(management, config):
+    address = management.removeprefix("http://")
+    environ = {"AUTHPROXY_CONFIG": str(config), "AUTHPROXY__SERVER": json.dumps({"management": address})}
+    assert read(config, environ).settings.server.management == address
+    assert run("healthcheck", env=environ).stdout == f"{management}/healthz: 200\n"
 
 
 def test_a_health_check_without_readable_settings_says_so_in_one_line(tmp_path):
