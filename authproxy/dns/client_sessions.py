@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import socket
 import ssl
+from typing import Any
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
@@ -46,8 +49,14 @@ class SessionResolver(AbstractResolver):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """aiohttp would take what has arrived on a kept connection, an answer that came twice or late, for the
-    answer to the next question, which may be about another person."""
+    """Only a GET goes over a kept connection: if that is just being closed, aiohttp asks again over a new
+    one, and a POST would be lost. Nor is a connection used on which something has arrived meanwhile. aiohttp
+    would take that, an answer that came twice or late, for the answer to the next question, which may be
+    about another person."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._used: WeakSet[ResponseHandler] = WeakSet()
 
     async def connect(
         self,
@@ -57,7 +66,12 @@ class _Connector(aiohttp.TCPConnector):
     ) -> Connection:
         while True:
             connection = await super().connect(req, traces, timeout)
-            if connection.protocol is None or not connection.protocol.should_close:
+            protocol = connection.protocol
+            if protocol is None or not (
+                protocol.should_close or (req.method != "GET" and protocol in self._used)
+            ):
+                if protocol is not None:
+                    self._used.add(protocol)
                 return connection
             connection.close()
 
@@ -73,9 +87,9 @@ def client_session(
     `context`, or against the system's authorities. aiohttp's own time limits are off: callers limit
     the time of each request, and close the session.
 
-    Connections are not reused, except for `kept_for` seconds. If the other side closed one just as a request
-    travels over it, nobody would know whether the request arrived: an authorization code would be lost, a
-    message sent twice."""
+    Connections are not reused, except by a GET within `kept_for` seconds. If the other side closed one just
+    as a request travels over it, nobody would know whether the request arrived: an authorization code would
+    be lost, a message sent twice."""
     return aiohttp.ClientSession(
         connector=_Connector(
             ssl=True if context is None else context,

@@ -25,8 +25,8 @@ class Server:
             writer.close()
 
 
-async def asked_twice(*, unasked: bytes) -> list[bytes]:
-    """The answers to two questions. `unasked` arrives between them."""
+async def asked_twice(*, unasked: bytes = b"", method: str = "GET") -> list[bytes]:
+    """The answers to two questions, the second one by `method`. `unasked` arrives between them."""
     server = Server()
     async with (
         await asyncio.start_server(server, "127.0.0.1") as listening,
@@ -38,13 +38,17 @@ async def asked_twice(*, unasked: bytes) -> list[bytes]:
         server.connections[0].write(unasked)
         for _ in range(10):  # what is on this machine's own network is read in the next turn of the loop
             await asyncio.sleep(0)
-        async with session.get(url) as answer:
+        async with session.request(method, url) as answer:
             return [*answers, await answer.read()]
 
 
 async def test_a_connection_is_used_again():
-    assert await asked_twice(unasked=b"") == [b"1", b"1"]
+    assert await asked_twice() == [b"1", b"1"]
 
 
 async def test_an_answer_that_comes_twice_is_not_the_answer_to_the_next_question():
     assert await asked_twice(unasked=ANSWER % b"x") == [b"1", b"2"]
+
+
+async def test_a_post_goes_over_a_connection_of_its_own():
+    assert await asked_twice(method="POST") == [b"1", b"2"]
