@@ -12,12 +12,13 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MAKE = """#!/bin/sh
-for word; do case $word in setup|lint|types|imports|compiled|coverage|test-rest|test-compiled) step=$word;; esac; done
+for word; do case $word in setup|lint|types|imports|compiled|instructions|coverage|test-rest|test-compiled) step=$word;; esac; done
 echo "$*" >>"$CALLS"
 case $step in
     lint) echo 'All checks passed!';;
     types) echo 'Success: no issues found in 3 source files';;
     imports) echo 'Contracts: 9 kept, 0 broken.';;
+    instructions) echo 'No request takes too many more instructions.';;
     test*|coverage) echo "==== 12 passed in 3.4s ====";;
 esac
 [ "$step" != "$FAILS" ]
@@ -65,6 +66,7 @@ def test_every_step_is_run_and_counted(checkout):
         "types",
         "imports",
         "compiled",
+        "instructions",
         "coverage",
         "test-rest",
         "test-compiled",
@@ -74,6 +76,7 @@ def test_every_step_is_run_and_counted(checkout):
     assert "3 source files" in told["types"]
     assert "9 kept" in told["imports"]
     assert "1 modules" in told["compiled"]
+    assert "No request takes too many more" in told["instructions"]
     assert "12 passed" in told["coverage"]
     assert "12 passed" in told["test-rest"]
     assert "12 passed" in told["test-compiled"]
@@ -92,7 +95,18 @@ def test_nothing_is_tested_that_was_not_compiled(checkout):
 
 
 @pytest.mark.parametrize(
-    "step", ["setup", "lint", "types", "imports", "compiled", "coverage", "test-rest", "test-compiled"]
+    "step",
+    [
+        "setup",
+        "lint",
+        "types",
+        "imports",
+        "compiled",
+        "instructions",
+        "coverage",
+        "test-rest",
+        "test-compiled",
+    ],
 )
 def test_whatever_fails_fails_all_of_it(checkout, step):
     code, said, _ = run(checkout, FAILS=step)
