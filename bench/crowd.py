@@ -107,7 +107,11 @@ async def _sessions(store_url: str, key: bytes, cookie: str, count: int) -> list
 
 def measured(crowd: Crowd, watched: Watched) -> Result:
     async def result() -> Result:
-        return await _People(crowd, watched).result()
+        people = _People(crowd, watched)
+        try:
+            return await people.result()
+        finally:
+            await people.leave()
 
     return uvloop.run(result())
 
@@ -118,6 +122,7 @@ class _People:
         self._watched = watched
         self._requests = [_request(load) for load in watched.loads]
         self._random = random.Random(watched.name)
+        self._connections: list[_Connection] = []
         self._free: list[_Connection] = []
         self._waiting: deque[tuple[int, bool]] = deque()
         self._missing: dict[int, int] = {}
@@ -144,7 +149,6 @@ class _People:
         while self._pages == already:
             await self._until(loop.time() + 0.1)
         ended_at, after = loop.time(), self._counted()
-        self._failed.cancel()
         pages, cpu, hits, misses, commands = (one - other for one, other in zip(after, before, strict=True))
         return Result(
             pages=round(pages),
@@ -154,10 +158,17 @@ class _People:
             commands=max(0.0, commands - of_others * (ended_at - began_at)) / pages,
         )
 
+    async def leave(self) -> None:
+        self._failed.cancel()
+        for connection in self._connections:
+            connection.close()
+        await asyncio.sleep(0.01)
+
     async def _connect(self) -> None:
         host, port = re.findall(r"//([^:/]+):(\d+)/", self._watched.loads[0].url)[0]
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(lambda: _Connection(self), host, int(port))
+        self._connections.append(connection)
         self._is_free(connection)
 
     async def _until(self, end: float) -> None:
@@ -253,6 +264,9 @@ class _Connection(asyncio.Protocol):
     def ask(self, request: bytes, person: int, *, is_page: bool) -> None:
         self._asked = (person, is_page)
         self._transport.write(request)
+
+    def close(self) -> None:
+        self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         held = self._held + data
