@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 import signal
@@ -45,6 +46,9 @@ def run(first: Reading, read: Callable[[], Reading]) -> None:
     if count > 1:
         workers.run(settings, count, source, handed)
     else:
+        # Whatever is imported stays. A collector that looked through it would stop all requests meanwhile.
+        gc.collect()
+        gc.freeze()
         uvloop.run(_serve(settings, source, handed))
 
 
