@@ -1,11 +1,12 @@
 """config/personal-data.md knows every kind of key in the store, and says how long each lives in the words of
-the store's own table."""
+the store's own table. It also says how long the edge keeps what requests have brought."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+from authproxy.edge.rules import known_heads
 from authproxy.storage.redis import keys as keyspace
 
 ROOT = Path(__file__).parents[2]
@@ -64,3 +65,13 @@ def test_whatever_lives_for_ever_is_removed_when_its_person_is_forgotten():
     for kind, (_, lives, forgotten) in rows().items():
         if "for ever" in lives or "years" in lives:
             assert forgotten.startswith("removed"), kind
+
+
+def test_fields_of_requests_are_in_memory_as_long_as_the_document_says():
+    [kept, forgotten] = re.findall(
+        r"^\| fields of requests [^|]* \| [^|]* \| (\d+) s after [^|]* \| within (\d+) s \|$",
+        DOCUMENT,
+        re.MULTILINE,
+    )[0]
+    # Nothing is kept longer than the generation in which it came and the one behind it.
+    assert int(kept) == int(forgotten) == 2 * known_heads._GENERATION
