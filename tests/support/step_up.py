@@ -62,7 +62,7 @@ async def open_step_up_house(
         "server": {"trusted_proxies": ["127.0.0.1"]},  # so that one browser can be at many addresses
         "store": {"url": store_url, "deadline": "5s"},  # which a busy machine may need
         "telemetry": {"log_level": "debug", "access_log": True},
-        "step_up": _settings(ports) | dict(step_up or {}),
+        "step_up": step_up_settings(ports) | dict(step_up or {}),
     }
     as_usual = {f"AUTHPROXY__PORTALS__{name}__STEP_UP__REQUIRED": "" for name in ("ACQ", "B2B")}
     async with open_house(
@@ -74,12 +74,13 @@ async def open_step_up_house(
         ports=ports,
         sections=sections,
     ) as house:
-        await _enrol(house)
+        await enrol_everything(house)
         yield house
         house.nothing_has_leaked()
 
 
-def _settings(ports: Mapping[str, int]) -> dict[str, Any]:
+def step_up_settings(ports: Mapping[str, int]) -> dict[str, Any]:
+    """Text messages go through the house's outbox, notifications through its provider."""
     success = {"statuses": [202], "pointer": "/status", "values": ["accepted"], "id_pointer": "/message_id"}
     outbox = {
         "url": f"http://localhost:{ports['outbox']}/sms/send",
@@ -97,7 +98,7 @@ def _settings(ports: Mapping[str, int]) -> dict[str, Any]:
     return {"sms": {"sender": SENDER, "gateways": {"outbox": {"http": outbox}}}, "onepass": onepass}
 
 
-async def _enrol(house: House) -> None:
+async def enrol_everything(house: House) -> None:
     """Ana and Cvetka as a bank lists them, with what they have enrolled."""
     assert house.gateway is not None
     await house.gateway.register.take_over([house.listed(email) for email in (ANA, CVETKA)], replaces=False)

@@ -1,0 +1,8 @@
+"""The front proxies that the scenarios run with."""
+
+from __future__ import annotations
+
+from tests.support.fronts import nginx
+from tests.support.fronts.front import Front
+
+FRONTS: tuple[Front, ...] = (nginx.FRONT,)
