@@ -35,7 +35,7 @@ from authproxy.edge.rules import held_forms, refusals, subrequest, via
 from authproxy.edge.rules.preflight import Preflight, is_preflight
 from authproxy.edge.rules.refusals import OwnAnswer, PageWanted
 from authproxy.edge.rules.request_head import RequestHead
-from authproxy.edge.rules.subrequest import DIALECTS, Dialect, SubrequestRefused
+from authproxy.edge.rules.subrequest import Dialect, SubrequestRefused, dialect_at
 from authproxy.edge.site import EdgeLimits, Gate, Site, Way, report
 from authproxy.edge.transfer import Transfer, TransferOwner
 from authproxy.edge.tunnel import Tunnel
@@ -116,7 +116,7 @@ class Exchange(TransferOwner):
         record.started_at = gate.time()
         given_id = record.given_request_id if self._client.is_trusted else None
         record.request_id = given_id or gate.identifiers.request_id()
-        dialect = DIALECTS.get(head.target)
+        dialect = dialect_at(head.target)
         if dialect is not None:
             self._answer_subrequest(dialect)
             return
@@ -559,6 +559,9 @@ class Exchange(TransferOwner):
         answer = subrequest.answer(
             decision, original=original, head=self.head, dialect=dialect, request_id=record.request_id
         )
+        if isinstance(answer, PageWanted):
+            self._show_page(answer)
+            return
         if isinstance(decision, Allowed) and decision.portal.personal_cookies is not None:
             answer.headers += subrequest.portal_cookies(
                 decision.portal.personal_cookies, decision.cookie_owner, self.head.cookies
@@ -608,7 +611,7 @@ class Exchange(TransferOwner):
     def refuse_unread(self, status: int, reason: Reason, target: bytes) -> None:
         """Refuses a request whose head could be read no further than its target. A subrequest is refused as
         one, because a front proxy makes an error of its own of every status that it does not know."""
-        self._record.asked_by = DIALECTS.get(target.decode("latin-1"))
+        self._record.asked_by = dialect_at(target.decode("latin-1"))
         self.refuse_rest(status, reason)
 
     @property
@@ -621,15 +624,14 @@ class Exchange(TransferOwner):
             not self._closes
             and self._client.may_stay
             and (self._request_is_complete or not self.head.expects_continue)
+            # A front proxy may announce the body of the original request and not send it. The next request
+            # would be read as that body.
+            and (self._record.asked_by is None or not self.head.has_body)
         )
 
     def _answer(self, answer: OwnAnswer, *, keeps_alive: bool = True) -> None:
         head = self.head
         keeps_alive = keeps_alive and self.may_stay
-        if self._record.asked_by is not None and head.has_body:
-            # A front proxy may announce the body of the original request and not send it. The next request
-            # would be read as that body.
-            keeps_alive = False
         self._record.status = answer.status
         date = self._gate.date_line()
         wire = refusals.head_bytes(answer, date=date, keeps_alive=keeps_alive, is_http_1_0=head.is_http_1_0)

@@ -189,6 +189,15 @@ def _led_to(location: str, reason: Reason, head: RequestHead) -> OwnAnswer | Pag
     return OwnAnswer(303, NEVER_STORED + b"Location: %s\r\n" % location.encode())
 
 
+def form_lost(required: AuthenticationRequired, target: RequestTarget, head: RequestHead) -> PageWanted:
+    """The page for a person who is not signed in, and whose form nobody has kept."""
+    if request_senders.is_in_frame(head.fields):
+        location = login_url(required.portal, target, head)
+        return PageWanted(401, required.reason, b"X-Authproxy-Location: %s\r\n" % location.encode())
+    back = _return_path(required.portal, target, head).encode()
+    return PageWanted(401, required.reason, b"X-Authproxy-Return-To: %s\r\n" % back)
+
+
 def _levels(refusal: Denied | Unavailable) -> tuple[int, int] | None:
     """The level of the session and the level that the route demands, if the refusal is about levels."""
     if (

@@ -8,7 +8,7 @@ allowed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +20,7 @@ from authproxy.access.decision import (
     Decision,
     Denied,
     Reason,
+    Refusal,
     StepUpRequired,
     Unavailable,
 )
@@ -31,6 +32,7 @@ from authproxy.edge.rules.headers import without_own_cookies
 from authproxy.edge.rules.refusals import (
     NEVER_STORED,
     OwnAnswer,
+    PageWanted,
     bearer_problem,
     is_page_load,
     login_url,
@@ -43,30 +45,111 @@ from authproxy.edge.rules.request_head import HeadRefused, RequestHead
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """How one kind of front proxy asks, and what answers it understands."""
+    """How one kind of front proxy asks, and what answers it understands.
+
+    The original request stands in one header with the URL and one with the method (`url_header`), or in four
+    headers (`uri_header`), or is the question itself, whose target has the endpoint in front (neither)."""
 
     name: str
-    url_header: bytes
+    url_header: bytes = b""
     """Carries scheme, authority and raw target of the original request."""
-    method_header: bytes
+    uri_header: bytes = b""
+    """Carries the raw target alone."""
+    method_header: bytes = b""
+    scheme_header: bytes = b""
+    host_header: bytes = b""
+    schemes: Mapping[bytes, int]
+    """The schemes that this proxy names, with their default ports."""
     must_agree: tuple[bytes, ...]
     """Headers of other conventions for the raw target. Each must be absent or equal to what was read."""
+    must_agree_on_url: tuple[bytes, ...] = ()
+    """The same, for headers that some proxies fill with the raw target and others with the whole URL."""
     must_agree_on_host: tuple[bytes, ...]
-    redirects: bool
-    """Whether the answer may be a redirect. nginx makes a 500 of it, and reads Location from a 401
-    instead."""
+    must_agree_on_method: tuple[bytes, ...] = ()
+    must_agree_on_scheme: tuple[bytes, ...] = ()
+    needs_client: bool = True
+    """Whether a question without the client's address is refused."""
+    passes_refusals: bool = True
+    """Whether the client gets a refusal as it is, so that it may be a redirect or a page. nginx knows only
+    401 and 403, drops the body, and can read Location from a 401."""
+    passes_faults: bool = True
+    """Whether the client gets a 5xx as it is, too."""
+
+    @property
+    def is_prefix(self) -> bool:
+        """Whether the original target follows the endpoint."""
+        return not self.url_header and not self.uri_header
+
+
+_WEB: Final = {b"https": 443, b"http": 80}
+_WEB_AND_SOCKETS: Final = {**_WEB, b"wss": 443, b"ws": 80}
+_OTHER_METHODS: Final = (
+    b"x-original-method",
+    b"x-http-method-override",
+    b"x-method-override",
+    b"x-http-method",
+)
+_OTHER_SCHEMES: Final = (b"x-original-proto", b"x-forwarded-scheme", b"x-scheme")
+
+
+def _forwarding(name: str, schemes: Mapping[bytes, int]) -> Dialect:
+    """A proxy that describes the original request by X-Forwarded-*."""
+    return Dialect(
+        name=name,
+        uri_header=b"x-forwarded-uri",
+        method_header=b"x-forwarded-method",
+        scheme_header=b"x-forwarded-proto",
+        host_header=b"x-forwarded-host",
+        schemes=schemes,
+        must_agree=(b"x-original-uri", b"x-rewrite-url", b"x-envoy-original-path"),
+        must_agree_on_url=(b"x-original-url",),
+        must_agree_on_host=(b"x-original-host",),
+        must_agree_on_method=_OTHER_METHODS,
+        must_agree_on_scheme=_OTHER_SCHEMES,
+    )
 
 
 NGINX: Final = Dialect(
     name="nginx",
     url_header=b"x-original-url",
     method_header=b"x-original-method",
+    schemes=_WEB,
     must_agree=(b"x-original-uri", b"x-forwarded-uri", b"x-rewrite-url"),
     must_agree_on_host=(b"x-forwarded-host", b"x-original-host"),
-    redirects=False,
+    needs_client=False,
+    passes_refusals=False,
+    passes_faults=False,
 )
-DIALECTS: Final = {f"/.authproxy/auth/{dialect.name}": dialect for dialect in (NGINX,)}
+CADDY: Final = _forwarding("caddy", _WEB)
+TRAEFIK: Final = _forwarding("traefik", _WEB_AND_SOCKETS)
+HAPROXY: Final = _forwarding("haproxy", _WEB)
+ENVOY: Final = Dialect(
+    name="envoy",
+    scheme_header=b"x-forwarded-proto",
+    schemes=_WEB,
+    must_agree=(b"x-original-uri", b"x-forwarded-uri", b"x-rewrite-url", b"x-envoy-original-path"),
+    must_agree_on_url=(b"x-original-url",),
+    must_agree_on_host=(b"x-forwarded-host", b"x-original-host", b"x-envoy-original-host"),
+    must_agree_on_method=(b"x-forwarded-method", *_OTHER_METHODS),
+    must_agree_on_scheme=_OTHER_SCHEMES,
+    passes_faults=False,
+)
+ALL: Final = (NGINX, CADDY, TRAEFIK, HAPROXY, ENVOY)
+_ENDPOINTS: Final = "/.authproxy/auth/"
+DIALECTS: Final = {_ENDPOINTS + dialect.name: dialect for dialect in ALL if not dialect.is_prefix}
 """By the path at which each kind of proxy asks."""
+PREFIXED: Final = {_ENDPOINTS + dialect.name: dialect for dialect in ALL if dialect.is_prefix}
+"""By what stands in front of the original target."""
+
+
+def dialect_at(target: str) -> Dialect | None:
+    """The dialect of a question; None if it is none."""
+    dialect = DIALECTS.get(target)
+    if dialect is None and target.startswith(_ENDPOINTS):
+        for prefix, each in PREFIXED.items():
+            if target.startswith(prefix):
+                return each
+    return dialect
 
 
 CREDENTIAL_USED: Final = b"X-Authproxy-Used: authorization\r\n"
@@ -82,31 +165,37 @@ PortalAt = Callable[[bytes, int], tuple[str, Portal | None]]
 """Canonical host and portal for a raw host and the scheme's default port. Raises TargetRefused."""
 
 
+class Original:
+    """What a question says about the original request, as raw as it stands there."""
+
+    __slots__ = ("host", "method", "scheme", "target")
+
+    def __init__(self, method: str, scheme: bytes, host: bytes, target: bytes) -> None:
+        self.method = method
+        self.scheme = scheme
+        self.host = host
+        self.target = target
+
+
 def original(head: RequestHead, dialect: Dialect, portal_at: PortalAt) -> RequestTarget:
     """The original request in canonical form.
 
     Raises SubrequestRefused if a header is missing, repeated, unreadable or contradicted."""
     try:
         index = head.index()
-        urls, methods = index.get(dialect.url_header), index.get(dialect.method_header)
-        if urls is None or methods is None or len(urls) != 1 or len(methods) != 1:
-            raise SubrequestRefused("the headers with the original URL and method are not both there once")
-        url, method = urls[0], methods[0]
-        if url.startswith(b"https://"):
-            begin, default_port = 8, 443
-        elif url.startswith(b"http://"):
-            begin, default_port = 7, 80
+        if dialect.url_header:
+            said = _in_url(index, dialect)
+        elif dialect.uri_header:
+            said = _in_parts(index, dialect)
         else:
-            raise SubrequestRefused("the original URL is not absolute")
-        at = url.find(b"/", begin)
-        if at < 0:
-            at = len(url)
-        raw = url[at:]
-        host, portal = portal_at(url[begin:at], default_port)
+            said = _in_question(head, dialect)
+        raw, default_port = said.target, dialect.schemes[said.scheme]
+        host, portal = portal_at(said.host, default_port)
         target = request_target.parse(
-            method=method.decode("ascii"),
+            method=said.method,
             target=(raw if raw.isascii() else request_target.with_encoded_query(raw)).decode("ascii"),
             host=host,
+            default_port=default_port,
             accepts_encoded_slash=portal is not None and portal.accepts_encoded_slash,
             accepts_encoded_percent=portal is not None and portal.accepts_encoded_percent,
         )
@@ -118,14 +207,86 @@ def original(head: RequestHead, dialect: Dialect, portal_at: PortalAt) -> Reques
             values = index.get(name)
             if values is not None and any(portal_at(value, default_port)[0] != host for value in values):
                 raise SubrequestRefused("two headers disagree about the original host")
+        if dialect.needs_client:
+            _check_the_rest(index, dialect, said)
     except (HeadRefused, TargetRefused, UnicodeDecodeError) as refused:
         raise SubrequestRefused("the original request cannot be read in one way only") from refused
     return target
 
 
+def _in_url(index: dict[bytes, list[bytes]], dialect: Dialect) -> Original:
+    urls, methods = index.get(dialect.url_header), index.get(dialect.method_header)
+    if urls is None or methods is None or len(urls) != 1 or len(methods) != 1:
+        raise SubrequestRefused("the headers with the original URL and method are not both there once")
+    url, method = urls[0], methods[0]
+    if url.startswith(b"https://"):
+        begin, scheme = 8, b"https"
+    elif url.startswith(b"http://"):
+        begin, scheme = 7, b"http"
+    else:
+        raise SubrequestRefused("the original URL is not absolute")
+    at = url.find(b"/", begin)
+    if at < 0:
+        at = len(url)
+    return Original(method.decode("ascii"), scheme, url[begin:at], url[at:])
+
+
+def _in_parts(index: dict[bytes, list[bytes]], dialect: Dialect) -> Original:
+    return Original(
+        _only(index, dialect.method_header).decode("ascii"),
+        _scheme(index, dialect),
+        _only(index, dialect.host_header),
+        _origin_form(_only(index, dialect.uri_header)),
+    )
+
+
+def _in_question(head: RequestHead, dialect: Dialect) -> Original:
+    raw = head.target[len(_ENDPOINTS) + len(dialect.name) :].encode("ascii")
+    return Original(head.method, _scheme(head.index(), dialect), head.host, _origin_form(raw))
+
+
+def _scheme(index: dict[bytes, list[bytes]], dialect: Dialect) -> bytes:
+    scheme = _only(index, dialect.scheme_header)
+    if scheme not in dialect.schemes:
+        raise SubrequestRefused("the original scheme is not one that this kind of proxy names")
+    return scheme
+
+
+def _origin_form(raw: bytes) -> bytes:
+    # In absolute-form the authority could be another one than the host that is judged.
+    if not raw.startswith(b"/"):
+        raise SubrequestRefused("the original target does not begin with a slash")
+    return raw
+
+
+def _only(index: dict[bytes, list[bytes]], name: bytes) -> bytes:
+    values = index.get(name)
+    if values is None or len(values) != 1:
+        raise SubrequestRefused("a header about the original request is not there once")
+    return values[0]
+
+
+def _check_the_rest(index: dict[bytes, list[bytes]], dialect: Dialect, said: Original) -> None:
+    """What only some dialects demand."""
+    if b"x-forwarded-for" not in index:
+        # Without it the proxy itself would be judged by its address.
+        raise SubrequestRefused("the client's address is missing")
+    whole = b"%s://%s%s" % (said.scheme, said.host, said.target)
+    for name in dialect.must_agree_on_url:
+        if any(value not in (said.target, whole) for value in index.get(name, ())):
+            raise SubrequestRefused("two headers disagree about the original URL")
+    method = said.method.encode("ascii")
+    for name in dialect.must_agree_on_method:
+        if any(value != method for value in index.get(name, ())):
+            raise SubrequestRefused("two headers disagree about the original method")
+    for name in dialect.must_agree_on_scheme:
+        if any(value != said.scheme for value in index.get(name, ())):
+            raise SubrequestRefused("two headers disagree about the original scheme")
+
+
 def answer(
     decision: Decision, *, original: RequestTarget, head: RequestHead, dialect: Dialect, request_id: str
-) -> OwnAnswer:
+) -> OwnAnswer | PageWanted:
     """The answer to a front proxy. To allow is exactly 200 with all identity headers and no cookie. A failure
     of ours stays a 503 and never becomes a 401."""
     if isinstance(decision, Allowed):
@@ -142,6 +303,8 @@ def answer(
             request_id.encode(),
         )
         return OwnAnswer(200, lines)
+    if dialect.passes_refusals:
+        return _whole_refusal(decision, original, head, dialect, request_id)
     if isinstance(decision, AuthenticationRequired):
         lost = request_id if decision.reason is Reason.NOT_SENT else None
         location = login_url(decision.portal, original, head, lost=lost)
@@ -157,15 +320,32 @@ def answer(
     else:
         return _forbidden(decision.reason, request_id)
     if is_page_load(head, original.method):
-        status = 302 if dialect.redirects else 401
-        return OwnAnswer(status, refusal.headers + b"Location: %s\r\n" % location.encode(), refusal.body)
+        return OwnAnswer(401, refusal.headers + b"Location: %s\r\n" % location.encode(), refusal.body)
     return refusal
+
+
+def _whole_refusal(
+    decision: Refusal, original: RequestTarget, head: RequestHead, dialect: Dialect, request_id: str
+) -> OwnAnswer | PageWanted:
+    """The refusal for a proxy that passes it on as it is: what a client of ours would get. A form is not
+    kept, because the proxy has it, and its person is told so before the sign-in and not after it."""
+    if isinstance(decision, Unavailable) and not dialect.passes_faults:
+        return problem(503, decision.reason, request_id)
+    if isinstance(decision, AuthenticationRequired) and decision.reason is Reason.NOT_SENT:
+        return refusals.form_lost(decision, original, head)
+    answer = refusals.answer(decision, target=original, head=head, request_id=request_id)
+    if isinstance(answer, OwnAnswer):
+        if answer.status == 303:
+            answer.status = 302
+        elif answer.status == 403:
+            answer.headers += b"X-Authproxy-Reason: %s\r\n" % decision.reason.encode()
+    return answer
 
 
 def sign_out(portal: Portal, dialect: Dialect) -> OwnAnswer:
     """The same as `refusals.sign_out`, as a redirect that this kind of proxy understands."""
     answer = refusals.sign_out(portal)
-    answer.status = 302 if dialect.redirects else 401
+    answer.status = 302 if dialect.passes_refusals else 401
     return answer
 
 

@@ -18,8 +18,20 @@ from authproxy.access.personal_cookies import PersonalCookies
 from authproxy.access.routes import MachineDemand, Portal, Requirement, Route, StepUp
 from authproxy.access.target import RequestTarget, canonical_host
 from authproxy.edge.rules import subrequest
+from authproxy.edge.rules.refusals import PageWanted
 from authproxy.edge.rules.request_head import RequestHead
-from authproxy.edge.rules.subrequest import DIALECTS, NGINX, SubrequestRefused, original
+from authproxy.edge.rules.subrequest import (
+    ALL,
+    CADDY,
+    DIALECTS,
+    ENVOY,
+    HAPROXY,
+    NGINX,
+    TRAEFIK,
+    SubrequestRefused,
+    dialect_at,
+    original,
+)
 from authproxy.identity.machine_client import MachineClient
 from tests.support.session_builders import NOW, new_ticket, session_for
 
@@ -170,24 +182,40 @@ PAYMENTS = Route(
 WEAK = StepUpRequired(portal=PORTAL, route=PAYMENTS, session=session_for(new_ticket()))
 
 
+NOT_SENT = AuthenticationRequired(reason=Reason.NOT_SENT, portal=PORTAL)
+LOW = Denied(reason=Reason.LEVEL_TOO_LOW, portal=PORTAL)
+AWAY = Unavailable(reason=Reason.STORE_UNAVAILABLE, portal=PORTAL)
+FRAMED = (b"Sec-Fetch-Dest", b"iframe")
+
+
 @pytest.mark.parametrize(
-    ("decision", "fields", "redirects", "status", "has_location"),
+    ("decision", "fields", "nginx", "others"),
     [
-        (REQUIRED, [NAVIGATES], False, 401, True),
-        (REQUIRED, [NAVIGATES], True, 302, True),
-        (REQUIRED, [], True, 401, False),
-        (WEAK, [NAVIGATES], False, 401, True),
-        (WEAK, [NAVIGATES], True, 302, True),
-        (WEAK, [], True, 401, False),
-        (Denied(reason=Reason.LEVEL_TOO_LOW), [NAVIGATES], True, 403, False),
-        (Unavailable(reason=Reason.STORE_UNAVAILABLE), [NAVIGATES], True, 503, False),
+        (REQUIRED, [NAVIGATES], "401 Location", "302 Location"),
+        (REQUIRED, [], "401", "401"),
+        (REQUIRED, [NAVIGATES, FRAMED], "401 Location", "401 page"),
+        (NOT_SENT, [NAVIGATES], "401 Location", "401 page"),
+        (NOT_SENT, [NAVIGATES, FRAMED], "401 Location", "401 page"),
+        (WEAK, [NAVIGATES], "401 Location", "302 Location"),
+        (WEAK, [], "401", "401"),
+        (LOW, [NAVIGATES], "403", "403 page"),
+        (LOW, [], "403", "403"),
+        (AWAY, [NAVIGATES], "503", "503 page"),
+        (AWAY, [], "503", "503"),
     ],
 )
-def test_each_kind_of_proxy_is_answered_as_it_can_hear(decision, fields, redirects, status, has_location):
-    dialect = dataclasses.replace(NGINX, redirects=redirects)
+@pytest.mark.parametrize("dialect", ALL, ids=lambda dialect: dialect.name)
+def test_each_kind_of_proxy_is_answered_as_it_can_hear(dialect, decision, fields, nginx, others):
     target = original(asked(), NGINX, portal_at)
     answer = subrequest.answer(decision, original=target, head=head(*fields), dialect=dialect, request_id="r")
-    assert (answer.status, b"\r\nLocation: " in answer.headers) == (status, has_location)
+    if isinstance(answer, PageWanted):
+        heard = f"{answer.status} page"
+    else:
+        heard = f"{answer.status}{' Location' if b'Location: ' in answer.headers else ''}"
+        assert b"\r\nVary: Cookie, Accept, Sec-Fetch-Mode\r\n" in answer.headers
+    expected = nginx if dialect is NGINX else others
+    # Envoy shows its own error for every 5xx.
+    assert heard == ("503" if dialect is ENVOY and decision is AWAY else expected)
 
 
 @pytest.mark.parametrize(
@@ -208,6 +236,12 @@ def test_a_refusal_of_the_subrequest_itself_is_403():
 
 def test_every_dialect_has_a_place_of_its_own():
     assert DIALECTS["/.authproxy/auth/nginx"] is NGINX
+    for dialect in (CADDY, TRAEFIK, HAPROXY):
+        assert dialect_at(f"/.authproxy/auth/{dialect.name}") is dialect
+        assert dialect_at(f"/.authproxy/auth/{dialect.name}/") is None
+    for behind in ("", "/", "/a?b", "x", "*"):
+        assert dialect_at(f"/.authproxy/auth/envoy{behind}") is ENVOY
+    assert dialect_at("/.authproxy/auth/") is None
 
 
 def test_a_preflight_is_let_pass_with_nothing_about_anybody():
@@ -231,6 +265,6 @@ def test_a_proxy_learns_which_cookies_the_portal_may_get_and_how_it_marks_one():
 
 @pytest.mark.parametrize(("redirects", "status"), [(True, 302), (False, 401)])
 def test_the_portals_own_sign_out_leads_to_ours_by_a_redirect_that_the_proxy_understands(redirects, status):
-    answer = subrequest.sign_out(PORTAL, dataclasses.replace(NGINX, redirects=redirects))
+    answer = subrequest.sign_out(PORTAL, TRAEFIK if redirects else NGINX)
     assert answer.status == status
     assert b"\r\nLocation: https://acq.example/.authproxy/logout\r\n" in answer.headers

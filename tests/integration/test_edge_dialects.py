@@ -1,0 +1,112 @@
+"""`/.authproxy/auth/…`: what each kind of front proxy asks, and what its client gets."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.edge import FORBIDDEN, GOOD, HOST, UNANSWERABLE, running_edge
+from tests.support.questions import CLIENT, DIALECTS, FORWARDING, question
+
+OTHERS = (*FORWARDING, "envoy")
+"""All but nginx, which has its own tests."""
+PAGE = "Sec-Fetch-Mode: navigate"
+SCRIPT = "Sec-Fetch-Mode: cors"
+
+
+async def answered(edge, data: bytes, *, unix: bool = True):
+    client = await edge.client(unix=unix)
+    await client.send(data)
+    return await client.answer()
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_allow_is_200_with_every_identity_header_and_no_cookie(dialect):
+    async with running_edge() as edge:
+        answer = await answered(edge, question(dialect))
+        assert (answer.status, answer.body) == (200, b"")
+        assert answer.get("x-auth-subject") == b"ana-subject"
+        assert answer.get("x-auth-assertion") == b"header.payload.signature"
+        assert answer.all("set-cookie") == []
+        assert answer.get("cache-control") == b"no-store"
+        assert edge.portal.conversations == []
+        seen = edge.observed[0]
+        assert (seen["dialect"], seen["path"], seen["client"]) == (dialect, "/page", CLIENT)
+
+
+@pytest.mark.parametrize("dialect", OTHERS)
+async def test_a_page_load_without_a_session_is_led_to_the_sign_in(dialect):
+    async with running_edge() as edge:
+        answer = await answered(edge, question(dialect, PAGE, ticket=None))
+        assert answer.status == 302
+        assert answer.get("location") == f"http://{HOST}/.authproxy/login?rt=/page%3Fa%3Db".encode()
+
+
+@pytest.mark.parametrize("dialect", OTHERS)
+async def test_a_script_without_a_session_is_told_so_and_not_led_away(dialect):
+    async with running_edge() as edge:
+        answer = await answered(edge, question(dialect, SCRIPT, ticket=None))
+        assert (answer.status, answer.get("location")) == (401, None)
+        assert answer.get("www-authenticate") == b'Bearer realm="acq"'
+        assert b'"reason": "no_session"' in answer.body
+
+
+@pytest.mark.parametrize("dialect", OTHERS)
+async def test_a_form_without_a_session_gets_a_page_that_says_so(dialect):
+    async with running_edge() as edge:
+        answer = await answered(edge, question(dialect, PAGE, method="POST", ticket=None))
+        assert (answer.status, answer.body) == (401, b"<h1>page not_sent</h1>")
+        assert answer.get("location") is None
+
+
+@pytest.mark.parametrize("dialect", OTHERS)
+async def test_whoever_may_not_enter_gets_a_page_or_a_problem(dialect):
+    async with running_edge() as edge:
+        page = await answered(edge, question(dialect, PAGE, ticket=FORBIDDEN))
+        assert (page.status, page.body) == (403, b"<h1>page level_too_low</h1>")
+        problem = await answered(edge, question(dialect, SCRIPT, ticket=FORBIDDEN))
+        assert (problem.status, problem.get("content-type")) == (
+            403,
+            b"application/problem+json; charset=utf-8",
+        )
+
+
+@pytest.mark.parametrize("dialect", OTHERS)
+async def test_a_store_that_is_away_is_a_fault_and_never_a_sign_in(dialect):
+    async with running_edge() as edge:
+        page = await answered(edge, question(dialect, PAGE, ticket=UNANSWERABLE))
+        problem = await answered(edge, question(dialect, SCRIPT, ticket=UNANSWERABLE))
+        assert (page.status, problem.status) == (503, 503)
+        assert (page.get("location"), problem.get("location")) == (None, None)
+        assert problem.get("retry-after") == b"5"
+
+
+@pytest.mark.parametrize("dialect", OTHERS)
+async def test_a_stranger_is_refused_whatever_it_says(dialect):
+    async with running_edge() as edge:
+        answer = await answered(edge, question(dialect), unix=False)
+        assert (answer.status, b"untrusted_peer" in answer.body) == (403, True)
+        assert edge.access.asked == []
+
+
+@pytest.mark.parametrize("dialect", OTHERS)
+async def test_the_next_question_on_a_connection_is_not_taken_for_the_body_of_the_one_before(dialect):
+    async with running_edge() as edge:
+        client = await edge.client(unix=True)
+        for ticket, status in ((GOOD, 200), (FORBIDDEN, 403), (GOOD, 200)):
+            await client.send(question(dialect, PAGE, ticket=ticket))
+            assert (await client.answer()).status == status
+
+
+NOT_SAID_ONCE = [
+    *((dialect, name) for dialect in FORWARDING for name in ("Method", "Proto", "Host", "Uri", "For")),
+    ("envoy", "Proto"),
+    ("envoy", "For"),
+]
+
+
+@pytest.mark.parametrize(("dialect", "name"), NOT_SAID_ONCE)
+async def test_a_question_that_lacks_a_line_is_unreadable(dialect, name):
+    async with running_edge() as edge:
+        answer = await answered(edge, question(dialect, without=f"X-Forwarded-{name}"))
+        assert (answer.status, b"subrequest_unreadable" in answer.body) == (403, True)
+        assert edge.access.asked == []
