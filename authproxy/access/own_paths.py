@@ -11,6 +11,8 @@ from authproxy.access.target import RequestTarget
 PREFIX: Final = "/.authproxy/"
 PUBLIC_KEYS: Final = "/.authproxy/jwks.json"
 """Portals fetch it from server to server, under any host name by which they reach the gateway."""
+DOCTOR: Final = "/.authproxy/doctor"
+"""What `authproxy doctor` asks the gateway, with an operator's consent; 404 for everybody else."""
 _BARE_PREFIX: Final = "/.authproxy"
 _STATIC: Final = "/.authproxy/static/"
 

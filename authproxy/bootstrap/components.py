@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from authproxy import __version__
+from authproxy.access.consent import Consents
 from authproxy.access.routes import Portals
 from authproxy.assertions.signer import AssertionSigner
 from authproxy.bootstrap.accounts import AccountChecks, account_checks
 from authproxy.bootstrap.background import Background
 from authproxy.bootstrap.delivery import Delivery, delivery
 from authproxy.bootstrap.descriptors import Descriptors, descriptors
-from authproxy.bootstrap.keys import assertion_signer
+from authproxy.bootstrap.keys import assertion_signer, consent_keys
 from authproxy.bootstrap.log_outputs import LogOutputs, open_log_outputs
 from authproxy.bootstrap.machines import MachineComponents, machine_components
 from authproxy.bootstrap.notices import notices
@@ -89,6 +90,7 @@ class Components:
     machines: MachineComponents | None
     rates: Rates
     outputs: LogOutputs
+    consents: Consents
 
 
 async def assemble(
@@ -205,6 +207,7 @@ async def assemble(
         machines=machines,
         rates=limits_per_address,
         outputs=outputs,
+        consents=Consents(consent_keys(settings.sessions), portals.by_host),
     )
 
 

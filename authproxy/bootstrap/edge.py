@@ -59,6 +59,7 @@ def make_gate(components: Components, pages_socket: str, held_requests: HeldRequ
         clock=TurnClock(clock, time) if clock is utc_now else clock,
         time=time,
         spawn=components.background.spawn,
+        consents=components.consents,
         default_port=443 if all(portal.origin.startswith("https:") for portal in portals.values()) else 80,
     )
     for pool in (gate.pages, *(pool for of_host in sites.values() for pool in of_host.pools())):

@@ -14,6 +14,7 @@ from authproxy.bootstrap.background import Background
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.command_audit import CommandAudit, move_command_events, record_ended_sessions
 from authproxy.bootstrap.components import Clock, Components, assemble
+from authproxy.bootstrap.diagnosis import GatewayDiagnosis
 from authproxy.bootstrap.edge import make_gate
 from authproxy.bootstrap.log_outputs import LogOutputs
 from authproxy.bootstrap.management import TIME_LIMITS, serve_management
@@ -153,7 +154,8 @@ async def _open(
     """Opens the listeners, and starts what runs in the background."""
     own_certificates = OwnCertificates(components.settings, components.clock)
     held_requests = make_held_requests(components)
-    pages_socket = await serve_pages(components, held_requests)
+    diagnosis = GatewayDiagnosis(components)
+    pages_socket = await serve_pages(components, held_requests, diagnosis)
     gate = make_gate(components, pages_socket, held_requests)
     listener = Listener(
         gate,
@@ -173,6 +175,7 @@ async def _open(
     if own_certificates.are_there:
         components.background.keep("certificate_files", own_certificates.keep_looking)
     management = await serve_management(components, listener, gate, own_certificates, reloads)
+    diagnosis.checks = management.checks
     # The listeners of clients come last: whatever cannot be made has cut nobody, and a client that connects
     # finds everything behind them ready.
     if place is not None:

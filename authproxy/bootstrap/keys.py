@@ -59,3 +59,11 @@ def cookie_key(settings: SessionSettings) -> bytes:
     session key. When that is dropped, portals ask people once more who they are."""
     oldest = record_keys(settings)[-1]
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"authproxy portal cookies").derive(oldest)
+
+
+def consent_keys(settings: SessionSettings) -> tuple[bytes, ...]:
+    """The keys of consents to `authproxy doctor`, one from each session key: the first one makes them."""
+    return tuple(
+        HKDF(algorithm=SHA256(), length=32, salt=None, info=b"authproxy doctor consent").derive(key)
+        for key in record_keys(settings)
+    )

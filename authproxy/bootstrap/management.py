@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from authproxy.bootstrap.reloads import SETTINGS, Reloads
 from authproxy.bootstrap.server import management_address
 from authproxy.edge.client.listener import Listener
 from authproxy.edge.site import Gate
-from authproxy.web.management import WARNING_ONLY, Check, Checks, management
+from authproxy.web.management import WARNING_ONLY, Check, Checks, checked, management
 
 TIME_LIMITS = "time_limits"
 """The task that enforces time limits. While it rests after a failure, the gateway is not ready."""
@@ -32,6 +32,8 @@ class ManagementListener:
     """Stops listening, and closes its connections. May be called again."""
     exposition: Callable[[], str]
     """The metrics of this gateway alone."""
+    checks: Callable[[], Awaitable[Mapping[str, Check]]]
+    """The results of what `/readyz` checks."""
 
 
 async def serve_management(
@@ -49,11 +51,13 @@ async def serve_management(
     def text() -> str:
         return own("")[0].decode()
 
+    checks = _checks(components, listener, own_certificates, reloads)
+    warning_only = WARNING_ONLY | (components.background.checks.keys() - {TIME_LIMITS}) | {SETTINGS}
     built = management(
-        checks=_checks(components, listener, own_certificates, reloads),
+        checks=checks,
         is_draining=lambda: listener.is_draining and not listener.is_handed_over,
         exposition=own if reloads is None else reloads.counts.added_to(own),
-        warning_only=WARNING_ONLY | (components.background.checks.keys() - {TIME_LIMITS}) | {SETTINGS},
+        warning_only=warning_only,
     )
     runner = web.AppRunner(built, access_log=None, handle_signals=False, shutdown_timeout=ENDS_WITHIN)
     await runner.setup()
@@ -66,7 +70,12 @@ async def serve_management(
     bound.publish()
     name = bound.sockets[0].getsockname()
     address = (name[0], name[1]) if isinstance(name, tuple) else None
-    return ManagementListener(address=address, stop=closing.aclose, exposition=text)
+    return ManagementListener(
+        address=address,
+        stop=closing.aclose,
+        exposition=text,
+        checks=lambda: checked(checks, warning_only),
+    )
 
 
 def _checks(

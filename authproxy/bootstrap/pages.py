@@ -7,6 +7,7 @@ import secrets
 from aiohttp import web
 
 from authproxy.bootstrap.components import ZONE, Components
+from authproxy.bootstrap.diagnosis import GatewayDiagnosis
 from authproxy.bootstrap.management import ENDS_WITHIN
 from authproxy.bootstrap.own_folders import own_folder
 from authproxy.bootstrap.portal_sign_outs import portal_sign_outs
@@ -20,19 +21,22 @@ from authproxy.flows.held.requests import HeldRequests
 from authproxy.flows.register.membership import Membership
 from authproxy.flows.sign_in.openid import OpenIdSignIn
 from authproxy.web.application import Services, application
+from authproxy.web.doctor import DoctorPage
 
 _HEADERS_OF_THE_EDGE = 16
 """More than it ever adds to a request for our pages."""
 _BACKLOG = 1024
 
 
-async def serve_pages(components: Components, held_requests: HeldRequests) -> str:
+async def serve_pages(
+    components: Components, held_requests: HeldRequests, diagnosis: GatewayDiagnosis
+) -> str:
     """The path of the socket. Only this process's user can open it, and only the edge knows where it is."""
     path = str(components.resources.enter_context(own_folder()) / "pages.sock")
     limits = components.settings.server.limits
     largest = limits.head_size + limits.target_size
     runner = web.AppRunner(
-        application(_services(components, held_requests)),
+        application(_services(components, held_requests, diagnosis)),
         access_log=None,
         handle_signals=False,
         shutdown_timeout=ENDS_WITHIN,
@@ -50,7 +54,7 @@ async def serve_pages(components: Components, held_requests: HeldRequests) -> st
     return path
 
 
-def _services(components: Components, held_requests: HeldRequests) -> Services:
+def _services(components: Components, held_requests: HeldRequests, diagnosis: GatewayDiagnosis) -> Services:
     certificates, stores = components.certificates, components.stores
     login = _login(components)
     return Services(
@@ -80,6 +84,7 @@ def _services(components: Components, held_requests: HeldRequests) -> Services:
             for portal in components.portals.by_host.values()
             if portal.personal_cookies is not None
         },
+        doctor=DoctorPage(consents=components.consents, diagnosis=diagnosis.of, clock=components.clock),
         certificates_end=lambda now: None if certificates is None else certificates.profile.ends_at(now),
     )
 

@@ -28,7 +28,7 @@ from authproxy.access.personal_cookies import Marking
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget, TargetRefused
 from authproxy.access.unavailable import CannotAsk
-from authproxy.edge import held_requests, joint_decision, outgoing_heads
+from authproxy.edge import doctor_orders, held_requests, joint_decision, outgoing_heads
 from authproxy.edge.client_side import ClientSide
 from authproxy.edge.request_record import RequestRecord
 from authproxy.edge.rules import held_forms, refusals, subrequest, via
@@ -409,6 +409,11 @@ class Exchange(TransferOwner):
         record = self._record
         assert record.target is not None  # noqa: S101  (nothing is decided without a target)
         record.outcome = refusal
+        ordered = doctor_orders.obeyed(self._gate, record, refusal)
+        if isinstance(ordered, OwnAnswer):
+            self._answer(ordered)
+            return
+        refusal = record.outcome = ordered
         answer = refusals.answer(
             refusal, target=record.target, head=self.head, request_id=record.request_id, held=kept_as
         )
@@ -556,6 +561,12 @@ class Exchange(TransferOwner):
         record = self._record
         record.decided_at = self._gate.time()
         record.outcome = decision
+        if not isinstance(decision, Allowed):
+            ordered = doctor_orders.obeyed(self._gate, record, decision)
+            if isinstance(ordered, OwnAnswer):
+                self._answer(ordered)
+                return
+            decision = record.outcome = ordered
         answer = subrequest.answer(
             decision, original=original, head=self.head, dialect=dialect, request_id=record.request_id
         )
@@ -673,7 +684,8 @@ class Exchange(TransferOwner):
     def _ask_pages(self) -> None:
         gate, record = self._gate, self._record
         assert record.target is not None  # noqa: S101  (the target has shown that the request is for the pages)
-        outgoing = outgoing_heads.for_pages(gate, record, self.head, record.target.origin_form)
+        question = doctor_orders.arrived(self.head, record.target)
+        outgoing = outgoing_heads.for_pages(gate, record, self.head, record.target.origin_form, question)
         self._transfer_to(gate.pages, gate.limits, self.head, outgoing)
 
     def _show_page(self, page: PageWanted) -> None:

@@ -12,6 +12,7 @@ from email.utils import formatdate
 from typing import Any, Final, Protocol
 
 from authproxy.access import policy
+from authproxy.access.consent import Consents
 from authproxy.access.decision import Allowed, Decision, PerRequestDecision, Reason, StepUpRequired
 from authproxy.access.held_request import HeldRequest
 from authproxy.access.routes import Activity, Portal, Route
@@ -256,6 +257,8 @@ class Gate:
     form_keeping: FormKeeping | None = None
     """None: no forms are kept, and a person who needs a fresh proof or a sign-in for one is told that it is
     lost."""
+    consents: Consents | None = None
+    """Recognises orders of `authproxy doctor`; None: none is obeyed."""
     _date: bytes = b""
     _date_until: float = 0.0
     _by_raw_host: dict[tuple[bytes, int], tuple[str, Site | None]] = field(default_factory=dict)

@@ -56,6 +56,8 @@ class ProviderAnswer:
     status: int
     media_type: str
     body: bytes = field(repr=False)
+    date: str = ""
+    """The field Date: the provider's clock."""
 
     def json_object(self) -> dict[str, Any]:
         """The JSON object in the answer. Raises CannotAsk if there is none (a maintenance page), and
@@ -148,4 +150,5 @@ async def _asked(session: aiohttp.ClientSession, question: ProviderQuestion) -> 
             status=response.status,
             media_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
             body=body,
+            date=response.headers.get("Date", ""),
         )

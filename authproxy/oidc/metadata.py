@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 
 import aiohttp
@@ -258,11 +259,18 @@ class UnsolicitedKeys:
 
 
 async def fetched_document(
-    session: aiohttp.ClientSession, name: str, url: str, time_limit: timedelta
+    session: aiohttp.ClientSession,
+    name: str,
+    url: str,
+    time_limit: timedelta,
+    *,
+    dated: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """The JSON object at a URL. Raises CannotAsk."""
+    """The JSON object at a URL. `dated` hears the field Date of the answer. Raises CannotAsk."""
     question = ProviderQuestion(name=name, url=url, size_limit=_SIZE_LIMIT)
     answer = await ask(session, question, time_limit=time_limit)
+    if dated is not None:
+        dated(answer.date)
     if answer.status != 200:
         raise cannot_ask(f"{name} answered {answer.status}")
     try:
@@ -279,6 +287,9 @@ class ProviderMetadata:
     ) -> None:
         self._relying_party = relying_party
         self._session = session
+        self._clock = clock
+        self.seconds_ahead: float | None = None
+        """By how much the provider's clock is ahead of ours, to the second; None if it has not said."""
         self.metadata = LastGood(self._fetch_metadata, clock)
         self.keys = LastGood(self._fetch_keys, clock)
         self._jwks: Mapping[str, Any] = {"keys": []}
@@ -344,6 +355,15 @@ class ProviderMetadata:
         await self.metadata.refresh()
         await self.keys.refresh()
 
+    def _dated(self, date: str) -> None:
+        try:
+            said = parsedate_to_datetime(date)
+        except ValueError:
+            return
+        if said.tzinfo is not None:
+            # The field has no parts of a second, so half a second is what it leaves out on average.
+            self.seconds_ahead = (said - self._clock()).total_seconds() + 0.5
+
     async def _fetch_metadata(self) -> Metadata:
         issuer = self._relying_party.issuer
         # OpenID Connect Discovery §4.1: a slash at the end of the issuer is removed for this URL only.
@@ -384,4 +404,6 @@ class ProviderMetadata:
             raise cannot_ask(self.keys.failure or "JWK set was not there in time") from None
 
     async def _document(self, name: str, url: str) -> dict[str, Any]:
-        return await fetched_document(self._session, name, url, self._relying_party.timeout)
+        return await fetched_document(
+            self._session, name, url, self._relying_party.timeout, dated=self._dated
+        )

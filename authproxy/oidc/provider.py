@@ -47,6 +47,8 @@ class ProviderHealth:
     usable_keys: int
     last_error: str | None
     """Why the last question failed; None if it succeeded. Contains no secret."""
+    seconds_ahead: float | None = None
+    """By how much its clock is ahead of ours, as of the last metadata; None if it has not said."""
 
 
 class OpenIdProvider:
@@ -183,6 +185,7 @@ class OpenIdProvider:
             metadata_age=None if metadata.fetched_at is None else now - metadata.fetched_at,
             usable_keys=0 if keys.value is None else len(keys.value.keys),
             last_error=metadata.failure or keys.failure,
+            seconds_ahead=self._metadata.seconds_ahead,
         )
 
     def _grant(self, tokens: TokenAnswer, *, can_introspect: bool) -> Grant | None:

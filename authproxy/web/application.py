@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from authproxy.access import request_senders
+from authproxy.access import own_paths, request_senders
 from authproxy.access.decision import Reason
 from authproxy.access.personal_cookies import PersonalCookies
 from authproxy.flows.access import Access
@@ -26,6 +26,7 @@ from authproxy.telemetry.audit import Audit
 from authproxy.telemetry.metrics import Metrics
 from authproxy.web.assets import Assets
 from authproxy.web.back_channel_logout import BackChannelLogoutEndpoint
+from authproxy.web.doctor import DoctorPage
 from authproxy.web.enrolments import EnrolmentPages
 from authproxy.web.held_requests import HeldRequestPages
 from authproxy.web.limiting import Limiting
@@ -92,6 +93,7 @@ class Services:
     return_to_fits: Callable[[str], bool] = lambda _return_to: True
     personal_cookies: Mapping[str, PersonalCookies] = field(default_factory=dict)
     """By portal id: the portals' cookies that end at sign-out."""
+    doctor: DoctorPage | None = None
 
 
 def application(services: Services) -> web.Application:
@@ -178,6 +180,7 @@ def application(services: Services) -> web.Application:
             web.get(PREFIX + "jwks.json", _published(services.jwks)),
             web.get(PREFIX + "static/{name}", assets.answer),
             web.get(REFUSAL_PATH, _refusal(refusals)),
+            *([] if services.doctor is None else [web.get(own_paths.DOCTOR, services.doctor.show)]),
             *(web.get(PREFIX + PATH, page.show) for page in refused_sign_ins),
             *_step_up_routes(services, pages, refusals, limiting, navigations),
         ]

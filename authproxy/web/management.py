@@ -48,10 +48,7 @@ def management(
         return _json({"status": "ok"}, 200)
 
     async def readyz(_request: web.Request) -> web.StreamResponse:
-        checked = await asyncio.gather(
-            *(_checked(name, check, is_hard=name not in warning_only) for name, check in checks.items())
-        )
-        results = dict(zip(checks, checked, strict=True))
+        results = await checked(checks, warning_only)
         if is_draining():
             results["draining"] = Check(
                 status="failed", detail="ending: running requests are finished, new ones belong elsewhere"
@@ -68,6 +65,14 @@ def management(
         [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)]
     )
     return built
+
+
+async def checked(checks: Checks, warning_only: frozenset[str]) -> dict[str, Check]:
+    """The results of all checks, each within a second."""
+    results = await asyncio.gather(
+        *(_checked(name, check, is_hard=name not in warning_only) for name, check in checks.items())
+    )
+    return dict(zip(checks, results, strict=True))
 
 
 def readiness(results: Mapping[str, Check]) -> web.Response:

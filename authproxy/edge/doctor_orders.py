@@ -1,0 +1,69 @@
+"""What `authproxy doctor` may order with an operator's consent: to hear what a front proxy has asked, and to
+be answered as everybody would be if they were refused or the store were away.
+
+Only refusals for lack of a sign-in change, and only into other refusals: no order lets anybody in.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import quote
+
+from authproxy.access import consent, own_paths
+from authproxy.access.decision import AuthenticationRequired, Denied, Reason, Refusal, Unavailable
+from authproxy.access.target import RequestTarget
+from authproxy.edge.request_record import RequestRecord
+from authproxy.edge.rules import refusals
+from authproxy.edge.rules.refusals import OwnAnswer
+from authproxy.edge.rules.request_head import RequestHead
+from authproxy.edge.site import Gate
+
+_UNQUOTED: Final = "".join(chr(sign) for sign in range(0x21, 0x7F) if chr(sign) not in '"\\,')
+
+
+def obeyed(gate: Gate, record: RequestRecord, refusal: Refusal) -> Refusal | OwnAnswer:
+    """The refusal, or what a doctor has ordered instead of it."""
+    if gate.consents is None or not _is_for_lack_of_a_sign_in(refusal):
+        return refusal
+    order = gate.consents.order_in(record.authorization, gate.clock())
+    target, portal = record.target, refusal.portal
+    if order is None or target is None:
+        return refusal
+    if order.purpose == "echo":
+        return _echo(record, target, refusal.reason, order.nonce)
+    if order.purpose == "deny":
+        return Denied(reason=Reason.ACCESS_DENIED_HERE, portal=portal)
+    if order.purpose == "fail":
+        return Unavailable(reason=Reason.STORE_UNAVAILABLE, portal=portal)
+    return refusal
+
+
+def _is_for_lack_of_a_sign_in(refusal: Refusal) -> bool:
+    # A portal that programs may enter takes the order for a token that it does not know.
+    return isinstance(refusal, AuthenticationRequired) or (
+        isinstance(refusal, Denied) and refusal.bearer_error is not None
+    )
+
+
+def _echo(record: RequestRecord, target: RequestTarget, reason: Reason, nonce: str) -> OwnAnswer:
+    said = consent.echoed(
+        nonce,
+        {
+            "by": record.dialect or "proxy",
+            "method": target.method,
+            "host": target.host,
+            "target": quote(target.origin_form, safe=_UNQUOTED),
+            "client": record.client,
+        },
+    )
+    answer = refusals.problem(401, reason, record.request_id)
+    answer.headers += b"WWW-Authenticate: %s\r\n" % said.encode()
+    return answer
+
+
+def arrived(head: RequestHead, target: RequestTarget) -> bytes:
+    """Lines for the page of the doctor: the names of the fields that have arrived, in their own spelling. The
+    pages get none of the others from here, because no client may send what they are told."""
+    if target.path != own_paths.DOCTOR:
+        return b""
+    return b"X-Authproxy-Arrived: %s\r\n" % b",".join(name for name, _ in head.fields)
