@@ -573,10 +573,13 @@ class Exchange(TransferOwner):
         if isinstance(answer, PageWanted):
             self._show_page(answer)
             return
-        if isinstance(decision, Allowed) and decision.portal.personal_cookies is not None:
-            answer.headers += subrequest.portal_cookies(
-                decision.portal.personal_cookies, decision.cookie_owner, self.head.cookies
-            )
+        if isinstance(decision, Allowed):
+            if dialect.replaces_fields:
+                answer.headers += subrequest.portal_fields(decision, self.head)
+            elif decision.portal.personal_cookies is not None:
+                answer.headers += subrequest.portal_cookies(
+                    decision.portal.personal_cookies, decision.cookie_owner, self.head.cookies
+                )
         self._answer(answer)
 
     # Answers of the gateway itself.

@@ -33,6 +33,25 @@ async def test_allow_is_200_with_every_identity_header_and_no_cookie(dialect):
         assert (seen["dialect"], seen["path"], seen["client"]) == (dialect, "/page", CLIENT)
 
 
+@pytest.mark.parametrize("dialect", ["caddy", "traefik"])
+async def test_a_proxy_that_replaces_whole_fields_is_told_which_the_portal_gets(dialect):
+    async with running_edge() as edge:
+        own = await answered(edge, question(dialect, "Authorization: Basic YTpi"))
+        assert (own.get("cookie"), own.get("authorization")) == (None, b"Basic YTpi")
+        line = f"Cookie: a=1; __Host-authproxy={GOOD}; b=2"
+        mixed = await answered(
+            edge, question(dialect, line, "Authorization: a", "Authorization: b", ticket=None)
+        )
+        assert (mixed.get("cookie"), mixed.get("authorization")) == (b"a=1; b=2", None)
+
+
+@pytest.mark.parametrize("dialect", ["nginx", "haproxy", "envoy"])
+async def test_others_are_not_told_the_clients_own_cookies(dialect):
+    async with running_edge() as edge:
+        answer = await answered(edge, question(dialect, "Authorization: Basic YTpi"))
+        assert (answer.get("cookie"), answer.get("authorization")) == (None, None)
+
+
 @pytest.mark.parametrize("dialect", OTHERS)
 async def test_a_page_load_without_a_session_is_led_to_the_sign_in(dialect):
     async with running_edge() as edge:

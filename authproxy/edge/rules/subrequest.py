@@ -74,6 +74,9 @@ class Dialect:
     401 and 403, drops the body, and can read Location from a 401."""
     passes_faults: bool = True
     """Whether the client gets a 5xx as it is, too."""
+    replaces_fields: bool = False
+    """Whether it cannot take a value apart, but replaces whole fields of the request by those of the answer.
+    The answer then says which `Cookie` and `Authorization` the portal gets."""
 
     @property
     def is_prefix(self) -> bool:
@@ -92,7 +95,7 @@ _OTHER_METHODS: Final = (
 _OTHER_SCHEMES: Final = (b"x-original-proto", b"x-forwarded-scheme", b"x-scheme")
 
 
-def _forwarding(name: str, schemes: Mapping[bytes, int]) -> Dialect:
+def _forwarding(name: str, schemes: Mapping[bytes, int], *, replaces_fields: bool = False) -> Dialect:
     """A proxy that describes the original request by X-Forwarded-*."""
     return Dialect(
         name=name,
@@ -106,6 +109,7 @@ def _forwarding(name: str, schemes: Mapping[bytes, int]) -> Dialect:
         must_agree_on_host=(b"x-original-host",),
         must_agree_on_method=_OTHER_METHODS,
         must_agree_on_scheme=_OTHER_SCHEMES,
+        replaces_fields=replaces_fields,
     )
 
 
@@ -120,8 +124,8 @@ NGINX: Final = Dialect(
     passes_refusals=False,
     passes_faults=False,
 )
-CADDY: Final = _forwarding("caddy", _WEB)
-TRAEFIK: Final = _forwarding("traefik", _WEB_AND_SOCKETS)
+CADDY: Final = _forwarding("caddy", _WEB, replaces_fields=True)
+TRAEFIK: Final = _forwarding("traefik", _WEB_AND_SOCKETS, replaces_fields=True)
 HAPROXY: Final = _forwarding("haproxy", _WEB)
 ENVOY: Final = Dialect(
     name="envoy",
@@ -359,6 +363,25 @@ def portal_cookies(personal: PersonalCookies, owner: bytes, cookies: bytes) -> b
         kept or b"-",
         personal.proxy_mark(owner),
     )
+
+
+def portal_fields(decision: Allowed, head: RequestHead) -> bytes:
+    """`Cookie` and `Authorization` as the portal gets them, for a proxy that replaces whole fields: without
+    the gateway's cookies and those of another person, and without a credential that was for the gateway.
+    What is not there, or is there twice, the portal does not get."""
+    cookies = head.cookies
+    personal = decision.portal.personal_cookies
+    if personal is not None:
+        owner = decision.cookie_owner or personal.owner(None)
+        cookies = personal.kept(cookies, owner, marked_by_proxy=True)
+    kept = without_own_cookies(cookies)
+    lines = b"Cookie: %s\r\n" % kept if kept else b""
+    credentials = head.all(b"authorization")
+    if len(credentials) == 1 and not (
+        decision.portal.machines is not None and machine_policy.is_for_gateway(decision, credentials)
+    ):
+        lines += b"Authorization: %s\r\n" % credentials[0]
+    return lines
 
 
 def passed(request_id: str) -> OwnAnswer:

@@ -263,6 +263,55 @@ def test_a_proxy_learns_which_cookies_the_portal_may_get_and_how_it_marks_one():
     assert subrequest.portal_cookies(cookies, ana, b"JSESSIONID=planted") == told % (b"-", mark)
 
 
+def with_cookies(cookies: bytes, *fields: tuple[bytes, bytes]) -> RequestHead:
+    sent = head(*fields)
+    sent.cookies = cookies
+    return sent
+
+
+def allowed_at(portal: Portal, machine: MachineClient | None = None) -> Allowed:
+    return Allowed(
+        portal=portal,
+        route=Route(name="all", path="/", requirement=Requirement()),
+        session=None if machine else session_for(new_ticket()),
+        machine=machine,
+        identity_headers=b"",
+    )
+
+
+@pytest.mark.parametrize(
+    ("cookies", "fields", "told"),
+    [
+        (b"a=1; __Host-authproxy=t; b=2", [], b"Cookie: a=1; b=2\r\n"),
+        (b"__Host-authproxy=t", [], b""),
+        (b"", [(b"Authorization", b"Basic YTpi")], b"Authorization: Basic YTpi\r\n"),
+        (b"", [(b"Authorization", b"Basic YTpi"), (b"Authorization", b"Basic YTpj")], b""),
+        (b"", [], b""),
+    ],
+)
+def test_a_proxy_that_replaces_whole_fields_learns_which_the_portal_gets(cookies, fields, told):
+    assert subrequest.portal_fields(allowed_at(PORTAL), with_cookies(cookies, *fields)) == told
+
+
+def test_it_does_not_learn_a_credential_that_was_for_the_gateway():
+    machine = MachineClient(client_id="batch", credential="key", scopes=frozenset(), ends_at=NOW)
+    portal = dataclasses.replace(PORTAL, machines=MachineDemand(keys=True))
+    sent = head((b"Authorization", b"Bearer apk_1"))
+    assert subrequest.portal_fields(allowed_at(portal, machine), sent) == b""
+    assert subrequest.portal_fields(allowed_at(portal), head((b"Authorization", b"Basic YTpi"))) != b""
+
+
+def test_it_learns_no_cookie_of_another_person():
+    cookies = PersonalCookies(("JSESSIONID",), portal_id="acq", secret=bytes(32))
+    sent = with_cookies(b"look=blue; JSESSIONID=planted")
+    portal = dataclasses.replace(PORTAL, personal_cookies=cookies)
+    assert subrequest.portal_fields(allowed_at(portal), sent) == b"Cookie: look=blue\r\n"
+    owned = dataclasses.replace(
+        allowed_at(portal), cookie_owner=cookies.owner(session_for(new_ticket()).person)
+    )
+    assert subrequest.portal_fields(owned, sent) == b"Cookie: look=blue\r\n"
+
+
 @pytest.mark.parametrize(("redirects", "status"), [(True, 302), (False, 401)])
 def test_the_portals_own_sign_out_leads_to_ours_by_a_redirect_that_the_proxy_understands(redirects, status):
     answer = subrequest.sign_out(PORTAL, TRAEFIK if redirects else NGINX)
