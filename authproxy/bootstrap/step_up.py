@@ -22,6 +22,7 @@ from authproxy.flows.step_up.challenges import StepUpChallenges, StepUpRules
 from authproxy.flows.step_up.elsewhere import AtProvider, ByCertificate, MethodElsewhere
 from authproxy.flows.step_up.enrolling import Enrolling
 from authproxy.flows.step_up.method_changes import MethodChanges
+from authproxy.flows.step_up.repeated_answers import RepeatedAnswers
 from authproxy.identity.assurance import StepUpMethod
 from authproxy.web.application import StepUpServices
 
@@ -74,6 +75,7 @@ def _step_ups(
         sessions=stores.sessions,
         challenges=stores.challenges,
         limits=stores.limits,
+        repeated_answers=RepeatedAnswers(store=stores.shared_octets, sessions=stores.sessions),
         elevations=components.elevations,
         methods=methods,
         elsewhere=elsewhere,

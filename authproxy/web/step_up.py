@@ -19,6 +19,7 @@ from authproxy.challenges.challenge import State
 from authproxy.challenges.method import Offer
 from authproxy.flows.step_up.challenges import StepUpChallenges
 from authproxy.flows.step_up.outcomes import Demand, NotProved, Pending, SentAway, SteppedUp
+from authproxy.flows.step_up.repeated_answers import PAGE_NAME_BYTES
 from authproxy.flows.visit import Visit
 from authproxy.identity.session import Session
 from authproxy.telemetry.audit import Audit, Event
@@ -95,7 +96,9 @@ class StepUpPages:
         if fields.get("again") == "yes":
             return await self._response(request, visit, await self._step_ups.again(visit, challenge_id))
         return await self._response(
-            request, visit, await self._step_ups.answer(visit, challenge_id, fields.get("code", ""))
+            request,
+            visit,
+            await self._step_ups.answer(visit, challenge_id, fields.get("code", ""), page=fields.get("page")),
         )
 
     async def status(self, request: web.Request) -> web.StreamResponse:
@@ -207,6 +210,7 @@ class StepUpPages:
             here="step-up",
             keep={"c": challenge.challenge_id, **return_query, **({} if reloads else {"calm": "yes"})},
             challenge=challenge,
+            page_name=self._random_text(PAGE_NAME_BYTES),
             tries_left=outcome.standing.tries_left,
             is_answered=outcome.is_answered,
             reloads=reloads,

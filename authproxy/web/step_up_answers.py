@@ -40,7 +40,8 @@ class StepUpAnswers:
     def approved(self, request: web.Request, proved: SteppedUp) -> web.Response:
         """Sets the new ticket and leads on: to where the person wanted to go, or to the page that shows the
         held request. The proof is in the audit trail already, since before it counted."""
-        self._metrics.step_ups[proved.method, "approved"] += 1
+        if not proved.is_repeated:
+            self._metrics.step_ups[proved.method, "approved"] += 1
         answer = go_on(request, proved.return_to, proved.held)
         answer.headers.add(hdrs.SET_COOKIE, cookies.setting(cookies.TICKET, proved.ticket_text))
         return answer

@@ -106,6 +106,36 @@ async def test_a_proof_leads_to_the_place_and_the_portal_learns_by_what_and_when
     assert (issued["method"], approved["method"], issued["person"]) == (method, method, approved["person"])
 
 
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "one after the other"])
+async def test_whoever_clicks_twice_and_loses_the_first_answer_goes_on_with_the_second(house, at_once):
+    """The browser sends both forms with the ticket of before. A page of the same challenge that somebody else
+    has got with that ticket proves nothing after that, not even with the right code."""
+    ana = await house.signed_in()
+    page = await begun(ana, house.acq + PLACE, "totp")
+    theirs = await ana.opens(page.url)
+    code, old = house.app_code(), ana.browser.cookies.get(house.acq, TICKET)
+
+    async def sends(form_of):
+        ana.browser.cookies.put(house.acq, TICKET, old)
+        return await answered(ana, form_of, code)
+
+    ana.browser.cookies.loses = lambda name: name == TICKET  # what comes is not kept
+    clicks = (
+        await asyncio.gather(sends(page), sends(page)) if at_once else [await sends(page), await sends(page)]
+    )
+
+    tickets = [[line for line in click.all("set-cookie") if TICKET in line] for click in clicks]
+    assert tickets[0] == tickets[1] != []
+    assert [click.location for click in clicks] == [house.acq + PLACE] * 2
+    stranger = await sends(theirs)
+    assert (stranger.all("set-cookie"), "/login" in stranger.location) == ([], True)
+    ana.browser.cookies.loses = lambda name: False
+    ana.browser.cookies.take(house.acq, tickets[1][0])
+    assert (await landed(ana, clicks[1])).status == 200
+    assert len(house.events("challenge.approved")) == 1
+    assert house.events("challenge.refused") == []
+
+
 async def test_a_place_with_a_session_in_its_path_demands_the_same_proof(house):
     """The first link of many portals in Java. What the portal answers there is its own matter."""
     ana = await house.signed_in()

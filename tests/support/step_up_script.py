@@ -72,10 +72,13 @@ class ScriptedStepUps:
     phone: str = "waits"
     tries_left: int = 5
     waits_already: bool = False
+    is_repeated: bool = False
     again_in: timedelta = timedelta(0)
     visits: list[Visit] = field(default_factory=list)
     asked: list[Challenge] = field(default_factory=list)
     typed: list[str] = field(default_factory=list)
+    named: list[str | None] = field(default_factory=list)
+    """The names of the pages whose forms were sent."""
     messages: int = 0
 
     def _session(self, visit: Visit) -> Session | None:
@@ -160,12 +163,13 @@ class ScriptedStepUps:
         return await self.begin(replace(visit, return_to=found.standing.challenge.return_to), "sms")
 
     async def answer(
-        self, visit: Visit, challenge_id: str, typed: str
+        self, visit: Visit, challenge_id: str, typed: str, *, page: str | None = None
     ) -> SteppedUp | Pending | NotProved | None:
         found = self._found(visit, challenge_id)
         if not isinstance(found, Pending):
             return found
         self.typed.append(typed)
+        self.named.append(page)
         challenge = found.standing.challenge
         if self.answer_fails is not None:
             return replace(
@@ -198,7 +202,14 @@ class ScriptedStepUps:
                 standing=replace(self._standing(challenge), state=state),
                 state=state,
             )
-        return SteppedUp(NEW_TICKET, found.session, challenge.method, challenge.return_to, challenge.held)
+        return SteppedUp(
+            NEW_TICKET,
+            found.session,
+            challenge.method,
+            challenge.return_to,
+            challenge.held,
+            is_repeated=self.is_repeated,
+        )
 
 
 @dataclass

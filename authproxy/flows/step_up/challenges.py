@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from authproxy.access import policy
 from authproxy.access.decision import Reason
@@ -29,6 +29,7 @@ from authproxy.flows.step_up.elevation import Elevations
 from authproxy.flows.step_up.elsewhere import MethodElsewhere
 from authproxy.flows.step_up.method_changes import ChangeDemand, MethodChanges, asked_for, is_change
 from authproxy.flows.step_up.outcomes import Demand, NotProved, Pending, SentAway, SteppedUp
+from authproxy.flows.step_up.repeated_answers import RepeatedAnswers, SentForm, sent_form
 from authproxy.flows.stores import AnswerLimits, ChallengeStore, SessionStore
 from authproxy.flows.visit import Visit, session_of
 from authproxy.identity import ticket as tickets
@@ -65,6 +66,9 @@ _AMR: Final[Mapping[StepUpMethod, tuple[str, ...]]] = {
 }
 
 
+_Outcome = TypeVar("_Outcome")
+
+
 class _Methods(NamedTuple):
     """The methods that a route accepts, as they stand for one person."""
 
@@ -82,6 +86,7 @@ class StepUpChallenges:
         sessions: SessionStore,
         challenges: ChallengeStore,
         limits: AnswerLimits,
+        repeated_answers: RepeatedAnswers,
         elevations: Elevations,
         methods: Sequence[Method],
         elsewhere: Mapping[StepUpMethod, MethodElsewhere],
@@ -99,6 +104,7 @@ class StepUpChallenges:
         self._sessions = sessions
         self._challenges = challenges
         self._limits = limits
+        self._repeated_answers = repeated_answers
         self._elevations = elevations
         self._methods = {method.name: method for method in methods}
         self._elsewhere = elsewhere
@@ -136,7 +142,7 @@ class StepUpChallenges:
             return SentAway(
                 await self._elsewhere[chosen].begin(visit, session, demand.route), chosen, session
             )
-        return await self._issued_in_turn(
+        return await self._in_turn(
             repr((session.session_id, *_wanted(visit, demand.route.name, chosen))),
             lambda _: self._pending_or_new(visit, session, demand.route, chosen),
         )
@@ -175,7 +181,7 @@ class StepUpChallenges:
             until = await self._limits.blocked_until(_limit_names(visit, session), now=visit.now)
         if until is not None:
             return _not_proved(visit, Reason.STEP_UP_BLOCKED, session, standing=standing, until=until)
-        return await self._issued_in_turn(
+        return await self._in_turn(
             earlier.challenge_id,
             lambda had_to_wait: self._instead_of(visit, session, standing, had_to_wait=had_to_wait),
         )
@@ -197,10 +203,25 @@ class StepUpChallenges:
         return issued
 
     async def answer(
-        self, visit: Visit, challenge_id: str, typed: str
+        self, visit: Visit, challenge_id: str, typed: str, *, page: str | None = None
     ) -> SteppedUp | Pending | NotProved | None:
-        """Judges a typed code, or what the person's phone has answered (Pending: nothing yet)."""
+        """Judges a typed code, or what the person's phone has answered (Pending: nothing yet). `page` is the
+        random name of the page that was sent: a form that is sent twice is judged once, and both get the
+        proof."""
+        form = sent_form(visit, challenge_id, typed, page)
+        if form is None:
+            return await self._judged(visit, challenge_id, typed, None)
+        # Nobody who has no session makes the store keep anything, not even a turn.
+        if await session_of(self._sessions, visit) is None:
+            return await self._repeated_answers.find(form, visit)
+        return await self._in_turn(form.name, lambda _: self._judged(visit, challenge_id, typed, form))
+
+    async def _judged(
+        self, visit: Visit, challenge_id: str, typed: str, form: SentForm | None
+    ) -> SteppedUp | Pending | NotProved | None:
         own = await self._own_challenge(visit, challenge_id)
+        if own is None and form is not None:
+            return await self._repeated_answers.find(form, visit)
         if not isinstance(own, tuple):
             return own
         session, standing = own
@@ -208,8 +229,8 @@ class StepUpChallenges:
         if over is not None:
             return over
         if standing.challenge.is_answered_on_phone:
-            return await self._judge_phone(visit, session, standing)
-        return await self._judge_code(visit, session, standing, typed)
+            return await self._judge_phone(visit, session, standing, form)
+        return await self._judge_code(visit, session, standing, typed, form)
 
     # What is offered.
 
@@ -337,19 +358,17 @@ class StepUpChallenges:
 
     # What is asked.
 
-    async def _issued_in_turn(
-        self, name: str, issue: Callable[[bool], Coroutine[Any, Any, Pending | NotProved]]
-    ) -> Pending | NotProved:
-        """The outcome of `issue`. Of clicks with the same name, wherever they arrive, one is served after the
+    async def _in_turn(self, name: str, serve: Callable[[bool], Coroutine[Any, Any, _Outcome]]) -> _Outcome:
+        """The outcome of `serve`. Of clicks with the same name, wherever they arrive, one is served after the
         other: a challenge is stored after its message was sent, and until then a second click would find no
-        challenge, and would be told that messages are sent too often. `issue` is told whether it had to wait
-        for another click."""
+        challenge, and would be told that messages are sent too often. The second click on an answer would
+        find a code that is used. `serve` is told whether it had to wait for another click."""
         owner, looks = self._random_text(16), 1
         while not await self._challenges.take_turn(name, owner) and looks < _MOST_LOOKS:
             looks += 1
             await asyncio.sleep(_LOOKS_AFTER)
         try:
-            return await issue(looks > 1)
+            return await serve(looks > 1)
         finally:
             with contextlib.suppress(CannotAsk):  # it ends by itself
                 await self._challenges.end_turn(name, owner)
@@ -429,7 +448,7 @@ class StepUpChallenges:
     # What an answer does.
 
     async def _judge_code(
-        self, visit: Visit, session: Session, standing: Standing, typed: str
+        self, visit: Visit, session: Session, standing: Standing, typed: str, form: SentForm | None
     ) -> SteppedUp | NotProved | None:
         names = _limit_names(visit, session)
         until = await self._limits.try_answer(names, now=visit.now)
@@ -452,17 +471,17 @@ class StepUpChallenges:
                 counted = replace(counted, state=State.EXHAUSTED)
                 until = await self._limits.blocked_until(names, now=visit.now)
             return _not_proved(visit, Reason.CODE_WRONG, session, standing=counted, until=until)
-        return await self._approve(visit, session, counted)
+        return await self._approve(visit, session, counted, form)
 
     async def _judge_phone(
-        self, visit: Visit, session: Session, standing: Standing
+        self, visit: Visit, session: Session, standing: Standing, form: SentForm | None
     ) -> SteppedUp | Pending | NotProved | None:
         challenge = standing.challenge
         verdict = await self._phone_verdict(visit, session, challenge)
         if verdict is Verdict.WAITING:
             return Pending(session, standing, is_new=False)
         if verdict is Verdict.RIGHT:
-            return await self._approve(visit, session, standing)
+            return await self._approve(visit, session, standing, form)
         # A wrong number does not count as a wrong code: it was chosen on the person's own phone, not guessed
         # in a browser.
         await self._challenges.resolve(challenge.challenge_id, State.REFUSED, now=visit.now)
@@ -471,7 +490,7 @@ class StepUpChallenges:
         )
 
     async def _approve(
-        self, visit: Visit, session: Session, standing: Standing
+        self, visit: Visit, session: Session, standing: Standing, form: SentForm | None
     ) -> SteppedUp | NotProved | None:
         challenge = standing.challenge
         if not await self._challenges.resolve(challenge.challenge_id, State.APPROVED, now=visit.now):
@@ -480,6 +499,7 @@ class StepUpChallenges:
             # Only a right code forgives wrong ones: with another proof, whoever has guessed would get new
             # tries.
             await self._limits.forgive(_limit_names(visit, session))
+
         event = AuthenticationEvent(
             method=challenge.method,
             at=visit.now,
@@ -489,8 +509,18 @@ class StepUpChallenges:
             level=_worth(session, challenge.level),
             asked_for=asked_for(challenge.route),
         )
+
+        async def announce(ticket_text: str) -> None:
+            if form is not None:
+                await self._repeated_answers.keep(form, ticket_text, challenge)
+
         elevated = await self._elevations.add(
-            visit.ticket_text or "", session, event, now=visit.now, binding=challenge.binding
+            visit.ticket_text or "",
+            session,
+            event,
+            now=visit.now,
+            binding=challenge.binding,
+            announce=announce,
         )
         if elevated is None:
             return None

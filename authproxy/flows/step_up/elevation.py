@@ -36,6 +36,10 @@ async def _unrecorded(_session: Session, _event: AuthenticationEvent) -> None:
     return
 
 
+async def _unannounced(_ticket_text: str) -> None:
+    return
+
+
 class Elevations:
     """Each proof is recorded before it counts: later it could be taken back only by signing the person out.
     The register is asked for each proof, so that a blocked person gains nothing with a session that is
@@ -62,9 +66,11 @@ class Elevations:
         *,
         now: datetime,
         binding: str | None = None,
+        announce: Callable[[str], Awaitable[None]] = _unannounced,
     ) -> tuple[str, Session] | None:
         """Returns the new ticket and the session with the proof. The old ticket opens nothing from then on.
         With a `binding`, the proof is for that one request; with `asked_for`, it is for a change of methods.
+        `announce` is told the new ticket just before the old one ends.
 
         None if the old ticket opens nothing any more: the session has ended, or it got another proof at the
         same moment, or its person is blocked and it ends now. Raises CannotAsk."""
@@ -85,6 +91,7 @@ class Elevations:
         new = SessionTicket(self._random_bytes(IDENTIFIER_SIZE), self._random_bytes(SECRET_SIZE))
         stronger = replace(session, session_id=new.session_id, events=with_proof(session.events, event))
         await self._record(stronger, event)
+        await announce(new.text)
         if not await self._sessions.rotate(old, new, stronger, browser=None, now=now):
             return None
         return new.text, stronger

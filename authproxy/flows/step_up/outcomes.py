@@ -71,6 +71,8 @@ class SteppedUp:
     method: StepUpMethod
     return_to: str
     held: str | None = field(default=None, repr=False)
+    is_repeated: bool = False
+    """Whether the same form got this answer already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

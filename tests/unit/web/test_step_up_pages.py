@@ -384,6 +384,28 @@ async def test_the_right_code_leads_back_with_a_new_ticket(house):
     assert house.metrics.step_ups["sms", "approved"] == 1
 
 
+@pytest.mark.parametrize("method", ["sms", "push"])
+async def test_each_page_of_a_challenge_has_another_name_which_its_form_sends(house, method):
+    house.step_ups.phone = "approved"
+    location = await begun(house, method)
+    names = [re.findall(r'name="page" value="([^"]*)"', (await page(house, location))[1]) for _ in range(2)]
+    [first], [second] = names
+    assert first != second
+    assert all(re.fullmatch(r"[\w-]{22}", name) for name in (first, second))
+    await sent(house, f"c=challenge-0&code={CODE}&page={second}&{PLACE}")
+    assert house.step_ups.named == [second]
+
+
+async def test_a_form_that_was_sent_twice_leads_on_twice_and_counts_once(house):
+    await begun(house, "sms")
+    answers = []
+    for house.step_ups.is_repeated in (False, True):
+        status, location, _text, headers = await sent(house, f"c=challenge-0&code={CODE}&{PLACE}")
+        answers.append((status, location, headers["Set-Cookie"]))
+    assert answers[0] == answers[1]
+    assert house.metrics.step_ups["sms", "approved"] == 1
+
+
 async def test_the_right_code_leads_to_the_held_request(house):
     await begun(house, "sms", place=f"{PLACE}&held={HELD}")
     _status, location, _text, headers = await sent(house, f"c=challenge-0&code={CODE}&{PLACE}&held={HELD}")

@@ -30,6 +30,7 @@ from authproxy.flows.step_up.elevation import Elevations
 from authproxy.flows.step_up.elsewhere import ByCertificate
 from authproxy.flows.step_up.method_changes import REMOVING, MethodChanges
 from authproxy.flows.step_up.outcomes import NotProved, Pending, SentAway, SteppedUp
+from authproxy.flows.step_up.repeated_answers import RepeatedAnswers
 from authproxy.flows.visit import Visit
 from authproxy.identity import ticket as tickets
 from authproxy.identity.assurance import STEP_UP_METHODS, AuthenticationEvent, Level
@@ -179,8 +180,9 @@ class StepUpFixture:
         self.told = []
         self.secret = secret_of(b"s" * 20)
         self.used = MemoryUsedProofs(clock=lambda: self.now)
+        self.octets = MemorySharedOctets(clock=lambda: self.now)
         self.held = HeldRequests(
-            store=MemorySharedOctets(clock=lambda: self.now),
+            store=self.octets,
             limits=self.limits,
             random_text=secrets.token_urlsafe,
             lives_for=timedelta(minutes=30),
@@ -230,6 +232,7 @@ class StepUpFixture:
             sessions=self.sessions,
             challenges=self.challenges,
             limits=self.limits,
+            repeated_answers=RepeatedAnswers(store=self.octets, sessions=self.sessions),
             portals=PORTALS,
             methods=methods,
             elevations=Elevations(sessions=self.sessions, random_bytes=secrets.token_bytes),
@@ -275,8 +278,8 @@ class StepUpFixture:
         assert isinstance(issued, Pending)
         return issued.standing.challenge
 
-    async def answers(self, challenge, typed, **where):
-        return await self.step_ups().answer(self.visit(**where), challenge.challenge_id, typed)
+    async def answers(self, challenge, typed, *, page=None, **where):
+        return await self.step_ups().answer(self.visit(**where), challenge.challenge_id, typed, page=page)
 
     def totp(self, seconds=0):
         return pyotp.TOTP(self.secret).at(self.now + timedelta(seconds=seconds))
@@ -983,6 +986,156 @@ async def test_after_a_change_of_the_number_a_code_to_the_old_one_does_not_work(
     challenge = await house.asked()
     await _enter(house, "+38641999777")
     assert reason(await house.answers(challenge, house.outbox.code)) is Reason.CODE_WRONG
+
+
+# A form that is sent twice.
+
+
+PAGE_NAME = "p" * 22
+"""The random name of the page that was sent."""
+
+
+@pytest.mark.parametrize("method", ["sms", "totp", "recovery", "push"])
+async def test_a_form_that_is_sent_twice_proves_once_and_both_get_the_new_ticket(house, method):
+    challenge = await house.asked(method, held="h" * 43)
+    house.phone.says = Verdict.RIGHT
+    typed = {"sms": lambda: house.outbox.code, "totp": house.totp, "recovery": lambda: house.sheet[0]}
+    code = typed.get(method, str)()
+    first = await house.answers(challenge, code, page=PAGE_NAME)
+    second = await house.answers(challenge, code, page=PAGE_NAME)
+    assert isinstance(first, SteppedUp)
+    assert (first.is_repeated, second.is_repeated) == (False, True)
+    assert replace(second, is_repeated=False) == first
+    assert (second.return_to, second.held) == ("/pay?id=7", "h" * 43)
+    assert len(second.session.events) == 2
+    assert len(house.told) == (1 if method == "recovery" else 0)
+    assert await house.sessions.load(house.ticket, now=house.now) is None
+
+
+@pytest.mark.parametrize("method", ["sms", "totp"])
+async def test_of_twenty_forms_at_one_moment_one_is_judged_and_all_get_the_new_ticket(
+    house, step_ups, method
+):
+    house.limits = AskedOverTheNetwork(people=RULES, addresses=replace(RULES, after=30))
+    challenge = await house.asked(method)
+    code = house.outbox.code if method == "sms" else house.totp()
+    outcomes = await asyncio.gather(
+        *(
+            step_ups[number % 2].answer(house.visit(), challenge.challenge_id, code, page=PAGE_NAME)
+            for number in range(20)
+        )
+    )
+    assert sorted(outcome.is_repeated for outcome in outcomes) == [False] + [True] * 19
+    assert len({outcome.ticket_text for outcome in outcomes}) == 1
+    tries = (await house.challenges.find(challenge.challenge_id, now=house.now)).tries_left
+    assert tries == 4
+
+
+async def test_a_wrong_code_that_is_sent_twice_is_wrong_twice(house):
+    challenge = await house.asked()
+    for _ in range(2):
+        assert reason(await house.answers(challenge, "wrong", page=PAGE_NAME)) is Reason.CODE_WRONG
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"page": None},
+        {"page": ""},
+        {"page": "q" * 22},
+        {"page": PAGE_NAME + "\n"},
+        {"typed": "000000"},
+        {"typed": ""},
+        {"challenge": "another"},
+        {"portal": "b2b"},
+        {"ticket": SessionTicket(b"i" * 16, b"s" * 32).text},
+    ],
+    ids=str,
+)
+async def test_with_the_old_ticket_nobody_gets_anything_who_does_not_send_the_very_same_form(house, other):
+    challenge = await house.asked()
+    code = house.outbox.code
+    assert isinstance(await house.answers(challenge, code, page=PAGE_NAME), SteppedUp)
+    form = {"typed": code, "page": PAGE_NAME, "challenge": challenge.challenge_id} | other
+    where = {name: other[name] for name in ("portal", "ticket") if name in other}
+    outcome = await house.step_ups().answer(
+        house.visit(**where), form["challenge"], form["typed"], page=form["page"]
+    )
+    assert outcome is None
+
+
+async def test_a_form_without_the_name_of_its_page_is_not_answered_twice(house):
+    challenge = await house.asked()
+    code = house.outbox.code
+    assert isinstance(await house.answers(challenge, code), SteppedUp)
+    for page in (None, "", PAGE_NAME):
+        assert await house.answers(challenge, code, page=page) is None
+
+
+@pytest.mark.parametrize(("seconds", "is_answered"), [(0, True), (9, True), (10, False)])
+async def test_a_form_is_answered_again_for_ten_seconds(house, seconds, is_answered):
+    challenge = await house.asked()
+    await house.answers(challenge, house.outbox.code, page=PAGE_NAME)
+    house.now += timedelta(seconds=seconds)
+    outcome = await house.answers(challenge, house.outbox.code, page=PAGE_NAME)
+    assert (outcome is not None) == is_answered
+
+
+async def test_after_the_new_session_has_ended_a_form_is_not_answered_again(house):
+    challenge = await house.asked()
+    first = await house.answers(challenge, house.outbox.code, page=PAGE_NAME)
+    await house.sessions.revoke(first.session.session_id)
+    assert await house.answers(challenge, house.outbox.code, page=PAGE_NAME) is None
+
+
+async def test_nobody_who_has_no_session_makes_the_store_keep_anything(house):
+    challenge = await house.asked()
+    nobody = SessionTicket(b"i" * 16, b"s" * 32).text
+    house.challenges.take_turn = None  # whoever takes a turn fails
+    outcome = await house.answers(challenge, house.outbox.code, page=PAGE_NAME, ticket=nobody)
+    assert outcome is None
+
+
+class Recorded(MemorySharedOctets):
+    """Remembers everything that was put into it; with `fails`, it cannot be asked."""
+
+    def __init__(self, *, clock, fails=False):
+        super().__init__(clock=clock)
+        self.fails = fails
+        self.puts = []
+
+    async def put(self, key, value, lives_for):
+        if self.fails:
+            raise CannotAsk(Reason.STORE_UNAVAILABLE, "away")
+        self.puts.append((key, value))
+        await super().put(key, value, lives_for)
+
+
+async def test_the_store_learns_neither_the_new_ticket_nor_anything_of_the_form(house):
+    house.octets = Recorded(clock=lambda: house.now)
+    challenge = await house.asked()
+    first = await house.answers(challenge, house.outbox.code, page=PAGE_NAME)
+    [(key, value)] = house.octets.puts
+    for secret in (first.ticket_text, house.ticket.text, PAGE_NAME, challenge.challenge_id, "/pay"):
+        assert secret not in key
+        assert secret.encode() not in value
+
+
+async def test_something_else_in_the_place_of_the_kept_answer_counts_as_none(house):
+    house.octets = Recorded(clock=lambda: house.now)
+    challenge = await house.asked()
+    await house.answers(challenge, house.outbox.code, page=PAGE_NAME)
+    [(key, value)] = house.octets.puts
+    await house.octets.put(key, bytes(len(value)), timedelta(minutes=1))
+    assert await house.answers(challenge, house.outbox.code, page=PAGE_NAME) is None
+
+
+async def test_a_proof_counts_also_if_the_store_cannot_keep_its_answer(house):
+    house.octets = Recorded(clock=lambda: house.now, fails=True)
+    challenge = await house.asked()
+    outcome = await house.answers(challenge, house.outbox.code, page=PAGE_NAME)
+    assert isinstance(outcome, SteppedUp)
+    assert (await house.sessions.load(SessionTicket(*_parts(outcome.ticket_text)), now=house.now)) is not None
 
 
 # A phone.
