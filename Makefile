@@ -156,6 +156,8 @@ rehearsal-compose: $(VENV)/.dev ## Follow deploy/compose/README.md on a bare Deb
 reference: $(VENV)/.sandbox ## Write the reference of settings, and the names of headers that nginx removes, and its pages
 	$(BIN)/python -m authproxy.settings.reference config/README.md
 	$(BIN)/python deploy/nginx/cleared.py
+	$(BIN)/python deploy/caddy/cleared.py
+	$(BIN)/python deploy/traefik/cleared.py
 
 .PHONY: clean
 clean: ## Remove what was made

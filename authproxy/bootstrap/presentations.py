@@ -14,7 +14,8 @@ from authproxy.identity.assurance import SignInMethod
 from authproxy.settings import colours
 from authproxy.settings.checks.logos import PNG
 from authproxy.settings.schema import PageSettings, PortalSettings, Settings
-from authproxy.web.nginx_pages import configuration
+from authproxy.web import nginx_pages as pages_of_nginx
+from authproxy.web import proxy_pages as pages_of_proxies
 from authproxy.web.request_context import NO_PORTAL, Colours, Logo, PortalPresentation
 
 _DEFAULT_LOOK = PageSettings()
@@ -33,7 +34,17 @@ def presentations(settings: Settings, portals: Portals) -> dict[str, PortalPrese
 
 def nginx_pages(settings: Settings) -> str:
     """The nginx configuration with the pages that nginx shows while the gateway is away. Raises OSError."""
-    return configuration(presentations(settings, all_portals(settings)).values(), no_portal(settings.pages))
+    return pages_of_nginx.configuration(
+        presentations(settings, all_portals(settings)).values(), no_portal(settings.pages)
+    )
+
+
+def proxy_pages(proxy: pages_of_proxies.Proxy, settings: Settings) -> str:
+    """A file of another front proxy, with the page that it shows while the gateway is away. Raises
+    OSError."""
+    return pages_of_proxies.configuration(
+        proxy, presentations(settings, all_portals(settings)).values(), no_portal(settings.pages)
+    )
 
 
 def presentation(

@@ -22,6 +22,7 @@ _PLACES: Final = {
     "sandbox": ("sandbox", "sandbox"),
     "explain": ("explain", "explain"),
     "nginx-pages": ("nginx_pages", "nginx_pages"),
+    "proxy-pages": ("proxy_pages", "proxy_pages"),
     "sessions": ("sessions", "sessions"),
     "people": ("people.command", "people"),
     "machines": ("machines", "machines"),

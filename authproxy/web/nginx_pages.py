@@ -18,12 +18,12 @@ from authproxy.web.assets import coloured_icon
 from authproxy.web.request_context import NO_PORTAL, Locale, PortalPresentation
 from authproxy.web.templating import templates
 
-_LOCALES: Final[tuple[Locale, ...]] = ("sl", "en")
+LOCALES: Final[tuple[Locale, ...]] = ("sl", "en")
 _LONGEST: Final = 3500
 """Characters of one value; nginx reads none of 4,096 bytes or more."""
 _POLICY: Final = (
     "default-src 'none'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors $authproxy_framed_by"
+    "frame-ancestors {}"
 )
 _HEAD: Final = """\
 # In http { }, once, after http.conf. The pages that nginx shows by itself: Slovene, or English for browsers
@@ -40,7 +40,7 @@ map $http_accept_language $authproxy_page_language {
 
 def configuration(portals: Iterable[PortalPresentation] = (), house: PortalPresentation = NO_PORTAL) -> str:
     """The whole file. `house` is what hosts of no portal look like."""
-    own = [(re.escape(_host(portal)), portal) for portal in portals]
+    own = [(re.escape(host_of(portal)), portal) for portal in portals]
 
     def by_host(name: str, value: Callable[[PortalPresentation], str]) -> str:
         """What is the same for a host as for every other one is left out."""
@@ -53,22 +53,22 @@ def configuration(portals: Iterable[PortalPresentation] = (), house: PortalPrese
 
     def by_host_and_language(name: str) -> str:
         values = [
-            (f'"~^{host} {locale}$"', _fragment(name, locale, portal))
+            (f'"~^{host} {locale}$"', fragment_of(name, locale, portal))
             for host, portal in own
-            for locale in _LOCALES
+            for locale in LOCALES
         ]
-        others = [("default", _fragment(name, "sl", house)), ('"~ en$"', _fragment(name, "en", house))]
+        others = [("default", fragment_of(name, "sl", house)), ('"~ en$"', fragment_of(name, "en", house))]
         return _map('"$host $authproxy_page_language"', f"page_{name}", [others[0], *values, others[1]])
 
     def logo_part(number: int) -> str:
-        return by_host(f"logo_{number}", lambda portal: "".join(_logo(portal)[number : number + 1]))
+        return by_host(f"logo_{number}", lambda portal: "".join(logo_of(portal)[number : number + 1]))
 
-    numbers = range(max(len(_logo(portal)) for portal in (house, *(portal for _, portal in own))))
+    numbers = range(max(len(logo_of(portal)) for portal in (house, *(portal for _, portal in own))))
     logo = "".join(f"$authproxy_page_logo_{number}" for number in numbers)
     return "\n".join(
         [
             _HEAD,
-            by_host("style", _style),
+            by_host("style", style_of),
             by_host("policy", _policy),
             *map(logo_part, numbers),
             by_host_and_language("names"),
@@ -77,7 +77,7 @@ def configuration(portals: Iterable[PortalPresentation] = (), house: PortalPrese
                 _map(
                     "$authproxy_page_language",
                     f"{name}_page",
-                    [("default", _page(name, "sl", logo)), ("en", _page(name, "en", logo))],
+                    [("default", page_of(name, "sl", logo)), ("en", page_of(name, "en", logo))],
                 )
                 for name in ("forbidden", "barred", "framed", "unreadable", "unavailable")
             ),
@@ -95,7 +95,7 @@ def _quoted(value: str) -> str:
     return f'"{value}"' if "'" in value else f"'{value}'"
 
 
-def _style(portal: PortalPresentation) -> str:
+def style_of(portal: PortalPresentation) -> str:
     light, dark = (
         (None, None)
         if portal.colours is None
@@ -105,10 +105,16 @@ def _style(portal: PortalPresentation) -> str:
 
 
 def _policy(portal: PortalPresentation) -> str:
-    return _POLICY.format(base64.b64encode(hashlib.sha256(_style(portal).encode()).digest()).decode())
+    return policy_of(portal, framed_by="$authproxy_framed_by")
 
 
-def _logo(portal: PortalPresentation) -> list[str]:
+def policy_of(portal: PortalPresentation, *, framed_by: str) -> str:
+    """The content security policy of a page: its own style, its logo, and nothing else."""
+    digest = base64.b64encode(hashlib.sha256(style_of(portal).encode()).digest()).decode()
+    return _POLICY.format(digest, framed_by)
+
+
+def logo_of(portal: PortalPresentation) -> list[str]:
     """As a `data:` URL without the scheme, in parts that nginx can read."""
     if portal.logo is not None:
         media_type, body = portal.logo.media_type, portal.logo.body
@@ -119,17 +125,17 @@ def _logo(portal: PortalPresentation) -> list[str]:
     return [text[at : at + _LONGEST] for at in range(0, len(text), _LONGEST)]
 
 
-def _page(name: str, locale: Locale, logo: str) -> str:
+def page_of(name: str, locale: Locale, logo: str) -> str:
     return _rendered(f"nginx/{name}.html", locale, logo=logo) + "\n"
 
 
-def _fragment(name: str, locale: Locale, portal: PortalPresentation) -> str:
+def fragment_of(name: str, locale: Locale, portal: PortalPresentation) -> str:
     """A part of a page that has words of an operator. A dollar sign would begin a variable, and nginx has no
     other way to write one."""
     return _rendered(f"nginx/{name}.html", locale, portal=portal).replace("$", "&#36;")
 
 
-def _host(portal: PortalPresentation) -> str:
+def host_of(portal: PortalPresentation) -> str:
     """As nginx has it in `$host`: in small letters, without the port."""
     return re.sub(r":\d+$", "", portal.origin.partition("://")[2]).lower()
 

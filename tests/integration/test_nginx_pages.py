@@ -1,5 +1,5 @@
-"""The pages that nginx shows by itself look like the gateway's own: in Chromium, while there is no
-gateway."""
+"""The pages that nginx and other front proxies show by themselves look like the gateway's own: in Chromium,
+while there is no gateway."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from authproxy.cli import main
 from authproxy.settings.colours import shades
 from authproxy.web.nginx_pages import configuration
+from tests.support.fronts.caddy import PROGRAM as CADDY
 from tests.support.nginx import SHIPPED, Nginx
 from tests.support.page_checks import faults_of
 from tests.support.ports import free_port
@@ -127,7 +128,7 @@ def settings_in(folder: Path) -> Path:
                 "pages": {"name": "Banka Primer", "colour": "#7a1f1f", "telephone": "+386 1 234 56 78"},
                 "portals": {
                     "acq": {
-                        "name": {"sl": r"Trgovci d'Or \$1 <\x>", "en": "Merchants"},
+                        "name": {"sl": r"Trgovci d'Or \$1 <\x>{host}", "en": "Merchants"},
                         "url": "https://acq.localhost",
                         "logo_file": "logo.svg",
                         **common,
@@ -193,7 +194,7 @@ async def test_the_command_gives_nginx_each_portals_name_colour_logo_and_contact
                 assert await faults_of(page) == []
         called = "Potrebujete pomoč? +386 1 234 56 78"
         assert seen == {
-            "acq": ("Trgovci d'Or \\$1 <\\x>\nBanka Primer", shades("#7a1f1f")[1]["accent"], 2, called),
+            "acq": ("Trgovci d'Or \\$1 <\\x>{host}\nBanka Primer", shades("#7a1f1f")[1]["accent"], 2, called),
             "b2b": ("B2B\nBanka Primer", shades("#0b4f6c")[1]["accent"], 1, called),
             "nikogar": ("Banka Primer", shades("#7a1f1f")[1]["accent"], 1, called),
         }
@@ -207,3 +208,45 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     )
     assert done.exit_code == 1
     assert done.stderr.splitlines()[-1].endswith("own.conf: cannot be written: No such file or directory")
+
+
+@pytest.mark.needs("openssl")
+@pytest.mark.parametrize("proxy", ["caddy", "traefik"])
+def test_other_front_proxies_get_each_portals_look_too(tmp_path: Path, proxy: str) -> None:
+    own = tmp_path / "own"
+    done = CliRunner().invoke(main, ["proxy-pages", proxy, str(own), "-c", str(settings_in(tmp_path))])
+    assert done.exit_code == 0, done.output
+    written = own.read_text(encoding="utf-8")
+    # What an operator has written begins no placeholder.
+    assert "Trgovci d&#39;Or &#92;&#36;1 &lt;&#92;x&gt;&#123;host&#125;" in written
+    for expected in ("acq.localhost", "b2b.localhost", "Banka Primer", "+386 1 234 56 78", "Merchants"):
+        assert expected in written
+    assert shades("#7a1f1f")[0]["accent"] in written
+    assert "$" not in written
+
+
+@pytest.mark.needs("openssl")
+def test_caddy_understands_what_is_written_for_it(tmp_path: Path) -> None:
+    own = tmp_path / "pages.caddyfile"
+    CliRunner().invoke(main, ["proxy-pages", "caddy", str(own), "-c", str(settings_in(tmp_path))])
+    (tmp_path / "Caddyfile").write_text("import pages.caddyfile\n:80 {\n\timport authproxy_page\n}\n")
+    adapted = subprocess.run(
+        [CADDY, "adapt", "--config", "Caddyfile", "--adapter", "caddyfile"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    bodies = re.findall(r'"body":', adapted.stdout)
+    assert len(bodies) == 6, "two portals and everybody else, in two languages"
+
+
+@pytest.mark.needs("openssl")
+def test_a_page_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        main,
+        ["proxy-pages", "caddy", str(tmp_path / "nowhere" / "own"), "-c", str(settings_in(tmp_path))],
+    )
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1].endswith("own: cannot be written: No such file or directory")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.fronts import nginx
+from tests.support.fronts import caddy, nginx, traefik
 from tests.support.fronts.front import Front
 
-FRONTS: tuple[Front, ...] = (nginx.FRONT,)
+FRONTS: tuple[Front, ...] = (nginx.FRONT, caddy.FRONT, traefik.FRONT)

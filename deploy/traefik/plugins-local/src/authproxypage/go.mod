@@ -1,0 +1,3 @@
+module authproxypage
+
+go 1.22
