@@ -312,6 +312,12 @@ async def test_a_gateway_that_is_down_is_seen_and_another_way_is_offered(house):
     [event] = house.events("challenge.refused")
     assert (event["reason"], event["method"]) == ("sender_unavailable", "sms")
 
+    again = await begun(ana, house.acq + PLACE, "sms")
+    assert (again.status, "Štejejo tudi sporočila, ki jih ni bilo mogoče poslati." in again.text) == (
+        429,
+        True,
+    )
+
     [another] = [link for link in refused.links if f"{STEP_UP}?" in link and "lang=" not in link][:1]
     page = await ana.opens(another)
     assert "totp" in offered(page)
@@ -322,6 +328,23 @@ async def test_a_gateway_that_is_down_is_seen_and_another_way_is_offered(house):
     house.advance(minutes=6)
     assert (await proves(house, ana, "sms")).status == 200
     assert (await house.ready())["checks"]["sms"]["status"] == "ok"
+
+
+async def test_if_another_message_cannot_be_sent_the_code_before_works_and_its_page_says_so_each_time(house):
+    ana = await house.signed_in()
+    page = await begun(ana, house.acq + PLACE, "sms")
+    code = await house.code_sent()
+    house.advance(minutes=2)
+    await house.breaks_sms("error")
+    [again] = [form for form in page.forms if ("again", "yes") in form.buttons]
+    for what in (
+        "Sporočil trenutno ni mogoče poslati.",
+        "Šteje tudi sporočilo, ki ga ni bilo mogoče poslati.",
+    ):
+        page = await landed(ana, await ana.browser.submit(page, again, {"again": "yes"}))
+        assert what in page.text
+        assert "ki ste jo prejeli prej" in page.text
+    assert (await landed(ana, await answered(ana, page, code))).url == house.acq + PLACE
 
 
 async def test_a_service_that_is_away_is_seen_and_phones_are_not_offered(house):

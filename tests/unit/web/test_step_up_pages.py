@@ -595,7 +595,7 @@ async def test_another_message_is_asked_for_on_the_page_of_the_code(house):
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
-        (Reason.STEP_UP_TOO_OFTEN, "The last code that you have received still works."),
+        (Reason.STEP_UP_TOO_OFTEN, "The code that you have received before still works."),
         (Reason.SENDER_UNAVAILABLE, "Messages cannot be sent at the moment."),
     ],
 )
