@@ -74,10 +74,15 @@ class CertificateListener:
     async def finish(self, within: float, *, is_hurried: Callable[[], bool]) -> None:
         """After `stop`: lets requests and TLS handshakes end, for at most `within` seconds. A browser is in
         its handshake while its person chooses a certificate."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                while self._is_in_use and not is_hurried():  # noqa: ASYNC110  (aiohttp tells nobody of an end)
-                    await asyncio.sleep(_LOOKED_EVERY)
+        # `stop` alone leaves a connection without a request open, and nobody would answer the next one on it.
+        closing = asyncio.get_running_loop().create_task(self.application.shutdown(within))
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(within):
+                    while self._is_in_use and not is_hurried():  # noqa: ASYNC110  (aiohttp tells nobody of an end)
+                        await asyncio.sleep(_LOOKED_EVERY)
+        finally:
+            closing.cancel()
 
     @property
     def _is_in_use(self) -> bool:

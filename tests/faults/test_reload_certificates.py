@@ -18,6 +18,7 @@ from tests.support.waiting import until
 from tests.support.workers import readiness
 
 pytestmark = pytest.mark.needs("redis-server")
+DOWNLOAD = 64 * 1024 * 1024
 ASKS = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -77,11 +78,18 @@ class Visitor:
         answer = b""
         with contextlib.suppress(ConnectionError, ssl.SSLZeroReturnError, ssl.SSLEOFError):
             while b"\r\n\r\n" not in answer:
-                answer += await self._done(lambda: self._tls.read(65536))
+                answer += await self._received()
             size = int(answer.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
             while len(answer.partition(b"\r\n\r\n")[2]) < size:
-                answer += await self._done(lambda: self._tls.read(65536))
+                answer += await self._received()
         return answer.partition(b"\r\n")[0]
+
+    async def _received(self):
+        """Raises ConnectionError if the host has closed in order."""
+        received = await self._done(lambda: self._tls.read(65536))
+        if not received:
+            raise ConnectionError
+        return received
 
     async def _done(self, step):
         while True:
@@ -119,10 +127,11 @@ async def test_a_connection_that_was_kept_asks_nobody_from_before_the_reload(run
     # A download keeps the gateway from before the reload.
     reader, writer = await asyncio.open_connection("127.0.0.1", house.ports["gateway"], limit=4096)
     writer.write(
-        f"GET /prenos?bytes={64 * 1024 * 1024} HTTP/1.1\r\nHost: acq.localhost:{house.ports['gateway']}\r\n"
+        f"GET /prenos?bytes={DOWNLOAD} HTTP/1.1\r\nHost: acq.localhost:{house.ports['gateway']}\r\n"
         f"Cookie: {TICKET}={person.ticket(house.acq)}\r\n\r\n".encode()
     )
-    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200")
     visitor = Visitor(house)
     await visitor.connects()
     await visitor.chooses()
@@ -130,4 +139,10 @@ async def test_a_connection_that_was_kept_asks_nobody_from_before_the_reload(run
     assert (await reload_by_signal(house, process))[0] == "ok"
     assert await visitor.asks() == b""
     visitor.leaves()
+    # The gateway from before is still there: it cuts nobody's download.
+    assert b"content-length: %d\r\n" % DOWNLOAD in head.lower()
+    left = DOWNLOAD
+    while left:
+        left -= len(await reader.read(65536)) or left + 1
+    assert left == 0
     writer.close()
