@@ -7,6 +7,7 @@ import secrets
 
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.components import Components
+from authproxy.bootstrap.keys import question_keys
 from authproxy.bootstrap.portals import default_site, site
 from authproxy.bootstrap.server import limits
 from authproxy.bootstrap.ways import ways
@@ -47,6 +48,7 @@ def make_gate(components: Components, pages_socket: str, held_requests: HeldRequ
         ),
         access=components.access,
         trusted_proxies=TrustedProxies.of(server.trusted_proxies),
+        question_keys=question_keys(server),
         limits=limits(server),
         connections_per_address=ConnectionShares(server.limits.connections_per_address),
         connections_per_session=ConnectionShares(server.limits.connections_per_session),

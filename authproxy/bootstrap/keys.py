@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from authproxy.assertions.keys import KeyFiles, SigningKeyRing, read_ring
 from authproxy.assertions.signer import AssertionSigner
-from authproxy.settings.schema import AssertionSettings, SessionSettings, Settings
+from authproxy.settings.schema import AssertionSettings, ServerSettings, SessionSettings, Settings
 from authproxy.settings.values import key_of
 from authproxy.telemetry.audit import Audit, Event
 
@@ -43,6 +43,11 @@ def assertion_signer(settings: AssertionSettings, audit: Audit) -> AssertionSign
 def record_keys(settings: SessionSettings) -> tuple[bytes, ...]:
     """The first one seals, and all of them open."""
     return tuple(key_of(key.get_secret_value()) for key in settings.keys)
+
+
+def question_keys(settings: ServerSettings) -> tuple[bytes, ...]:
+    """By which front proxies prove that a question is theirs."""
+    return tuple(key_of(key.get_secret_value()) for key in settings.subrequest_key)
 
 
 def person_key(settings: Settings) -> bytes:

@@ -31,7 +31,7 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.edge import doctor_orders, held_requests, joint_decision, outgoing_heads
 from authproxy.edge.client_side import ClientSide
 from authproxy.edge.request_record import RequestRecord
-from authproxy.edge.rules import held_forms, refusals, subrequest, via
+from authproxy.edge.rules import held_forms, question, refusals, subrequest, via
 from authproxy.edge.rules.preflight import Preflight, is_preflight
 from authproxy.edge.rules.refusals import OwnAnswer, PageWanted
 from authproxy.edge.rules.request_head import RequestHead
@@ -492,7 +492,7 @@ class Exchange(TransferOwner):
     def _answer_subrequest(self, dialect: Dialect) -> None:
         gate, head, record = self._gate, self.head, self._record
         record.asked_by = dialect
-        if not self._client.is_trusted:
+        if not self._may_ask(dialect):
             record.outcome = Denied(reason=Reason.UNTRUSTED_PEER)
             self._answer(subrequest.refusal(Reason.UNTRUSTED_PEER, record.request_id))
             return
@@ -518,6 +518,21 @@ class Exchange(TransferOwner):
             self._answer_original(denied, original, dialect)
         else:
             self._decide_original(site, original, dialect)
+
+    def _may_ask(self, dialect: Dialect) -> bool:
+        """Whether the question comes from a front proxy: by its address, or by a proof. A proof that does not
+        hold is refused from every address."""
+        head = self.head
+        if question.HEADER not in head.index():
+            return self._client.is_trusted
+        gate, record = self._gate, self._record
+        flaw = question.flaw(head, dialect, gate.question_keys, gate.clock().timestamp())
+        if flaw:
+            gate.warn_of_refused_proof(self._client.peer, flaw)
+            return False
+        record.vouch_for_peer()
+        record.request_id = record.given_request_id or record.request_id
+        return True
 
     def _decide_original(self, site: Site, original: RequestTarget, dialect: Dialect) -> None:
         gate, portal = self._gate, site.portal

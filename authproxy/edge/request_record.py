@@ -21,7 +21,7 @@ from authproxy.access.decision import (
 )
 from authproxy.access.sender import Sender
 from authproxy.access.target import RequestTarget
-from authproxy.edge.rules.client_address import TrustedProxies
+from authproxy.edge.rules.client_address import LOCAL_PEER, TrustedProxies
 from authproxy.edge.rules.preflight import Preflight
 from authproxy.edge.rules.request_head import RequestHead
 from authproxy.edge.rules.subrequest import Dialect
@@ -88,6 +88,11 @@ class RequestRecord(Sender):
         self.bytes_out = 0
         """Of what came from a portal or the pages."""
         self.started_at = self.decided_at = self.sent_at = self.ended_at = 0.0
+
+    def vouch_for_peer(self) -> None:
+        """The peer has proved that it is a front proxy, so it is believed like one that is listed."""
+        self._is_trusted_peer = True
+        self._peer = LOCAL_PEER
 
     @property
     def given_request_id(self) -> str | None:

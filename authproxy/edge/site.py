@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import formatdate
@@ -254,6 +254,8 @@ class Gate:
     connections_per_session: ConnectionShares = field(default_factory=ConnectionShares)
     """Requests, streams and tunnels per session, per program, and of nobody per client address."""
     known_heads: KnownHeads = field(default_factory=KnownHeads)
+    question_keys: Sequence[bytes] = ()
+    """Those by which a front proxy may prove that a question is its own."""
     form_keeping: FormKeeping | None = None
     """None: no forms are kept, and a person who needs a fresh proof or a sign-in for one is told that it is
     lost."""
@@ -263,6 +265,7 @@ class Gate:
     _date_until: float = 0.0
     _by_raw_host: dict[tuple[bytes, int], tuple[str, Site | None]] = field(default_factory=dict)
     _silent_proxies: set[str] = field(default_factory=set)
+    _refused_proofs: set[tuple[str, str]] = field(default_factory=set)
 
     def warn_of_silent_proxy(self, proxy: str) -> None:
         """Warns, once for each address, of a proxy that does not say for whom it forwards."""
@@ -273,6 +276,17 @@ class Gate:
                 proxy=proxy,
                 consequence="limits per address do not count its users",
                 remedy="let it set X-Forwarded-For",
+            )
+
+    def warn_of_refused_proof(self, peer: str, flaw: str) -> None:
+        """Warns, once for each address and flaw, of a question whose proof does not hold."""
+        if (peer, flaw) not in self._refused_proofs and len(self._refused_proofs) < _SILENT_PROXIES:
+            self._refused_proofs.add((peer, flaw))
+            logger("edge").warning(
+                "question.refused",
+                peer=peer,
+                flaw=flaw,
+                remedy="see deploy/README.md, Questions over a network",
             )
 
     def date_line(self) -> bytes:

@@ -295,6 +295,14 @@ class ServerSettings:
             "permissions. Empty: nobody is trusted."
         ),
     ] = ()
+    subrequest_key: Annotated[
+        tuple[Secret, ...],
+        Field(
+            description="Key that a front proxy shares with the gateway, and by which it proves that a "
+            "question is its own (`X-Authproxy-Question`), from any address: 32 random bytes in base64 or "
+            "hex. More than one only while it is changed. Empty: such proofs are refused."
+        ),
+    ] = ()
     default_portal: Annotated[
         Text | None,
         Field(

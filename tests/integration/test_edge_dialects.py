@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.edge import FORBIDDEN, GOOD, HOST, UNANSWERABLE, running_edge
-from tests.support.questions import CLIENT, DIALECTS, FORWARDING, question
+from tests.support.edge import FORBIDDEN, GOOD, HOST, NOW, UNANSWERABLE, running_edge
+from tests.support.questions import CLIENT, DIALECTS, FORWARDING, proof, question
 
 OTHERS = (*FORWARDING, "envoy")
 """All but nginx, which has its own tests."""
@@ -129,3 +129,49 @@ async def test_a_question_that_lacks_a_line_is_unreadable(dialect, name):
         answer = await answered(edge, question(dialect, without=f"X-Forwarded-{name}"))
         assert (answer.status, b"subrequest_unreadable" in answer.body) == (403, True)
         assert edge.access.asked == []
+
+
+# The proof by which a proxy may ask from any address.
+
+KEY = bytes(range(100, 132))
+AT = int(NOW.timestamp())
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_a_question_that_proves_its_sender_is_answered_wherever_it_comes_from(dialect):
+    async with running_edge() as edge:
+        edge.gate.question_keys = (KEY,)
+        for unix in (False, True):
+            answer = await answered(edge, question(dialect, proof(dialect, KEY, at=AT)), unix=unix)
+            assert (answer.status, answer.get("x-auth-subject")) == (200, b"ana-subject")
+            assert edge.observed[-1]["client"] == CLIENT
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_a_proof_that_does_not_hold_is_refused_wherever_it_comes_from(dialect, capsys):
+    async with running_edge() as edge:
+        for keys in ((), (KEY,)):
+            edge.gate.question_keys = keys
+            for unix in (False, True):
+                line = proof(dialect, bytes(32), at=AT)
+                answer = await answered(edge, question(dialect, line), unix=unix)
+                assert (answer.status, b"untrusted_peer" in answer.body) == (403, True)
+        assert edge.access.asked == []
+
+
+async def test_a_proved_question_may_bring_the_id_of_the_request():
+    async with running_edge() as edge:
+        edge.gate.question_keys = (KEY,)
+        for fields in ((proof("caddy", KEY, at=AT),), ()):
+            data = question("caddy", "X-Request-Id: of-the-proxy", *fields)
+            answer = await answered(edge, data, unix=False)
+            assert (answer.get("x-request-id") == b"of-the-proxy") == bool(fields)
+
+
+async def test_the_address_of_a_proved_question_is_read_from_the_right():
+    async with running_edge(trusted=["10.0.0.0/24"]) as edge:
+        edge.gate.question_keys = (KEY,)
+        chain = "203.0.113.9, 192.0.2.7, 10.0.0.3"
+        data = question("caddy", proof("caddy", KEY, at=AT, client=chain), client=chain)
+        assert (await answered(edge, data, unix=False)).status == 200
+        assert edge.observed[-1]["client"] == "192.0.2.7"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+
 from tests.support.edge import GOOD, HOST
 
 FORWARDING = ("caddy", "traefik", "haproxy")
@@ -43,3 +46,22 @@ def question(
     lines += [f"Cookie: __Host-authproxy={ticket}"] if ticket is not None else []
     lines = [each for each in lines if not without or not each.startswith(f"{without}:")]
     return ("\r\n".join([f"{line} {version}", *lines, *fields]) + "\r\n\r\n").encode("latin-1")
+
+
+def proof(
+    dialect: str,
+    key: bytes,
+    *,
+    at: int,
+    scheme: str = "http",
+    host: str = HOST,
+    target: str = "/page?a=b",
+    method: str = "GET",
+    client: str = CLIENT,
+    cookie: str = f"__Host-authproxy={GOOD}",
+) -> str:
+    """The line by which a front proxy proves that the question is its own."""
+    text = "\n".join([str(at), dialect, method, scheme, host, target, client, cookie])
+    return (
+        f"X-Authproxy-Question: t={at};h={hmac.new(key, text.encode('latin-1'), hashlib.sha256).hexdigest()}"
+    )

@@ -22,11 +22,15 @@ _END_OF_LINE: Final = b" HTTP/1.1"
 _END: Final = b"\r\n\r\n"
 _QUESTION: Final = b"GET /.authproxy/auth/"
 _URL: Final = b"X-Original-URL"
+_URI: Final = b"X-Forwarded-Uri"
 _REQUEST_ID: Final = b"X-Request-Id"
 _BEFORE_URL: Final = b"\r\n%s: " % _URL
+_BEFORE_URI: Final = b"\r\n%s: " % _URI
 _BEFORE_REQUEST_ID: Final = b"\r\n%s: " % _REQUEST_ID
 _URL_NAME: Final = _URL.lower()
+_URI_NAME: Final = _URI.lower()
 _REQUEST_ID_NAME: Final = _REQUEST_ID.lower()
+_PROOF_NAME: Final = b"x-authproxy-question"
 
 _LONGEST: Final = 8 * 1024
 """Bytes of the longest head that is remembered."""
@@ -41,13 +45,16 @@ class ReadHead:
     """A read that may be a whole head: what differs from request to request, and the rest, which begins with
     the end of the request line."""
 
-    __slots__ = ("method", "request_id", "rest", "target", "url")
+    __slots__ = ("method", "request_id", "rest", "target", "url", "url_key", "url_name")
 
     def __init__(self, method: str, target: bytes) -> None:
         self.method = method
         self.target = target
         self.rest = b""
         self.url = b""
+        """What a front proxy asks about, in the field `url_name`, in lower case `url_key`."""
+        self.url_name = _URL
+        self.url_key = _URL_NAME
         self.request_id = b""
 
 
@@ -71,6 +78,9 @@ def read(data: bytes, *, is_from_proxy: bool) -> ReadHead | None:
     if is_from_proxy:
         if data.startswith(_QUESTION):
             found.url = _cut(found, _BEFORE_URL)
+            if not found.url:
+                found.url = _cut(found, _BEFORE_URI)
+                found.url_name, found.url_key = _URI, _URI_NAME
         found.request_id = _cut(found, _BEFORE_REQUEST_ID)
     return found
 
@@ -112,7 +122,7 @@ class KnownHeads:
                 return None
             self._keep(found.rest, shared)
         # The rest was learned where nothing was taken out of it. Such a name stands twice now.
-        if (found.url and _URL_NAME in shared.index) or (
+        if (found.url and found.url_key in shared.index) or (
             found.request_id and _REQUEST_ID_NAME in shared.index
         ):
             return None
@@ -121,7 +131,7 @@ class KnownHeads:
         )
         head.share(shared)
         if found.url:
-            head.add(_URL, found.url)
+            head.add(found.url_name, found.url)
         if found.request_id:
             head.add(_REQUEST_ID, found.request_id)
         return head
@@ -140,14 +150,21 @@ class KnownHeads:
         ):
             return
         index = head.index()
+        # Such a line is another one each time.
+        if _PROOF_NAME in index:
+            return
         # A second line of such a name is among the rest, and would be overlooked.
-        if (found.url and len(index[_URL_NAME]) > 1) or (
+        if (found.url and len(index[found.url_key]) > 1) or (
             found.request_id and len(index[_REQUEST_ID_NAME]) > 1
         ):
             return
         shared = SharedFields(head)
         if found.url or found.request_id:
-            cut = [name for name, value in ((_URL, found.url), (_REQUEST_ID, found.request_id)) if value]
+            cut = [
+                name
+                for name, value in ((found.url_name, found.url), (_REQUEST_ID, found.request_id))
+                if value
+            ]
             shared.fields = [field for field in head.fields if field[0] not in cut]
             shared.index = dict(index)
             for name in cut:

@@ -8,6 +8,7 @@ allowed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +25,7 @@ from authproxy.access.decision import (
     StepUpRequired,
     Unavailable,
 )
+from authproxy.access.header_names import folded
 from authproxy.access.personal_cookies import PersonalCookies
 from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget, TargetRefused
@@ -142,6 +144,26 @@ ALL: Final = (NGINX, CADDY, TRAEFIK, HAPROXY, ENVOY)
 _ENDPOINTS: Final = "/.authproxy/auth/"
 DIALECTS: Final = {_ENDPOINTS + dialect.name: dialect for dialect in ALL if not dialect.is_prefix}
 """By the path at which each kind of proxy asks."""
+_MAY_BE_ALIAS: Final = re.compile(rb"http-|-|.*(?:[^a-z0-9-]|-$)")
+_NAMES: Final = {
+    dialect.name: frozenset(
+        (
+            b"x-forwarded-for",
+            dialect.uri_header,
+            dialect.method_header,
+            dialect.scheme_header,
+            dialect.host_header,
+            *dialect.must_agree,
+            *dialect.must_agree_on_url,
+            *dialect.must_agree_on_host,
+            *dialect.must_agree_on_method,
+            *dialect.must_agree_on_scheme,
+        )
+    )
+    - {b""}
+    for dialect in ALL
+}
+"""The names that a dialect reads or compares. Folded, they stay the same."""
 PREFIXED: Final = {_ENDPOINTS + dialect.name: dialect for dialect in ALL if dialect.is_prefix}
 """By what stands in front of the original target."""
 
@@ -187,16 +209,11 @@ def original(head: RequestHead, dialect: Dialect, portal_at: PortalAt) -> Reques
     Raises SubrequestRefused if a header is missing, repeated, unreadable or contradicted."""
     try:
         index = head.index()
-        if dialect.url_header:
-            said = _in_url(index, dialect)
-        elif dialect.uri_header:
-            said = _in_parts(index, dialect)
-        else:
-            said = _in_question(head, dialect)
-        raw, default_port = said.target, dialect.schemes[said.scheme]
-        host, portal = portal_at(said.host, default_port)
+        asked = said(head, dialect)
+        raw, default_port = asked.target, dialect.schemes[asked.scheme]
+        host, portal = portal_at(asked.host, default_port)
         target = request_target.parse(
-            method=said.method,
+            method=asked.method,
             target=(raw if raw.isascii() else request_target.with_encoded_query(raw)).decode("ascii"),
             host=host,
             default_port=default_port,
@@ -212,10 +229,20 @@ def original(head: RequestHead, dialect: Dialect, portal_at: PortalAt) -> Reques
             if values is not None and any(portal_at(value, default_port)[0] != host for value in values):
                 raise SubrequestRefused("two headers disagree about the original host")
         if dialect.needs_client:
-            _check_the_rest(index, dialect, said)
+            _check_the_rest(index, dialect, asked)
     except (HeadRefused, TargetRefused, UnicodeDecodeError) as refused:
         raise SubrequestRefused("the original request cannot be read in one way only") from refused
     return target
+
+
+def said(head: RequestHead, dialect: Dialect) -> Original:
+    """What the question says, before anything is compared. Raises SubrequestRefused if it is not there once,
+    UnicodeDecodeError if the method is none."""
+    if dialect.url_header:
+        return _in_url(head.index(), dialect)
+    if dialect.uri_header:
+        return _in_parts(head.index(), dialect)
+    return _in_question(head, dialect)
 
 
 def _in_url(index: dict[bytes, list[bytes]], dialect: Dialect) -> Original:
@@ -270,22 +297,29 @@ def _only(index: dict[bytes, list[bytes]], name: bytes) -> bytes:
     return values[0]
 
 
-def _check_the_rest(index: dict[bytes, list[bytes]], dialect: Dialect, said: Original) -> None:
+def _check_the_rest(index: dict[bytes, list[bytes]], dialect: Dialect, asked: Original) -> None:
     """What only some dialects demand."""
     if b"x-forwarded-for" not in index:
         # Without it the proxy itself would be judged by its address.
         raise SubrequestRefused("the client's address is missing")
-    whole = b"%s://%s%s" % (said.scheme, said.host, said.target)
-    for name in dialect.must_agree_on_url:
-        if any(value not in (said.target, whole) for value in index.get(name, ())):
-            raise SubrequestRefused("two headers disagree about the original URL")
-    method = said.method.encode("ascii")
-    for name in dialect.must_agree_on_method:
-        if any(value != method for value in index.get(name, ())):
-            raise SubrequestRefused("two headers disagree about the original method")
-    for name in dialect.must_agree_on_scheme:
-        if any(value != said.scheme for value in index.get(name, ())):
-            raise SubrequestRefused("two headers disagree about the original scheme")
+    whole = b"%s://%s%s" % (asked.scheme, asked.host, asked.target)
+    method = asked.method.encode("ascii")
+    if (
+        _is_contradicted(index, dialect.must_agree_on_url, (asked.target, whole))
+        or _is_contradicted(index, dialect.must_agree_on_method, (method,))
+        or _is_contradicted(index, dialect.must_agree_on_scheme, (asked.scheme,))
+    ):
+        raise SubrequestRefused("two headers disagree about the original request")
+    for name in index:
+        # `X_Forwarded_Uri` is X-Forwarded-Uri to some portals.
+        if _MAY_BE_ALIAS.match(name) and folded(name) in _NAMES[dialect.name]:
+            raise SubrequestRefused("a header about the original request stands there in another spelling")
+
+
+def _is_contradicted(
+    index: dict[bytes, list[bytes]], names: tuple[bytes, ...], allowed: tuple[bytes, ...]
+) -> bool:
+    return any(value not in allowed for name in names for value in index.get(name, ()))
 
 
 def answer(

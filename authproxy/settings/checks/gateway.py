@@ -4,11 +4,13 @@ spans of time in all sections."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl
+
+from pydantic import SecretStr
 
 from authproxy.dns.store_urls import names_several, store_url
 from authproxy.settings.checks import networks, urls
@@ -48,6 +50,7 @@ def remarks(sections: Sections) -> Iterator[Remark]:
         yield from _rekono(sections.rekono)
     if sections.telemetry:
         yield from _telemetry(sections.telemetry)
+    yield from _shared_with_proxies(sections)
     yield from _workers(sections)
     yield from _bounds(sections)
 
@@ -92,6 +95,7 @@ def _server(server: ServerSettings) -> Iterator[Remark]:
     yield from _shares(server.limits)
     for at, text in enumerate(server.trusted_proxies):
         yield from trusted_peer(("server", "trusted_proxies", at), text)
+    yield from _keys(("server", "subrequest_key"), server.subrequest_key)
     for at, text in enumerate(server.resolvers):
         try:
             name_server(text)
@@ -130,6 +134,13 @@ def trusted_peer(path: KeyPath, text: str) -> Iterator[Remark]:
             valid="the addresses of your front proxies",
             severity="warning",
         )
+    elif networks.holds_many(text):
+        problem = (
+            "holds more than front proxies: every machine in it can name any address as the client's, and "
+            "ask for any subrequest"
+        )
+        valid = "the addresses of your front proxies, or a network in which there is nothing else"
+        yield Remark(path=path, problem=problem, read=shown(text), valid=valid, severity="warning")
 
 
 def _store(store: StoreSettings) -> Iterator[Remark]:
@@ -238,22 +249,37 @@ _NUMBER = re.compile(r"\d{1,6}", re.ASCII)
 
 
 def _sessions(sessions: SessionSettings) -> Iterator[Remark]:
-    seen: set[bytes] = set()
-    for at, secret in enumerate(sessions.keys):
-        path = ("sessions", "keys", at)
-        try:
-            key = key_of(secret.get_secret_value())
-        except ValueError as error:
-            yield Remark(path=path, problem=str(error))
-            continue
-        if key in seen:
-            yield Remark(path=path, problem="is the same key as an earlier one")
-        seen.add(key)
+    yield from _keys(("sessions", "keys"), sessions.keys)
     if sessions.idle > sessions.absolute:
         yield Remark(
             path=("sessions", "idle"),
             problem="is longer than `sessions.absolute`, which ends the session anyway",
         )
+
+
+def _keys(path: KeyPath, keys: Sequence[SecretStr]) -> Iterator[Remark]:
+    seen: set[bytes] = set()
+    for at, secret in enumerate(keys):
+        try:
+            key = key_of(secret.get_secret_value())
+        except ValueError as error:
+            yield Remark(path=(*path, at), problem=str(error))
+            continue
+        if key in seen:
+            yield Remark(path=(*path, at), problem="is the same key as an earlier one")
+        seen.add(key)
+
+
+def _shared_with_proxies(sections: Sections) -> Iterator[Remark]:
+    """The key of front proxies is known on their machines, so it must be no key of the gateway's own."""
+    own = [] if sections.sessions is None else list(sections.sessions.keys)
+    if sections.telemetry and sections.telemetry.audit_key is not None:
+        own.append(sections.telemetry.audit_key)
+    texts = {secret.get_secret_value().strip() for secret in own}
+    for at, secret in enumerate(sections.server.subrequest_key if sections.server else ()):
+        if secret.get_secret_value().strip() in texts:
+            problem = "is also a key of the gateway's own, which no front proxy must know"
+            yield Remark(path=("server", "subrequest_key", at), problem=problem, valid="a key for this alone")
 
 
 def _assertions(assertions: AssertionSettings) -> Iterator[Remark]:

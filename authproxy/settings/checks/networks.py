@@ -37,6 +37,16 @@ def holds_everybody(text: str) -> bool:
         return False
 
 
+def holds_many(text: str) -> bool:
+    """Whether it is larger than a network in which all machines could be front proxies: a /24, or a /64 of
+    IPv6."""
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return network.prefixlen < (64 if isinstance(network, IPv6Network) else 24)
+
+
 def overlap(text: str, proxies: str) -> bool:
     """Whether the network shares addresses with a network of several proxies."""
     try:

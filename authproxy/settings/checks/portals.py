@@ -16,7 +16,7 @@ from authproxy.access.path_patterns import PathPattern
 from authproxy.access.path_readings import Paths, as_compared
 from authproxy.access.pattern_faults import fault_of
 from authproxy.access.routes import RouteAccess
-from authproxy.settings.checks import demands, urls
+from authproxy.settings.checks import demands, networks, urls
 from authproxy.settings.findings import KeyPath, Remark, shown
 from authproxy.settings.schema import PortalSettings, RouteSettings, ServerSettings
 from authproxy.settings.validation import Sections
@@ -87,6 +87,8 @@ def remarks(sections: Sections) -> Iterator[Remark]:
         yield from urls.linked((*path, "help_url"), portal.help_url)
         yield from _reachable(path, portal, sections.server)
         yield from _upstreams(path, portal, sections.server)
+        if sections.server:
+            yield from _among_proxies(name, portal, sections.server)
         yield from _times(path, portal, sections.server)
         yield from demands.remarks(path, portal, sections)
         yield from _methods(path, portal)
@@ -164,6 +166,23 @@ def upstreams(path: KeyPath, portal: PortalSettings) -> Iterator[tuple[KeyPath, 
     for at, route in enumerate(portal.routes):
         if route.upstream is not None:
             yield (*path, "routes", at, "upstream"), route.upstream
+
+
+def _among_proxies(name: str, portal: PortalSettings, server: ServerSettings) -> Iterator[Remark]:
+    """A portal's server in a network of proxies could name any address as a client's, and ask who somebody is
+    at another portal."""
+    urls_of_servers = [url_of(text) for _, text in upstreams((), portal)]
+    hosts = {url.hostname for url in urls_of_servers if url is not None and url.hostname}
+    for at, proxies in enumerate(server.trusted_proxies):
+        for host in sorted(hosts):
+            if networks.overlap(host, proxies) and not is_local(host):
+                yield Remark(
+                    path=("server", "trusted_proxies", at),
+                    problem=f"also holds {host}, the server of portal {name}, which is no front proxy",
+                    read=shown(proxies),
+                    valid="the addresses of your front proxies",
+                    severity="warning",
+                )
 
 
 def _upstream(path: KeyPath, text: str, server: ServerSettings | None) -> Iterator[Remark]:

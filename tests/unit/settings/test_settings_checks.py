@@ -63,6 +63,7 @@ ERRORS = [
     ),
     (setting("server", "workers", to=0), "server.workers", "is less than 1"),
     (setting("telemetry", to={"audit_key": "0" * 64}), "telemetry.audit_key", "is not random"),
+    (setting("server", "subrequest_key", to=["0" * 64]), "server.subrequest_key[0]", "is not random"),
     (setting("server", "timeouts", "head", to="0"), "server.timeouts.head", "is nothing at all"),
     (setting("server", "hsts", to={"max_age": "1000d"}), "server.hsts.max_age", "is out of bounds"),
     (setting("server", "hsts", to="on"), "server.hsts", "is not valid"),
@@ -286,6 +287,24 @@ EVERYTHING_EMPTY = dict.fromkeys(
 WARNINGS = [
     (setting("server", "trusted_proxies", to=["::/0"]), "server.trusted_proxies[0]", "trusts everybody"),
     (
+        setting("server", "trusted_proxies", to=["10.1.2.3", "10.1.2.0/23"]),
+        "server.trusted_proxies[1]",
+        "holds more than front proxies",
+    ),
+    (
+        setting("server", "trusted_proxies", to=["fd00::/63"]),
+        "server.trusted_proxies[0]",
+        "holds more than front proxies",
+    ),
+    (
+        many(
+            setting("server", "trusted_proxies", to=["10.1.2.0/24", "10.1.3.0/24"]),
+            acq("upstream", "https://10.1.3.9:8443"),
+        ),
+        "server.trusted_proxies[1]",
+        "also holds 10.1.3.9, the server of portal acq",
+    ),
+    (
         setting("server", "unix_socket_mode", to="666"),
         "server.unix_socket_mode",
         "every user of this machine",
@@ -459,7 +478,7 @@ def test_what_works_but_is_dangerous_or_without_effect_is_a_warning(workshop, sp
 @pytest.mark.parametrize(
     "spoil",
     [
-        setting("server", "trusted_proxies", to=["10.1.2.0/24", "192.0.2.1", "fd00::/8"]),
+        setting("server", "trusted_proxies", to=["10.1.2.0/24", "192.0.2.1", "fd00::/64"]),
         setting("rekono", "issuer", to="http://localhost:8081/openid-connect-server-webapp/"),
         many(
             acq("methods", ["GET", "PURGE", "QUERY", "OPTIONS"]),
@@ -849,3 +868,17 @@ def test_a_proof_that_only_the_portal_demands_is_not_looked_for_at_its_routes(wo
         }
 
     assert "portals.acq.step_up.max_age" in {each.key for each in workshop.read(spoil).findings}
+
+
+def test_the_key_of_front_proxies_is_no_key_of_the_gateway_and_stands_there_once(workshop):
+    key = base64.b64encode(os.urandom(32)) + b"\n"
+    own = [workshop.keys_file.read_bytes(), workshop.audit_key_file.read_bytes()]
+    file = workshop.write("subrequest-key", b"".join([*own, key, key]), mode=0o400)
+    findings = workshop.read(setting("server", "subrequest_key_file", to=str(file))).findings
+    assert [(each.key, each.problem.partition(",")[0]) for each in findings] == [
+        ("server.subrequest_key[3]", "is the same key as an earlier one"),
+        ("server.subrequest_key[0]", "is also a key of the gateway's own"),
+        ("server.subrequest_key[1]", "is also a key of the gateway's own"),
+    ]
+    file = workshop.write("another", key, mode=0o400)
+    assert workshop.read(setting("server", "subrequest_key_file", to=str(file))).findings == ()

@@ -18,6 +18,9 @@ QUESTION = (
     b"GET /.authproxy/auth/nginx HTTP/1.1\r\n" + FIELDS + URL + b"X-Original-Method: GET\r\n" + ID + b"\r\n"
 )
 
+FORWARDED = QUESTION.replace(b"nginx", b"caddy").replace(URL, b"X-Forwarded-Uri: /a?b=c\r\n")
+"""A question of a proxy that describes the request in parts."""
+
 
 class Llhttp:
     """What llhttp says about a read: its messages, or None if it refuses."""
@@ -96,6 +99,9 @@ def of(head):
         (QUESTION, QUESTION.replace(b"/a?b=c", b"/quite/another").replace(b"0123abcd", b"f" * 32)),
         (QUESTION.replace(ID, b""), QUESTION.replace(ID, b"").replace(b"/a?b=c", b"/")),
         (QUESTION.replace(URL, b"").replace(ID, URL + ID), QUESTION.replace(b"/a?b=c", b"/d")),
+        (FORWARDED, FORWARDED.replace(b"/a?b=c", b"/quite/another").replace(b"0123abcd", b"f" * 32)),
+        (QUESTION, FORWARDED),
+        (FORWARDED, QUESTION),
         (
             TO_PORTAL.replace(b"Accept", ID + b"Accept"),
             TO_PORTAL.replace(b"Accept", b"X-Request-Id: 2\r\nAccept"),
@@ -139,6 +145,19 @@ def test_nobody_but_a_proxy_is_compared_without_the_lines_that_differ():
 )
 def test_what_differs_elsewhere_is_left_to_llhttp(other):
     assert found(learned(TO_PORTAL), other) is None
+
+
+def test_a_target_that_stands_twice_is_left_to_llhttp():
+    twice = FORWARDED.replace(b"Accept", b"x-forwarded-uri: /b\r\nAccept")
+    known = learned(twice, is_from_proxy=True)
+    assert found(known, twice, is_from_proxy=True) is None
+    learned(twice.replace(b"X-Forwarded-Uri: /a?b=c\r\n", b""), is_from_proxy=True, known=known)
+    assert found(known, twice, is_from_proxy=True) is None
+
+
+def test_a_question_with_a_proof_is_not_remembered():
+    proved = FORWARDED.replace(b"Accept", b"X-Authproxy-Question: t=1;h=2\r\nAccept")
+    assert found(learned(proved, is_from_proxy=True), proved, is_from_proxy=True) is None
 
 
 def test_a_question_without_url_has_none():
