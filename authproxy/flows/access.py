@@ -34,7 +34,7 @@ from authproxy.flows.machines import Machines
 from authproxy.flows.stores import RememberedSession, SessionCache, SessionStore, UsedProofs
 from authproxy.flows.visit import stored_session
 from authproxy.identity import ticket as tickets
-from authproxy.identity.session import Session, SessionId, SessionSummary, StoredSession
+from authproxy.identity.session import NoSession, Session, SessionId, SessionSummary, StoredSession
 from authproxy.identity.ticket import SessionTicket
 
 
@@ -182,12 +182,15 @@ class Access:
             then(None)
             return
 
-        def told(answer: StoredSession | CannotAsk | None) -> None:
+        def told(answer: StoredSession | NoSession | CannotAsk | None) -> None:
             decision: Decision | None = None
             try:
                 if isinstance(answer, StoredSession):
                     cached = near_cache.remember(ticket, answer, now, read=read)
                     decision = self._decide(portal, route, cached, target, sender, ticket, now)
+                elif isinstance(answer, NoSession):
+                    near_cache.drop(ticket)
+                    decision = self._decide_on_nobody(portal, route, sender, Reason.SESSION_ENDED)
                 elif answer is not None:
                     decision = self._decide_without_answer(portal, route, sender, ticket, now, answer)
             except Exception:  # noqa: BLE001  (`decide` fails in the same way, and there it is reported)

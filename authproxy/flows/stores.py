@@ -19,6 +19,7 @@ from authproxy.identity.member import Account, BlockedAccount, Member, RegisterK
 from authproxy.identity.person import Person
 from authproxy.identity.session import (
     EndedSession,
+    NoSession,
     Session,
     SessionId,
     SessionSummary,
@@ -63,7 +64,7 @@ class SessionStore(Protocol):
         before: StoredSession,
         *,
         now: datetime,
-        told: Callable[[StoredSession | CannotAsk | None], None],
+        told: Callable[[StoredSession | NoSession | CannotAsk | None], None],
     ) -> None:
         """As `load` with `before`, without a task: `told` is called once. It gets `before` itself if nothing
         has changed, and None if only `load` can say what is so. It must not raise."""

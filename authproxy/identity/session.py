@@ -100,6 +100,13 @@ class StoredSession:
         return self.last_active_at + self.session.idle_for + self.forgiven
 
 
+class NoSession:
+    """What the store says of a session that was there before: it has none any more."""
+
+
+NO_SESSION: Final = NoSession()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSummary:
     """What operators and the person's own session page see of a session. It needs no ticket."""

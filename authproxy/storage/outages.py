@@ -37,6 +37,7 @@ class Outages:
     def __init__(self, *, forgives: timedelta = _NOTHING) -> None:
         self.forgives = forgives
         self._known: tuple[Outage, ...] = ()
+        """In order, and without overlaps."""
         self._written_at: datetime | None = None
         self._failing_since: datetime | None = None
         self._suspects: dict[SessionId, None] = {}
@@ -49,16 +50,15 @@ class Outages:
 
     def forgiven(self, seen: datetime, now: datetime) -> timedelta:
         """How much of the time since `seen` does not count as idleness."""
-        if not self.forgives or now <= seen or (not self._known and self._failing_since is None):
+        if not self.forgives or now <= seen:
             return _NOTHING
-        unknown = sum(
-            (
-                min(outage.ended_at, now) - max(outage.began_at, seen)
-                for outage in self._until(now)
-                if _overlaps(outage, seen, now)
-            ),
-            _NOTHING,
-        )
+        unknown = _NOTHING
+        # Most people were active since the last outage. They need not pay for those of a whole day.
+        for outage in reversed(self._until(now)):
+            if outage.ended_at <= seen:
+                break
+            if outage.began_at < now:
+                unknown += min(outage.ended_at, now) - max(outage.began_at, seen)
         return min(unknown, self.forgives)
 
     def note_failure(self, now: datetime, session_id: SessionId | None = None) -> None:
@@ -109,10 +109,6 @@ class Outages:
     def _until(self, now: datetime) -> tuple[Outage, ...]:
         current = self.current(now)
         return self._known if current is None else _merged((*self._known, current))
-
-
-def _overlaps(outage: Outage, seen: datetime, now: datetime) -> bool:
-    return outage.ended_at > seen and outage.began_at < now
 
 
 def _merged(outages: Iterable[Outage]) -> tuple[Outage, ...]:

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from authproxy.identity.person import Issuer, MemberId, Person, Subject
-from authproxy.identity.session import EndedSession
+from authproxy.identity.session import NO_SESSION, EndedSession
 from authproxy.identity.ticket import SessionTicket
 from tests.support.people_builders import ANA, CVETKA, DAVID, account, linked
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, new_ticket, session_for
@@ -120,7 +120,7 @@ async def test_a_session_that_is_read_again_is_the_same_one_until_it_is_active_o
     assert await reread(sessions, after, session.expires_at - timedelta(milliseconds=1)) is after
     assert await reread(sessions, after, session.expires_at) is None
     await sessions.revoke(session.session_id)
-    assert await reread(sessions, after, NOW + 11 * MINUTE) is None
+    assert await reread(sessions, after, NOW + 11 * MINUTE) is NO_SESSION
 
 
 async def test_a_session_whose_person_is_idle_is_not_the_same_when_it_is_read_again(sessions):

@@ -12,7 +12,9 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.identity.member import Member, masked
 from authproxy.identity.person import Person
 from authproxy.identity.session import (
+    NO_SESSION,
     EndedSession,
+    NoSession,
     Session,
     SessionId,
     SessionSummary,
@@ -138,10 +140,12 @@ class MemorySessions:
         before: StoredSession,
         *,
         now: datetime,
-        told: Callable[[StoredSession | CannotAsk | None], None],
+        told: Callable[[StoredSession | NoSession | CannotAsk | None], None],
     ) -> None:
         found = self._sessions.peek(before.session.session_id)
-        if found is None or found.session is not before.session or found.is_over(now):
+        if found is None:
+            told(NO_SESSION)
+        elif found.session is not before.session or found.is_over(now):
             told(None)
         else:
             stored = found.stored(now)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from authproxy.access.unavailable import CannotAsk
-from authproxy.identity.session import SessionId, StoredSession
+from authproxy.identity.session import NO_SESSION, NoSession, SessionId, StoredSession
 from authproxy.storage.records import values
 from authproxy.storage.redis import keys as keyspace
 from authproxy.storage.redis.answer_shapes import Command
@@ -18,7 +18,7 @@ from authproxy.storage.redis.connection import WrongType
 from authproxy.storage.redis.heartbeat import Heartbeat
 from authproxy.storage.redis.reads import GatheredReads
 
-Told = Callable[[StoredSession | CannotAsk | None], None]
+Told = Callable[[StoredSession | NoSession | CannotAsk | None], None]
 
 
 def question(session_id: SessionId) -> Command:
@@ -40,11 +40,11 @@ class Rereads:
         self._heartbeat = heartbeat
 
     def ask(self, before: StoredSession, now: datetime, told: Told) -> None:
-        """`told` is called once: with `before` itself if nothing has changed, with None if that says too little,
-        or with why the store cannot be asked. It must not raise."""
+        """`told` is called once: with `before` itself if nothing has changed, with NO_SESSION if it is gone,
+        with None if the answer says too little, or with why the store cannot be asked. It must not raise."""
         session_id = before.session.session_id
         if session_id in self._heartbeat.endings:
-            told(None)
+            told(NO_SESSION)
         else:
             asked = question(session_id)
             self._reads.ask(asked, functools.partial(self._answered, before, now, told), packed(asked))
@@ -73,4 +73,4 @@ class Rereads:
             told(answer)
         else:
             record, seen = answer
-            told(self.unchanged(before, record, seen, now))
+            told(NO_SESSION if record is None else self.unchanged(before, record, seen, now))

@@ -16,6 +16,7 @@ from authproxy.identity.member import Member
 from authproxy.identity.person import Issuer, Person, Subject
 from authproxy.identity.session import (
     EndedSession,
+    NoSession,
     Session,
     SessionId,
     SessionSummary,
@@ -177,7 +178,7 @@ class RedisSessions:
         before: StoredSession,
         *,
         now: datetime,
-        told: Callable[[StoredSession | CannotAsk | None], None],
+        told: Callable[[StoredSession | NoSession | CannotAsk | None], None],
     ) -> None:
         """As `load` with `before`, without a task: `told` is called once. It gets `before` itself if nothing
         has changed, and None if only `load` can say what is so. It must not raise."""

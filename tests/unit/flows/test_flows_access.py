@@ -507,9 +507,13 @@ async def test_activity_elsewhere_and_an_end_are_seen_by_whoever_asks_again(hous
     assert house.begun == []
     assert house.sessions.loads == 1
     await house.sessions.revoke(session.session_id)
+    asked_before = house.sessions.loads, house.sessions.rereads
     ended = await house.soon("/strict")
     assert ended == AuthenticationRequired(reason=Reason.SESSION_ENDED, portal=ACQ)
     assert house.near_cache.remembered(house.ticket.text) is None
+    # One question says so, and no task asks another one.
+    assert (house.sessions.loads, house.sessions.rereads) == (asked_before[0], asked_before[1] + 1)
+    assert house.begun == []
 
 
 async def test_a_decision_that_fails_after_the_question_fails_where_that_is_reported(house):

@@ -49,6 +49,13 @@ def test_no_more_is_forgiven_than_is_allowed_and_than_has_passed(known, seen, si
     assert timedelta() <= forgiven <= min(since, forgives)
 
 
+@given(several, moments, spans)
+def test_whatever_lies_in_an_outage_is_forgiven_and_nothing_else(known, seen, since):
+    seconds = [seen + number * SECOND for number in range(int(since / SECOND))]
+    unknown = sum(any(outage.began_at <= at < outage.ended_at for outage in known) for at in seconds)
+    assert knowing(known).forgiven(seen, seen + since) == min(unknown * SECOND, TEN_MINUTES)
+
+
 @given(several, moments, moments, st.randoms())
 def test_in_whatever_order_and_however_often_outages_are_heard_of_the_judgement_is_the_same(
     known, seen, now, random
