@@ -1,4 +1,4 @@
-"""Signing in with a certificate behind nginx, HAProxy and Envoy with the shipped snippets: they end TLS, the
+"""Signing in with a certificate behind nginx, HAProxy, Envoy, Caddy and Traefik with the shipped snippets: they end TLS, the
 gateway judges what they forward."""
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.support.forwarded import written_by
 from tests.support.gateway import TICKET
 from tests.support.http_client import Answer, Browser
 from tests.support.redis_server import RedisServer
-from tests.support.terminators import ENVOY, HAPROXY, NGINX, Terminated, behind
+from tests.support.terminators import CADDY, ENVOY, HAPROXY, NGINX, TRAEFIK, Terminated, behind
 
 pytestmark = [
     pytest.mark.needs("redis-server"),
@@ -30,6 +30,8 @@ TERMINATORS = [
     pytest.param(NGINX, id="nginx", marks=pytest.mark.needs("nginx")),
     pytest.param(HAPROXY, id="haproxy", marks=pytest.mark.needs("haproxy")),
     pytest.param(ENVOY, id="envoy"),
+    pytest.param(CADDY, id="caddy"),
+    pytest.param(TRAEFIK, id="traefik"),
 ]
 REFUSED_BY_GATEWAY = {
     "erik.kos": "certificate_revoked",
@@ -114,7 +116,7 @@ async def test_what_the_terminator_objects_to_is_a_page_of_the_gateway_and_no_al
     page = await to_certificate_host(browser, front.house.acq + PLACE)
 
     # A terminator with a verdict of its own does not say what it objects to.
-    expected = reason if front.terminator is ENVOY else "certificate_untrusted"
+    expected = reason if front.terminator in {ENVOY, CADDY, TRAEFIK} else "certificate_untrusted"
     assert (page.status, refusal_on(front, page)["reason"]) == (403, expected)
     assert f"{front.house.acq}/.authproxy/login?" in page.text
     assert await nobody_is_signed_in(front, browser)
@@ -155,6 +157,8 @@ async def test_the_names_of_the_authorities_are_sent_and_no_session_is_resumed(
             "s_client",
             "-connect",
             f"localhost:{front.house.certificates.port}",
+            "-servername",
+            "localhost",
             version,
             *more,
             stdin=asyncio.subprocess.PIPE,

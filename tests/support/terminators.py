@@ -1,12 +1,14 @@
-"""Real terminators of TLS with the shipped snippets in front of a gateway's certificate host: nginx, HAProxy
-and Envoy."""
+"""Real terminators of TLS with the shipped snippets in front of a gateway's certificate host: nginx, HAProxy,
+Envoy, Caddy and Traefik."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
+import ssl
 import sysconfig
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +18,10 @@ from tests.support.gateway import House, open_house
 from tests.support.ports import free_port
 
 _DEPLOY = Path(__file__).parents[2] / "deploy"
-_ENVOY = str(Path(sysconfig.get_path("scripts")) / "envoy")
-"""From a wheel of the development requirements."""
+_ENVOY, _CADDY, _TRAEFIK = (
+    str(Path(sysconfig.get_path("scripts")) / program) for program in ("envoy", "caddy", "traefik")
+)
+"""From wheels of the development requirements."""
 _STARTS_WITHIN = 15.0
 _NGINX = """
 {user}
@@ -121,6 +125,58 @@ ENVOY = Terminator(
 )
 
 
+def _caddy_command(places: _Places, snippet: Path) -> Sequence[str]:
+    shutil.copytree(_DEPLOY / "caddy" / "authproxy", places.folder / "authproxy")
+    shared = places.folder / "authproxy" / "authproxy.caddyfile"
+    example = "unix//run/authproxy/certificates.sock"
+    shared.write_text(_filled(shared.read_text(), {example: places.gateway.replace("unix:", "unix/")}))
+    return ["env", f"HOME={places.folder}", _CADDY, "run", "--config", str(snippet), "--adapter", "caddyfile"]
+
+
+CADDY = Terminator(
+    program="caddy",
+    presented_by="rfc9440",
+    snippet="caddy/certificates.example.caddyfile",
+    listens_on_socket=True,
+    replaced=lambda places: {
+        "potrdila.example.si {": f"https://localhost:{places.port} {{\n\tbind 127.0.0.1",
+        "admin off": "admin off\n\tauto_https disable_redirects",
+        "/etc/ssl/potrdila.example.si.pem": places.file("host.pem"),
+        "/etc/ssl/private/potrdila.example.si.key": places.file("host.key"),
+        "/etc/authproxy/acnlb.pem": places.file("acnlb.pem"),
+    },
+    command=_caddy_command,
+)
+
+
+def _traefik_command(places: _Places, snippet: Path) -> Sequence[str]:
+    static = places.folder / "static.yaml"
+    static.write_text(
+        f"""
+        entryPoints: {{https: {{address: "127.0.0.1:{places.port}", http3: {{}}}}}}
+        providers: {{file: {{filename: {snippet}}}}}
+        global: {{checkNewVersion: false, sendAnonymousUsage: false}}
+        """
+    )
+    return [_TRAEFIK, f"--configFile={static}"]
+
+
+TRAEFIK = Terminator(
+    program="traefik",
+    presented_by="traefik",
+    snippet="traefik/certificates.example.yaml",
+    listens_on_socket=False,
+    replaced=lambda places: {
+        "`potrdila.example.si`": "`localhost`",
+        "/etc/ssl/potrdila.example.si.pem": places.file("host.pem"),
+        "/etc/ssl/private/potrdila.example.si.key": places.file("host.key"),
+        "/etc/authproxy/acnlb.pem": places.file("acnlb.pem"),
+        "127.0.0.1:8444": places.gateway,
+    },
+    command=_traefik_command,
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminated:
     """A house whose certificate host is behind a terminator. `listen` is the gateway's own listener behind
@@ -197,10 +253,15 @@ def _filled(text: str, replaced: Mapping[str, str]) -> str:
 
 
 async def _listens(process: asyncio.subprocess.Process, places: _Places) -> None:
+    """Until it has a certificate to show: Traefik listens before it has read its files."""
+    tls = ssl.create_default_context()
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
     async with asyncio.timeout(_STARTS_WITHIN):
         while True:
             with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", places.port)
+                _, writer = await asyncio.open_connection(
+                    "127.0.0.1", places.port, ssl=tls, server_hostname="localhost"
+                )
                 writer.close()
                 return
             assert process.returncode is None, (places.folder / "log").read_text()
