@@ -63,10 +63,12 @@ class Front(Protocol):
     """At which `/.authproxy/auth/…` it asks."""
     program: str
     """The program, which must be installed."""
-    has_http3: bool
     cannot: Mapping[str, str]
-    """What this program cannot do, in a sentence, by the name of the scenario. The scenario then shows exactly
-    that."""
+    """What this program cannot do, in a sentence, by the name of the scenario (`http3` of `test_http3`). The
+    scenario then shows exactly that."""
+    differs: Mapping[str, str]
+    """What it does in another way than the others, and as safely, in a sentence, by the name of the
+    scenario."""
 
     def version(self) -> str:
         """As the program says it, such as `1.22.1`."""

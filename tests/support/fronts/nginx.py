@@ -33,8 +33,14 @@ http {{
 
 class Nginx:
     name = dialect = program = "nginx"
-    has_http3 = False
-    cannot: Mapping[str, str] = {}
+    cannot: Mapping[str, str] = {
+        "http3": "nginx has HTTP/3 from 1.25 on.",
+    }
+    differs: Mapping[str, str] = {
+        "form_without_session": "A form without a session leads to the sign-in, whose page says that nothing was sent.",
+        "upload": "A script that uploads without a session is refused when the upload has ended; a page at once.",
+        "refusal": "People get the page that the file contains, without the code; scripts get the code.",
+    }
 
     def version(self) -> str:
         said = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True, timeout=10)

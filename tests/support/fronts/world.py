@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 import trustme
 
 from authproxy.bootstrap.gateway import Gateway
+from tests.support.fronts.http2_client import Http2Answer, Http2Client
 from tests.support.fronts.front import Front, Places, Running
 from tests.support.gateway import House, Person, open_house
 from tests.support.http_client import Browser
@@ -64,7 +65,10 @@ class World:
     spares: Mapping[str, Place]
     """A second place for each kind of front proxy, with portals of its own: for broken deployments."""
     folder: Path
+    http2: Http2Client
     started: dict[str, Running] = field(default_factory=dict)
+    people: dict[str, Person] = field(default_factory=dict)
+    """Ana's browsers, by kind of front proxy."""
     _gateway: AsyncExitStack = field(default_factory=AsyncExitStack)
     _kept: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
@@ -145,6 +149,14 @@ class Standing:
     def portal(self) -> RecordingPortal:
         return self.world.portal
 
+    @property
+    def cannot(self) -> Mapping[str, str]:
+        return self.kind.cannot
+
+    @property
+    def differs(self) -> Mapping[str, str]:
+        return self.kind.differs
+
     def browser(self) -> Browser:
         return Browser(tls=self.world.tls)
 
@@ -162,31 +174,61 @@ class Standing:
         assert (page.status, page.text) == (200, "portal"), (page.status, page.text, self.running.errors)
         return somebody
 
+    async def ana(self) -> Person:
+        """Ana, who has signed in here in an earlier scenario, and still is."""
+        known = self.world.people.get(self.url)
+        if known is None or (await known.browser.fetch(self.url + "/")).status != 200:
+            known = self.world.people[self.url] = await self.signed_in()
+        return known
+
     def cookie(self, person: Person) -> str:
         return f"__Host-authproxy={person.ticket(self.url)}"
 
-    async def connected(
-        self, *, alpn: tuple[str, ...] = ("http/1.1",)
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A TLS connection of its own."""
-        tls = ssl.create_default_context()
-        tls.load_verify_locations(self.world.folder.parent / "authority.pem")
-        tls.set_alpn_protocols(list(alpn))
-        return await asyncio.open_connection(
-            "127.0.0.1", self.place.port, ssl=tls, server_hostname=self.place.hosts["acq.example.si"]
+    async def over_http2(
+        self,
+        target: str,
+        headers: Mapping[str, str | Sequence[str]] | None = None,
+        *,
+        method: str = "GET",
+        body: bytes = b"",
+        trailers: Mapping[str, str] | None = None,
+        authority: str | None = None,
+    ) -> Http2Answer:
+        return await self.world.http2.ask(
+            method,
+            authority or self.host,
+            target,
+            headers,
+            port=self.place.port,
+            server=self.place.hosts["acq.example.si"],
+            body=body,
+            trailers=trailers,
         )
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """A TLS connection of its own, which is cut at the end of the block."""
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1",
+            self.place.port,
+            ssl=self.world.tls,
+            server_hostname=self.place.hosts["acq.example.si"],
+            limit=_CHUNK,
+        )
+        try:
+            yield reader, writer
+        finally:
+            writer.transport.abort()
 
     async def raw(self, sent: bytes | str) -> bytes:
         """What comes back on a connection of its own for these bytes, until the front proxy closes it."""
-        async with asyncio.timeout(PATIENCE):
-            reader, writer = await self.connected()
+        answer = bytearray()
+        async with asyncio.timeout(PATIENCE), self.connection() as (reader, writer):
             writer.write(sent.encode("latin-1") if isinstance(sent, str) else sent)
-            answer = bytearray()
             with contextlib.suppress(ConnectionError, ssl.SSLError):
                 while piece := await reader.read(_CHUNK):
                     answer += piece
-            writer.transport.abort()
-            return bytes(answer)
+        return bytes(answer)
 
     async def raw_get(
         self, target: str, *fields: str, cookie: str = "", method: str = "GET", host: str | None = None
@@ -277,8 +319,9 @@ async def open_world(fronts: tuple[Front, ...], folder: Path) -> AsyncIterator[W
     names = sorted({host for place in (*places.values(), *spares.values()) for host in place.hosts.values()})
     authority = trustme.CA()
     _write_certificate(authority, names, folder)
-    tls = ssl.create_default_context()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(tls)
+    tls.set_alpn_protocols(["http/1.1"])
     (folder / "fronts").mkdir()
     ports = {name: free_port() for name in ("outbox", "provider")}
     async with AsyncExitStack() as resources:
@@ -306,6 +349,9 @@ async def open_world(fronts: tuple[Front, ...], folder: Path) -> AsyncIterator[W
             places=places,
             spares=spares,
             folder=folder / "fronts",
+            http2=await resources.enter_async_context(
+                Http2Client.running(authority.cert_pem.bytes().decode())
+            ),
         )
         resources.push_async_callback(world.stop_gateway)
         resources.callback(world.end)
