@@ -169,9 +169,12 @@ PREFIXED: Final = {_ENDPOINTS + dialect.name: dialect for dialect in ALL if dial
 
 
 def dialect_at(target: str) -> Dialect | None:
-    """The dialect of a question; None if it is none."""
+    """The dialect of a question; None if it is none. Caddy asks with the `?` of an original request that has an
+    empty query."""
     dialect = DIALECTS.get(target)
     if dialect is None and target.startswith(_ENDPOINTS):
+        if target == f"{_ENDPOINTS}{CADDY.name}?":
+            return CADDY
         for prefix, each in PREFIXED.items():
             if target.startswith(prefix):
                 return each

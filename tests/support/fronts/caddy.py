@@ -20,8 +20,8 @@ PROGRAM = str(Path(sysconfig.get_path("scripts")) / "caddy")
 class Caddy:
     name = dialect = "caddy"
     program = PROGRAM
-    has_http3 = True
     cannot: Mapping[str, str] = {}
+    differs: Mapping[str, str] = {}
 
     def version(self) -> str:
         said = subprocess.run([PROGRAM, "version"], capture_output=True, text=True, check=True, timeout=10)

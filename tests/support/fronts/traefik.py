@@ -25,8 +25,10 @@ _KNOWS_WITHIN = 30.0
 class Traefik:
     name = dialect = "traefik"
     program = PROGRAM
-    has_http3 = True
     cannot: Mapping[str, str] = {}
+    differs: Mapping[str, str] = {
+        "same_target": "Traefik normalises `%c4` to `%C4` and `%7E` to `~` before it asks.",
+    }
 
     def version(self) -> str:
         said = subprocess.run([PROGRAM, "version"], capture_output=True, text=True, check=True, timeout=10)

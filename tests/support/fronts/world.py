@@ -15,8 +15,8 @@ from typing import Any
 import trustme
 
 from authproxy.bootstrap.gateway import Gateway
-from tests.support.fronts.http2_client import Http2Answer, Http2Client
 from tests.support.fronts.front import Front, Places, Running
+from tests.support.fronts.http2_client import Http2Answer, Http2Client
 from tests.support.gateway import House, Person, open_house
 from tests.support.http_client import Browser
 from tests.support.nginx import RecordingPortal, recording_portal
@@ -30,7 +30,7 @@ OPEN, DEMANDING, HIGHER, CLOSED = "/odprto", "/potrdi", "/trezor", "/zaprto"
 nobody here."""
 ROUTES = [
     {"path": OPEN, "access": "public"},
-    {"path": DEMANDING, "step_up": {"methods": ["sms", "totp"], "max_age": "5m"}},
+    {"path": DEMANDING, "step_up": {"methods": ["push", "totp"], "max_age": "5m"}},
     {"path": HIGHER, "level": "30"},
     {"path": CLOSED, "networks": ["192.0.2.0/24"]},
 ]
