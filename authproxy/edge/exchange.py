@@ -710,7 +710,8 @@ class Exchange(TransferOwner):
         """A refusal that people read: the pages render it, the status is ours."""
         self._page = page
         head, outgoing = outgoing_heads.for_refusal_page(self._gate, self._record, page)
-        self._transfer_to(self._gate.pages, self._gate.limits, head, outgoing)
+        only_status = page.status if self._record.asked_by is not None else 0
+        self._transfer_to(self._gate.pages, self._gate.limits, head, outgoing, only_status=only_status)
 
     def _transfer_to(
         self,
@@ -719,6 +720,8 @@ class Exchange(TransferOwner):
         head: RequestHead,
         outgoing: bytes,
         marking: Marking | None = None,
+        *,
+        only_status: int = 0,
     ) -> None:
         transfer = self._transfer = Transfer(
             owner=self,
@@ -731,6 +734,7 @@ class Exchange(TransferOwner):
             ticket=self._record.ticket,
         )
         transfer.marking = marking
+        transfer.only_status = only_status
         pieces, self._pieces = self._pieces, []
         if self._page is None:
             for piece in pieces:

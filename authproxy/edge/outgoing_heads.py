@@ -66,6 +66,10 @@ def for_refusal_page(gate: Gate, record: RequestRecord, page: PageWanted) -> tup
     """The question for the page that shows a refusal, as a head and as bytes."""
     head = record.head
     fields = [field for field in head.fields if field[0].lower() in _WANTED_BY_REFUSAL_PAGES]
+    if record.asked_by is not None:
+        # In an `object` the pages show a refusal with 200, because it shows nothing else. A front proxy would
+        # take that for leave to let its client pass.
+        fields = [(name, b"iframe" if value.lower() == b"object" else value) for name, value in fields]
     method = "HEAD" if head.method == "HEAD" else "GET"
     asked = RequestHead(method, "/refusal", head.is_http_1_0, fields, host=head.host)
     question = b"X-Authproxy-Status: %d\r\nX-Authproxy-Reason: %s\r\n%s" % (

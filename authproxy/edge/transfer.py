@@ -83,6 +83,7 @@ class Transfer(AnswerReader):
         "_trailers",
         "_waiting_pieces",
         "marking",
+        "only_status",
         "sent",
         "sent_at",
         "status",
@@ -125,6 +126,9 @@ class Transfer(AnswerReader):
         self.tunnel: Tunnel | None = None
         self.marking: Marking | None = None
         """Marks the portal's cookies that belong to one person; None if it has none."""
+        self.only_status = 0
+        """If it is not 0, an answer with another status is none. A front proxy that asks would take a 200 for
+        leave to let its client pass."""
         self.status = 0
         self.sent = 0
         self.sent_at = 0.0
@@ -282,6 +286,9 @@ class Transfer(AnswerReader):
             self._client.pause()
 
     def answer_whole(self, plain: PlainAnswer, body: bytes) -> None:
+        if self.only_status and plain.status != self.only_status:
+            self._fail(502, Reason.UNEXPECTED)
+            return
         connection, self._connection = self._connection, None
         self._is_over = True
         self._stop_continue_timer()
@@ -330,6 +337,9 @@ class Transfer(AnswerReader):
             )
 
     def answer_began(self, head: AnswerHead) -> None:
+        if self.only_status and head.status != self.only_status:
+            self._fail(502, Reason.UNEXPECTED)
+            return
         if head.status == 100 or head.status >= 200:
             self._stop_continue_timer()
         if head.status == 101:

@@ -175,3 +175,43 @@ async def test_the_address_of_a_proved_question_is_read_from_the_right():
         data = question("caddy", proof("caddy", KEY, at=AT, client=chain), client=chain)
         assert (await answered(edge, data, unix=False)).status == 200
         assert edge.observed[-1]["client"] == "192.0.2.7"
+
+
+# No page of a refusal may be taken for leave to pass.
+
+
+async def renders_with_200(conversation):
+    """Our pages as they answer for an `object`, or if they are broken."""
+    while True:
+        head, _ = await conversation.read_request()
+        await conversation.answer(b"" if head.startswith(b"HEAD ") else b"<h1>no</h1>")
+
+
+async def renders_in_pieces_with_200(conversation):
+    while True:
+        await conversation.read_request()
+        await conversation.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n<h1>\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize("script", [renders_with_200, renders_in_pieces_with_200])
+@pytest.mark.parametrize("line", ["GET", "HEAD"])
+@pytest.mark.parametrize("dialect", OTHERS)
+async def test_a_page_with_200_never_reaches_a_front_proxy(dialect, line, script):
+    async with running_edge() as edge:
+        edge.pages.script = script
+        data = question(dialect, PAGE, ticket=FORBIDDEN, method=line if dialect == "envoy" else "GET")
+        data = data.replace(b"GET", line.encode(), 1)
+        client = await edge.client(unix=True)
+        await client.send(data)
+        answer = await client.answer(line)
+        assert answer.status == 403
+        await client.send(question(dialect))
+        assert (await client.answer()).get("x-auth-subject") == b"ana-subject"
+
+
+@pytest.mark.parametrize("dialect", OTHERS)
+async def test_an_object_in_a_page_gets_the_page_of_a_frame_with_its_own_status(dialect):
+    async with running_edge() as edge:
+        answer = await answered(edge, question(dialect, PAGE, "Sec-Fetch-Dest: object", ticket=None))
+        assert (answer.status, answer.body) == (401, b"<h1>page no_session</h1>")
+        assert b"Sec-Fetch-Dest: iframe\r\n" in edge.pages.received
