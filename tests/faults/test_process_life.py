@@ -31,10 +31,13 @@ from tests.support.sandbox import ROOT, listens
 from tests.support.waiting import until
 
 HINDERED = """
-import concurrent.futures, signal, sys, time
+import concurrent.futures, gc, signal, sys, time
 # A thread that asks a name server which never answers looks like this one.
 concurrent.futures.ThreadPoolExecutor().submit(time.sleep, 600)
 signal.signal(signal.SIGUSR2, lambda *_: time.sleep(600))
+def tell(*_):
+    print("objects", gc.get_freeze_count(), len(gc.get_objects()), flush=True)
+signal.signal(signal.SIGRTMIN, tell)
 from authproxy.cli import main
 main(["serve", "-c", sys.argv[1]])
 """
@@ -286,7 +289,8 @@ async def test_a_watchdog_for_another_process_is_left_to_that(gateway, monkeypat
             assert await asyncio.wait_for(process.wait(), GRACE) == 0
 
 
-async def test_a_crash_leaves_no_core_file_however_large_ones_the_system_allows(gateway):
+async def test_a_crash_leaves_no_core_file_and_the_collector_looks_through_nothing_that_is_imported(gateway):
+    """However large core files the system allows. The collector stops all requests while it looks."""
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
     async with gateway.running() as process:
@@ -296,6 +300,16 @@ async def test_a_crash_leaves_no_core_file_however_large_ones_the_system_allows(
             if line.startswith("Max core file size")
         ]
         assert core[-3:] == ["0", "0", "bytes"]
+        process.send_signal(signal.SIGRTMIN)
+        await until(lambda: counted_objects(gateway))
+        frozen, others = counted_objects(gateway)
+        assert frozen > 50_000 > 10 * others
+
+
+def counted_objects(gateway):
+    """Frozen ones, and those that the collector looks through."""
+    lines = [line.split() for line in (gateway.folder / "log").read_text().splitlines()]
+    return next(([int(count) for count in line[1:]] for line in lines if line[:1] == ["objects"]), None)
 
 
 async def ignores_hangups(process_id: int) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import gc
 import socket
 import ssl
+import tracemalloc
 
 import pytest
 import trustme
@@ -578,3 +580,33 @@ async def test_a_handshake_holds_up_no_orderly_end(listener_tls):
         await reset_or_closed(reader)
         assert edge.listener.connection_count == 0
         writer.close()
+
+
+# Memory
+
+
+async def test_an_idle_connection_that_was_answered_holds_little():
+    """Counted is what the interpreter has for it, here with asyncio's transports and the client's socket."""
+    loop = asyncio.get_running_loop()
+
+    async def answered_client(edge):
+        client = opened.enter_context(socket.socket())
+        client.setblocking(False)
+        await loop.sock_connect(client, ("127.0.0.1", edge.port))
+        await loop.sock_sendall(client, request("GET /a", "Accept: */*", "User-Agent: " + "x" * 200))
+        assert await loop.sock_recv(client, 65536)
+
+    async with running_edge() as edge:
+        with contextlib.ExitStack() as opened:
+            opened.callback(tracemalloc.stop)
+            for _ in range(10):
+                await answered_client(edge)
+            gc.collect()
+            tracemalloc.start()
+            for _ in range(100):
+                await answered_client(edge)
+            for recorded in (edge.access.asked, edge.observed, edge.portal.heads):
+                recorded.clear()
+            gc.collect()
+            held, _ = tracemalloc.get_traced_memory()
+            assert held / 100 < 6_000

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
+
 import httptools
 import pytest
 from hypothesis import given
@@ -246,6 +249,24 @@ def test_what_is_done_to_one_head_does_not_reach_the_next():
     third = found(known, TO_PORTAL)
     assert of(third) == of(head_of(TO_PORTAL))
     assert third.shared is not None
+
+
+def test_however_many_heads_come_what_is_remembered_stays_small():
+    """Two generations of half a MiB, and about five times as much in memory."""
+    known = KnownHeads()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for number in range(3_000):
+            learned(
+                TO_PORTAL.replace(b"\r\n\r\n", b"\r\nCookie: %d%s\r\n\r\n" % (number, b"x" * 400)),
+                known=known,
+            )
+        gc.collect()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 5 * 2 * 512 * 1024
 
 
 def test_what_nobody_sends_is_forgotten_after_two_generations():
