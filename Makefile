@@ -158,6 +158,7 @@ reference: $(VENV)/.sandbox ## Write the reference of settings, and the names of
 	$(BIN)/python deploy/nginx/cleared.py
 	$(BIN)/python deploy/caddy/cleared.py
 	$(BIN)/python deploy/traefik/cleared.py
+	$(BIN)/python deploy/envoy/cleared.py
 
 .PHONY: clean
 clean: ## Remove what was made

@@ -20,7 +20,7 @@ from authproxy.web.nginx_pages import (
 )
 from authproxy.web.request_context import NO_PORTAL, Locale, PortalPresentation
 
-Proxy = Literal["caddy", "traefik"]
+Proxy = Literal["caddy", "traefik", "envoy", "haproxy"]
 _FRAMED_BY: Final = "'self'"
 """The page has nothing to click, so a portal may show it in its own frames."""
 
@@ -107,7 +107,67 @@ def _traefik(portals: list[PortalPresentation], house: PortalPresentation) -> st
     return _TRAEFIK + json.dumps(made, ensure_ascii=False, indent=1) + "\n"
 
 
+_ENVOY: Final = """\
+-- The page that Envoy shows while the gateway or a portal is away: Slovene, or English for browsers that put
+-- it first. `authproxy proxy-pages envoy FILE -c authproxy.yaml` writes this file anew with the names,
+-- colours, logos and contacts of the settings. Browsers apply the style because its digest stands in the
+-- policy: do not change the style by hand.
+
+"""
+_ENVOY_SHOWS: Final = """\
+
+-- local_reply_config gives its answers for people a field with host, language and id of the request.
+function envoy_on_response(handle)
+  local headers = handle:headers()
+  local said = headers:get("x-authproxy-page")
+  headers:remove("x-authproxy-page")
+  if not said or tonumber(headers:get(":status")) < 502 then return end
+  local host, id, language = string.match(said, "^([^ :]*)[^ ]* ([^ ]*) (.*)$")
+  language = string.match(string.lower(language or ""), "^en") and "en" or "sl"
+  local page = pages[string.lower(host or "") .. " " .. language] or pages[" " .. language]
+  local body = string.gsub(page.body, "$request_id", id or "")
+  handle:body():setBytes(body)
+  headers:replace("content-type", "text/html; charset=utf-8")
+  headers:replace("content-security-policy", page.policy)
+end
+"""
+_HAPROXY: Final = """\
+-- The page that HAProxy shows while the gateway is away: Slovene, or English for browsers that put it first.
+-- `authproxy proxy-pages haproxy FILE -c authproxy.yaml` writes this file anew with the names, colours, logos
+-- and contacts of the settings. Browsers apply the style because its digest stands in the policy: do not
+-- change the style by hand.
+
+"""
+
+
+def _lua(portals: list[PortalPresentation], house: PortalPresentation) -> str:
+    """A table with a page for each host and language; the empty host is every other one."""
+    entries = []
+    for portal in [*portals, house]:
+        host = "" if portal is house else host_of(portal)
+        for locale in LOCALES:
+            page = unavailable(portal, locale, request_id="$request_id").strip()
+            # What operators write must not end the text for Lua.
+            body = page.replace("]==]", "]=&#61;]")
+            entries.append(
+                f"  [{json.dumps(f'{host} {locale}')}] = {{\n"
+                f'    policy = "{policy_of(portal, framed_by=_FRAMED_BY)}",\n'
+                f"    body = [==[\n{body}\n]==],\n  }},\n"
+            )
+    return "local pages = {\n" + "".join(entries) + "}\n"
+
+
+def _envoy(portals: list[PortalPresentation], house: PortalPresentation) -> str:
+    return _ENVOY + _lua(portals, house) + _ENVOY_SHOWS
+
+
+def _haproxy(portals: list[PortalPresentation], house: PortalPresentation) -> str:
+    return _HAPROXY + _lua(portals, house) + "\nreturn pages\n"
+
+
 _WRITERS: Final[Mapping[Proxy, Callable[[list[PortalPresentation], PortalPresentation], str]]] = {
     "caddy": _caddy,
     "traefik": _traefik,
+    "envoy": _envoy,
+    "haproxy": _haproxy,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.fronts import caddy, nginx, traefik
+from tests.support.fronts import caddy, envoy, haproxy, nginx, traefik
 from tests.support.fronts.front import Front
 
-FRONTS: tuple[Front, ...] = (nginx.FRONT, caddy.FRONT, traefik.FRONT)
+FRONTS: tuple[Front, ...] = (nginx.FRONT, caddy.FRONT, traefik.FRONT, envoy.FRONT, haproxy.FRONT)

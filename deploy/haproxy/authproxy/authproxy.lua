@@ -1,0 +1,237 @@
+-- Asks authproxy about each request, for `http-request lua.authproxy`. HAProxy 2.6 or newer, with Lua. In `global`:
+--
+--     setenv AUTHPROXY_GATEWAY unix@/run/authproxy/edge.sock
+--     setenv AUTHPROXY_PAGES /etc/haproxy/authproxy/pages.lua
+--     lua-load-per-thread /etc/haproxy/authproxy/authproxy.lua
+--
+-- For a gateway on another machine it is `ipv4@10.0.0.11:8080`; if `AUTHPROXY_QUESTION_KEY_FILE` names a file with the key of
+-- `server.subrequest_key_file` (64 hexadecimal digits), each question is signed with it.
+--
+-- The script writes `allowed` into `txn.authproxy` if the gateway allows the request. A refusal goes to the client as the gateway wrote it. If
+-- the gateway does not answer, the client gets a 503: people a page in the look of the settings (`authproxy proxy-pages haproxy`), scripts
+-- problem+json.
+
+local GATEWAY = assert(os.getenv("AUTHPROXY_GATEWAY"), "AUTHPROXY_GATEWAY is not set")
+local PAGES = dofile(assert(os.getenv("AUTHPROXY_PAGES"), "AUTHPROXY_PAGES is not set"))
+local KEY_FILE = os.getenv("AUTHPROXY_QUESTION_KEY_FILE")
+local WAIT = 3  -- seconds
+local LONGEST = 65536
+
+-- What the gateway decides by. Nothing else of the client is part of the question.
+local ASKED = {
+    "accept", "accept-language", "authorization", "origin", "referer", "x-requested-with", "purpose", "sec-purpose", "sec-fetch-mode",
+    "sec-fetch-dest", "sec-fetch-site", "sec-fetch-user", "access-control-request-method", "destination", "depth",
+}
+-- What of an answer is for HAProxy. Everything else in an answer that allows is for the portal: the identity, under the names of the settings.
+local NOT_FOR_THE_PORTAL = {
+    ["cache-control"] = true, ["connection"] = true, ["content-length"] = true, ["content-type"] = true, ["cookie"] = true, ["date"] = true,
+    ["host"] = true, ["keep-alive"] = true, ["server"] = true, ["set-cookie"] = true, ["transfer-encoding"] = true, ["vary"] = true,
+    ["x-authproxy-cookie"] = true, ["x-authproxy-cookie-mark"] = true, ["x-authproxy-used"] = true, ["x-content-type-options"] = true,
+    ["x-request-id"] = true,
+}
+-- HAProxy frames the answer itself.
+local NOT_FOR_THE_CLIENT = { ["connection"] = true, ["content-length"] = true, ["keep-alive"] = true, ["transfer-encoding"] = true }
+
+local function key_in(file)
+    local opened = assert(io.open(file, "r"), "cannot read " .. file)
+    local digits = opened:read("a"):match("^%s*(%x+)%s*$")
+    opened:close()
+    assert(digits and #digits == 64, file .. " does not contain 64 hexadecimal digits")
+    return (digits:gsub("..", function(pair) return string.char(tonumber(pair, 16)) end))
+end
+
+-- SHA-256 (FIPS 180-4) and HMAC (RFC 2104), because HAProxy has them as converters only, which take no key from a file.
+local ROUNDS, BEGINNING = {}, {}
+do
+    local function beginning_of_fraction(root, number)
+        -- The first 32 bits of the fraction of a root, exactly: a double has 53 bits, and the roots are below 8.
+        local whole = root(number)
+        return math.floor((whole - math.floor(whole)) * 2 ^ 32)
+    end
+    local function square(number) return number ^ (1 / 2) end
+    local function cube(number)
+        local root = number ^ (1 / 3)
+        return root - (root * root * root - number) / (3 * root * root)
+    end
+    local candidate = 2
+    while #ROUNDS < 64 do
+        local is_prime = true
+        for divisor = 2, math.floor(candidate ^ 0.5) do
+            if candidate % divisor == 0 then is_prime = false break end
+        end
+        if is_prime then
+            if #BEGINNING < 8 then BEGINNING[#BEGINNING + 1] = beginning_of_fraction(square, candidate) end
+            ROUNDS[#ROUNDS + 1] = beginning_of_fraction(cube, candidate)
+        end
+        candidate = candidate + 1
+    end
+end
+
+local function sha256(message)
+    local function turned(word, by) return ((word >> by) | (word << (32 - by))) & 0xffffffff end
+    local padded = message .. "\x80" .. ("\0"):rep((55 - #message) % 64) .. string.pack(">I8", #message * 8)
+    local state = { table.unpack(BEGINNING) }
+    for at = 1, #padded, 64 do
+        local words = { string.unpack(">" .. ("I4"):rep(16), padded, at) }
+        for n = 17, 64 do
+            local early, late = words[n - 15], words[n - 2]
+            words[n] = (words[n - 16] + (turned(early, 7) ~ turned(early, 18) ~ (early >> 3)) + words[n - 7]
+                + (turned(late, 17) ~ turned(late, 19) ~ (late >> 10))) & 0xffffffff
+        end
+        local a, b, c, d, e, f, g, h = table.unpack(state)
+        for n = 1, 64 do
+            local first = h + (turned(e, 6) ~ turned(e, 11) ~ turned(e, 25)) + ((e & f) ~ (~e & g)) + ROUNDS[n] + words[n]
+            local second = (turned(a, 2) ~ turned(a, 13) ~ turned(a, 22)) + ((a & b) ~ (a & c) ~ (b & c))
+            h, g, f, e, d, c, b, a = g, f, e, (d + first) & 0xffffffff, c, b, a, (first + second) & 0xffffffff
+        end
+        for n, word in ipairs({ a, b, c, d, e, f, g, h }) do state[n] = (state[n] + word) & 0xffffffff end
+    end
+    return string.pack(">" .. ("I4"):rep(8), table.unpack(state))
+end
+
+local INNER, OUTER
+local function hmac(message)
+    return (sha256(OUTER .. sha256(INNER .. message)):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
+end
+local function with_each_byte(key, mask)
+    return ((key .. ("\0"):rep(64 - #key)):gsub(".", function(byte) return string.char(byte:byte() ~ mask) end))
+end
+if KEY_FILE then
+    local key = key_in(KEY_FILE)
+    INNER, OUTER = with_each_byte(key, 0x36), with_each_byte(key, 0x5c)
+end
+
+-- All values of a field, in their order. HAProxy counts them from 0.
+local function values_of(fields, name)
+    local found, values = fields[name], {}
+    if found then
+        for n = 0, #found do values[#values + 1] = found[n] end
+    end
+    return values
+end
+
+-- One question on a connection of its own. HAProxy gives a script no connections that it could keep; over a Unix socket a new one is cheap.
+-- Nil if the answer is not complete.
+local function answer_to(asked)
+    local lines = { "GET /.authproxy/auth/haproxy HTTP/1.1", "Host: authproxy", "Connection: close" }
+    for name, values in pairs(asked) do
+        for _, value in ipairs(values) do lines[#lines + 1] = name .. ": " .. value end
+    end
+    local socket = core.tcp()
+    socket:settimeout(WAIT)
+    if not socket:connect(GATEWAY) then return nil end
+    if not socket:send(table.concat(lines, "\r\n") .. "\r\n\r\n") then return nil end
+    local status, reason = (socket:receive("*l") or ""):match("^HTTP/1%.1 (%d%d%d) ?([^\r]*)")
+    if not status then return nil end
+    local headers, size = {}, 0
+    while true do
+        local line = socket:receive("*l")
+        if not line then return nil end
+        line = line:gsub("\r$", "")
+        if line == "" then break end
+        local name, value = line:match("^([^:%s]+):[ \t]*(.-)[ \t]*$")
+        size = size + #line
+        if not name or size > LONGEST then return nil end
+        name = name:lower()
+        headers[name] = headers[name] or {}
+        table.insert(headers[name], value)
+    end
+    -- The gateway gives the length of what it writes itself. A body without one could have been cut off.
+    local length = tonumber(headers["content-length"] and headers["content-length"][1] or nil)
+    if not length or length > LONGEST or headers["transfer-encoding"] then return nil end
+    local body = ""
+    if length > 0 then body = socket:receive(length) end
+    socket:close()
+    if not body or #body ~= length then return nil end
+    return { status = tonumber(status), reason = reason, headers = headers, body = body }
+end
+
+local function question(txn, fields)
+    local cookies = values_of(fields, "cookie")
+    local asked = {
+        ["x-forwarded-method"] = { txn.sf:method() },
+        ["x-forwarded-proto"] = { txn.sf:ssl_fc() == "1" and "https" or "http" },
+        ["x-forwarded-host"] = values_of(fields, "host"),
+        ["x-forwarded-uri"] = { txn.sf:pathq() },
+        ["x-forwarded-for"] = { txn.sf:src() },
+        ["x-request-id"] = values_of(fields, "x-request-id"),
+        ["cookie"] = #cookies > 0 and { table.concat(cookies, "; ") } or nil,
+    }
+    for _, name in ipairs(ASKED) do
+        local values = values_of(fields, name)
+        if #values > 0 then asked[name] = values end
+    end
+    if KEY_FILE then
+        local time = tostring(os.time())
+        local signed = table.concat({
+            time, "haproxy", asked["x-forwarded-method"][1], asked["x-forwarded-proto"][1], asked["x-forwarded-host"][1] or "",
+            asked["x-forwarded-uri"][1], asked["x-forwarded-for"][1], asked["cookie"] and asked["cookie"][1] or "",
+        }, "\n")
+        asked["x-authproxy-question"] = { ("t=%s;h=%s"):format(time, hmac(signed)) }
+    end
+    return asked
+end
+
+-- The cookies that the portal gets: not the gateway's own, and where the settings name cookies of one person, those that the gateway has judged.
+local function portal_cookies(cookies, judged)
+    local kept = {}
+    for cookie in (judged or cookies):gmatch("[^;]+") do
+        cookie = cookie:gsub("^%s+", "")
+        if cookie ~= "-" and not cookie:lower():find("__host-authproxy", 1, true) then kept[#kept + 1] = cookie end
+    end
+    return table.concat(kept, "; ")
+end
+
+local function allow(txn, fields, answer)
+    for name, values in pairs(answer.headers) do
+        if not NOT_FOR_THE_PORTAL[name] then
+            txn.http:req_del_header(name)
+            for _, value in ipairs(values) do txn.http:req_add_header(name, value) end
+        end
+    end
+    -- The token or key of a program was for the gateway.
+    if (answer.headers["x-authproxy-used"] or {})[1] == "authorization" then txn.http:req_del_header("authorization") end
+    local kept = portal_cookies(table.concat(values_of(fields, "cookie"), "; "), (answer.headers["x-authproxy-cookie"] or {})[1])
+    txn.http:req_del_header("cookie")
+    if kept ~= "" then txn.http:req_add_header("cookie", kept) end
+    txn:set_var("txn.authproxy", "allowed")
+end
+
+local function refuse(txn, answer)
+    local headers = {}
+    for name, values in pairs(answer.headers) do
+        if not NOT_FOR_THE_CLIENT[name] then headers[name] = values end
+    end
+    txn:done(txn:reply({ status = answer.status, reason = answer.reason, headers = headers, body = answer.body }))
+end
+
+local function unavailable(txn, fields)
+    local id = values_of(fields, "x-request-id")[1] or ""
+    local headers = { ["cache-control"] = { "no-store" }, ["retry-after"] = { "5" }, ["x-content-type-options"] = { "nosniff" } }
+    local body
+    local mode = values_of(fields, "sec-fetch-mode")[1]
+    local accepts_page = table.concat(values_of(fields, "accept"), ","):lower():find("text/html", 1, true)
+    if mode == "navigate" or (not mode and accepts_page) then
+        local host = (values_of(fields, "host")[1] or ""):lower():gsub(":%d+$", "")
+        local language = (values_of(fields, "accept-language")[1] or ""):lower():find("^en") and "en" or "sl"
+        local page = PAGES[host .. " " .. language] or PAGES[" " .. language]
+        headers["content-type"], headers["content-security-policy"] = { "text/html; charset=utf-8" }, { page.policy }
+        body = page.body:gsub("$request_id", id)
+    else
+        headers["content-type"] = { "application/problem+json; charset=utf-8" }
+        body = ('{"type": "about:blank", "title": "Temporarily unavailable", "status": 503, "reason": "unexpected", "request_id": "%s"}\n'):format(id)
+    end
+    txn:done(txn:reply({ status = 503, headers = headers, body = body }))
+end
+
+core.register_action("authproxy", { "http-req" }, function(txn)
+    local fields = txn.http:req_get_headers()
+    local answer = answer_to(question(txn, fields))
+    if not answer or answer.status < 200 then
+        unavailable(txn, fields)
+    elseif answer.status == 200 then
+        allow(txn, fields, answer)
+    else
+        refuse(txn, answer)
+    end
+end, 0)

@@ -1,0 +1,71 @@
+"""Envoy, which asks the gateway with `ext_authz`."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import sysconfig
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tests.support.fronts.front import DEPLOY, Log, Places, filled, running
+
+_FOLDER = DEPLOY / "envoy"
+_PORTAL = "portal.example.yaml"
+_PROGRAM = str(Path(sysconfig.get_path("scripts")) / "envoy")
+"""From a wheel of the development requirements."""
+
+
+class Envoy:
+    name = dialect = "envoy"
+    program = _PROGRAM
+    has_http3 = True
+    cannot: Mapping[str, str] = {}
+
+    def version(self) -> str:
+        said = subprocess.run([_PROGRAM, "--version"], capture_output=True, text=True, check=True, timeout=30)
+        found = re.search(r"/(\d+\.\d+\.\d+)/", said.stdout)
+        assert found, said
+        return found[1]
+
+    def files(self) -> dict[str, str]:
+        pages = {f"authproxy/{file.name}": file.read_text() for file in (_FOLDER / "authproxy").glob("*.lua")}
+        return {_PORTAL: (_FOLDER / _PORTAL).read_text()} | pages
+
+    @contextlib.contextmanager
+    def started(self, places: Places, files: Mapping[str, str]) -> Iterator[Log]:
+        pages = places.folder / "authproxy"
+        pages.mkdir()
+        for name, text in files.items():
+            (places.folder / name).write_text(text)
+        configuration = places.folder / _PORTAL
+        configuration.write_text(
+            filled(
+                files[_PORTAL],
+                {
+                    "address: 0.0.0.0, port_value: 443": f"address: 127.0.0.1, port_value: {places.port}",
+                    "address: 0.0.0.0, port_value: 80": "address: 127.0.0.1, port_value: 0",
+                    'h3=":443"': f'h3=":{places.port}"',
+                    "/etc/ssl/acq.example.si.pem": str(places.chain),
+                    "/etc/ssl/private/acq.example.si.key": str(places.key),
+                    "/etc/ssl/potrdila.example.si.pem": str(places.chain),
+                    "/etc/ssl/private/potrdila.example.si.key": str(places.key),
+                    "/etc/authproxy/acnlb.pem": str(places.chain),
+                    "https://acq.example.si": f"https://{places.host}:{places.port}",
+                    "acq.example.si": places.host,
+                    "/etc/envoy/authproxy": str(pages),
+                    "path: /run/authproxy/edge.sock": f"path: {places.gateway}",
+                    "address: 127.0.0.1, port_value: 9001": f"address: 127.0.0.1, port_value: {places.portal}",
+                },
+            )
+        )
+        command = [
+            *(_PROGRAM, "-c", str(configuration), "--concurrency", "1"),
+            *("--disable-hot-restart", "--log-level", "warning"),
+        ]
+        with running(command, places) as log:
+            yield log
+
+
+FRONT = Envoy()
