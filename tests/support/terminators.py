@@ -253,16 +253,20 @@ def _filled(text: str, replaced: Mapping[str, str]) -> str:
 
 
 async def _listens(process: asyncio.subprocess.Process, places: _Places) -> None:
-    """Until it has a certificate to show: Traefik listens before it has read its files."""
+    """Until it passes something on: Traefik listens before it has read its files, and then answers by itself."""
     tls = ssl.create_default_context()
     tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    asks = f"GET / HTTP/1.1\r\nHost: localhost:{places.port}\r\nConnection: close\r\n\r\n"
     async with asyncio.timeout(_STARTS_WITHIN):
         while True:
             with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection(
+                reader, writer = await asyncio.open_connection(
                     "127.0.0.1", places.port, ssl=tls, server_hostname="localhost"
                 )
+                writer.write(asks.encode())
+                answer = await reader.read()
                 writer.close()
-                return
+                if answer and b"404 page not found" not in answer:
+                    return
             assert process.returncode is None, (places.folder / "log").read_text()
             await asyncio.sleep(0.02)

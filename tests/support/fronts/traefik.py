@@ -20,6 +20,7 @@ _STATIC, _PORTAL, _SHARED = "traefik.yaml", "portal.example.yaml", "authproxy/au
 PROGRAM = str(Path(sysconfig.get_path("scripts")) / "traefik")
 """From a wheel of the development requirements."""
 _KNOWS_WITHIN = 30.0
+_END = "-----END CERTIFICATE-----\n"
 
 
 class Traefik:
@@ -89,6 +90,7 @@ def _wait_until_it_knows(places: Places, page: int, log: Log) -> None:
     is asked, because the gateway runs in the loop that waits here."""
     tls = ssl.create_default_context()
     tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    own = ssl.PEM_cert_to_DER_cert(places.chain.read_text().partition(_END)[0] + _END)
     deadline = time.monotonic() + _KNOWS_WITHIN
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", page), timeout=5) as asked:
@@ -96,9 +98,10 @@ def _wait_until_it_knows(places: Places, page: int, log: Log) -> None:
             if b" 503 " in asked.recv(64):
                 with (
                     socket.create_connection(("127.0.0.1", places.port), timeout=5) as plain,
-                    tls.wrap_socket(plain, server_hostname=places.host),
+                    tls.wrap_socket(plain, server_hostname=places.host) as shown,
                 ):
-                    return
+                    if shown.getpeercert(binary_form=True) == own:
+                        return
         time.sleep(0.02)
     raise RuntimeError(f"it knows no portal: {log.errors}")
 
