@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from authproxy import __version__
@@ -104,25 +104,95 @@ async def assemble(
     """Everything that it opens is closed by `resources`. `lent` are the addresses, if another process has
     bound them. Raises OSError or ValueError."""
     outputs = open_log_outputs(settings, clock, resources)
-    audit = outputs.audit
     # Before anything else is opened: a second gateway that was started by mistake fails here, and has not
     # touched anything.
     bound = _bound(settings, resources, lent)
+    counterparts = await _counterparts(settings, clock, background, resources, outputs.audit)
+    decisions = await _decisions(settings, clock, background, resources, outputs.audit, counterparts)
+    portals = all_portals(settings)
+    shown = presentations(settings, portals)
+    texts = TextMessages(templates(ZONE), shown)
+    demands = {portal.portal_id: sign_in_demand(settings, portal) for portal in portals.by_host.values()}
+    proofs = await _proofs(settings, clock, resources, outputs, counterparts, texts, demands)
+    return Components(
+        settings=settings,
+        sheet_cost=sheet_cost,
+        portals=portals,
+        presentations=shown,
+        no_portal=no_portal(settings.pages),
+        stores=counterparts.stores,
+        provider=counterparts.provider,
+        signer=decisions.signer,
+        access=decisions.access,
+        audit=outputs.audit,
+        metrics=decisions.metrics,
+        clock=clock,
+        background=background,
+        bound=bound,
+        descriptors=descriptors(settings),
+        resources=resources,
+        demands=demands,
+        sign_ins=proofs.sign_ins,
+        elevations=proofs.elevations,
+        delivery=counterparts.delivery,
+        notices=proofs.notices,
+        texts=texts,
+        names=counterparts.names,
+        certificates=proofs.certificates,
+        accounts=decisions.accounts,
+        machines=decisions.machines,
+        rates=decisions.rates,
+        outputs=outputs,
+        consents=Consents(consent_keys(settings.sessions), portals.by_host),
+    )
 
-    # Counterparts: the store, the provider, and what carries messages.
+
+class _Counterparts(NamedTuple):
+    """Who is asked: name servers, the store, the provider, and what carries messages."""
+
+    names: Resolver
+    stores: Stores
+    provider: OpenIdProvider
+    delivery: Delivery
+
+
+async def _counterparts(
+    settings: Settings, clock: Clock, background: Background, resources: AsyncExitStack, audit: Audit
+) -> _Counterparts:
     names = await resources.enter_async_context(open_resolver(settings))
     stores = await resources.enter_async_context(open_stores(settings, names=names, clock=clock, audit=audit))
     session = await resources.enter_async_context(client_session(settings.rekono.ca_file, names))
-    signer = assertion_signer(settings.assertions, audit)
     provider = OpenIdProvider(
         relying_party(settings.rekono), session, clock=clock, random_text=secrets.token_urlsafe
     )
     carriers = await delivery(
         settings.step_up, clock=clock, background=background, resources=resources, names=names
     )
+    return _Counterparts(names, stores, provider, carriers)
 
-    # The decision about each request.
-    accounts = account_checks(settings.rekono, stores, provider, audit)
+
+class _Decisions(NamedTuple):
+    """What decides about each request, and what it writes down."""
+
+    signer: AssertionSigner
+    access: Access
+    metrics: Metrics
+    accounts: AccountChecks | None
+    machines: MachineComponents | None
+    rates: Rates
+
+
+async def _decisions(
+    settings: Settings,
+    clock: Clock,
+    background: Background,
+    resources: AsyncExitStack,
+    audit: Audit,
+    counterparts: _Counterparts,
+) -> _Decisions:
+    stores = counterparts.stores
+    signer = assertion_signer(settings.assertions, audit)
+    accounts = account_checks(settings.rekono, stores, counterparts.provider, audit)
     metrics, limits_per_address = Metrics(version=__version__), rates(settings.server)
     names_for_portals = {portal_id: header_names(portal) for portal_id, portal in settings.portals.items()}
     machines = await machine_components(
@@ -134,7 +204,7 @@ async def assemble(
         reports=MachineReports(audit=audit, metrics=metrics),
         limit=limits_per_address,
         clock=clock,
-        names=names,
+        names=counterparts.names,
         resources=resources,
     )
     access = Access(
@@ -148,13 +218,29 @@ async def assemble(
         used_proofs=stores.used_proofs,
         machines=None if machines is None else machines.machines,
     )
+    return _Decisions(signer, access, metrics, accounts, machines, limits_per_address)
 
-    # Signing in and proving oneself.
-    portals = all_portals(settings)
-    shown = presentations(settings, portals)
-    demands = {portal.portal_id: sign_in_demand(settings, portal) for portal in portals.by_host.values()}
-    texts = TextMessages(templates(ZONE), shown)
-    change_notices, number_watch = notices(stores, carriers, texts, clock=clock)
+
+class _Proofs(NamedTuple):
+    """How people sign in and prove themselves."""
+
+    sign_ins: SignIns
+    elevations: Elevations
+    notices: Notices
+    certificates: CertificateComponents | None
+
+
+async def _proofs(
+    settings: Settings,
+    clock: Clock,
+    resources: AsyncExitStack,
+    outputs: LogOutputs,
+    counterparts: _Counterparts,
+    texts: TextMessages,
+    demands: Mapping[str, SignInDemand],
+) -> _Proofs:
+    stores = counterparts.stores
+    change_notices, number_watch = notices(stores, counterparts.delivery, texts, clock=clock)
     sign_ins = _sign_ins(settings, stores, number_watch)
     elevations = Elevations(
         sessions=stores.sessions,
@@ -173,42 +259,12 @@ async def assemble(
             demands,
             sign_ins,
             elevations,
-            audit=audit,
+            audit=outputs.audit,
             clock=clock,
             resources=resources,
-            names=names,
+            names=counterparts.names,
         )
-    return Components(
-        settings=settings,
-        sheet_cost=sheet_cost,
-        portals=portals,
-        presentations=shown,
-        no_portal=no_portal(settings.pages),
-        stores=stores,
-        provider=provider,
-        signer=signer,
-        access=access,
-        audit=audit,
-        metrics=metrics,
-        clock=clock,
-        background=background,
-        bound=bound,
-        descriptors=descriptors(settings),
-        resources=resources,
-        demands=demands,
-        sign_ins=sign_ins,
-        elevations=elevations,
-        delivery=carriers,
-        notices=change_notices,
-        texts=texts,
-        names=names,
-        certificates=certificates,
-        accounts=accounts,
-        machines=machines,
-        rates=limits_per_address,
-        outputs=outputs,
-        consents=Consents(consent_keys(settings.sessions), portals.by_host),
-    )
+    return _Proofs(sign_ins, elevations, change_notices, certificates)
 
 
 def _bound(

@@ -18,20 +18,24 @@ PATIENCE = 90.0
 pytestmark = pytest.mark.needs("nginx", "redis-server")
 
 
-async def test_every_part_of_the_benchmark_starts_and_answers() -> None:
+async def what_it_says(*command: str) -> str:
+    """What a measurement writes, if it ends well."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        "bench/run.py",
-        "--check",
+        *command,
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     async with asyncio.timeout(PATIENCE):
         said, errors = await process.communicate()
-
     assert process.returncode == 0, errors.decode()
-    answered = said.decode().splitlines()
+    return said.decode()
+
+
+async def test_every_part_of_the_benchmark_starts_and_answers() -> None:
+    said = await what_it_says("bench/run.py", "--check")
+    answered = said.splitlines()
     for group in (
         "subrequest",
         "miss, subrequest",
@@ -44,7 +48,7 @@ async def test_every_part_of_the_benchmark_starts_and_answers() -> None:
             line
             for line in answered
             if line.startswith(f"{group}: ") and "authproxy" in line and line.endswith("answers")
-        ], said.decode()
+        ], said
     assert "crowd: it runs" in answered
     for rival in ("mod_auth_openidc", "oauth2-proxy", "caddy"):
         assert [line for line in answered if rival in line.replace("Caddy", "caddy")], (
@@ -54,19 +58,8 @@ async def test_every_part_of_the_benchmark_starts_and_answers() -> None:
 
 @pytest.mark.rehearsal
 async def test_the_measurement_of_sign_ins_signs_in_everywhere_and_resumes_sessions_of_tls() -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "bench/sign_ins.py",
-        "--check",
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(PATIENCE):
-        said, errors = await process.communicate()
-
-    assert process.returncode == 0, errors.decode()
-    answered = said.decode().splitlines()
+    said = await what_it_says("bench/sign_ins.py", "--check")
+    answered = said.splitlines()
     for what in (
         "sign-in with the provider",
         "sign-in with a certificate",
@@ -74,28 +67,16 @@ async def test_the_measurement_of_sign_ins_signs_in_everywhere_and_resumes_sessi
         "TLS, resumed handshake and 1 KB",
         "TLS, kept connection, 100 KB",
     ):
-        assert f"{what}: authproxy answers" in answered, said.decode()
+        assert f"{what}: authproxy answers" in answered, said
     assert [line for line in answered if "oauth2-proxy" in line], "neither measured nor said to be missing"
 
 
 async def test_the_measurement_of_growth_sends_requests_of_all_kinds_and_reports_what_is_left() -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "bench/growth.py",
-        "--requests",
-        "100",
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(PATIENCE):
-        said, errors = await process.communicate()
-
-    assert process.returncode == 0, errors.decode()
-    *_, status = said.decode().splitlines()
+    said = await what_it_says("bench/growth.py", "--requests", "100")
+    *_, status = said.splitlines()
     for expected in ("200 ", "303 ", "400 ", "401 ", "403 "):
-        assert expected in status, said.decode()
-    assert "| 210 |" in said.decode()
+        assert expected in status, said
+    assert "| 210 |" in said
 
 
 async def test_a_benchmark_that_is_stopped_leaves_nothing_running(tmp_path: Path) -> None:

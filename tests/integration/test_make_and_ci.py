@@ -11,8 +11,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MAKE = """#!/bin/sh
-for word; do case $word in setup|lint|types|imports|compiled|instructions|coverage|test-rest|test-compiled) step=$word;; esac; done
+STEPS = (
+    "setup",
+    "lint",
+    "types",
+    "imports",
+    "compiled",
+    "instructions",
+    "coverage",
+    "test-rest",
+    "test-compiled",
+)
+MAKE = (
+    """#!/bin/sh
+for word; do case $word in STEPS) step=$word;; esac; done
 echo "$*" >>"$CALLS"
 case $step in
     lint) echo 'All checks passed!';;
@@ -23,6 +35,7 @@ case $step in
 esac
 [ "$step" != "$FAILS" ]
 """
+).replace("STEPS", "|".join(STEPS))
 
 
 @pytest.fixture
@@ -60,17 +73,7 @@ def run(checkout, **environment):
 def test_every_step_is_run_and_counted(checkout):
     code, said, calls = run(checkout)
     assert code == 0, said
-    assert {call.split()[1] for call in calls} == {
-        "setup",
-        "lint",
-        "types",
-        "imports",
-        "compiled",
-        "instructions",
-        "coverage",
-        "test-rest",
-        "test-compiled",
-    }
+    assert {call.split()[1] for call in calls} == set(STEPS)
     told = {line.split()[0]: line for line in said.splitlines() if "  " in line}
     assert "All checks passed!" in told["lint"]
     assert "3 source files" in told["types"]
@@ -94,20 +97,7 @@ def test_nothing_is_tested_that_was_not_compiled(checkout):
     assert "not begun" in said
 
 
-@pytest.mark.parametrize(
-    "step",
-    [
-        "setup",
-        "lint",
-        "types",
-        "imports",
-        "compiled",
-        "instructions",
-        "coverage",
-        "test-rest",
-        "test-compiled",
-    ],
-)
+@pytest.mark.parametrize("step", STEPS)
 def test_whatever_fails_fails_all_of_it(checkout, step):
     code, said, _ = run(checkout, FAILS=step)
     assert code == 1

@@ -21,7 +21,7 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.needs("redis-server")
 LOOPS = ("asyncio", "uvloop")
-DEADLINE = timedelta(milliseconds=300)
+DEADLINE, SECOND = timedelta(milliseconds=300), timedelta(seconds=1)
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,13 @@ async def piped(url, **options):
         await connection.aclose()
 
 
+@contextlib.asynccontextmanager
+async def piped_through_a_proxy(server, **options):
+    """The proxy, and what `piped` gives by way of it."""
+    async with fault_proxy(server.port) as proxy, piped(proxy.url, **options) as (connection, reads):
+        yield proxy, connection, reads
+
+
 def count_of(server, name: str) -> int:
     return int(re.search(rf"{name}:(\d+)".encode(), server.command("INFO"))[1])
 
@@ -59,7 +66,7 @@ async def outcomes(reads, *commands) -> list[type[BaseException]]:
 
 
 async def test_each_reader_gets_its_own_answer_however_many_turns_and_questions_overlap(server):
-    async with fault_proxy(server.port) as proxy, piped(proxy.url) as (connection, reads):
+    async with piped_through_a_proxy(server) as (proxy, connection, reads):
         names = [f"name {number}" for number in range(500)]
         await connection.all([("SET", name, name, "PX", 60_000) for name in names])
         before = count_of(server, "total_connections_received")
@@ -91,7 +98,7 @@ async def test_a_refused_read_fails_its_own_reader_only(server):
 
 
 async def test_a_reader_that_is_cancelled_disturbs_nobody(server):
-    async with fault_proxy(server.port) as proxy, piped(proxy.url) as (connection, reads):
+    async with piped_through_a_proxy(server) as (proxy, connection, reads):
         await connection.all([("SET", name, name) for name in "abc"])
         with proxy.far_away(0.05):
             readers = [asyncio.ensure_future(reads.read("GET", name)) for name in "abc"]
@@ -106,7 +113,7 @@ async def test_a_reader_that_is_cancelled_disturbs_nobody(server):
     "fault", ["refuse", "reset", "swallow", "forget", "nonsense", "another answer", "half an answer"]
 )
 async def test_when_the_connection_fails_all_readers_are_told_and_later_ones_are_answered(server, fault):
-    async with fault_proxy(server.port) as proxy, piped(proxy.url, deadline=DEADLINE) as (connection, reads):
+    async with piped_through_a_proxy(server, deadline=DEADLINE) as (proxy, connection, reads):
         await connection.ask("SET", "name", "value")
         match fault:
             case "refuse":
@@ -135,7 +142,7 @@ async def test_when_the_connection_fails_all_readers_are_told_and_later_ones_are
 async def test_an_answer_that_nobody_asked_for_ends_the_connection_before_it_can_be_taken_for_another(
     server, rest
 ):
-    async with fault_proxy(server.port) as proxy, piped(proxy.url, deadline=DEADLINE) as (connection, reads):
+    async with piped_through_a_proxy(server, deadline=DEADLINE) as (proxy, connection, reads):
         proxy._canned = b"$1\r\nx\r\n" + rest
         assert await reads.read("GET", "name") == b"x"
         await until(lambda: connection.pipeline() is None)
@@ -143,7 +150,7 @@ async def test_an_answer_that_nobody_asked_for_ends_the_connection_before_it_can
 
 @pytest.mark.parametrize("octets", [b"$7\r\nanother\r\n", b"*2\r\n", b"$500000000\r\nx"])
 async def test_not_even_a_part_of_an_answer_waits_for_its_question(server, octets):
-    async with fault_proxy(server.port) as proxy, piped(proxy.url) as (connection, reads):
+    async with piped_through_a_proxy(server) as (proxy, connection, reads):
         pipeline = connection.pipeline()
         proxy.say(octets)
         await asyncio.wait_for(pipeline.wait_closed(), 5)
@@ -152,10 +159,7 @@ async def test_not_even_a_part_of_an_answer_waits_for_its_question(server, octet
 
 
 async def test_a_late_answer_fails_its_own_reader_and_not_those_who_asked_later(server):
-    async with (
-        fault_proxy(server.port) as proxy,
-        piped(proxy.url, deadline=timedelta(seconds=1)) as (connection, reads),
-    ):
+    async with piped_through_a_proxy(server, deadline=SECOND) as (proxy, connection, reads):
         loop, readers = asyncio.get_running_loop(), []
         proxy.swallow()
         for name in "abc":
@@ -175,10 +179,7 @@ async def test_a_late_answer_fails_its_own_reader_and_not_those_who_asked_later(
 
 
 async def test_everybody_is_told_once_whatever_comes_afterwards(server):
-    async with (
-        fault_proxy(server.port) as proxy,
-        piped(proxy.url, deadline=timedelta(seconds=1)) as (_, reads),
-    ):
+    async with piped_through_a_proxy(server, deadline=SECOND) as (proxy, _, reads):
         loop, told = asyncio.get_running_loop(), []
         proxy.swallow()
         reads.ask(("GET", "a"), told.append)
@@ -239,7 +240,7 @@ async def test_over_tls_it_is_the_same(tls_server):
 
 
 async def test_a_pipeline_to_a_server_that_was_left_answers_what_is_open_and_takes_nothing_new(server):
-    async with fault_proxy(server.port) as proxy, piped(proxy.url) as (connection, reads):
+    async with piped_through_a_proxy(server) as (proxy, connection, reads):
         await connection.ask("SET", "name", "value")
         with proxy.far_away(0.1):
             reader = asyncio.ensure_future(reads.read("GET", "name"))
