@@ -397,11 +397,12 @@ async def test_trailers(front: Standing) -> None:
         f"POST /a HTTP/1.1\r\nHost: {front.host}\r\nCookie: {front.cookie(ana)}\r\nConnection: close\r\n"
         "Transfer-Encoding: chunked\r\nTrailer: X-Auth-Subject, X-Auth-Name\r\n\r\n"
     )
+    refused_or_without_trailers = {411} if "trailers" in front.differs else {200, 400}
     with front.world.tap.heard() as heard:
         answer = await front.raw(
             head + "3\r\nabc\r\n0\r\nX-Auth-Subject: mallory\r\nX_Auth_Name: mallory\r\n\r\n"
         )
-        assert status_of(answer) in {200, 400}
+        assert status_of(answer) in refused_or_without_trailers
         try:
             over_http2 = await front.over_http2(
                 "/a",
@@ -413,7 +414,7 @@ async def test_trailers(front: Standing) -> None:
         except Http2Failed:
             pass
         else:
-            assert over_http2.status in {200, 400}
+            assert over_http2.status in refused_or_without_trailers
     assert b"mallory" not in b"".join(heard)
 
 
@@ -704,6 +705,10 @@ async def test_body_beside_question(front: Standing) -> None:
                 f"POST /a HTTP/1.1\r\nHost: {front.host}\r\nConnection: close\r\n{cookie}{framing}\r\n\r\n{body}"
             )
             answer = answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+            if "chunked" in framing and "body_beside_question" in front.differs:
+                assert status_of(answer) == 411
+                never_reached(front, seen)
+                continue
             assert status_of(answer) in statuses, (framing, answer)
             assert len(front.portal.received) - seen == bool(cookie)
     for _ in range(4):

@@ -16,8 +16,11 @@ _CERTIFICATES = "authproxy/certificates.list"
 
 class HAProxy:
     name = dialect = program = "haproxy"
-    has_http3 = False
     cannot: Mapping[str, str] = {}
+    differs: Mapping[str, str] = {
+        "trailers": "refuses a body without a length (411), because it cannot remove trailers before 3.2",
+        "body_beside_question": "refuses a body without a length (411)",
+    }
 
     def version(self) -> str:
         said = subprocess.run(["haproxy", "-v"], capture_output=True, text=True, check=True, timeout=10)
