@@ -194,7 +194,10 @@ class Exchange(TransferOwner):
         """Whether there is room for one more request of the address that a trusted proxy forwards for. The
         proxy itself has no limit."""
         record = self._record
-        if record.client == self._client.peer or record.client_is_nobody:
+        if record.client_is_nobody:
+            self._gate.warn_of_silent_proxy(record.client)
+            return True
+        if record.client == self._client.peer:
             return True
         share = network_of(record.client)
         if self._gate.connections_per_address.take(share):
@@ -515,6 +518,9 @@ class Exchange(TransferOwner):
             self._answer_original(Denied(reason=Reason.UNKNOWN_HOST), original, dialect)
         elif original.method not in site.portal.methods:
             denied = Denied(reason=Reason.METHOD_UNSUPPORTED, portal=site.portal)
+            self._answer_original(denied, original, dialect)
+        elif dialect.shows_handshakes and subrequest.is_handshake(head) and not self._may_upgrade(site):
+            denied = Denied(reason=Reason.FOREIGN_ORIGIN, portal=site.portal)
             self._answer_original(denied, original, dialect)
         else:
             self._decide_original(site, original, dialect)

@@ -76,6 +76,9 @@ class Dialect:
     401 and 403, drops the body, and can read Location from a 401."""
     passes_faults: bool = True
     """Whether the client gets a 5xx as it is, too."""
+    shows_handshakes: bool = True
+    """Whether a question shows that it is about a WebSocket, so that the gateway judges who opens it. nginx's
+    files judge that themselves."""
     replaces_fields: bool = False
     """Whether it cannot take a value apart, but replaces whole fields of the request by those of the answer.
     The answer then says which `Cookie` and `Authorization` the portal gets."""
@@ -125,6 +128,7 @@ NGINX: Final = Dialect(
     needs_client=False,
     passes_refusals=False,
     passes_faults=False,
+    shows_handshakes=False,
 )
 CADDY: Final = _forwarding("caddy", _WEB, replaces_fields=True)
 TRAEFIK: Final = _forwarding("traefik", _WEB_AND_SOCKETS, replaces_fields=True)
@@ -169,8 +173,8 @@ PREFIXED: Final = {_ENDPOINTS + dialect.name: dialect for dialect in ALL if dial
 
 
 def dialect_at(target: str) -> Dialect | None:
-    """The dialect of a question; None if it is none. Caddy asks with the `?` of an original request that has an
-    empty query."""
+    """The dialect of a question; None if it is none. Caddy asks with the `?` of an original request that has
+    an empty query."""
     dialect = DIALECTS.get(target)
     if dialect is None and target.startswith(_ENDPOINTS):
         if target == f"{_ENDPOINTS}{CADDY.name}?":
@@ -323,6 +327,12 @@ def _is_contradicted(
     index: dict[bytes, list[bytes]], names: tuple[bytes, ...], allowed: tuple[bytes, ...]
 ) -> bool:
     return any(value not in allowed for name in names for value in index.get(name, ()))
+
+
+def is_handshake(head: RequestHead) -> bool:
+    """Whether the question is about a WebSocket. Some proxies take `Upgrade` out of it, and HTTP/2 has none
+    (RFC 8441), but every browser says which version it speaks."""
+    return bool(head.upgrade) or b"sec-websocket-version" in head.index()
 
 
 def answer(
