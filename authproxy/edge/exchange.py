@@ -582,26 +582,21 @@ class Exchange(TransferOwner):
         record = self._record
         record.decided_at = self._gate.time()
         record.outcome = decision
-        if not isinstance(decision, Allowed):
-            ordered = doctor_orders.obeyed(self._gate, record, decision)
-            if isinstance(ordered, OwnAnswer):
-                self._answer(ordered)
-                return
-            decision = record.outcome = ordered
+        if isinstance(decision, Allowed):
+            self._answer(subrequest.leave(decision, self.head, dialect, record.request_id))
+            return
+        ordered = doctor_orders.obeyed(self._gate, record, decision)
+        if isinstance(ordered, OwnAnswer):
+            self._answer(ordered)
+            return
+        record.outcome = ordered
         answer = subrequest.answer(
-            decision, original=original, head=self.head, dialect=dialect, request_id=record.request_id
+            ordered, original=original, head=self.head, dialect=dialect, request_id=record.request_id
         )
         if isinstance(answer, PageWanted):
             self._show_page(answer)
-            return
-        if isinstance(decision, Allowed):
-            if dialect.replaces_fields:
-                answer.headers += subrequest.portal_fields(decision, self.head)
-            elif decision.portal.personal_cookies is not None:
-                answer.headers += subrequest.portal_cookies(
-                    decision.portal.personal_cookies, decision.cookie_owner, self.head.cookies
-                )
-        self._answer(answer)
+        else:
+            self._answer(answer)
 
     # Answers of the gateway itself.
 

@@ -25,7 +25,7 @@ by somebody who has read it on the network."""
 
 def signed_text(at: bytes, head: RequestHead, dialect: Dialect) -> bytes:
     """The octets that the HMAC covers. Raises SubrequestRefused if the question does not say them once."""
-    said = subrequest.said(head, dialect)
+    method, scheme, _, host, target = subrequest.said(head, dialect)
     clients = head.all(b"x-forwarded-for")
     if len(clients) != 1:
         raise SubrequestRefused("the client's address is not there once")
@@ -34,10 +34,10 @@ def signed_text(at: bytes, head: RequestHead, dialect: Dialect) -> bytes:
         (
             at,
             dialect.name.encode(),
-            said.method.encode(),
-            said.scheme,
-            said.host,
-            said.target,
+            method.encode(),
+            scheme,
+            host,
+            target,
             clients[0],
             head.cookies,
         )

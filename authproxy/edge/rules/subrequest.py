@@ -18,7 +18,6 @@ from authproxy.access import target as request_target
 from authproxy.access.decision import (
     Allowed,
     AuthenticationRequired,
-    Decision,
     Denied,
     Reason,
     Refusal,
@@ -198,16 +197,9 @@ PortalAt = Callable[[bytes, int], tuple[str, Portal | None]]
 """Canonical host and portal for a raw host and the scheme's default port. Raises TargetRefused."""
 
 
-class Original:
-    """What a question says about the original request, as raw as it stands there."""
-
-    __slots__ = ("host", "method", "scheme", "target")
-
-    def __init__(self, method: str, scheme: bytes, host: bytes, target: bytes) -> None:
-        self.method = method
-        self.scheme = scheme
-        self.host = host
-        self.target = target
+Said = tuple[str, bytes, int, bytes, bytes]
+"""What a question says about the original request, as raw as it stands there: method, scheme with its default
+port, host, target."""
 
 
 def original(head: RequestHead, dialect: Dialect, portal_at: PortalAt) -> RequestTarget:
@@ -217,24 +209,21 @@ def original(head: RequestHead, dialect: Dialect, portal_at: PortalAt) -> Reques
     try:
         index = head.index()
         asked = said(head, dialect)
-        raw, default_port = asked.target, dialect.schemes[asked.scheme]
-        host, portal = portal_at(asked.host, default_port)
+        method, _, default_port, raw_host, raw = asked
+        host, portal = portal_at(raw_host, default_port)
         target = request_target.parse(
-            method=asked.method,
+            method=method,
             target=(raw if raw.isascii() else request_target.with_encoded_query(raw)).decode("ascii"),
             host=host,
-            default_port=default_port,
             accepts_encoded_slash=portal is not None and portal.accepts_encoded_slash,
             accepts_encoded_percent=portal is not None and portal.accepts_encoded_percent,
         )
         for name in dialect.must_agree:
-            values = index.get(name)
-            if values is not None and any(value != raw for value in values):
-                raise SubrequestRefused("two headers disagree about the original target")
+            if name in index:
+                _check_targets(index[name], raw)
         for name in dialect.must_agree_on_host:
-            values = index.get(name)
-            if values is not None and any(portal_at(value, default_port)[0] != host for value in values):
-                raise SubrequestRefused("two headers disagree about the original host")
+            if name in index:
+                _check_hosts(index[name], host, default_port, portal_at)
         if dialect.needs_client:
             _check_the_rest(index, dialect, asked)
     except (HeadRefused, TargetRefused, UnicodeDecodeError) as refused:
@@ -242,52 +231,50 @@ def original(head: RequestHead, dialect: Dialect, portal_at: PortalAt) -> Reques
     return target
 
 
-def said(head: RequestHead, dialect: Dialect) -> Original:
+def said(head: RequestHead, dialect: Dialect) -> Said:
     """What the question says, before anything is compared. Raises SubrequestRefused if it is not there once,
     UnicodeDecodeError if the method is none."""
     if dialect.url_header:
         return _in_url(head.index(), dialect)
-    if dialect.uri_header:
-        return _in_parts(head.index(), dialect)
-    return _in_question(head, dialect)
+    return _in_parts(head.index(), dialect) if dialect.uri_header else _in_question(head, dialect)
 
 
-def _in_url(index: dict[bytes, list[bytes]], dialect: Dialect) -> Original:
+def _in_url(index: dict[bytes, list[bytes]], dialect: Dialect) -> Said:
     urls, methods = index.get(dialect.url_header), index.get(dialect.method_header)
     if urls is None or methods is None or len(urls) != 1 or len(methods) != 1:
         raise SubrequestRefused("the headers with the original URL and method are not both there once")
-    url, method = urls[0], methods[0]
+    url, method = urls[0], methods[0].decode("ascii")
     if url.startswith(b"https://"):
-        begin, scheme = 8, b"https"
+        begin, default_port, scheme = 8, 443, b"https"
     elif url.startswith(b"http://"):
-        begin, scheme = 7, b"http"
+        begin, default_port, scheme = 7, 80, b"http"
     else:
         raise SubrequestRefused("the original URL is not absolute")
     at = url.find(b"/", begin)
     if at < 0:
         at = len(url)
-    return Original(method.decode("ascii"), scheme, url[begin:at], url[at:])
+    return method, scheme, default_port, url[begin:at], url[at:]
 
 
-def _in_parts(index: dict[bytes, list[bytes]], dialect: Dialect) -> Original:
-    return Original(
-        _only(index, dialect.method_header).decode("ascii"),
-        _scheme(index, dialect),
-        _only(index, dialect.host_header),
-        _origin_form(_only(index, dialect.uri_header)),
-    )
+def _in_parts(index: dict[bytes, list[bytes]], dialect: Dialect) -> Said:
+    method = _only(index, dialect.method_header).decode("ascii")
+    scheme, default_port = _scheme(index, dialect)
+    raw = _origin_form(_only(index, dialect.uri_header))
+    return method, scheme, default_port, _only(index, dialect.host_header), raw
 
 
-def _in_question(head: RequestHead, dialect: Dialect) -> Original:
+def _in_question(head: RequestHead, dialect: Dialect) -> Said:
+    scheme, default_port = _scheme(head.index(), dialect)
     raw = head.target[len(_ENDPOINTS) + len(dialect.name) :].encode("ascii")
-    return Original(head.method, _scheme(head.index(), dialect), head.host, _origin_form(raw))
+    return head.method, scheme, default_port, head.host, _origin_form(raw)
 
 
-def _scheme(index: dict[bytes, list[bytes]], dialect: Dialect) -> bytes:
+def _scheme(index: dict[bytes, list[bytes]], dialect: Dialect) -> tuple[bytes, int]:
     scheme = _only(index, dialect.scheme_header)
-    if scheme not in dialect.schemes:
+    default_port = dialect.schemes.get(scheme)
+    if default_port is None:
         raise SubrequestRefused("the original scheme is not one that this kind of proxy names")
-    return scheme
+    return scheme, default_port
 
 
 def _origin_form(raw: bytes) -> bytes:
@@ -304,17 +291,26 @@ def _only(index: dict[bytes, list[bytes]], name: bytes) -> bytes:
     return values[0]
 
 
-def _check_the_rest(index: dict[bytes, list[bytes]], dialect: Dialect, asked: Original) -> None:
+def _check_targets(values: list[bytes], raw: bytes) -> None:
+    if any(value != raw for value in values):
+        raise SubrequestRefused("two headers disagree about the original target")
+
+
+def _check_hosts(values: list[bytes], host: str, default_port: int, portal_at: PortalAt) -> None:
+    if any(portal_at(value, default_port)[0] != host for value in values):
+        raise SubrequestRefused("two headers disagree about the original host")
+
+
+def _check_the_rest(index: dict[bytes, list[bytes]], dialect: Dialect, asked: Said) -> None:
     """What only some dialects demand."""
     if b"x-forwarded-for" not in index:
         # Without it the proxy itself would be judged by its address.
         raise SubrequestRefused("the client's address is missing")
-    whole = b"%s://%s%s" % (asked.scheme, asked.host, asked.target)
-    method = asked.method.encode("ascii")
+    method, scheme, _, host, raw = asked
     if (
-        _is_contradicted(index, dialect.must_agree_on_url, (asked.target, whole))
-        or _is_contradicted(index, dialect.must_agree_on_method, (method,))
-        or _is_contradicted(index, dialect.must_agree_on_scheme, (asked.scheme,))
+        _is_contradicted(index, dialect.must_agree_on_url, (raw, b"%s://%s%s" % (scheme, host, raw)))
+        or _is_contradicted(index, dialect.must_agree_on_method, (method.encode("ascii"),))
+        or _is_contradicted(index, dialect.must_agree_on_scheme, (scheme,))
     ):
         raise SubrequestRefused("two headers disagree about the original request")
     for name in index:
@@ -335,25 +331,32 @@ def is_handshake(head: RequestHead) -> bool:
     return bool(head.upgrade) or b"sec-websocket-version" in head.index()
 
 
+def leave(decision: Allowed, head: RequestHead, dialect: Dialect, request_id: str) -> OwnAnswer:
+    """The answer that lets the client pass: exactly 200 with all identity headers and no cookie."""
+    used = (
+        CREDENTIAL_USED
+        if decision.portal.machines is not None
+        and machine_policy.is_for_gateway(decision, head.all(b"authorization"))
+        else b""
+    )
+    lines = b"%s%s%sX-Request-Id: %s\r\n" % (
+        NEVER_STORED,
+        decision.identity_headers,
+        used,
+        request_id.encode(),
+    )
+    if dialect.replaces_fields:
+        lines += portal_fields(decision, head)
+    elif decision.portal.personal_cookies is not None:
+        lines += portal_cookies(decision.portal.personal_cookies, decision.cookie_owner, head.cookies)
+    return OwnAnswer(200, lines)
+
+
 def answer(
-    decision: Decision, *, original: RequestTarget, head: RequestHead, dialect: Dialect, request_id: str
+    decision: Refusal, *, original: RequestTarget, head: RequestHead, dialect: Dialect, request_id: str
 ) -> OwnAnswer | PageWanted:
-    """The answer to a front proxy. To allow is exactly 200 with all identity headers and no cookie. A failure
-    of ours stays a 503 and never becomes a 401."""
-    if isinstance(decision, Allowed):
-        used = (
-            CREDENTIAL_USED
-            if decision.portal.machines is not None
-            and machine_policy.is_for_gateway(decision, head.all(b"authorization"))
-            else b""
-        )
-        lines = b"%s%s%sX-Request-Id: %s\r\n" % (
-            NEVER_STORED,
-            decision.identity_headers,
-            used,
-            request_id.encode(),
-        )
-        return OwnAnswer(200, lines)
+    """A refusal, as the front proxy understands it. A failure of ours stays a 503 and never becomes a
+    401."""
     if dialect.passes_refusals:
         return _whole_refusal(decision, original, head, dialect, request_id)
     if isinstance(decision, AuthenticationRequired):
