@@ -13,6 +13,7 @@ from tests.support.fronts.front import DEPLOY, Log, Places, filled, running
 
 _FOLDER = DEPLOY / "envoy"
 _PORTAL = "portal.example.yaml"
+_SIX_PORTALS = "six-portals.example.yaml"
 _PROGRAM = str(Path(sysconfig.get_path("scripts")) / "envoy")
 """From a wheel of the development requirements."""
 
@@ -23,6 +24,9 @@ class Envoy:
     cannot: Mapping[str, str] = {}
     differs: Mapping[str, str] = {}
 
+    def __init__(self, configuration: str) -> None:
+        self._configuration = configuration
+
     def version(self) -> str:
         said = subprocess.run([_PROGRAM, "--version"], capture_output=True, text=True, check=True, timeout=30)
         found = re.search(r"/(\d+\.\d+\.\d+)/", said.stdout)
@@ -31,7 +35,7 @@ class Envoy:
 
     def files(self) -> dict[str, str]:
         pages = {f"authproxy/{file.name}": file.read_text() for file in (_FOLDER / "authproxy").glob("*.lua")}
-        return {_PORTAL: (_FOLDER / _PORTAL).read_text()} | pages
+        return {self._configuration: (_FOLDER / self._configuration).read_text()} | pages
 
     @contextlib.contextmanager
     def started(self, places: Places, files: Mapping[str, str]) -> Iterator[Log]:
@@ -39,29 +43,29 @@ class Envoy:
         pages.mkdir()
         for name, text in files.items():
             (places.folder / name).write_text(text)
-        configuration = places.folder / _PORTAL
-        configuration.write_text(
-            filled(
-                files[_PORTAL],
-                {
-                    "address: 0.0.0.0, port_value: 443": f"address: 127.0.0.1, port_value: {places.port}",
-                    # Envoy leaves a second between its last byte and the end of a connection.
-                    "codec_type: AUTO": "codec_type: AUTO\n                delayed_close_timeout: 0.02s",
-                    "address: 0.0.0.0, port_value: 80": "address: 127.0.0.1, port_value: 0",
-                    'h3=":443"': f'h3=":{places.port}"',
-                    "/etc/ssl/acq.example.si.pem": str(places.chain),
-                    "/etc/ssl/private/acq.example.si.key": str(places.key),
-                    "/etc/ssl/potrdila.example.si.pem": str(places.chain),
-                    "/etc/ssl/private/potrdila.example.si.key": str(places.key),
-                    "/etc/authproxy/acnlb.pem": str(places.chain),
-                    "https://acq.example.si": f"https://{places.host}:{places.port}",
-                    "acq.example.si": places.host,
-                    "/etc/envoy/authproxy": str(pages),
-                    "path: /run/authproxy/edge.sock": f"path: {places.gateway}",
-                    "address: 127.0.0.1, port_value: 9001": f"address: 127.0.0.1, port_value: {places.portal}",
-                },
-            )
+        text = filled(
+            files[self._configuration],
+            {
+                "address: 0.0.0.0, port_value: 443": f"address: 127.0.0.1, port_value: {places.port}",
+                # Envoy leaves a second between its last byte and the end of a connection.
+                "codec_type: AUTO": "codec_type: AUTO\n                delayed_close_timeout: 0.02s",
+                "address: 0.0.0.0, port_value: 80": "address: 127.0.0.1, port_value: 0",
+                'h3=":443"': f'h3=":{places.port}"',
+                "/etc/envoy/authproxy": str(pages),
+                "path: /run/authproxy/edge.sock": f"path: {places.gateway}",
+            },
         )
+        for example, real in (
+            (r"/etc/ssl/[a-z]+\.example\.si\.pem", str(places.chain)),
+            (r"/etc/ssl/private/[a-z]+\.example\.si\.key", str(places.key)),
+            (r"/etc/authproxy/acnlb\.pem", str(places.chain)),
+            (r"(?<=address: 127\.0\.0\.1, port_value: )900\d", str(places.portal)),
+        ):
+            text = re.sub(example, real, text)
+        for example, real in places.hosts.items():
+            text = text.replace(f"https://{example}", f"https://{real}:{places.port}").replace(example, real)
+        configuration = places.folder / self._configuration
+        configuration.write_text(text)
         command = [
             *(_PROGRAM, "-c", str(configuration), "--concurrency", "1"),
             *("--disable-hot-restart", "--log-level", "warning"),
@@ -70,4 +74,5 @@ class Envoy:
             yield log
 
 
-FRONT = Envoy()
+FRONT = Envoy(_PORTAL)
+SIX = Envoy(_SIX_PORTALS)

@@ -11,6 +11,7 @@ from tests.support.fronts.front import DEPLOY, Log, Places, filled, running
 
 _FOLDER = DEPLOY / "haproxy"
 _PORTAL = "portal.example.cfg"
+_SIX_PORTALS = "six-portals.example.cfg"
 _CERTIFICATES = "authproxy/certificates.list"
 
 
@@ -22,6 +23,9 @@ class HAProxy:
         "body_beside_question": "refuses a body without a length (411)",
     }
 
+    def __init__(self, configuration: str) -> None:
+        self._configuration = configuration
+
     def version(self) -> str:
         said = subprocess.run(["haproxy", "-v"], capture_output=True, text=True, check=True, timeout=10)
         found = re.search(r"version (\d+\.\d+\.\d+)", said.stdout)
@@ -30,38 +34,39 @@ class HAProxy:
 
     def files(self) -> dict[str, str]:
         beside = {f"authproxy/{file.name}": file.read_text() for file in (_FOLDER / "authproxy").iterdir()}
-        return {_PORTAL: (_FOLDER / _PORTAL).read_text()} | beside
+        return {self._configuration: (_FOLDER / self._configuration).read_text()} | beside
 
     @contextlib.contextmanager
     def started(self, places: Places, files: Mapping[str, str]) -> Iterator[Log]:
         (places.folder / "authproxy").mkdir()
         changed = {
-            **files,
-            _PORTAL: filled(
-                files[_PORTAL],
+            name: filled(
+                text,
                 {
                     "bind :443": f"bind 127.0.0.1:{places.port}",
                     "bind :80": f"bind unix@{places.folder / 'plain.sock'}",
                     "/etc/haproxy/authproxy": str(places.folder / "authproxy"),
-                    "acq.example.si": places.host,
                     "unix@/run/authproxy/edge.sock": f"unix@{places.gateway}",
-                    "127.0.0.1:9001": f"127.0.0.1:{places.portal}",
                 },
-            ),
-            _CERTIFICATES: filled(
-                files[_CERTIFICATES],
-                {
-                    "/etc/ssl/private/acq.example.si.pem": str(places.chain_and_key),
-                    "/etc/ssl/private/potrdila.example.si.pem": str(places.chain_and_key),
-                    "/etc/authproxy/acnlb.pem": str(places.chain),
-                    "acq.example.si": places.host,
-                },
-            ),
+            )
+            if name == self._configuration
+            else text
+            for name, text in files.items()
         }
+        for name in (self._configuration, _CERTIFICATES):
+            for example, real in (
+                (r"/etc/ssl/private/[a-z]+\.example\.si\.pem", str(places.chain_and_key)),
+                (r"/etc/authproxy/acnlb\.pem", str(places.chain)),
+                (r"(?<= 127\.0\.0\.1:)900\d", str(places.portal)),
+            ):
+                changed[name] = re.sub(example, real, changed[name])
+            for example, real in places.hosts.items():
+                changed[name] = changed[name].replace(example, real)
         for name, text in changed.items():
             (places.folder / name).write_text(text)
-        with running(["haproxy", "-db", "-f", str(places.folder / _PORTAL)], places) as log:
+        with running(["haproxy", "-db", "-f", str(places.folder / self._configuration)], places) as log:
             yield log
 
 
-FRONT = HAProxy()
+FRONT = HAProxy(_PORTAL)
+SIX = HAProxy(_SIX_PORTALS)
