@@ -1,4 +1,5 @@
-"""nginx, which serves the portal itself and asks the gateway with `auth_request`."""
+"""nginx, which serves the portals itself and asks the gateway with `auth_request`: the file for one portal, and
+its variants."""
 
 from __future__ import annotations
 
@@ -11,8 +12,11 @@ from collections.abc import Iterator, Mapping
 from tests.support.fronts.front import DEPLOY, Log, Places, filled, running
 
 _FOLDER = DEPLOY / "nginx"
-_PORTAL = "portal.example.conf"
+_CERTIFICATES = "certificates.example.conf"
+PROGRAM = os.environ.get("AUTHPROXY_TEST_NGINX", "nginx")
+"""Another nginx than that of the system, for trying out a newer one."""
 _MAIN = """
+{modules}
 {user}
 daemon off;
 worker_processes 1;
@@ -23,16 +27,33 @@ http {{
     access_log off;
     client_body_temp_path temp;
     proxy_temp_path temp;
+{other_temps}
+    include {file};
+}}
+"""
+_OTHER_TEMPS = """
     fastcgi_temp_path temp;
     uwsgi_temp_path temp;
     scgi_temp_path temp;
-    include {portal};
-}}
 """
+_EXAMPLES = (
+    (r"server 127\.0\.0\.1:900\d;", "server 127.0.0.1:{portal};"),
+    (r"/etc/ssl/private/\S+\.key;", "{key};"),
+    (r"/etc/ssl/\S+\.pem;", "{chain};"),
+    (r"listen 80\b", "listen unix:{folder}/plain.sock"),
+)
 
 
 class Nginx:
     name = dialect = program = "nginx"
+
+    def __init__(
+        self, file: str = "portal.example.conf", *, has_http2: bool = True, modules: str = ""
+    ) -> None:
+        self._file = file
+        self._listen = "ssl http2" if has_http2 else "ssl"
+        self._modules = modules
+
     cannot: Mapping[str, str] = {
         "http3": "nginx has HTTP/3 from 1.25 on.",
     }
@@ -43,45 +64,64 @@ class Nginx:
     }
 
     def version(self) -> str:
-        said = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True, timeout=10)
+        said = subprocess.run([PROGRAM, "-v"], capture_output=True, text=True, check=True, timeout=10)
         found = re.search(r"nginx/(\S+)", said.stderr)
         assert found, said
         return found[1]
 
     def files(self) -> dict[str, str]:
-        snippets = {
-            f"authproxy/{file.name}": file.read_text() for file in (_FOLDER / "authproxy").glob("*.conf")
-        }
-        return {_PORTAL: (_FOLDER / _PORTAL).read_text()} | snippets
+        own = sorted((_FOLDER / "authproxy").iterdir())
+        snippets = {f"authproxy/{file.name}": file.read_text() for file in own}
+        text = (_FOLDER / self._file).read_text()
+        if f"include {_CERTIFICATES};" in text:
+            snippets[_CERTIFICATES] = (_FOLDER / _CERTIFICATES).read_text()
+        return {self._file: text} | snippets
 
     @contextlib.contextmanager
     def started(self, places: Places, files: Mapping[str, str]) -> Iterator[Log]:
+        socket = {"unix:/run/authproxy/edge.sock": f"unix:{places.gateway}"}
         changed = {
             **files,
-            _PORTAL: filled(
-                files[_PORTAL],
-                {
-                    "listen 443 ssl": f"listen 127.0.0.1:{places.port} ssl http2",
-                    "server_name acq.example.si": f"server_name {places.host}",
-                    "/etc/ssl/acq.example.si.pem": str(places.chain),
-                    "/etc/ssl/private/acq.example.si.key": str(places.key),
-                    "server 127.0.0.1:9001": f"server 127.0.0.1:{places.portal}",
-                },
-            ),
-            "authproxy/http.conf": filled(
-                files["authproxy/http.conf"], {"unix:/run/authproxy/edge.sock": f"unix:{places.gateway}"}
-            ),
+            self._file: self._filled(files[self._file], places),
+            "authproxy/http.conf": filled(files["authproxy/http.conf"], socket),
         }
+        if _CERTIFICATES in files:
+            changed[_CERTIFICATES] = self._filled(files[_CERTIFICATES], places).replace(
+                "/etc/authproxy/acnlb.pem", str(places.chain)
+            )
         (places.folder / "authproxy").mkdir()
         (places.folder / "temp").mkdir()
         for name, text in changed.items():
             (places.folder / name).write_text(text)
         # As root nginx would give its workers to a user who cannot open a test's socket.
         user = "user root root;" if os.geteuid() == 0 else ""
-        (places.folder / "nginx.conf").write_text(_MAIN.format(user=user, portal=_PORTAL))
-        command = ["nginx", "-p", str(places.folder), "-c", "nginx.conf", "-e", "stderr"]
+        main = _MAIN.format(user=user, file=self._file, modules=self._modules, other_temps=_other_temps())
+        (places.folder / "nginx.conf").write_text(main)
+        command = [PROGRAM, "-p", str(places.folder), "-c", "nginx.conf", "-e", "stderr"]
         with running(command, places) as log:
             yield log
 
+    def _filled(self, text: str, places: Places) -> str:
+        """A file with the test's names, ports and certificates."""
+        text = filled(text, {"listen 443 ssl": f"listen 127.0.0.1:{places.port} {self._listen}"})
+        values = {
+            "portal": places.portal,
+            "key": places.key,
+            "chain": places.chain,
+            "folder": places.folder,
+        }
+        for example, real in _EXAMPLES:
+            text = re.sub(example, real.format(**values), text)
+        for example, host in places.hosts.items():
+            text = text.replace(example, host)
+        return text
+
+
+def _other_temps() -> str:
+    """Folders of modules that some builds of nginx lack."""
+    said = subprocess.run([PROGRAM, "-V"], capture_output=True, text=True, check=True, timeout=10).stderr
+    return _OTHER_TEMPS if "fastcgi-temp" in said else ""
+
 
 FRONT = Nginx()
+SIX = Nginx("six-portals.example.conf", has_http2=False)
