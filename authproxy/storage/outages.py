@@ -54,7 +54,7 @@ class Outages:
             return _NOTHING
         unknown = _NOTHING
         # Most people were active since the last outage. They need not pay for those of a whole day.
-        for outage in reversed(self._until(now)):
+        for outage in reversed(self._known if self._failing_since is None else self._until(now)):
             if outage.ended_at <= seen:
                 break
             if outage.began_at < now:
