@@ -2,9 +2,9 @@
 
 A browser sends the same fields with each picture and script of a page, and a front proxy asks the same
 question about them but for two lines. llhttp calls back for every field. One look-up finds them all.
-Counted as bench/instructions.py does, over pages of thirty parts of five kinds as Chrome sends them, each page
-with another Referer (2026-11-30): a request takes 133,000 instructions instead of 276,000 as a front proxy's
-question, and 153,000 instead of 301,000 on its way to a portal.
+Counted as bench/instructions.py does, over pages of thirty parts of five kinds as Chrome sends them, each
+page with another Referer (2026-11-30): a request takes 133,000 instructions instead of 276,000 as a front
+proxy's question, and 153,000 instead of 301,000 on its way to a portal.
 
 Only what llhttp has accepted is remembered, as a whole message without a body. A read may differ from it in
 the request line, in the URL that a front proxy asks about, and in its request id, if what differs has a form
