@@ -18,7 +18,17 @@ from tests.support.forwarded import written_by
 from tests.support.gateway import TICKET
 from tests.support.http_client import Answer, Browser
 from tests.support.redis_server import RedisServer
-from tests.support.terminators import CADDY, ENVOY, HAPROXY, NGINX, TRAEFIK, Terminated, behind
+from tests.support.terminators import (
+    CADDY,
+    ENVOY,
+    ENVOY_WITH_PORTALS,
+    HAPROXY,
+    HAPROXY_WITH_PORTALS,
+    NGINX,
+    TRAEFIK,
+    Terminated,
+    behind,
+)
 
 pytestmark = [
     pytest.mark.needs("redis-server"),
@@ -29,7 +39,10 @@ PLACE = "/?izpis=2026-11"
 TERMINATORS = [
     pytest.param(NGINX, id="nginx", marks=pytest.mark.needs("nginx")),
     pytest.param(HAPROXY, id="haproxy", marks=pytest.mark.needs("haproxy")),
+    # The same lines, in the files for six portals.
+    pytest.param(HAPROXY_WITH_PORTALS, id="haproxy-with-portals", marks=pytest.mark.rehearsal),
     pytest.param(ENVOY, id="envoy"),
+    pytest.param(ENVOY_WITH_PORTALS, id="envoy-with-portals", marks=pytest.mark.rehearsal),
     pytest.param(CADDY, id="caddy"),
     pytest.param(TRAEFIK, id="traefik"),
 ]
@@ -116,7 +129,9 @@ async def test_what_the_terminator_objects_to_is_a_page_of_the_gateway_and_no_al
     page = await to_certificate_host(browser, front.house.acq + PLACE)
 
     # A terminator with a verdict of its own does not say what it objects to.
-    expected = reason if front.terminator in {ENVOY, CADDY, TRAEFIK} else "certificate_untrusted"
+    expected = (
+        reason if front.terminator in {ENVOY, ENVOY_WITH_PORTALS, CADDY, TRAEFIK} else "certificate_untrusted"
+    )
     assert (page.status, refusal_on(front, page)["reason"]) == (403, expected)
     assert f"{front.house.acq}/.authproxy/login?" in page.text
     assert await nobody_is_signed_in(front, browser)

@@ -87,6 +87,15 @@ NGINX = Terminator(
     },
     command=_nginx_command,
 )
+
+
+def _envoy_command(_places: _Places, snippet: Path) -> Sequence[str]:
+    return [
+        *(_ENVOY, "-c", str(snippet), "--concurrency", "1"),
+        *("--disable-hot-restart", "--log-level", "warning"),
+    ]
+
+
 HAPROXY = Terminator(
     program="haproxy",
     presented_by="haproxy",
@@ -100,6 +109,40 @@ HAPROXY = Terminator(
     },
     command=lambda _places, snippet: ["haproxy", "-db", "-f", str(snippet)],
 )
+
+
+def _haproxy_command(places: _Places, snippet: Path) -> Sequence[str]:
+    shutil.copytree(_DEPLOY / "haproxy" / "authproxy", places.folder / "authproxy")
+    certificates = places.folder / "authproxy" / "certificates.list"
+    own = places.file("host-and-key.pem")
+    certificates.write_text(
+        _filled(
+            certificates.read_text(),
+            {
+                "/etc/ssl/private/portals.example.si.pem": own,
+                "/etc/ssl/private/potrdila.example.si.pem": own,
+                "/etc/authproxy/acnlb.pem": places.file("acnlb.pem"),
+                "potrdila.example.si": "localhost",
+            },
+        )
+    )
+    return ["haproxy", "-db", "-f", str(snippet)]
+
+
+HAPROXY_WITH_PORTALS = Terminator(
+    program="haproxy",
+    presented_by="haproxy",
+    snippet="haproxy/six-portals.example.cfg",
+    listens_on_socket=False,
+    replaced=lambda places: {
+        "bind :443": f"bind 127.0.0.1:{places.port}",
+        "bind :80": f"bind unix@{places.file('plain.sock')}",
+        "/etc/haproxy/authproxy": places.file("authproxy"),
+        "potrdila.example.si": "localhost",
+        "127.0.0.1:8444": places.gateway,
+    },
+    command=_haproxy_command,
+)
 ENVOY = Terminator(
     program="envoy",
     presented_by="envoy",
@@ -112,16 +155,26 @@ ENVOY = Terminator(
         "/etc/authproxy/acnlb.pem": places.file("acnlb.pem"),
         "port_value: 8444": f"port_value: {places.gateway.rpartition(':')[2]}",
     },
-    command=lambda _places, snippet: [
-        _ENVOY,
-        "-c",
-        str(snippet),
-        "--concurrency",
-        "1",
-        "--disable-hot-restart",
-        "--log-level",
-        "warning",
-    ],
+    command=_envoy_command,
+)
+ENVOY_WITH_PORTALS = Terminator(
+    program="envoy",
+    presented_by="envoy",
+    snippet="envoy/six-portals.example.yaml",
+    listens_on_socket=True,
+    replaced=lambda places: {
+        "address: 0.0.0.0, port_value: 443": f"address: 127.0.0.1, port_value: {places.port}",
+        "address: 0.0.0.0, port_value: 80": "address: 127.0.0.1, port_value: 0",
+        "/etc/ssl/portals.example.si.pem": places.file("host.pem"),
+        "/etc/ssl/private/portals.example.si.key": places.file("host.key"),
+        "/etc/ssl/potrdila.example.si.pem": places.file("host.pem"),
+        "/etc/ssl/private/potrdila.example.si.key": places.file("host.key"),
+        "/etc/authproxy/acnlb.pem": places.file("acnlb.pem"),
+        "/etc/envoy/authproxy": str(_DEPLOY / "envoy" / "authproxy"),
+        "potrdila.example.si": "localhost",
+        "/run/authproxy/certificates.sock": places.gateway.removeprefix("unix:"),
+    },
+    command=_envoy_command,
 )
 
 
