@@ -120,6 +120,167 @@ def test_nothing_but_a_target_or_a_refusal_comes_of_any_bytes(url, method):
     assert target.path.startswith("/")
 
 
+# Questions in parts, and those that are the original request themselves.
+
+FORWARDING = (CADDY, TRAEFIK, HAPROXY)
+PARTS = {
+    b"X-Forwarded-Method": b"POST",
+    b"X-Forwarded-Proto": b"https",
+    b"X-Forwarded-Host": b"ACQ.example:443",
+    b"X-Forwarded-Uri": b"/%61?b",
+    b"X-Forwarded-For": b"192.0.2.7",
+}
+
+
+def in_parts(*more: tuple[bytes, bytes], **changed: bytes | None) -> RequestHead:
+    """A question in four headers; `changed` by the last word of a name."""
+    parts = {**PARTS, **{f"X-Forwarded-{name}".encode(): value for name, value in changed.items()}}
+    return head(*((name, value) for name, value in parts.items() if value is not None), *more)
+
+
+def of_envoy(target: str = "/%61?b", *more: tuple[bytes, bytes], method: str = "POST") -> RequestHead:
+    return RequestHead(
+        method,
+        f"/.authproxy/auth/envoy{target}",
+        is_http_1_0=False,
+        fields=[(b"X-Forwarded-Proto", b"https"), (b"X-Forwarded-For", b"192.0.2.7"), *more],
+        host=b"ACQ.example:443",
+    )
+
+
+@pytest.mark.parametrize("dialect", FORWARDING, ids=lambda dialect: dialect.name)
+def test_the_original_request_is_read_from_its_parts(dialect):
+    target = original(in_parts(), dialect, portal_at)
+    assert target == RequestTarget("POST", "acq.example", "/a", "b")
+
+
+def test_the_question_of_envoy_is_the_original_request_itself():
+    target = original(of_envoy(), ENVOY, portal_at)
+    assert target == RequestTarget("POST", "acq.example", "/a", "b")
+
+
+@pytest.mark.parametrize(("scheme", "host"), [(b"wss", b"acq.example:443"), (b"ws", b"acq.example:80")])
+def test_traefik_names_websockets_by_their_scheme(scheme, host):
+    assert original(in_parts(Proto=scheme, Host=host), TRAEFIK, portal_at).host == "acq.example"
+    with pytest.raises(SubrequestRefused):
+        original(in_parts(Proto=scheme, Host=host), CADDY, portal_at)
+
+
+@pytest.mark.parametrize("name", ["Method", "Proto", "Host", "Uri", "For"])
+def test_each_part_must_be_there_and_all_but_the_client_only_once(name):
+    with pytest.raises(SubrequestRefused):
+        original(in_parts(**{name: None}), CADDY, portal_at)
+    field = f"x-forwarded-{name}".encode().lower()
+    twice = in_parts((field, PARTS[f"X-Forwarded-{name}".encode()]))
+    if name == "For":
+        assert original(twice, CADDY, portal_at).path == "/a"
+    else:
+        with pytest.raises(SubrequestRefused):
+            original(twice, CADDY, portal_at)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        in_parts(Uri=b""),
+        in_parts(Uri=b"https://acq.example/a"),
+        in_parts(Uri=b"*"),
+        in_parts(Uri=b"a"),
+        in_parts(Proto=b"HTTPS"),
+        in_parts(Method=b"P\xff"),
+        in_parts(Method=b"post"),
+        in_parts(Host=b"acq.example, acq.example"),
+    ],
+)
+def test_a_part_that_can_be_read_in_two_ways_is_refused(given):
+    with pytest.raises(SubrequestRefused):
+        original(given, CADDY, portal_at)
+
+
+@pytest.mark.parametrize("target", ["", "*", "x/a", "?a", "//a", "/a/../b"])
+def test_what_follows_the_endpoint_must_be_a_path(target):
+    with pytest.raises(SubrequestRefused):
+        original(of_envoy(target), ENVOY, portal_at)
+
+
+AGREEING = [
+    (b"X-Original-URI", b"/%61?b"),
+    (b"X-Original-URL", b"/%61?b"),
+    (b"X-Original-URL", b"https://ACQ.example:443/%61?b"),
+    (b"X-Original-Host", b"acq.example"),
+    (b"X-Original-Method", b"POST"),
+    (b"X-HTTP-Method-Override", b"POST"),
+    (b"X-Scheme", b"https"),
+]
+CONTRADICTING = [
+    (b"X-Original-URI", b"/a?b"),
+    (b"X-Original-URL", b"https://acq.example/%61?b"),
+    (b"X-Original-URL", b"http://ACQ.example:443/%61?b"),
+    (b"X-Original-Host", b"other.example"),
+    (b"X-Original-Method", b"GET"),
+    (b"X-HTTP-Method-Override", b"post"),
+    (b"X-Scheme", b"http"),
+    (b"X_Forwarded_Uri", b"/%61?b"),
+    (b"-X-Forwarded-Uri-", b"/%61?b"),
+    (b"HTTP-X-Forwarded-Uri", b"/%61?b"),
+    (b"X.Forwarded.For", b"192.0.2.7"),
+]
+
+
+@pytest.mark.parametrize("field", AGREEING)
+def test_another_convention_may_say_the_same(field):
+    assert original(in_parts(field), CADDY, portal_at).path == "/a"
+    assert original(of_envoy("/%61?b", field), ENVOY, portal_at).path == "/a"
+
+
+@pytest.mark.parametrize("field", CONTRADICTING)
+def test_another_convention_may_not_say_anything_else(field):
+    for asks, dialect in ((in_parts(field), CADDY), (of_envoy("/%61?b", field), ENVOY)):
+        with pytest.raises(SubrequestRefused):
+            original(asks, dialect, portal_at)
+
+
+@pytest.mark.parametrize(
+    "name", [b"X_Other", b"HTTP-Other", b"X-Forwarded-Port", b"X-Forwarded-Prefix", b"Forwarded"]
+)
+def test_what_no_dialect_reads_may_say_anything(name):
+    assert original(in_parts((name, b"/admin")), CADDY, portal_at).path == "/a"
+
+
+@given(some.data())
+def test_nothing_but_what_was_said_or_a_refusal_comes_of_any_bytes_in_any_part(data):
+    dialect = data.draw(some.sampled_from(ALL))
+    changed = {
+        name: data.draw(
+            some.binary(max_size=12) | some.sampled_from([b"GET", b"https", b"acq.example", b"/b"])
+        )
+        for name in data.draw(some.lists(some.sampled_from(["Method", "Proto", "Host", "Uri", "For"])))
+    }
+    given = of_envoy() if dialect is ENVOY else in_parts(**changed)
+    if dialect is ENVOY:
+        given.fields += [(f"X-Forwarded-{name}".encode(), value) for name, value in changed.items()]
+    said = {**PARTS, **{f"X-Forwarded-{name}".encode(): value for name, value in changed.items()}}
+    try:
+        target = original(given, dialect, portal_at)
+    except SubrequestRefused:
+        return
+    assert dialect is not NGINX
+    assert target.method == said[b"X-Forwarded-Method"].decode()
+    uri = said[b"X-Forwarded-Uri"].decode("latin-1")
+    assert uri.startswith("/")
+    assert target.origin_form.count("/") == uri.count("/")
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "fields", "is_one"),
+    [(b"websocket", [], True), (b"", [(b"Sec-WebSocket-Version", b"13")], True), (b"", [], False)],
+)
+def test_a_question_about_a_websocket_is_known_by_what_browsers_must_send(upgrade, fields, is_one):
+    asks = head(*fields)
+    asks.upgrade = upgrade
+    assert subrequest.is_handshake(asks) is is_one
+
+
 def test_allow_is_exactly_200_with_the_finished_lines_and_the_request_id():
     route = Route(name="all", path="/", requirement=Requirement())
     allowed = Allowed(
@@ -168,6 +329,16 @@ def test_a_program_is_refused_by_what_the_front_proxy_understands_without_a_redi
     )
     assert (answer.status, b"Location" in answer.headers) == (status, False)
     assert f'WWW-Authenticate: Bearer realm="acq", error="{error}"'.encode() in answer.headers
+
+
+def test_leave_to_pass_says_what_the_portal_gets_as_each_kind_of_proxy_can_use_it():
+    cookies = PersonalCookies(("JSESSIONID",), portal_id="acq", secret=bytes(32))
+    portal = dataclasses.replace(PORTAL, personal_cookies=cookies)
+    sent = with_cookies(b"look=blue")
+    for dialect, line in ((NGINX, b"X-Authproxy-Cookie: look=blue\r\n"), (CADDY, b"Cookie: look=blue\r\n")):
+        answer = subrequest.leave(allowed_at(portal), sent, dialect, "r1")
+        assert (answer.status, answer.body) == (200, b"")
+        assert line in answer.headers.splitlines(keepends=True)
 
 
 NAVIGATES = (b"Sec-Fetch-Mode", b"navigate")
