@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _LEFT = pytest.StashKey[int]()
 """How many tests were left out because they are longer."""
-LONG_ONES_FIRST = ("browser", "conversations", "integration", "faults", "security")
+LONG_ONES_FIRST = ("browser", "conversations", "fronts", "integration", "faults", "security")
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 

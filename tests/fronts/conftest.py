@@ -1,24 +1,32 @@
-"""The world of the front proxies, started once for each worker."""
+"""The world of the front proxies, started once for each worker, and what has held in it."""
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from tests.support.fronts.every import FRONTS
 from tests.support.fronts.front import Front
+from tests.support.fronts.table import WRITTEN_TO
 from tests.support.fronts.world import Standing, World, open_world
+
+_held: dict[str, dict[str, bool]] = {}
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    async with open_world(FRONTS, tmp_path_factory.mktemp("fronts")) as opened:
+    async with open_world(tmp_path_factory.mktemp("fronts")) as opened:
         yield opened
 
 
-@pytest.fixture(params=FRONTS, ids=lambda kind: kind.name)
+@pytest.fixture(
+    params=[pytest.param(kind, id=kind.name, marks=pytest.mark.needs(kind.program)) for kind in FRONTS]
+)
 def kind(request: pytest.FixtureRequest) -> Front:
     return request.param
 
@@ -26,3 +34,18 @@ def kind(request: pytest.FixtureRequest) -> Front:
 @pytest.fixture
 def front(world: World, kind: Front) -> Standing:
     return world.front(kind)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    report = yield
+    if report.when == "call" and isinstance(item, pytest.Function) and "front" in item.fixturenames:
+        name, behind = item.originalname.removeprefix("test_"), item.callspec.params["kind"].name
+        held = _held.setdefault(name, {})
+        held[behind] = held.get(behind, True) and report.passed
+    return report
+
+
+def pytest_sessionfinish() -> None:
+    if place := os.environ.get(WRITTEN_TO):
+        Path(place).write_text(json.dumps(_held))

@@ -4,6 +4,8 @@ of a scenario is its row in the table of deploy/README.md."""
 from __future__ import annotations
 
 import asyncio
+import functools
+import json
 import re
 from hashlib import sha256
 from urllib.parse import unquote, unquote_to_bytes
@@ -16,7 +18,7 @@ from authproxy.edge.rules import identity_names
 from tests.support.forged_names import FORWARDING_NAMES, IDENTITY_NAMES
 from tests.support.fronts.http2_client import Http2Failed
 from tests.support.fronts.world import CLOSED, DEMANDING, HIGHER, OPEN, Standing, status_of
-from tests.support.gateway import Person
+from tests.support.gateway import ANA, Person
 from tests.support.http_client import Answer
 from tests.support.step_up import answered, begun
 from tests.support.waiting import until
@@ -34,6 +36,8 @@ OURS = (
     "X-Auth-Step-Up",
     "X-Auth-Assertion",
 )
+_METHODS = {"nginx": "push", "caddy": "push", "traefik": "push", "envoy": "sms", "haproxy": "totp"}
+"""How Ana proves that it is her: nobody may do so in one way five times within a moment."""
 MEGABYTE = 1 << 20
 
 
@@ -140,9 +144,18 @@ async def test_step_up(front: Standing) -> None:
     assert script.status == 401
     assert 'error="insufficient_user_authentication"' in " ".join(script.all("www-authenticate"))
     never_reached(front, seen)
-    page = await begun(ana, place, "push")
-    await front.world.house.answers_push()
-    back = await answered(ana, page)
+    house, method = front.world.house, _METHODS[front.kind.name]
+    page = await begun(ana, place, method)
+    if method == "push":
+        await house.answers_push()
+        back = await answered(ana, page)
+    elif method == "sms":
+        [newest, *_] = await house.messages(ANA)
+        code = re.search(r"^@\S+ #(\d{6})$", newest, re.MULTILINE)
+        assert code, "the message has a line for browsers"
+        back = await answered(ana, page, house.keep_secret(code[1]))
+    else:
+        back = await answered(ana, page, house.app_code())
 
     arrived = await ana.browser.follow(back)
     assert (arrived.status, arrived.url, arrived.text) == (200, place, "portal")
@@ -642,6 +655,32 @@ async def test_http2_hosts(front: Standing) -> None:
         assert received.all("Host") == [front.host]
 
 
+async def test_http3(front: Standing) -> None:
+    """HTTP/3: offered, signed in, signed out, and with forged headers."""
+    ana = await front.ana()
+    offered = (await ana.browser.fetch(f"{front.url}/a")).all("alt-svc")
+    if "http3" in front.cannot:
+        assert offered == []
+        return
+    assert f'h3=":{front.place.port}"' in " ".join(offered)
+    asked = functools.partial(front.world.over_http3().ask, "GET", front.host, port=front.place.port)
+    seen = len(front.portal.received)
+    status, _, said = await asked("/api", [("Accept", "application/json"), ("Sec-Fetch-Mode", "cors")])
+    assert (status, json.loads(said)["reason"]) == (401, "no_session")
+    never_reached(front, seen)
+
+    forged = [("X-Auth-Name", "mallory"), ("Remote-User", "mallory"), ("X-Forwarded-For", "192.0.2.7")]
+    status, _, said = await asked("/api?x=1", [("Cookie", front.cookie(ana)), *forged])
+
+    assert (status, said) == (200, b"portal")
+    received = front.portal.last
+    assert (received.target, received.all("Host")) == ("/api?x=1", [front.host])
+    assert {name: len(received.all(name)) for name in OURS} == dict.fromkeys(OURS, 1)
+    assert received.all("X-Auth-Name") == ["Ana Novak"]
+    assert received.all("X-Forwarded-For") == ["127.0.0.1"]
+    assert "mallory" not in str(received.headers)
+
+
 @pytest.mark.parametrize("size", [64 * MEGABYTE, pytest.param(1024 * MEGABYTE, marks=pytest.mark.rehearsal)])
 async def test_upload(front: Standing, size: int) -> None:
     """An upload of a gigabyte streams to the portal; an upload without a session is refused at once."""
@@ -681,7 +720,8 @@ async def test_kept_connection(front: Standing) -> None:
 
     answer = await front.raw(
         "".join(head.format(path, sent) for path, sent in asked)
-        + head.format("last", cookie + "Connection: close\r\n")
+        + head.format("last", cookie + "Connection: close\r\n"),
+        answers=len(asked) + 1,
     )
 
     statuses = [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]]

@@ -103,21 +103,32 @@ class Log:
 
 @contextlib.contextmanager
 def running(
-    command: Sequence[str], places: Places, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    places: Places,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Log]:
-    """Runs a program that stays in the foreground, from when it listens to the end of the block."""
-    log = Log(places.folder / "log")
+    """Runs a program that stays in the foreground, from when it listens to the end of the block. It works in
+    its folder."""
+    with running_at(command, places.folder, places.port, environment) as log:
+        yield log
+
+
+@contextlib.contextmanager
+def running_at(
+    command: Sequence[str], folder: Path, port: int, environment: Mapping[str, str] | None = None
+) -> Iterator[Log]:
+    log = Log(folder / "log")
     with log.file.open("wb") as written:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=written,
             stderr=written,
-            cwd=places.folder,
+            cwd=folder,
             env=None if environment is None else dict(environment),
         )
     try:
-        _wait_until_it_listens(process, places.port, log)
+        _wait_until_it_listens(process, port, log)
         yield log
     finally:
         with contextlib.suppress(ProcessLookupError):

@@ -17,10 +17,12 @@ _CERTIFICATES = "authproxy/certificates.list"
 
 class HAProxy:
     name = dialect = program = "haproxy"
-    cannot: Mapping[str, str] = {}
+    cannot: Mapping[str, str] = {
+        "http3": "HAProxy has HTTP/3 only if it is built with QUIC, and Debian's 2.6 is not."
+    }
     differs: Mapping[str, str] = {
-        "trailers": "refuses a body without a length (411), because it cannot remove trailers before 3.2",
-        "body_beside_question": "refuses a body without a length (411)",
+        "trailers": "HAProxy refuses a body without a length (411): before 3.2 it cannot remove trailers.",
+        "body_beside_question": "HAProxy refuses a body without a length (411).",
     }
 
     def __init__(self, configuration: str) -> None:

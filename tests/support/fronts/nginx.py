@@ -58,9 +58,9 @@ class Nginx:
         "http3": "nginx has HTTP/3 from 1.25 on.",
     }
     differs: Mapping[str, str] = {
-        "form_without_session": "A form without a session leads to the sign-in, whose page says that nothing was sent.",
-        "upload": "A script that uploads without a session is refused when the upload has ended; a page at once.",
-        "refusal": "People get the page that the file contains, without the code; scripts get the code.",
+        "form_without_session": "nginx leads a form without a session to the sign-in, whose page says that nothing was sent.",
+        "upload": "nginx refuses a script that uploads without a session when the upload has ended, and a page at once.",
+        "refusal": "nginx shows people a page of its own files, without the reason; scripts get the reason.",
     }
 
     def version(self) -> str:

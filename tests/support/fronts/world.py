@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -15,8 +16,10 @@ from typing import Any
 import trustme
 
 from authproxy.bootstrap.gateway import Gateway
+from tests.support.fronts.every import FRONTS
 from tests.support.fronts.front import Front, Places, Running
 from tests.support.fronts.http2_client import Http2Answer, Http2Client
+from tests.support.fronts.http3_client import Http3Client, http3_client
 from tests.support.gateway import House, Person, open_house
 from tests.support.http_client import Browser
 from tests.support.nginx import RecordingPortal, recording_portal
@@ -30,7 +33,7 @@ OPEN, DEMANDING, HIGHER, CLOSED = "/odprto", "/potrdi", "/trezor", "/zaprto"
 nobody here."""
 ROUTES = [
     {"path": OPEN, "access": "public"},
-    {"path": DEMANDING, "step_up": {"methods": ["push", "totp"], "max_age": "5m"}},
+    {"path": DEMANDING, "step_up": {"methods": ["push", "totp", "sms"], "max_age": "5m"}},
     {"path": HIGHER, "level": "30"},
     {"path": CLOSED, "networks": ["192.0.2.0/24"]},
 ]
@@ -70,6 +73,7 @@ class World:
     people: dict[str, Person] = field(default_factory=dict)
     """Ana's browsers, by kind of front proxy."""
     _gateway: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _http3: Http3Client | None = None
     _kept: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     @property
@@ -93,6 +97,21 @@ class World:
         name = f"{kind.name}-{len(list(self.folder.iterdir()))}"
         with kind.started(self._placed(kind, place, name), files) as running:
             yield Standing(kind=kind, world=self, place=place, running=running)
+
+    def over_http3(self) -> Http3Client:
+        """The client for all front proxies that have HTTP/3. It is started once, and stays."""
+        if self._http3 is None:
+            folder = self.folder / "http3"
+            folder.mkdir()
+            servers = {
+                place.port: place.hosts["acq.example.si"]
+                for kind in FRONTS
+                if "http3" not in kind.cannot
+                for place in (self.places[kind.name],)
+            }
+            authority = self.folder.parent / "authority.pem"
+            self._http3 = self._kept.enter_context(http3_client(servers, authority, folder))
+        return self._http3
 
     def _placed(self, kind: Front, place: Place, folder: str) -> Places:
         (self.folder / folder).mkdir()
@@ -220,13 +239,15 @@ class Standing:
         finally:
             writer.transport.abort()
 
-    async def raw(self, sent: bytes | str) -> bytes:
-        """What comes back on a connection of its own for these bytes, until the front proxy closes it."""
+    async def raw(self, sent: bytes | str, *, answers: int = 1) -> bytes:
+        """What comes back on a connection of its own for these bytes: so many answers, or less if the front
+        proxy closes it before."""
         answer = bytearray()
+        is_head = sent.startswith(b"HEAD " if isinstance(sent, bytes) else "HEAD ")
         async with asyncio.timeout(PATIENCE), self.connection() as (reader, writer):
             writer.write(sent.encode("latin-1") if isinstance(sent, str) else sent)
             with contextlib.suppress(ConnectionError, ssl.SSLError):
-                while piece := await reader.read(_CHUNK):
+                while _whole(answer, is_head=is_head) < answers and (piece := await reader.read(_CHUNK)):
                     answer += piece
         return bytes(answer)
 
@@ -237,6 +258,32 @@ class Standing:
         if cookie:
             lines.append(f"Cookie: {cookie}")
         return await self.raw("\r\n".join([*lines, "", ""]))
+
+
+def _whole(came: bytes | bytearray, *, is_head: bool) -> int:
+    """How many whole answers these bytes are, without those before the final one (100 Continue). An answer
+    that ends with the connection is never whole."""
+    found, rest = 0, bytes(came)
+    while b"\r\n\r\n" in rest:
+        head, _, rest = rest.partition(b"\r\n\r\n")
+        status = status_of(head)
+        if status in {100, 103}:
+            continue
+        length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
+        if is_head or status in {101, 204, 304}:
+            pass
+        elif length is not None:
+            if len(rest) < int(length[1]):
+                break
+            rest = rest[int(length[1]) :]
+        elif re.search(rb"\r\ntransfer-encoding: *chunked", head, re.IGNORECASE):
+            if b"0\r\n\r\n" not in rest:
+                break
+            rest = rest.partition(b"0\r\n\r\n")[2]
+        else:
+            break
+        found += 1
+    return found
 
 
 def status_of(answer: bytes) -> int:
@@ -313,9 +360,9 @@ class Tap:
 
 
 @contextlib.asynccontextmanager
-async def open_world(fronts: tuple[Front, ...], folder: Path) -> AsyncIterator[World]:
-    places = {kind.name: _place(kind.name) for kind in fronts}
-    spares = {kind.name: _place(f"{kind.name}-spare") for kind in fronts}
+async def open_world(folder: Path) -> AsyncIterator[World]:
+    places = {kind.name: _place(kind.name) for kind in FRONTS}
+    spares = {kind.name: _place(f"{kind.name}-spare") for kind in FRONTS}
     names = sorted({host for place in (*places.values(), *spares.values()) for host in place.hosts.values()})
     authority = trustme.CA()
     _write_certificate(authority, names, folder)
