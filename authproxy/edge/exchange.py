@@ -193,14 +193,15 @@ class Exchange(TransferOwner):
     def _counts_for_address(self) -> bool:
         """Whether there is room for one more request of the address that a trusted proxy forwards for. The
         proxy itself has no limit."""
-        record = self._record
-        if record.client_is_nobody:
-            self._gate.warn_of_silent_proxy(record.client)
+        gate, record, peer = self._gate, self._record, self._client.peer
+        if record.client == peer:
+            if peer not in gate.silent_proxies and record.client_is_nobody:
+                gate.warn_of_silent_proxy(peer)
             return True
-        if record.client == self._client.peer:
+        if record.client_is_nobody:
             return True
         share = network_of(record.client)
-        if self._gate.connections_per_address.take(share):
+        if gate.connections_per_address.take(share):
             self._address_share = share
             return True
         return False

@@ -264,13 +264,14 @@ class Gate:
     _date: bytes = b""
     _date_until: float = 0.0
     _by_raw_host: dict[tuple[bytes, int], tuple[str, Site | None]] = field(default_factory=dict)
-    _silent_proxies: set[str] = field(default_factory=set)
+    silent_proxies: set[str] = field(default_factory=set)
+    """Those that were warned about."""
     _refused_proofs: set[tuple[str, str]] = field(default_factory=set)
 
     def warn_of_silent_proxy(self, proxy: str) -> None:
         """Warns, once for each address, of a proxy that does not say for whom it forwards."""
-        if proxy not in self._silent_proxies and len(self._silent_proxies) < _SILENT_PROXIES:
-            self._silent_proxies.add(proxy)
+        if proxy not in self.silent_proxies and len(self.silent_proxies) < _SILENT_PROXIES:
+            self.silent_proxies.add(proxy)
             logger("edge").warning(
                 "proxy.names_no_client",
                 proxy=proxy,
