@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from tests.support.edge import GOOD, HOST, running_edge
+from tests.support.questions import DIALECTS
 
 NAMES = [
     "Host",
@@ -31,6 +32,11 @@ NAMES = [
     "X-Forwarded-Uri",
     "X-Original-URL",
     "X-Original-Method",
+    "X-Original-Host",
+    "X-Forwarded-Method",
+    "X-Authproxy-Question",
+    "Sec-Fetch-Dest",
+    "Sec-WebSocket-Version",
     "X-Original-URI",
     "X-Rewrite-URL",
     "X-Auth-Subject",
@@ -92,10 +98,18 @@ sane = {
     b"Host": HOST.encode(),
     b"X-Original-URL": f"http://{HOST}/page".encode(),
     b"X-Original-Method": b"GET",
+    b"X-Forwarded-Method": b"GET",
+    b"X-Forwarded-Proto": b"http",
+    b"X-Forwarded-Host": HOST.encode(),
+    b"X-Forwarded-Uri": b"/page",
+    b"X-Forwarded-For": b"192.0.2.7",
 }
+QUESTIONS = [b"/.authproxy/auth/" + name.encode() for name in DIALECTS if name != "envoy"]
+QUESTIONS.append(b"/.authproxy/auth/envoy/page")
 targets = some.one_of(
     some.just(b"/"),
-    some.just(b"/.authproxy/auth/nginx"),
+    some.sampled_from(QUESTIONS),
+    noise.map(lambda tail: b"/.authproxy/auth/envoy" + tail),
     noise.map(lambda tail: b"/" + tail),
     noise,
     noise.map(lambda tail: b"/.authproxy/" + tail),
@@ -169,7 +183,7 @@ def test_random_bytes_never_pass_without_a_ticket(harness, attack):
     assert harness.edge.errors == []
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(ticket=some.binary(max_size=40) | noise)
 def test_random_bytes_are_no_ticket(harness, ticket):
     head = (
@@ -181,8 +195,27 @@ def test_random_bytes_are_no_ticket(harness, ticket):
             ticket,
         )
     )
-    for target in (b"/", b"/.authproxy/auth/nginx"):
+    for target in (b"/", *QUESTIONS):
         answer = harness.answer(b"GET %s HTTP/1.1\r\n%s" % (target, head))
         assert all(status >= 400 for status in statuses(answer)), answer
     assert harness.edge.portal.conversations == []
+    assert harness.edge.errors == []
+
+
+@settings(max_examples=100)
+@given(
+    target=some.sampled_from(QUESTIONS),
+    proof=some.binary(max_size=80) | noise | some.from_regex(rb"\At=[0-9]{1,12};h=[0-9a-f]{64}\Z"),
+    others=some.dictionaries(some.sampled_from(NAMES[3:]).map(str.encode), noise, max_size=2),
+)
+def test_random_bytes_prove_nothing_about_who_asks(harness, target, proof, others):
+    harness.edge.gate.question_keys = (bytes(range(32)),)
+    # The proof comes first, so that no noise ends the head before it.
+    fields = (
+        {b"X-Authproxy-Question": proof} | sane | {b"Cookie": b"__Host-authproxy=%s" % GOOD.encode()} | others
+    )
+    fields[b"X-Authproxy-Question"] = proof
+    lines = b"".join(b"%s: %s\r\n" % field for field in fields.items())
+    answer = harness.answer(b"GET %s HTTP/1.1\r\n%s\r\n" % (target, lines))
+    assert all(status >= 400 for status in statuses(answer)), answer
     assert harness.edge.errors == []
