@@ -59,6 +59,7 @@ class Traefik:
                 files[_STATIC],
                 {
                     'address: ":443"': f"address: 127.0.0.1:{places.port}",
+                    'address: ":80"': f"address: 127.0.0.1:{free_port()}",
                     "/etc/traefik/dynamic": str(dynamic),
                 }
                 | own,
