@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import secrets
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -37,6 +38,8 @@ ROUTES = [
     {"path": HIGHER, "level": "30"},
     {"path": CLOSED, "networks": ["192.0.2.0/24"]},
 ]
+QUESTION_KEY = secrets.token_hex(32)
+"""Of questions that a front proxy signs."""
 _PORTALS = ("acq", "b2b", "bips", "bws", "ecmsweb", "bankomati")
 _CHUNK = 1 << 18
 
@@ -377,7 +380,7 @@ async def open_world(folder: Path) -> AsyncIterator[World]:
         tap = Tap(portal.port)
         await resources.enter_async_context(tap.running())
         sections = {
-            "server": {"trusted_proxies": ["127.0.0.1"]},
+            "server": {"trusted_proxies": ["127.0.0.1"], "subrequest_key": [QUESTION_KEY]},
             "store": {"url": store.socket_url, "deadline": "1s"},
             "step_up": step_up_settings(ports),
             "portals": dict(
