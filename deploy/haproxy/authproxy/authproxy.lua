@@ -115,7 +115,10 @@ end
 local function answer_to(asked)
     local lines = { "GET /.authproxy/auth/haproxy HTTP/1.1", "Host: authproxy", "Connection: close" }
     for name, values in pairs(asked) do
-        for _, value in ipairs(values) do lines[#lines + 1] = name .. ": " .. value end
+        for _, value in ipairs(values) do
+            if value:find("[\r\n%z]") then return nil end
+            lines[#lines + 1] = name .. ": " .. value
+        end
     end
     local socket = core.tcp()
     socket:settimeout(WAIT)

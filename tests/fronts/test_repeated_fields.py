@@ -1,0 +1,28 @@
+"""Envoy asks about the values of a repeated field as one, and HAProxy about each of them. No portal gets a
+request in which one of them could be chosen."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.fronts import envoy, haproxy
+from tests.support.fronts.front import Front
+from tests.support.fronts.world import DEMANDING, OPEN, World, status_of
+
+pytestmark = [pytest.mark.needs("redis-server", "node"), pytest.mark.asyncio(loop_scope="session")]
+
+
+@pytest.mark.parametrize("kind", [envoy.FRONT, haproxy.FRONT], ids=lambda kind: kind.name)
+async def test_a_field_that_is_judged_once_does_not_arrive_twice(world: World, kind: Front) -> None:
+    front = world.front(kind)
+    ana = await front.ana()
+    seen = len(front.portal.received)
+    for fields in (
+        ("Authorization: Basic YTpi", "Authorization: Basic YTpj"),
+        (f"Destination: {front.url}{OPEN}/a", f"Destination: {front.url}{DEMANDING}/b"),
+        ("Depth: 0", "Depth: infinity"),
+    ):
+        answer = await front.raw_get("/a", *fields, cookie=front.cookie(ana), method="GET")
+        assert status_of(answer) in {400, 403, 405}, (fields, answer)
+    assert len(front.portal.received) == seen
+    assert status_of(await front.raw_get("/a", fields[0], cookie=front.cookie(ana))) == 200
