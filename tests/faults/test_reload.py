@@ -15,6 +15,7 @@ import signal
 import socket
 import ssl
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ from authproxy.assertions import keys
 from tests.support.gateway import TICKET, open_house
 from tests.support.http_client import Browser
 from tests.support.ports import free_port
+from tests.support.questions import proof, question
 from tests.support.redis_server import RedisServer
 from tests.support.sandbox import ROOT, listens, served
 from tests.support.waiting import until
@@ -351,6 +353,33 @@ async def test_a_new_key_seals_and_the_one_before_still_opens(house, running):
     assert await others.asks() == 200
     for each in (client, others):
         each.closes()
+
+
+async def test_the_key_of_a_front_proxy_changes_without_a_pause(house, running):
+    old, new = os.urandom(32), os.urandom(32)
+    file = house.folder / "subrequest-key"
+    url = urlsplit(house.acq)
+
+    async def is_heard(key):
+        """Whether a front proxy at an address that is not listed may ask with this key."""
+        line = proof("caddy", key, at=int(time.time()), host=url.netloc, target="/", cookie="")
+        data = question("caddy", line, host=url.netloc, target="/", ticket=None)
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.ports["gateway"])
+        writer.write(data.replace(b"HTTP/1.1\r\n", b"HTTP/1.1\r\nConnection: close\r\n", 1))
+        answer = await reader.read()
+        writer.close()
+        return b"no_session" in answer
+
+    async def heard(*keys):
+        file.write_text("\n".join(key.hex() for key in keys))
+        file.chmod(0o600)
+        await reloads(house, running)
+        return [await is_heard(key) for key in (old, new)]
+
+    change(house, server=lambda server: server.update(subrequest_key_file=str(file)))
+    assert await heard(old) == [True, False]
+    assert await heard(old, new) == [True, True]
+    assert await heard(new) == [False, True]
 
 
 async def test_sigusr1_reopens_the_audit_file_and_reads_no_settings(house, running):
