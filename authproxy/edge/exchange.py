@@ -504,7 +504,11 @@ class Exchange(TransferOwner):
             original = subrequest.original(head, dialect, gate.portal_at)
         except SubrequestRefused:
             record.outcome = Denied(reason=Reason.SUBREQUEST_UNREADABLE)
-            self._answer(subrequest.refusal(Reason.SUBREQUEST_UNREADABLE, record.request_id))
+            if dialect.passes_refusals and refusals.is_page_load(head, "GET"):
+                # Mostly the person's address is at fault, not what the proxy says about it.
+                self._show_page(PageWanted(403, Reason.REQUEST_UNREADABLE))
+            else:
+                self._answer(subrequest.refusal(Reason.SUBREQUEST_UNREADABLE, record.request_id))
             return
         site = gate.sites.get(original.host)
         record.target, record.site = original, site

@@ -160,18 +160,7 @@ def test_a_sign_in_method_has_its_places(method):
     assert missing_for_sign_in_method(method) == []
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "nginx",
-        *(
-            # Their folders and scenarios are being written.
-            pytest.param(dialect.name, marks=pytest.mark.xfail(strict=False))
-            for dialect in ALL
-            if dialect.name != "nginx"
-        ),
-    ],
-)
+@pytest.mark.parametrize("name", [dialect.name for dialect in ALL])
 def test_a_front_proxy_has_its_places(name):
     assert missing_for_dialect(name) == []
 

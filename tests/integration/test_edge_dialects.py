@@ -301,6 +301,15 @@ async def test_what_does_not_say_in_one_way_what_was_asked_is_refused_and_never_
         assert edge.access.asked == []
 
 
+async def test_a_person_whose_address_cannot_be_read_gets_a_page():
+    async with running_edge() as edge:
+        for dialect in OTHERS:
+            answer = await answered(edge, question(dialect, PAGE, target="/a%2fb"))
+            assert (answer.status, answer.body) == (403, b"<h1>page request_unreadable</h1>")
+            assert edge.observed[-1]["reason"] == "subrequest_unreadable"
+        assert edge.access.asked == []
+
+
 CONTRADICTIONS = (
     "X-Original-URI: /other",
     "X-Rewrite-URL: /public",
