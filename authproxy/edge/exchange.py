@@ -588,7 +588,11 @@ class Exchange(TransferOwner):
         record.decided_at = self._gate.time()
         record.outcome = decision
         if isinstance(decision, Allowed):
-            self._answer(subrequest.leave(decision, self.head, dialect, record.request_id))
+            leave = subrequest.leave(decision, self.head, dialect, record.request_id)
+            kept_for = self._gate.leave_kept_for
+            if kept_for and subrequest.may_be_kept(decision, original, dialect):
+                leave.headers += b"X-Accel-Expires: %d\r\n" % kept_for
+            self._answer(leave)
             return
         ordered = doctor_orders.obeyed(self._gate, record, decision)
         if isinstance(ordered, OwnAnswer):

@@ -256,6 +256,8 @@ class Gate:
     known_heads: KnownHeads = field(default_factory=KnownHeads)
     question_keys: Sequence[bytes] = ()
     """Those by which a front proxy may prove that a question is its own."""
+    leave_kept_for: int = 0
+    """For how many seconds a front proxy may repeat a leave to pass; 0: it asks about every request."""
     form_keeping: FormKeeping | None = None
     """None: no forms are kept, and a person who needs a fresh proof or a sign-in for one is told that it is
     lost."""

@@ -303,6 +303,15 @@ class ServerSettings:
             "hex. More than one only while it is changed. Empty: such proofs are refused."
         ),
     ] = ()
+    subrequests_kept_for: Annotated[
+        Duration,
+        Field(
+            description="For how long nginx with `cached.conf` may repeat the leave to pass to like requests "
+            "of one session, in whole seconds. Whoever is revoked or signed out gets in for so much longer. "
+            "It asks each time about routes that are `strict`, or that demand networks or a fresh proof. 0: "
+            "it asks about all."
+        ),
+    ] = timedelta(0)
     default_portal: Annotated[
         Text | None,
         Field(

@@ -46,3 +46,25 @@ def test_every_known_name_is_in_the_form_by_which_the_edge_judges():
         for name in identity_names.known()
         if folded(name.encode()) != name.encode() or not is_identity(name.encode())
     ] == []
+
+
+def test_a_kept_answer_holds_for_whatever_the_gateway_judges_by():
+    question, cache = written("question.conf"), written("cache.conf")
+    asked = re.findall(r"^proxy_set_header \S+ (.*);", question, re.MULTILINE)
+    [key] = re.findall(r'proxy_cache_key "(.*)";', written("cached.conf"))
+    [asked_anew] = re.findall(r'^map "(.*)" \$authproxy_asks_anew', cache, re.MULTILINE)
+    variables = re.compile(r"\$\w+")
+    in_key = set(variables.findall(key))
+    # By their own maps, which the variable stands for.
+    for_others = {"$http_cookie": "$authproxy_kept_ticket", "$request_uri": "$authproxy_kept_for"}
+    anew = {"$authproxy_credentials": "$http_authorization", "$authproxy_origin": "$http_origin"}
+    anew["$authproxy_asks_for_method"] = "$http_access_control_request_method"
+    # The Host of the question is judged by nobody, the number is new each time, the proof says nothing else than the
+    # question, and a referrer only decides where a refusal leads.
+    said_of_nobody = {"$host", "$request_id", "$authproxy_question", "$authproxy_referer"}
+    for variable in {found for value in asked for found in variables.findall(value)} - said_of_nobody:
+        assert for_others.get(variable, variable) in in_key or anew.get(
+            variable, variable
+        ) in variables.findall(asked_anew), variable
+    # What may hold a space stands last.
+    assert key.endswith(" $authproxy_kept_ticket")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Iterator
 
 import pytest
 
+from authproxy.bootstrap.open_sessions import revoke_session
 from tests.support.fronts import nginx
-from tests.support.fronts.world import PATIENCE, World, status_of
+from tests.support.fronts.world import CLOSED, DEMANDING, HIGHER, PATIENCE, Standing, World, status_of
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.needs("nginx", "redis-server"), pytest.mark.asyncio(loop_scope="session")]
 
@@ -54,6 +57,148 @@ async def test_the_certificate_host_asks_for_a_certificate_beside_the_portals_an
         # Behind the portals' handshake nobody gets to the certificate host, where a certificate would be missing.
         answer = await front.raw_get("/", host=f"potrdila.example.si:{front.place.port}")
         assert status_of(answer) == 421
+
+
+async def questions(front: Standing) -> float:
+    """How many decisions on sessions the gateway has made so far."""
+    metric = front.world.house.metric
+    return sum(
+        [await metric(f'authproxy_near_cache_lookups_total{{result="{said}"}}') for said in ("hit", "miss")]
+    )
+
+
+async def test_like_requests_of_one_session_are_asked_about_once(world: World) -> None:
+    with world.broken(nginx.CACHED, nginx.CACHED.files()) as front:
+        ana = await front.signed_in()
+        before = await questions(front)
+        answers = [await ana.browser.fetch(f"{front.url}/promet") for _ in range(10)]
+        assert {answer.status for answer in answers} == {200}
+        assert await questions(front) - before < 10
+        # What the gateway has said once reaches the portal each time.
+        told = [received for received in front.portal.received if received.target == "/promet"][-10:]
+        assert {tuple(received.all("X-Auth-Name")) for received in told} == {("Ana Novak",)}
+        assert all(received.all("X-Auth-Assertion") for received in told)
+
+
+@pytest.mark.parametrize(
+    ("method", "fields"),
+    [
+        ("POST", ("Content-Length: 0",)),
+        ("DELETE", ()),
+        ("GET", ("Authorization: Basic YTpi",)),
+        ("GET", ("Origin: https://elsewhere.example",)),
+        (
+            "GET",
+            (
+                "Connection: Upgrade",
+                "Upgrade: websocket",
+                "Sec-WebSocket-Version: 13",
+                "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+            ),
+        ),
+    ],
+    ids=["form", "delete", "credentials", "foreign page", "socket"],
+)
+async def test_what_does_more_than_read_is_asked_about_each_time(
+    world: World, cached: Standing, method: str, fields: tuple[str, ...]
+) -> None:
+    cookie = cached.cookie(await cached.ana())
+    await cached.raw_get("/promet", cookie=cookie)
+    before = await questions(cached)
+    for _ in range(3):
+        await cached.raw_get("/promet", *fields, cookie=cookie, method=method)
+    assert await questions(cached) - before == 3
+
+
+@pytest.mark.parametrize(("path", "status"), [(DEMANDING, 303), (HIGHER, 403), (CLOSED, 403)])
+async def test_refusals_and_places_with_a_demand_that_may_fail_are_asked_about_each_time(
+    cached: Standing, path: str, status: int
+) -> None:
+    cookie = cached.cookie(await cached.ana())
+    await cached.raw_get("/promet", cookie=cookie)
+    before = await questions(cached)
+    for _ in range(3):
+        # As a person: for scripts nginx asks a second time, for the reason.
+        assert status_of(await cached.raw_get(path, "Accept: text/html", cookie=cookie)) == status
+    assert await questions(cached) - before == 3
+
+
+async def test_nobody_gets_in_by_the_leave_of_somebody_else(world: World, cached: Standing) -> None:
+    ana, other = await cached.ana(), await cached.signed_in(email="cvetka.zupan@example.si")
+    for person, name in ((ana, "Ana Novak"), (other, "Cvetka Zupan"), (ana, "Ana Novak")):
+        assert status_of(await cached.raw_get("/promet", cookie=cached.cookie(person))) == 200
+        assert cached.portal.last.all("X-Auth-Name") == [name]
+    ticket = cached.cookie(ana)
+    for cookie in (
+        "",
+        "lang=sl",
+        ticket + "x",
+        ticket[:-1],
+        f"x{ticket}",
+        f"{ticket}; {cached.cookie(other)}",
+    ):
+        seen = len(cached.portal.received)
+        assert status_of(await cached.raw_get("/promet", cookie=cookie)) != 200, cookie
+        assert len(cached.portal.received) == seen
+
+
+async def test_leave_at_one_portal_is_none_at_another(world: World) -> None:
+    files = nginx.CACHED.files()
+    main = files["cached.example.conf"].replace(
+        "server_name acq.example.si;", "server_name acq.example.si b2b.example.si;"
+    )
+    with world.broken(nginx.CACHED, files | {"cached.example.conf": main}) as front:
+        cookie = front.cookie(await front.signed_in())
+        b2b = f"{front.place.hosts['b2b.example.si']}:{front.place.port}"
+        for host, status in ((front.host, 200), (b2b, 401), (front.host, 200)):
+            assert status_of(await front.raw_get("/promet", cookie=cookie, host=host)) == status
+
+
+async def test_whoever_is_revoked_is_out_when_the_time_of_kept_answers_is_over(
+    world: World, cached: Standing
+) -> None:
+    ana = await cached.signed_in()
+    [*_, started] = world.house.events("session.started")
+    cookie = cached.cookie(ana)
+    assert status_of(await cached.raw_get("/promet", cookie=cookie)) == 200
+    assert await revoke_session(world.house.settings, started["session"])
+
+    async def is_out() -> bool:
+        return status_of(await cached.raw_get("/promet", cookie=cookie)) == 401
+
+    # Two seconds are allowed; nginx counts in whole ones, and the answer may be a near cache's of a second ago.
+    assert await until(is_out, within=PATIENCE) < 5
+
+
+async def test_parts_that_no_route_distinguishes_may_share_an_answer(world: World) -> None:
+    files = nginx.CACHED.files()
+    line = next(line for line in files["authproxy/cache.conf"].splitlines() if "/assets/;" in line)
+    shared = files["authproxy/cache.conf"].replace(
+        "    default $request_uri;", f"    default $request_uri;\n{line.lstrip('# ')}"
+    )
+    with world.broken(nginx.CACHED, files | {"authproxy/cache.conf": shared}) as front:
+        ana = await front.signed_in()
+        before = await questions(front)
+        for number in range(10):
+            assert (await ana.browser.fetch(f"{front.url}/assets/img/slika-{number}.min.png")).status == 200
+        assert await questions(front) - before < 10
+        # What may be read as another address has an answer of its own.
+        cookie = front.cookie(ana)
+        for target in (
+            f"/assets/..{HIGHER}",
+            f"/assets/x/../..{HIGHER}",
+            f"/assets/%2e%2e{HIGHER}",
+            f"/assets;/..{HIGHER}",
+        ):
+            seen = len(front.portal.received)
+            assert status_of(await front.raw_get(target, cookie=cookie)) in {400, 403}, target
+            assert len(front.portal.received) == seen
+
+
+@pytest.fixture
+def cached(world: World) -> Iterator[Standing]:
+    with world.broken(nginx.CACHED, nginx.CACHED.files()) as front:
+        yield front
 
 
 async def _is_asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str) -> bool:

@@ -78,6 +78,9 @@ class Dialect:
     shows_handshakes: bool = True
     """Whether a question shows that it is about a WebSocket, so that the gateway judges who opens it. nginx's
     files judge that themselves."""
+    keeps_leave: bool = False
+    """Whether this proxy can keep a leave to pass for some seconds, if `X-Accel-Expires` says so, and repeat
+    it to like requests."""
     replaces_fields: bool = False
     """Whether it cannot take a value apart, but replaces whole fields of the request by those of the answer.
     The answer then says which `Cookie` and `Authorization` the portal gets."""
@@ -128,6 +131,7 @@ NGINX: Final = Dialect(
     passes_refusals=False,
     passes_faults=False,
     shows_handshakes=False,
+    keeps_leave=True,
 )
 CADDY: Final = _forwarding("caddy", _WEB, replaces_fields=True)
 TRAEFIK: Final = _forwarding("traefik", _WEB_AND_SOCKETS, replaces_fields=True)
@@ -350,6 +354,20 @@ def leave(decision: Allowed, head: RequestHead, dialect: Dialect, request_id: st
     elif decision.portal.personal_cookies is not None:
         lines += portal_cookies(decision.portal.personal_cookies, decision.cookie_owner, head.cookies)
     return OwnAnswer(200, lines)
+
+
+def may_be_kept(decision: Allowed, original: RequestTarget, dialect: Dialect) -> bool:
+    """Whether the front proxy may give the same leave to like requests of the same client for some seconds:
+    only to read, and only where nothing but the end of the session could change the answer meanwhile."""
+    route = decision.route
+    return (
+        dialect.keeps_leave
+        and original.method in {"GET", "HEAD"}
+        and not route.strict
+        and not route.requirement.varies
+        and decision.machine is None
+        and decision.portal.personal_cookies is None
+    )
 
 
 def answer(

@@ -46,6 +46,7 @@ def remarks(sections: Sections) -> Iterator[Remark]:
         yield from _sessions(sections.sessions)
     if sections.assertions:
         yield from _assertions(sections.assertions)
+        yield from _kept(sections.server, sections.assertions)
     if sections.rekono:
         yield from _rekono(sections.rekono)
     if sections.telemetry:
@@ -294,6 +295,17 @@ def _assertions(assertions: AssertionSettings) -> Iterator[Remark]:
             )
 
 
+def _kept(server: ServerSettings | None, assertions: AssertionSettings) -> Iterator[Remark]:
+    """An assertion in a kept answer may have been made half its lifetime before."""
+    if server is not None and server.subrequests_kept_for > assertions.lifetime / 2:
+        yield Remark(
+            path=("server", "subrequests_kept_for"),
+            problem="is longer than half of `assertions.lifetime`: portals would get expired assertions",
+            read=f"{server.subrequests_kept_for.total_seconds():g}s",
+            valid=f"at most {(assertions.lifetime / 2).total_seconds():g}s",
+        )
+
+
 def _issuer(path: KeyPath, text: str) -> Iterator[Remark]:
     url = url_of(text)
     if (
@@ -407,6 +419,11 @@ _PLACEHOLDERS = {
 
 _SECOND, _MINUTE, _HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 _BOUNDS: dict[tuple[str, str], tuple[timedelta, timedelta, str]] = {
+    ("server", "subrequests_kept_for"): (
+        0 * _SECOND,
+        30 * _SECOND,
+        "somebody who has signed out, or was revoked, gets in for so much longer",
+    ),
     ("server.hsts", "max_age"): (
         0 * _SECOND,
         730 * 24 * _HOUR,

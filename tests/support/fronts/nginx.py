@@ -42,6 +42,7 @@ _EXAMPLES = (
     (r"/etc/ssl/\S+\.pem;", "{chain};"),
     (r"listen 80\b", "listen unix:{folder}/plain.sock"),
 )
+_SOCKET, _CACHE = "unix:/run/authproxy/edge.sock", "/run/nginx-authproxy"
 
 
 class Nginx:
@@ -79,11 +80,11 @@ class Nginx:
 
     @contextlib.contextmanager
     def started(self, places: Places, files: Mapping[str, str]) -> Iterator[Log]:
-        socket = {"unix:/run/authproxy/edge.sock": f"unix:{places.gateway}"}
         changed = {
             **files,
             self._file: self._filled(files[self._file], places),
-            "authproxy/http.conf": filled(files["authproxy/http.conf"], socket),
+            "authproxy/http.conf": filled(files["authproxy/http.conf"], {_SOCKET: f"unix:{places.gateway}"}),
+            "authproxy/cache.conf": filled(files["authproxy/cache.conf"], {_CACHE: f"{places.folder}/cache"}),
         }
         if _CERTIFICATES in files:
             changed[_CERTIFICATES] = self._filled(files[_CERTIFICATES], places).replace(
@@ -124,4 +125,5 @@ def _other_temps() -> str:
 
 
 FRONT = Nginx()
+CACHED = Nginx("cached.example.conf")
 SIX = Nginx("six-portals.example.conf", has_http2=False)

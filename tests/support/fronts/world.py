@@ -380,7 +380,11 @@ async def open_world(folder: Path) -> AsyncIterator[World]:
         tap = Tap(portal.port)
         await resources.enter_async_context(tap.running())
         sections = {
-            "server": {"trusted_proxies": ["127.0.0.1"], "subrequest_key": [QUESTION_KEY]},
+            "server": {
+                "trusted_proxies": ["127.0.0.1"],
+                "subrequest_key": [QUESTION_KEY],
+                "subrequests_kept_for": "2s",
+            },
             "store": {"url": store.socket_url, "deadline": "1s"},
             "step_up": step_up_settings(ports),
             "portals": dict(

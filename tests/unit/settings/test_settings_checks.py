@@ -65,6 +65,12 @@ ERRORS = [
     (setting("telemetry", to={"audit_key": "0" * 64}), "telemetry.audit_key", "is not random"),
     (setting("server", "subrequest_key", to=["0" * 64]), "server.subrequest_key[0]", "is not random"),
     (setting("server", "timeouts", "head", to="0"), "server.timeouts.head", "is nothing at all"),
+    (setting("server", "subrequests_kept_for", to="31s"), "server.subrequests_kept_for", "is out of bounds"),
+    (
+        many(setting("server", "subrequests_kept_for", to="6s"), setting("assertions", "lifetime", to="10s")),
+        "server.subrequests_kept_for",
+        "is longer than half of `assertions.lifetime`",
+    ),
     (setting("server", "hsts", to={"max_age": "1000d"}), "server.hsts.max_age", "is out of bounds"),
     (setting("server", "hsts", to="on"), "server.hsts", "is not valid"),
     (

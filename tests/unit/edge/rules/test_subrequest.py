@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -486,3 +487,47 @@ def test_the_portals_own_sign_out_leads_to_ours_by_a_redirect_that_the_proxy_und
     answer = subrequest.sign_out(PORTAL, TRAEFIK if redirects else NGINX)
     assert answer.status == status
     assert b"\r\nLocation: https://acq.example/.authproxy/logout\r\n" in answer.headers
+
+
+STEADY = Route(name="all", path="/", requirement=Requirement())
+AGEING = Requirement(step_up=StepUp(methods=("push",), max_age=timedelta(minutes=5)))
+WITH_COOKIES = dataclasses.replace(
+    PORTAL, personal_cookies=PersonalCookies(("JSESSIONID",), portal_id="acq", secret=bytes(32))
+)
+
+
+def leave_to(**changes) -> Allowed:
+    allowed = Allowed(portal=PORTAL, route=STEADY, session=session_for(new_ticket()), identity_headers=b"")
+    return dataclasses.replace(allowed, **changes)
+
+
+def reading(method: str = "GET") -> RequestTarget:
+    return RequestTarget(method, "acq.example", "/", "")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_leave_to_read_may_be_kept(method):
+    assert subrequest.may_be_kept(leave_to(), reading(method), NGINX)
+    assert not subrequest.may_be_kept(leave_to(), reading(method), HAPROXY)
+
+
+@pytest.mark.parametrize(
+    ("leave", "method"),
+    [
+        pytest.param(leave_to(), "POST", id="a form"),
+        pytest.param(leave_to(route=dataclasses.replace(STEADY, strict=True)), "GET", id="strict"),
+        pytest.param(
+            leave_to(route=dataclasses.replace(STEADY, requirement=AGEING)), "GET", id="a proof that ages"
+        ),
+        pytest.param(
+            leave_to(
+                machine=MachineClient(client_id="batch", credential="key", scopes=frozenset(), ends_at=NOW)
+            ),
+            "GET",
+            id="a program",
+        ),
+        pytest.param(leave_to(portal=WITH_COOKIES), "GET", id="cookies of one person"),
+    ],
+)
+def test_leave_that_may_change_is_asked_for_each_time(leave, method):
+    assert not subrequest.may_be_kept(leave, reading(method), NGINX)
