@@ -53,6 +53,10 @@ class Running(Protocol):
     def errors(self) -> str:
         """Everything that it has written so far."""
 
+    @property
+    def memory(self) -> int:
+        """How many bytes of memory its processes have now."""
+
 
 class Front(Protocol):
     """One kind of front proxy."""
@@ -92,13 +96,27 @@ def filled(text: str, replaced: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Whatever a program has written to one file."""
+    """A program that runs, and whatever it has written to one file."""
 
     file: Path
+    process: subprocess.Popen[bytes]
 
     @property
     def errors(self) -> str:
         return self.file.read_text(errors="replace") if self.file.exists() else ""
+
+    @property
+    def memory(self) -> int:
+        return sum(_resident(self.process.pid))
+
+
+def _resident(process: int) -> Iterator[int]:
+    """The bytes of a process and of its children."""
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):
+            said = dict(line.split(":", 1) for line in status.read_text().splitlines())
+            if process in {int(said["Pid"]), int(said["PPid"])}:
+                yield int(said.get("VmRSS", "0 kB").split()[0]) * 1024
 
 
 @contextlib.contextmanager
@@ -117,8 +135,7 @@ def running(
 def running_at(
     command: Sequence[str], folder: Path, port: int, environment: Mapping[str, str] | None = None
 ) -> Iterator[Log]:
-    log = Log(folder / "log")
-    with log.file.open("wb") as written:
+    with (folder / "log").open("wb") as written:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -127,6 +144,7 @@ def running_at(
             cwd=folder,
             env=None if environment is None else dict(environment),
         )
+    log = Log(folder / "log", process)
     try:
         _wait_until_it_listens(process, port, log)
         yield log

@@ -40,6 +40,7 @@ _EXAMPLES = (
     (r"server 127\.0\.0\.1:900\d;", "server 127.0.0.1:{portal};"),
     (r"/etc/ssl/private/\S+\.key;", "{key};"),
     (r"/etc/ssl/\S+\.pem;", "{chain};"),
+    (r"client_max_body_size 100m;", "client_max_body_size 2g;"),
     (r"listen 80\b", "listen unix:{folder}/plain.sock"),
 )
 _SOCKET, _CACHE = "unix:/run/authproxy/edge.sock", "/run/nginx-authproxy"

@@ -10,7 +10,7 @@ import secrets
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,8 @@ QUESTION_KEY = secrets.token_hex(32)
 """Of questions that a front proxy signs."""
 _PORTALS = ("acq", "b2b", "bips", "bws", "ecmsweb", "bankomati")
 _CHUNK = 1 << 18
+_LAST = 1 << 30
+"""More answers than anybody waits for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,11 +96,17 @@ class World:
         return Standing(kind=kind, world=self, place=place, running=self.started[kind.name])
 
     @contextlib.contextmanager
-    def broken(self, kind: Front, files: Mapping[str, str]) -> Iterator[Standing]:
-        """Another one at the spare place, with files that are not quite the shipped ones."""
+    def broken(
+        self, kind: Front, files: Mapping[str, str], gateway: SilentGateway | None = None
+    ) -> Iterator[Standing]:
+        """Another one at the spare place, with files that are not quite the shipped ones, or in front of
+        something that is no gateway."""
         place = self.spares[kind.name]
         name = f"{kind.name}-{len(list(self.folder.iterdir()))}"
-        with kind.started(self._placed(kind, place, name), files) as running:
+        places = self._placed(kind, place, name)
+        if gateway is not None:
+            places = replace(places, gateway=gateway.socket, gateway_port=gateway.port)
+        with kind.started(places, files) as running:
             yield Standing(kind=kind, world=self, place=place, running=running)
 
     def over_http3(self) -> Http3Client:
@@ -264,8 +272,8 @@ class Standing:
 
 
 def _whole(came: bytes | bytearray, *, is_head: bool) -> int:
-    """How many whole answers these bytes are, without those before the final one (100 Continue). An answer
-    that ends with the connection is never whole."""
+    """How many whole answers these bytes are, without those before the final one (100 Continue). After one that
+    closes the connection nothing comes any more. An answer that ends with the connection is never whole."""
     found, rest = 0, bytes(came)
     while b"\r\n\r\n" in rest:
         head, _, rest = rest.partition(b"\r\n\r\n")
@@ -286,11 +294,55 @@ def _whole(came: bytes | bytearray, *, is_head: bool) -> int:
         else:
             break
         found += 1
+        if re.search(rb"\r\nconnection: *close", head, re.IGNORECASE):
+            return _LAST
     return found
 
 
 def status_of(answer: bytes) -> int:
     return int(answer.split(b" ", 2)[1])
+
+
+@dataclass(kw_only=True)
+class SilentGateway:
+    """Something that takes the front proxy's questions in the place of the gateway, and answers each of them
+    with the same bytes, then closes the connection. With None it says nothing, and closes nothing."""
+
+    socket: Path
+    port: int
+    says: bytes | None = None
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        servers = (
+            await asyncio.start_unix_server(self._serve, self.socket),
+            await asyncio.start_server(self._serve, "127.0.0.1", self.port),
+        )
+        self._connections: set[asyncio.Task[None]] = set()
+        try:
+            yield
+        finally:
+            for server in servers:
+                server.close()
+            for connection in self._connections:
+                connection.cancel()
+            await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.current_task()
+        assert connection is not None
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
+        try:
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                await reader.readuntil(b"\r\n\r\n")
+                if self.says is None:
+                    await reader.read()
+                else:
+                    writer.write(self.says)
+                    await writer.drain()
+        finally:
+            writer.close()
 
 
 class Tap:
