@@ -31,6 +31,7 @@ _PLACES: Final = {
     "healthcheck": ("healthcheck", "healthcheck"),
     "import": ("imports.command", "import_"),
     "keys": ("keys", "keys"),
+    "doctor": ("doctor", "doctor"),
     "completion": ("completion", "completion"),
 }
 """The module and the name in it of each command."""

@@ -68,7 +68,7 @@ def test_every_command_is_in_the_readme(command):
 def test_the_readme_names_no_command_that_does_not_exist():
     table = (ROOT / "README.md").read_text().partition("## Operate it")[2].partition("`-c FILE` may")[0]
     named = re.findall(
-        r"^\| `(authproxy [a-z-]+(?: (?:add|list|revoke|rotate|import|show|block|unblock|link|unlink|export|methods|roles|reseal|explain|check|acl|forget|oauth2-proxy|mod_auth_openidc))?)",
+        r"^\| `(authproxy [a-z-]+(?: (?:add|list|revoke|rotate|import|show|block|unblock|link|unlink|export|methods|roles|reseal|explain|check|acl|forget|oauth2-proxy|mod_auth_openidc|examine|consent))?)",
         table,
         re.MULTILINE,
     )

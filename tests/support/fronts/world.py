@@ -365,6 +365,22 @@ class Tap:
         finally:
             self._heard = None
 
+    @contextlib.contextmanager
+    def leads_to(self, port: int) -> Iterator[None]:
+        """Somebody else answers in the portal's place for the length of the block."""
+        portal, self._portal = self._portal, port
+        self._cut()
+        try:
+            yield
+        finally:
+            self._portal = portal
+            self._cut()
+
+    def _cut(self) -> None:
+        # Front proxies keep connections, which would go on leading to where they led.
+        for connection in self._connections:
+            connection.cancel()
+
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=_CHUNK)

@@ -1,0 +1,137 @@
+"""The whole examination: asks the gateway, tries every attack that it can, and says which it could not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import ssl
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from authproxy.access.consent import Consent
+from authproxy.doctor import advice, versions
+from authproxy.doctor.examination import Examination, Site
+from authproxy.doctor.findings import SUBJECTS, Finding, Verdict, not_tried
+from authproxy.doctor.look import Look, NotConsented, look
+from authproxy.doctor.probes import PROBES, Need, Probe
+from authproxy.doctor.report import Report
+from authproxy.doctor.stand_in import StandIn
+from authproxy.doctor.wire import Budget, BudgetSpent, Door
+
+MOST_REQUESTS = 300
+LONGEST = 60.0
+"""Seconds."""
+_LACKS: dict[Need, str] = {
+    "stand_in": "what reaches the portal is seen with --stand-in only",
+    "session": "somebody who is signed in is needed: --session-file",
+    "entry": "a session (--session-file) or a path that is open to everybody is needed",
+    "tls": "the portal is served without TLS",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commission:
+    """What an operator has asked for."""
+
+    site: Site
+    consent: Consent
+    address: str
+    port: int
+    server_name: str
+    context: ssl.SSLContext | None
+    stand_in: tuple[str, int] | None = None
+    session: str = field(default="", repr=False)
+    proxy: str = ""
+    proxy_version: str = ""
+    only: frozenset[str] = frozenset()
+    """Ids of findings; empty for all."""
+
+
+async def examined(commission: Commission, clock: Callable[[], datetime]) -> Report:
+    """Raises NotConsented if the gateway does not prove itself, and OSError if the stand-in cannot listen."""
+    loop = asyncio.get_running_loop()
+    budget = Budget(requests=MOST_REQUESTS, ends_at=loop.time() + LONGEST)
+    door = Door(
+        address=commission.address,
+        port=commission.port,
+        server_name=commission.server_name,
+        context=commission.context,
+        budget=budget,
+    )
+    seen = await look(door, commission.consent, commission.site.host, clock)
+    mark = secrets.token_hex(16)
+    async with _stand_in(commission.stand_in, mark) as stand_in:
+        on = Examination(
+            site=commission.site,
+            door=door,
+            consent=commission.consent,
+            look=seen,
+            clock=clock,
+            stand_in=stand_in,
+            # Never to the portal itself: a GET with a session may do something there.
+            session=commission.session if stand_in is not None else "",
+            mark=mark,
+        )
+        await _recognise(on, commission, seen)
+        found = {
+            probe.finding_id: await _tried(on, probe)
+            for probe in PROBES
+            if not commission.only or probe.finding_id in commission.only
+        }
+    return Report(
+        url=commission.site.origin,
+        proxy=on.proxy,
+        gateway_version=str(seen.said["version"]),
+        requests=budget.sent,
+        findings=tuple(
+            Finding(
+                finding_id=finding_id,
+                verdict=found[finding_id],
+                advice=advice.of(finding_id, on.proxy)
+                if found[finding_id].colour in {"red", "yellow"}
+                else "",
+            )
+            for finding_id in SUBJECTS
+            if finding_id in found
+        ),
+        strangers=0 if stand_in is None else stand_in.strangers,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _stand_in(at: tuple[str, int] | None, mark: str) -> AsyncIterator[StandIn | None]:
+    if at is None:
+        yield None
+        return
+    stand_in = StandIn(mark=mark)
+    async with stand_in.listening(*at):
+        yield stand_in
+
+
+async def _recognise(on: Examination, commission: Commission, seen: Look) -> None:
+    """Which proxy it is: as the operator says, by the way in which it asks, or by its name for itself."""
+    program, version = versions.stated(seen.answer.get("Server"))
+    trial = await on.send("which proxy asks", "/authproxy-doctor", order="echo")
+    by = trial.echo["by"] if trial.echo is not None else ""
+    on.proxy = commission.proxy or (by if by not in {"", "proxy"} else program)
+    on.proxy_version = commission.proxy_version or (version if on.proxy == program else "")
+
+
+async def _tried(on: Examination, probe: Probe) -> Verdict:
+    has: dict[Need, bool] = {
+        "stand_in": on.stand_in is not None,
+        "session": bool(on.session),
+        "entry": bool(on.session or on.look.open_paths),
+        "tls": on.site.is_tls,
+    }
+    for need in (need for need in _LACKS if need in probe.needs):
+        if not has[need]:
+            return not_tried(_LACKS[need])
+    try:
+        return await probe.run(on)
+    except BudgetSpent:
+        return not_tried(f"the check may send no more than {MOST_REQUESTS} requests in {LONGEST:.0f} s")
+    except NotConsented as refused:
+        return not_tried(str(refused))

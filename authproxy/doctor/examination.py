@@ -1,0 +1,103 @@
+"""One examination: what it may use, and how it sends a request and sees what came of it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from authproxy.access.consent import Consent, Purpose
+from authproxy.doctor import raw_http
+from authproxy.doctor.judgement import Trial
+from authproxy.doctor.look import Look
+from authproxy.doctor.raw_http import Field
+from authproxy.doctor.stand_in import MARK, StandIn
+from authproxy.doctor.wire import Door
+
+NAVIGATION = (("Accept", "text/html"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document"))
+_STREAMED = 0.4
+"""Seconds that a request with two readings may take to show a second answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """The deployment under examination. `host` is what browsers send, `origin` what stands before a path."""
+
+    origin: str
+    host: str
+    is_tls: bool
+    plain_port: int | None
+    """Where plain HTTP may be answered; None: it is not known."""
+    paths: tuple[str, ...] = ()
+    """Further paths that the operator names."""
+    upload_size: int = 8 * 1024 * 1024
+
+
+@dataclass(slots=True, kw_only=True)
+class Examination:
+    site: Site
+    door: Door
+    consent: Consent
+    look: Look
+    clock: Callable[[], datetime]
+    stand_in: StandIn | None
+    session: str = field(default="", repr=False)
+    """The operator's own session, as the cookie's value; empty if there is none."""
+    proxy: str = ""
+    """The kind of front proxy; empty if it is not known."""
+    proxy_version: str = ""
+    mark: str
+    _count: int = 0
+
+    @property
+    def has_eyes(self) -> bool:
+        return self.stand_in is not None
+
+    async def send(  # noqa: PLR0913  (all that a request may have)
+        self,
+        what: str,
+        target: str = "/",
+        *,
+        method: str = "GET",
+        host: str | None = None,
+        fields: Iterable[Field] = (),
+        order: Purpose | None = None,
+        signed_in: bool = False,
+        body: bytes = b"",
+        version: str = "1.1",
+        has_host: bool = True,
+        patience: float | None = None,
+    ) -> Trial:
+        """Sends one request. `what` is told to the operator. `order` is for the gateway, `signed_in` sends
+        the operator's session."""
+        self._count += 1
+        nonce = secrets.token_urlsafe(16)
+        given = list(fields)
+        lines: list[Field] = [("Host", self.site.host if host is None else host)] if has_host else []
+        lines.append((MARK, f"{self.mark}.{self._count}"))
+        if order is not None:
+            lines.append(("Authorization", self.consent.order(order, nonce=nonce, now=self.clock())))
+        if signed_in:
+            lines.append(("Cookie", f"__Host-authproxy={self.session}"))
+        if not any(name.lower() == "connection" for name, _ in given):
+            lines.append(("Connection", "close"))
+        data = raw_http.request(method, target, [*lines, *given], body=body, version=version)
+        return await self.send_bytes(what, data, method=method, nonce=nonce, patience=patience)
+
+    async def send_bytes(
+        self, what: str, data: bytes, *, method: str = "GET", nonce: str = "", patience: float | None = None
+    ) -> Trial:
+        if self.stand_in is not None:
+            self.stand_in.taken()
+        answer = await self.door.ask(data, method=method, patience=patience)
+        arrivals = () if self.stand_in is None else self.stand_in.taken()
+        return Trial(what=what, nonce=nonce, answer=answer, arrivals=arrivals)
+
+    async def send_twofold(self, what: str, data: bytes) -> Trial:
+        """Sends bytes that two readers may take for one request or for two, and waits for a second one."""
+        if self.stand_in is not None:
+            self.stand_in.taken()
+        answers = await self.door.answers(data, most=2, patience=_STREAMED)
+        arrivals = () if self.stand_in is None else self.stand_in.taken()
+        return Trial(what=what, answer=answers[0] if answers else None, arrivals=arrivals)

@@ -1,0 +1,81 @@
+"""`authproxy doctor` finds nothing wrong with the shipped files, and each mistake that is made in them on
+purpose."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+
+import pytest
+from _pytest.mark import ParameterSet
+
+from authproxy.doctor.findings import SUBJECTS
+from tests.support.fronts.broken import Broken
+from tests.support.fronts.every import FRONTS
+from tests.support.fronts.examination import report_on
+from tests.support.fronts.front import Front
+from tests.support.fronts.world import Standing, World
+
+pytestmark = [pytest.mark.needs("redis-server"), pytest.mark.asyncio(loop_scope="session")]
+
+OF_THE_WORLD = {"keys", "store", "proxy_version"}
+"""What is yellow because of this machine and the gateway of the tests, whatever is in front."""
+NEEDS_MORE = {"plain_http", "proxy_version"}
+"""What is not tried here: there is no listener for plain HTTP, and most programs do not tell their version."""
+
+
+SLOW = {"traefik"}
+"""Programs that take two seconds to start and to end: all but one of their mistakes are rehearsals."""
+
+
+def all_broken() -> Iterator[ParameterSet]:
+    for kind in FRONTS:
+        module = importlib.import_module(f"tests.support.fronts.broken.{kind.name}")
+        for number, broken in enumerate(module.BROKEN):
+            marks = [pytest.mark.rehearsal] if number and kind.name in SLOW else []
+            yield pytest.param(kind, broken, id=f"{kind.name}-{broken.name}", marks=marks)
+
+
+@pytest.fixture(scope="session")
+def tickets() -> dict[str, str]:
+    """Of somebody at the spare place of each front proxy."""
+    return {}
+
+
+async def ticket(world: World, kind: Front, tickets: dict[str, str]) -> str:
+    if kind.name not in tickets:
+        with world.broken(kind, kind.files()) as front:
+            ana = await front.signed_in()
+            tickets[kind.name] = ana.ticket(front.url) or ""
+    return tickets[kind.name]
+
+
+async def test_nothing_is_wrong_with_the_shipped_files(front: Standing) -> None:
+    ana = await front.signed_in()
+
+    report = await report_on(front, ana.ticket(front.url) or "")
+
+    found = {finding.finding_id: finding for finding in report.findings}
+    assert list(found) == list(SUBJECTS)
+    wrong = {
+        name: finding.verdict
+        for name, finding in found.items()
+        if finding.verdict.colour in {"red", "yellow"} and name not in OF_THE_WORLD
+    }
+    assert not wrong, front.running.errors[-2000:]
+    assert {name for name in found if found[name].verdict.colour == "not_tried"} <= NEEDS_MORE
+    assert report.proxy == front.kind.dialect
+    assert report.requests < 300
+    assert not report.strangers
+
+
+@pytest.mark.parametrize(("kind", "broken"), list(all_broken()))
+async def test_the_doctor_finds(world: World, kind: Front, broken: Broken, tickets: dict[str, str]) -> None:
+    session = await ticket(world, kind, tickets)
+
+    with world.broken(kind, broken.edited(kind.files())) as front:
+        report = await report_on(front, session, broken.finds)
+
+    [finding] = report.findings
+    assert finding.verdict.colour in {"red", "yellow"}, (finding.verdict, broken.why)
+    assert finding.advice, "it says which line to change"

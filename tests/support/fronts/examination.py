@@ -1,0 +1,39 @@
+"""`authproxy doctor` at a front proxy of the world, with a stand-in in the portal's place."""
+
+from __future__ import annotations
+
+import ssl
+
+from authproxy.access import consent
+from authproxy.bootstrap.keys import consent_keys
+from authproxy.doctor.doctor import Commission, examined
+from authproxy.doctor.examination import Site
+from authproxy.doctor.report import Report
+from tests.support.fronts.world import Standing
+from tests.support.ports import free_port
+
+
+async def report_on(front: Standing, session: str, *only: str) -> Report:
+    """What the doctor says, with somebody's session; `only` these findings, or all."""
+    world = front.world
+    tls = ssl.create_default_context(cafile=world.folder.parent / "authority.pem")
+    port = free_port()
+    commission = Commission(
+        site=Site(origin=front.url, host=front.host, is_tls=True, plain_port=None, upload_size=1 << 20),
+        consent=consent_for(front),
+        address="127.0.0.1",
+        port=front.place.port,
+        server_name=front.place.hosts["acq.example.si"],
+        context=tls,
+        stand_in=("127.0.0.1", port),
+        session=session,
+        only=frozenset(only),
+    )
+    with world.tap.leads_to(port):
+        return await examined(commission, world.house.clock)
+
+
+def consent_for(front: Standing) -> consent.Consent:
+    house = front.world.house
+    key = consent_keys(house.settings.sessions)[0]
+    return consent.consent(key, front.host, int(house.clock().timestamp()) + consent.LASTS)
