@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.support.fronts.broken import Broken
 
-_IMPORT = "\timport authproxy_portal {\n\t\treverse_proxy 127.0.0.1:9001 {\n"
+_IMPORT = "\timport authproxy_portal {\n"
 _COPIED = "\t\t\t\tcopy_headers X-Auth-Subject"
 
 BROKEN = (
