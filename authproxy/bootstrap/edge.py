@@ -48,6 +48,7 @@ def make_gate(components: Components, pages_socket: str, held_requests: HeldRequ
         ),
         access=components.access,
         trusted_proxies=TrustedProxies.of(server.trusted_proxies),
+        asked_by=frozenset(server.subrequests),
         question_keys=question_keys(server),
         leave_kept_for=int(server.subrequests_kept_for.total_seconds()),
         limits=limits(server),

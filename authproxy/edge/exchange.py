@@ -533,13 +533,17 @@ class Exchange(TransferOwner):
     def _may_ask(self, dialect: Dialect) -> bool:
         """Whether the question comes from a front proxy: by its address, or by a proof. A proof that does not
         hold is refused from every address."""
-        head = self.head
+        gate, head, record = self._gate, self.head, self._record
+        if dialect.name not in gate.asked_by:
+            gate.warn_of_refused_question(
+                self._client.peer, f"server.subrequests does not name {dialect.name}"
+            )
+            return False
         if question.HEADER not in head.index():
             return self._client.is_trusted
-        gate, record = self._gate, self._record
         flaw = question.flaw(head, dialect, gate.question_keys, gate.clock().timestamp())
         if flaw:
-            gate.warn_of_refused_proof(self._client.peer, flaw)
+            gate.warn_of_refused_question(self._client.peer, flaw)
             return False
         record.vouch_for_peer()
         record.request_id = record.given_request_id or record.request_id

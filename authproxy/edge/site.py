@@ -22,6 +22,7 @@ from authproxy.edge.rules.client_address import TrustedProxies
 from authproxy.edge.rules.connection_shares import ConnectionShares
 from authproxy.edge.rules.headers import RequestFilter
 from authproxy.edge.rules.known_heads import KnownHeads
+from authproxy.edge.rules.subrequest import ALL
 from authproxy.edge.upstream.pool import UpstreamPool
 from authproxy.identity.session import EndedSession, Session
 from authproxy.telemetry.identifiers import Identifiers
@@ -254,6 +255,8 @@ class Gate:
     connections_per_session: ConnectionShares = field(default_factory=ConnectionShares)
     """Requests, streams and tunnels per session, per program, and of nobody per client address."""
     known_heads: KnownHeads = field(default_factory=KnownHeads)
+    asked_by: frozenset[str] = frozenset(dialect.name for dialect in ALL)
+    """The dialects in which questions are answered."""
     question_keys: Sequence[bytes] = ()
     """Those by which a front proxy may prove that a question is its own."""
     leave_kept_for: int = 0
@@ -268,7 +271,7 @@ class Gate:
     _by_raw_host: dict[tuple[bytes, int], tuple[str, Site | None]] = field(default_factory=dict)
     silent_proxies: set[str] = field(default_factory=set)
     """Those that were warned about."""
-    _refused_proofs: set[tuple[str, str]] = field(default_factory=set)
+    _refused_questions: set[tuple[str, str]] = field(default_factory=set)
 
     def warn_of_silent_proxy(self, proxy: str) -> None:
         """Warns, once for each address, of a proxy that does not say for whom it forwards."""
@@ -281,15 +284,15 @@ class Gate:
                 remedy="let it set X-Forwarded-For",
             )
 
-    def warn_of_refused_proof(self, peer: str, flaw: str) -> None:
-        """Warns, once for each address and flaw, of a question whose proof does not hold."""
-        if (peer, flaw) not in self._refused_proofs and len(self._refused_proofs) < _SILENT_PROXIES:
-            self._refused_proofs.add((peer, flaw))
+    def warn_of_refused_question(self, peer: str, flaw: str) -> None:
+        """Warns, once for each address and flaw, of a question that is refused because of who asks."""
+        if (peer, flaw) not in self._refused_questions and len(self._refused_questions) < _SILENT_PROXIES:
+            self._refused_questions.add((peer, flaw))
             logger("edge").warning(
                 "question.refused",
                 peer=peer,
                 flaw=flaw,
-                remedy="see deploy/README.md, Questions over a network",
+                remedy="see deploy/README.md, The questions of front proxies",
             )
 
     def date_line(self) -> bytes:

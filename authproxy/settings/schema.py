@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
@@ -236,6 +236,9 @@ class HstsSettings:
     ] = True
 
 
+FrontProxy = Literal["nginx", "caddy", "traefik", "haproxy", "envoy"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
     """Listeners, and which peers are trusted on them."""
@@ -295,6 +298,14 @@ class ServerSettings:
             "permissions. Empty: nobody is trusted."
         ),
     ] = ()
+    subrequests: Annotated[
+        tuple[FrontProxy, ...],
+        Field(
+            description="Front proxies that ask about requests before they pass them on. Questions of others "
+            "are refused. Empty if the front proxy passes everything on to the gateway: then only strangers "
+            "ask."
+        ),
+    ] = get_args(FrontProxy)
     subrequest_key: Annotated[
         tuple[Secret, ...],
         Field(

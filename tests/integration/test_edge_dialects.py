@@ -136,6 +136,19 @@ async def test_only_pages_of_the_portal_open_a_websocket_there():
                 assert edge.portal.conversations == []
 
 
+async def test_a_proxy_that_the_settings_do_not_name_is_a_stranger(capsys):
+    async with running_edge() as edge:
+        edge.gate.question_keys = (KEY,)
+        for dialect in DIALECTS:
+            edge.gate.asked_by = frozenset(DIALECTS) - {dialect}
+            for fields in ((), (proof(dialect, KEY, at=AT),)):
+                answer = await answered(edge, question(dialect, *fields))
+                assert (answer.status, b"untrusted_peer" in answer.body) == (403, True)
+        assert edge.access.asked == []
+        said = capsys.readouterr()
+        assert (said.out + said.err).count("server.subrequests does not name caddy") == 1
+
+
 # What the proxy copies into the question.
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import os
+from typing import get_args
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
@@ -12,6 +13,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from authproxy.edge.rules.subrequest import ALL
+from authproxy.settings.schema import FrontProxy
 from tests.support.host_certificates import host_certificate
 
 
@@ -888,3 +891,12 @@ def test_the_key_of_front_proxies_is_no_key_of_the_gateway_and_stands_there_once
     ]
     file = workshop.write("another", key, mode=0o400)
     assert workshop.read(setting("server", "subrequest_key_file", to=str(file))).findings == ()
+
+
+def test_the_settings_know_every_front_proxy_by_its_name(workshop):
+    settings = workshop.read().settings
+    assert settings.server.subrequests == get_args(FrontProxy) == tuple(dialect.name for dialect in ALL)
+    settings = workshop.read(setting("server", "subrequests", to=[])).settings
+    assert settings.server.subrequests == ()
+    finding = workshop.finding(setting("server", "subrequests", to=["nginx", "apache"]))
+    assert finding.key == "server.subrequests[1]"
