@@ -1,11 +1,11 @@
-"""Envoy asks about the values of a repeated field as one, and HAProxy about each of them. No portal gets a
+"""Envoy asks about the values of a repeated field as one, the others about each of them. No portal gets a
 request in which one of them could be chosen."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.support.fronts import envoy, haproxy
+from tests.support.fronts import caddy, envoy, haproxy, traefik
 from tests.support.fronts.front import Front
 from tests.support.fronts.world import DEMANDING, OPEN, World, status_of
 
@@ -31,3 +31,16 @@ async def test_a_field_that_is_judged_once_does_not_arrive_twice(world: World, k
             assert status_of(answer) == 400, (fields, answer)
             assert len(front.portal.received) == seen
     assert status_of(await front.raw_get("/a", fields[0], cookie=front.cookie(ana))) == 200
+
+
+@pytest.mark.parametrize("kind", [caddy.FRONT, traefik.FRONT], ids=lambda kind: kind.name)
+async def test_of_two_credentials_none_arrives_where_the_gateway_says_what_the_portal_gets(
+    world: World, kind: Front
+) -> None:
+    front = world.front(kind)
+    ana = await front.ana()
+    one, other = "Authorization: Basic YTpi", "Authorization: Basic YTpj"
+    assert status_of(await front.raw_get("/a", one, other, cookie=front.cookie(ana))) == 200
+    assert front.portal.last.all("Authorization") == []
+    assert status_of(await front.raw_get("/a", one, cookie=front.cookie(ana))) == 200
+    assert front.portal.last.all("Authorization") == ["Basic YTpi"]

@@ -1,17 +1,17 @@
-"""Six portals behind one Envoy or HAProxy, with the shipped files."""
+"""Six portals behind one Caddy, Traefik, Envoy or HAProxy, with the shipped files."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.support.fronts import envoy, haproxy
+from tests.support.fronts import caddy, envoy, haproxy, traefik
 from tests.support.fronts.front import Front
 from tests.support.fronts.world import World, status_of
 
 pytestmark = [pytest.mark.needs("redis-server", "node"), pytest.mark.asyncio(loop_scope="session")]
 
 
-@pytest.mark.parametrize("kind", [envoy.SIX, haproxy.SIX], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", [caddy.SIX, traefik.SIX, envoy.SIX, haproxy.SIX], ids=lambda kind: kind.name)
 async def test_each_of_six_portals_is_asked_about_and_none_is_another(world: World, kind: Front) -> None:
     with world.broken(kind, kind.files()) as front:
         for name, host in front.place.hosts.items():

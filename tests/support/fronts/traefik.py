@@ -16,7 +16,9 @@ from tests.support.fronts.front import DEPLOY, Log, Places, filled, running
 from tests.support.ports import free_port
 
 _FOLDER = DEPLOY / "traefik"
-_STATIC, _PORTAL, _SHARED = "traefik.yaml", "portal.example.yaml", "authproxy/authproxy.yaml"
+_STATIC, _SHARED = "traefik.yaml", "authproxy/authproxy.yaml"
+_PORTAL, _SIX_PORTALS = "portal.example.yaml", "six-portals.example.yaml"
+_CERTIFICATES = "certificates.example.yaml"
 PROGRAM = str(Path(sysconfig.get_path("scripts")) / "traefik")
 """From a wheel of the development requirements."""
 _KNOWS_WITHIN = 30.0
@@ -30,6 +32,9 @@ class Traefik:
     differs: Mapping[str, str] = {
         "same_target": "Traefik normalises `%c4` to `%C4` and `%7E` to `~` before it asks.",
     }
+
+    def __init__(self, *portals: str) -> None:
+        self._portals = portals
 
     def version(self) -> str:
         said = subprocess.run([PROGRAM, "version"], capture_output=True, text=True, check=True, timeout=10)
@@ -46,7 +51,7 @@ class Traefik:
             for file in (_FOLDER / "plugins-local").rglob("*")
             if file.is_file()
         }
-        return {name: (_FOLDER / name).read_text() for name in (_STATIC, _PORTAL)} | shared | plugin
+        return {name: (_FOLDER / name).read_text() for name in (_STATIC, *self._portals)} | shared | plugin
 
     @contextlib.contextmanager
     def started(self, places: Places, files: Mapping[str, str]) -> Iterator[Log]:
@@ -65,25 +70,30 @@ class Traefik:
                 | own,
             ),
             _SHARED: filled(files[_SHARED], {"127.0.0.1:8080": f"127.0.0.1:{places.gateway_port}"} | own),
-            _PORTAL: filled(
-                files[_PORTAL],
-                {
-                    "https://acq.example.si": f"https://{places.host}:{places.port}",
-                    "/etc/ssl/acq.example.si.pem": str(places.chain),
-                    "/etc/ssl/private/acq.example.si.key": str(places.key),
-                    "127.0.0.1:9001": f"127.0.0.1:{places.portal}",
-                    "`acq.example.si`": f"`{places.host}`",
-                },
-            ),
         }
+        for name in self._portals:
+            changed[name] = _placed(files[name], places)
         for name, text in changed.items():
-            is_dynamic = name.startswith("authproxy/") or name == _PORTAL
+            is_dynamic = name.startswith("authproxy/") or name in self._portals
             file = dynamic / Path(name).name if is_dynamic else places.folder / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
         with running([PROGRAM, f"--configFile={_STATIC}"], places) as log:
             _wait_until_it_knows(places, page, log)
             yield log
+
+
+def _placed(text: str, places: Places) -> str:
+    for example, real in (
+        (r"/etc/ssl/[a-z]+\.example\.si\.pem", str(places.chain)),
+        (r"/etc/ssl/private/[a-z]+\.example\.si\.key", str(places.key)),
+        (r"/etc/authproxy/acnlb\.pem", str(places.chain)),
+        (r"127\.0\.0\.1:900\d", f"127.0.0.1:{places.portal}"),
+    ):
+        text = re.sub(example, real, text)
+    for example, real in places.hosts.items():
+        text = text.replace(f"https://{example}", f"https://{real}:{places.port}").replace(example, real)
+    return text
 
 
 def _wait_until_it_knows(places: Places, page: int, log: Log) -> None:
@@ -107,4 +117,5 @@ def _wait_until_it_knows(places: Places, page: int, log: Log) -> None:
     raise RuntimeError(f"it knows no portal: {log.errors}")
 
 
-FRONT = Traefik()
+FRONT = Traefik(_PORTAL)
+SIX = Traefik(_SIX_PORTALS, _CERTIFICATES)
