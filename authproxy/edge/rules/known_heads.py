@@ -30,6 +30,9 @@ _REQUEST_ID: Final = b"X-Request-Id"
 _BEFORE_URL: Final = b"\r\n%s: " % _URL
 _BEFORE_URI: Final = b"\r\n%s: " % _URI
 _BEFORE_REQUEST_ID: Final = b"\r\n%s: " % _REQUEST_ID
+# As Envoy and HAProxy write all names.
+_BEFORE_SMALL_URI: Final = _BEFORE_URI.lower()
+_BEFORE_SMALL_REQUEST_ID: Final = _BEFORE_REQUEST_ID.lower()
 _URL_NAME: Final = _URL.lower()
 _URI_NAME: Final = _URI.lower()
 _REQUEST_ID_NAME: Final = _REQUEST_ID.lower()
@@ -48,7 +51,7 @@ class ReadHead:
     """A read that may be a whole head: what differs from request to request, and the rest, which begins with
     the end of the request line."""
 
-    __slots__ = ("method", "request_id", "rest", "target", "url", "url_key", "url_name")
+    __slots__ = ("id_name", "method", "request_id", "rest", "target", "url", "url_key", "url_name")
 
     def __init__(self, method: str, target: bytes) -> None:
         self.method = method
@@ -59,6 +62,7 @@ class ReadHead:
         self.url_name = _URL
         self.url_key = _URL_NAME
         self.request_id = b""
+        self.id_name = _REQUEST_ID
 
 
 def read(data: bytes, *, is_from_proxy: bool) -> ReadHead | None:
@@ -84,7 +88,13 @@ def read(data: bytes, *, is_from_proxy: bool) -> ReadHead | None:
             if not found.url:
                 found.url = _cut(found, _BEFORE_URI)
                 found.url_name, found.url_key = _URI, _URI_NAME
+                if not found.url:
+                    found.url = _cut(found, _BEFORE_SMALL_URI)
+                    found.url_name = _URI_NAME
         found.request_id = _cut(found, _BEFORE_REQUEST_ID)
+        if not found.request_id:
+            found.request_id = _cut(found, _BEFORE_SMALL_REQUEST_ID)
+            found.id_name = _REQUEST_ID_NAME
     return found
 
 
@@ -136,7 +146,7 @@ class KnownHeads:
         if found.url:
             head.add(found.url_name, found.url)
         if found.request_id:
-            head.add(_REQUEST_ID, found.request_id)
+            head.add(found.id_name, found.request_id)
         return head
 
     def learn(self, found: ReadHead, head: RequestHead) -> None:
@@ -165,7 +175,7 @@ class KnownHeads:
         if found.url or found.request_id:
             cut = [
                 name
-                for name, value in ((found.url_name, found.url), (_REQUEST_ID, found.request_id))
+                for name, value in ((found.url_name, found.url), (found.id_name, found.request_id))
                 if value
             ]
             shared.fields = [field for field in head.fields if field[0] not in cut]

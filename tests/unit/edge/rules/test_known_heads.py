@@ -23,6 +23,7 @@ QUESTION = (
 
 FORWARDED = QUESTION.replace(b"nginx", b"caddy").replace(URL, b"X-Forwarded-Uri: /a?b=c\r\n")
 """A question of a proxy that describes the request in parts."""
+SMALL = FORWARDED.replace(b"X-Forwarded-Uri", b"x-forwarded-uri").replace(b"X-Request-Id", b"x-request-id")
 
 
 class Llhttp:
@@ -103,6 +104,9 @@ def of(head):
         (QUESTION.replace(ID, b""), QUESTION.replace(ID, b"").replace(b"/a?b=c", b"/")),
         (QUESTION.replace(URL, b"").replace(ID, URL + ID), QUESTION.replace(b"/a?b=c", b"/d")),
         (FORWARDED, FORWARDED.replace(b"/a?b=c", b"/quite/another").replace(b"0123abcd", b"f" * 32)),
+        (SMALL, SMALL.replace(b"/a?b=c", b"/quite/another").replace(b"0123abcd", b"f" * 32)),
+        (SMALL, SMALL.replace(b"x-request-id", b"X-Request-Id")),
+        (FORWARDED, SMALL),
         (QUESTION, FORWARDED),
         (FORWARDED, QUESTION),
         (
