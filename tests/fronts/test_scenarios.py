@@ -16,6 +16,7 @@ import pytest
 from authproxy.bootstrap.open_sessions import revoke_session
 from authproxy.edge.rules import identity_names
 from tests.support.forged_names import FORWARDING_NAMES, IDENTITY_NAMES
+from tests.support.fronts.every import SIX
 from tests.support.fronts.http2_client import Http2Failed
 from tests.support.fronts.world import CLOSED, DEMANDING, HIGHER, OPEN, SilentGateway, Standing, status_of
 from tests.support.gateway import ANA, Person
@@ -985,6 +986,33 @@ async def test_gateway_down(front: Standing) -> None:
             assert (await ana.browser.navigate(front.url + target)).status in {502, 503}
         never_reached(front, seen)
     assert (await ana.browser.fetch(f"{front.url}/x")).status == 200
+
+
+async def test_six_portals(front: Standing) -> None:
+    """Six portals behind one: each is itself, and the ticket of one opens no other."""
+    [six] = [kind for kind in SIX if kind.name == front.kind.name]
+    with front.world.broken(six, six.files()) as behind:
+        urls = [f"https://{host}:{behind.place.port}" for host in behind.place.hosts.values()]
+        for url in urls:
+            refused = await behind.browser().fetch(f"{url}/x")
+            assert refused.json["login_url"] == f"{url}/.authproxy/login?rt=/x", behind.running.errors
+        ana = behind.person()
+
+        page = await ana.signs_in(f"{urls[3]}/izpisi")
+
+        assert (page.status, page.text) == (200, "portal")
+        assert behind.portal.last.all("Host") == [urls[3].removeprefix("https://")]
+        assert behind.portal.last.all("X-Auth-Name") == ["Ana Novak"]
+        seen = len(behind.portal.received)
+        # A ticket of one portal opens no other, and a name in Host leads to none but that of the handshake.
+        ticket = f"__Host-authproxy={ana.ticket(urls[3])}"
+        for url in (urls[0], urls[5]):
+            host = url.removeprefix("https://")
+            assert status_of(await behind.raw_get("/x", cookie=ticket, host=host)) in {401, 421}
+        assert status_of(await behind.raw_get("/x", cookie=ticket, host="potrdila.example.si")) == 421
+        answer = await behind.raw_get("/x", cookie=ticket, host="elsewhere.example.si")
+        assert answer == b"" or status_of(answer) in {400, 401, 403, 404, 421}
+        never_reached(behind, seen)
 
 
 WRONG_ANSWERS = [

@@ -6,3 +6,5 @@ from tests.support.fronts import caddy, envoy, haproxy, nginx, traefik
 from tests.support.fronts.front import Front
 
 FRONTS: tuple[Front, ...] = (nginx.FRONT, caddy.FRONT, traefik.FRONT, envoy.FRONT, haproxy.FRONT)
+SIX: tuple[Front, ...] = (nginx.SIX, caddy.SIX, traefik.SIX, envoy.SIX, haproxy.SIX)
+"""The same programs with the files for six portals."""
