@@ -51,7 +51,17 @@ class ReadHead:
     """A read that may be a whole head: what differs from request to request, and the rest, which begins with
     the end of the request line."""
 
-    __slots__ = ("id_name", "method", "request_id", "rest", "target", "url", "url_key", "url_name")
+    __slots__ = (
+        "id_name",
+        "is_question",
+        "method",
+        "request_id",
+        "rest",
+        "target",
+        "url",
+        "url_key",
+        "url_name",
+    )
 
     def __init__(self, method: str, target: bytes) -> None:
         self.method = method
@@ -63,6 +73,8 @@ class ReadHead:
         self.url_key = _URL_NAME
         self.request_id = b""
         self.id_name = _REQUEST_ID
+        self.is_question = False
+        """Whether a front proxy asks. Envoy then says that there is no body (`Content-Length: 0`)."""
 
 
 def read(data: bytes, *, is_from_proxy: bool) -> ReadHead | None:
@@ -84,6 +96,7 @@ def read(data: bytes, *, is_from_proxy: bool) -> ReadHead | None:
     found.rest = data[end:]
     if is_from_proxy:
         if data.startswith(_QUESTION):
+            found.is_question = True
             found.url = _cut(found, _BEFORE_URL)
             if not found.url:
                 found.url = _cut(found, _BEFORE_URI)
@@ -154,7 +167,7 @@ class KnownHeads:
         connection must go on behind it."""
         if (
             found.rest.find(_END) != len(found.rest) - len(_END)
-            or head.content_length is not None
+            or not (head.content_length is None or (head.content_length == 0 and found.is_question))
             or head.is_chunked
             or head.upgrade
             or head.is_http_1_0

@@ -24,6 +24,7 @@ QUESTION = (
 FORWARDED = QUESTION.replace(b"nginx", b"caddy").replace(URL, b"X-Forwarded-Uri: /a?b=c\r\n")
 """A question of a proxy that describes the request in parts."""
 SMALL = FORWARDED.replace(b"X-Forwarded-Uri", b"x-forwarded-uri").replace(b"X-Request-Id", b"x-request-id")
+OF_ENVOY = QUESTION.replace(b"nginx", b"envoy/a?b=c").replace(URL, b"content-length: 0\r\n")
 
 
 class Llhttp:
@@ -107,6 +108,7 @@ def of(head):
         (SMALL, SMALL.replace(b"/a?b=c", b"/quite/another").replace(b"0123abcd", b"f" * 32)),
         (SMALL, SMALL.replace(b"x-request-id", b"X-Request-Id")),
         (FORWARDED, SMALL),
+        (OF_ENVOY, OF_ENVOY.replace(b"/a?b=c", b"/quite/another").replace(b"0123abcd", b"f" * 32)),
         (QUESTION, FORWARDED),
         (FORWARDED, QUESTION),
         (
@@ -160,6 +162,13 @@ def test_a_target_that_stands_twice_is_left_to_llhttp():
     assert found(known, twice, is_from_proxy=True) is None
     learned(twice.replace(b"X-Forwarded-Uri: /a?b=c\r\n", b""), is_from_proxy=True, known=known)
     assert found(known, twice, is_from_proxy=True) is None
+
+
+def test_of_others_nobody_need_say_that_there_is_no_body():
+    data = TO_PORTAL.replace(b"Accept", b"Content-Length: 0\r\nAccept")
+    assert found(learned(data, is_from_proxy=True), data, is_from_proxy=True) is None
+    with_body = OF_ENVOY.replace(b"content-length: 0", b"content-length: 1") + b"x"
+    assert found(learned(with_body, is_from_proxy=True), with_body, is_from_proxy=True) is None
 
 
 def test_a_question_with_a_proof_is_not_remembered():
