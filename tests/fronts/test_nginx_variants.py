@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from authproxy.bootstrap.open_sessions import revoke_session
 from tests.support.fronts import nginx
-from tests.support.fronts.world import CLOSED, DEMANDING, HIGHER, PATIENCE, Standing, World, status_of
+from tests.support.fronts.world import (
+    CLOSED,
+    DEMANDING,
+    HIGHER,
+    PATIENCE,
+    QUESTION_KEY,
+    Standing,
+    World,
+    status_of,
+)
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.needs("nginx", "redis-server"), pytest.mark.asyncio(loop_scope="session")]
@@ -124,8 +135,8 @@ async def test_refusals_and_places_with_a_demand_that_may_fail_are_asked_about_e
 
 
 async def test_nobody_gets_in_by_the_leave_of_somebody_else(world: World, cached: Standing) -> None:
-    ana, other = await cached.ana(), await cached.signed_in(email="cvetka.zupan@example.si")
-    for person, name in ((ana, "Ana Novak"), (other, "Cvetka Zupan"), (ana, "Ana Novak")):
+    ana, other = await cached.ana(), await cached.signed_in(email="david.horvat@example.si")
+    for person, name in ((ana, "Ana Novak"), (other, "David Horvat"), (ana, "Ana Novak")):
         assert status_of(await cached.raw_get("/promet", cookie=cached.cookie(person))) == 200
         assert cached.portal.last.all("X-Auth-Name") == [name]
     ticket = cached.cookie(ana)
@@ -193,6 +204,46 @@ async def test_parts_that_no_route_distinguishes_may_share_an_answer(world: Worl
             seen = len(front.portal.received)
             assert status_of(await front.raw_get(target, cookie=cookie)) in {400, 403}, target
             assert len(front.portal.received) == seen
+
+
+def signing(world: World, key: Path) -> dict[str, str]:
+    """The files for a gateway on another machine, which is asked over TCP."""
+    files = nginx.SIGNED.files()
+    over_tcp = f"server 127.0.0.1:{world.house.ports['gateway']} max_fails=0; # unix:/run/authproxy/edge.sock"
+    edits = {
+        "authproxy/http.conf": ("server unix:/run/authproxy/edge.sock max_fails=0;", over_tcp),
+        "authproxy/question.js": ("/etc/nginx/authproxy-question.key", str(key)),
+        "portal.example.conf": (
+            "include authproxy/pages.conf;",
+            "include authproxy/pages.conf;\ninclude authproxy/signed.conf;",
+        ),
+    }
+    for name, (old, new) in edits.items():
+        assert old in files[name]
+        files[name] = files[name].replace(old, new)
+    return files
+
+
+async def test_a_signed_question_is_answered_and_one_with_another_key_is_not(
+    world: World, tmp_path: Path
+) -> None:
+    right, wrong = tmp_path / "right", tmp_path / "wrong"
+    right.write_text(QUESTION_KEY + "\n")
+    wrong.write_text(secrets.token_hex(32))
+    with world.broken(nginx.SIGNED, signing(world, right)) as front:
+        cookie = f"{front.cookie(await front.signed_in())}; x=\xe8{'y' * 3000}"
+        for target in ("/a", "/a?b=c&d=%2F"):
+            assert status_of(await front.raw_get(target, cookie=cookie)) == 200, front.running.errors
+            # A proof of the client's own is no part of the question.
+            forged = "X-Authproxy-Question: t=1;h=00"
+            assert status_of(await front.raw_get(target, forged, cookie=cookie)) == 200
+        assert status_of(await front.raw_get("/a")) == 401
+    for key in (wrong, tmp_path / "missing"):
+        with world.broken(nginx.SIGNED, signing(world, key)) as front:
+            seen = len(front.portal.received)
+            assert status_of(await front.raw_get("/a", cookie=cookie)) == 403
+            assert len(front.portal.received) == seen
+    assert "missing" in front.running.errors
 
 
 @pytest.fixture

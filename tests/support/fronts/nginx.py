@@ -15,6 +15,8 @@ _FOLDER = DEPLOY / "nginx"
 _CERTIFICATES = "certificates.example.conf"
 PROGRAM = os.environ.get("AUTHPROXY_TEST_NGINX", "nginx")
 """Another nginx than that of the system, for trying out a newer one."""
+NJS = "/usr/lib/nginx/modules/ngx_http_js_module.so"
+"""The module of Debian."""
 _MAIN = """
 {modules}
 {user}
@@ -50,11 +52,11 @@ class Nginx:
     name = dialect = program = "nginx"
 
     def __init__(
-        self, file: str = "portal.example.conf", *, has_http2: bool = True, modules: str = ""
+        self, file: str = "portal.example.conf", *, has_http2: bool = True, has_njs: bool = False
     ) -> None:
         self._file = file
         self._listen = "ssl http2" if has_http2 else "ssl"
-        self._modules = modules
+        self._has_njs = has_njs
 
     cannot: Mapping[str, str] = {
         "http3": "nginx has HTTP/3 from 1.25 on.",
@@ -95,9 +97,16 @@ class Nginx:
         (places.folder / "temp").mkdir()
         for name, text in changed.items():
             (places.folder / name).write_text(text)
+        said = subprocess.run([PROGRAM, "-V"], capture_output=True, text=True, check=True, timeout=10).stderr
         # As root nginx would give its workers to a user who cannot open a test's socket.
         user = "user root root;" if os.geteuid() == 0 else ""
-        main = _MAIN.format(user=user, file=self._file, modules=self._modules, other_temps=_other_temps())
+        main = _MAIN.format(
+            user=user,
+            file=self._file,
+            # Some builds have the module in the program, and have no FastCGI.
+            modules=f"load_module {NJS};" if self._has_njs and "njs" not in said else "",
+            other_temps=_OTHER_TEMPS if "fastcgi-temp" in said else "",
+        )
         (places.folder / "nginx.conf").write_text(main)
         command = [PROGRAM, "-p", str(places.folder), "-c", "nginx.conf", "-e", "stderr"]
         with running(command, places) as log:
@@ -119,12 +128,7 @@ class Nginx:
         return text
 
 
-def _other_temps() -> str:
-    """Folders of modules that some builds of nginx lack."""
-    said = subprocess.run([PROGRAM, "-V"], capture_output=True, text=True, check=True, timeout=10).stderr
-    return _OTHER_TEMPS if "fastcgi-temp" in said else ""
-
-
 FRONT = Nginx()
 CACHED = Nginx("cached.example.conf")
 SIX = Nginx("six-portals.example.conf", has_http2=False)
+SIGNED = Nginx(has_njs=True)
