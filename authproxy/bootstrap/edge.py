@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from typing import get_args
 
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.components import Components
@@ -17,6 +18,7 @@ from authproxy.edge.rules.via import Via
 from authproxy.edge.site import FormKeeping, Gate, TurnClock
 from authproxy.edge.upstream.pool import Upstream, UpstreamPool
 from authproxy.flows.held.requests import HeldRequests
+from authproxy.settings.schema import FrontProxy
 from authproxy.telemetry.access_log import AccessLog
 from authproxy.telemetry.identifiers import Identifiers
 from authproxy.telemetry.requests import RequestRecorder
@@ -48,7 +50,7 @@ def make_gate(components: Components, pages_socket: str, held_requests: HeldRequ
         ),
         access=components.access,
         trusted_proxies=TrustedProxies.of(server.trusted_proxies),
-        asked_by=frozenset(server.subrequests),
+        unheard=frozenset(get_args(FrontProxy)) - frozenset(server.subrequests),
         question_keys=question_keys(server),
         leave_kept_for=int(server.subrequests_kept_for.total_seconds()),
         limits=limits(server),

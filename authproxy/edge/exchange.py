@@ -534,7 +534,7 @@ class Exchange(TransferOwner):
         """Whether the question comes from a front proxy: by its address, or by a proof. A proof that does not
         hold is refused from every address."""
         gate, head, record = self._gate, self.head, self._record
-        if dialect.name not in gate.asked_by:
+        if gate.unheard and dialect.name in gate.unheard:
             gate.warn_of_refused_question(
                 self._client.peer, f"server.subrequests does not name {dialect.name}"
             )
@@ -583,11 +583,6 @@ class Exchange(TransferOwner):
             self._answer_original(decision, original, dialect)
 
     def _answer_original(self, decision: Decision, original: RequestTarget, dialect: Dialect) -> None:
-        if isinstance(decision, StepUpRequired) and decision.is_per_request:
-            # A front proxy keeps the body to itself, and may ask more than once for one request.
-            decision = held_requests.unbound(decision)
-        elif isinstance(decision, AuthenticationRequired) and refusals.is_entry(self.head, original.method):
-            decision = held_requests.not_sent(decision)
         record = self._record
         record.decided_at = self._gate.time()
         record.outcome = decision
@@ -598,6 +593,11 @@ class Exchange(TransferOwner):
                 leave.headers += b"X-Accel-Expires: %d\r\n" % kept_for
             self._answer(leave)
             return
+        if isinstance(decision, StepUpRequired) and decision.is_per_request:
+            # A front proxy keeps the body to itself, and may ask more than once for one request.
+            decision = held_requests.unbound(decision)
+        elif isinstance(decision, AuthenticationRequired) and refusals.is_entry(self.head, original.method):
+            decision = held_requests.not_sent(decision)
         ordered = doctor_orders.obeyed(self._gate, record, decision)
         if isinstance(ordered, OwnAnswer):
             self._answer(ordered)

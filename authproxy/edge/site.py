@@ -22,7 +22,6 @@ from authproxy.edge.rules.client_address import TrustedProxies
 from authproxy.edge.rules.connection_shares import ConnectionShares
 from authproxy.edge.rules.headers import RequestFilter
 from authproxy.edge.rules.known_heads import KnownHeads
-from authproxy.edge.rules.subrequest import ALL
 from authproxy.edge.upstream.pool import UpstreamPool
 from authproxy.identity.session import EndedSession, Session
 from authproxy.telemetry.identifiers import Identifiers
@@ -255,8 +254,8 @@ class Gate:
     connections_per_session: ConnectionShares = field(default_factory=ConnectionShares)
     """Requests, streams and tunnels per session, per program, and of nobody per client address."""
     known_heads: KnownHeads = field(default_factory=KnownHeads)
-    asked_by: frozenset[str] = frozenset(dialect.name for dialect in ALL)
-    """The dialects in which questions are answered."""
+    unheard: frozenset[str] = frozenset()
+    """The dialects in which no questions are answered."""
     question_keys: Sequence[bytes] = ()
     """Those by which a front proxy may prove that a question is its own."""
     leave_kept_for: int = 0

@@ -140,7 +140,7 @@ async def test_a_proxy_that_the_settings_do_not_name_is_a_stranger(capsys):
     async with running_edge() as edge:
         edge.gate.question_keys = (KEY,)
         for dialect in DIALECTS:
-            edge.gate.asked_by = frozenset(DIALECTS) - {dialect}
+            edge.gate.unheard = frozenset({dialect})
             for fields in ((), (proof(dialect, KEY, at=AT),)):
                 answer = await answered(edge, question(dialect, *fields))
                 assert (answer.status, b"untrusted_peer" in answer.body) == (403, True)
