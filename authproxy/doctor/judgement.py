@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote
 
 from authproxy.access import consent
 from authproxy.access import target as request_target
@@ -142,7 +143,7 @@ def path_as_sent(judged: Trial, path: str, host: str) -> Verdict:
 
 def unquoted(text: str) -> str:
     """Takes back what the echo has quoted."""
-    return text.replace("%22", '"').replace("%2C", ",").replace("%5C", "\\")
+    return unquote(text, "latin-1")
 
 
 def crossed(trial: Trial, host: str) -> Verdict:

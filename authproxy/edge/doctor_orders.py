@@ -18,7 +18,7 @@ from authproxy.edge.rules.refusals import OwnAnswer
 from authproxy.edge.rules.request_head import RequestHead
 from authproxy.edge.site import Gate
 
-_UNQUOTED: Final = "".join(chr(sign) for sign in range(0x21, 0x7F) if chr(sign) not in '"\\,')
+_UNQUOTED: Final = "".join(chr(sign) for sign in range(0x21, 0x7F) if chr(sign) not in '"\\,%')
 
 
 def obeyed(gate: Gate, record: RequestRecord, refusal: Refusal) -> Refusal | OwnAnswer:

@@ -1,0 +1,120 @@
+"""The report of the doctor, and the tables behind it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from authproxy.doctor import advice, report, versions
+from authproxy.doctor.findings import SUBJECTS, Finding, Verdict
+from authproxy.doctor.report import Report
+
+
+def finding(finding_id: str, colour: str, came: str = "200", change: str = "") -> Finding:
+    return Finding(
+        finding_id=finding_id, verdict=Verdict(colour=colour, sent="GET /", came=came), advice=change
+    )
+
+
+def made(*findings: Finding, proxy: str = "nginx", strangers: int = 0) -> Report:
+    return Report(
+        url="https://acq.example.si",
+        proxy=proxy,
+        gateway_version="1",
+        requests=7,
+        strangers=strangers,
+        findings=findings,
+    )
+
+
+RED = finding("fails_open", "red", change="mend it")
+YELLOW, GREEN = finding("hsts", "yellow"), finding("trailers", "green")
+NOT_TRIED = finding("large_upload", "not_tried", came="")
+
+
+@pytest.mark.parametrize(
+    ("findings", "is_strict", "expected"),
+    [((RED,), False, 1), ((YELLOW,), False, 0), ((YELLOW,), True, 1), ((GREEN, NOT_TRIED), True, 0)],
+)
+def test_the_exit_code_says_whether_something_is_red(findings, is_strict, expected):
+    assert report.exit_code(made(*findings), is_strict=is_strict) == expected
+
+
+def test_what_is_wrong_comes_first_and_in_full():
+    lines = report.in_words(made(GREEN, NOT_TRIED, YELLOW, RED)).splitlines()
+
+    assert lines[0] == "https://acq.example.si, authproxy 1 behind nginx"
+    assert lines[2].startswith("RED       fails_open: ")
+    assert [line.split()[0] for line in lines[3:7]] == ["sent", "came", "why", "change"]
+    assert any(line.startswith("YELLOW    hsts") for line in lines)
+    assert lines[-1] == "1 red, 1 yellow, 1 green, 1 not tried; 7 requests"
+    assert any(line.startswith("not tried large_upload") and line.endswith("(GET /)") for line in lines)
+
+
+def test_what_is_green_is_told_in_full_if_it_is_wanted():
+    assert len(report.in_words(made(GREEN), is_whole=True)) > len(report.in_words(made(GREEN)))
+
+
+def test_what_is_unknown_is_said():
+    words = report.in_words(made(RED, proxy="", strangers=2))
+
+    assert "behind a front proxy that is not known" in words
+    assert "2 requests without the check's mark" in words
+
+
+def test_the_json_has_every_finding():
+    said = json.loads(json.dumps(report.as_json(made(RED, GREEN), is_strict=True)))
+
+    assert (said["format"], said["exit_code"], said["proxy"]) == (1, 1, "nginx")
+    assert said["findings"][0] == {
+        "id": "fails_open",
+        "colour": "red",
+        "title": SUBJECTS["fails_open"].title,
+        "why": SUBJECTS["fails_open"].why,
+        "sent": "GET /",
+        "came": "200",
+        "change": "mend it",
+    }
+
+
+def test_every_finding_has_an_advice_and_every_advice_a_finding():
+    assert set(advice.GENERAL) == set(SUBJECTS)
+    assert set(advice.ADVICE) == {"nginx", "caddy", "traefik", "envoy", "haproxy"}
+    for of_proxy in advice.ADVICE.values():
+        assert set(of_proxy) <= set(SUBJECTS)
+    assert advice.of("fails_open", "nginx") != advice.of("fails_open", "envoy")
+    assert advice.of("clock", "nginx") == advice.of("clock", "") == advice.GENERAL["clock"]
+    assert advice.of("nothing", "nginx") == ""
+
+
+@pytest.mark.parametrize(
+    ("server", "expected"),
+    [
+        ("nginx/1.22.1", ("nginx", "1.22.1")),
+        ("Caddy", ("caddy", "")),
+        ("", ("", "")),
+        ("Apache/x (Unix)", ("apache", "")),
+    ],
+)
+def test_a_server_may_say_its_version(server, expected):
+    assert versions.stated(server) == expected
+
+
+@pytest.mark.parametrize(
+    ("program", "version", "expected"),
+    [
+        ("traefik", "3.7.9", True),
+        ("traefik", "3.7.10", False),
+        ("traefik", "3.6.25", False),
+        ("traefik", "3.5.99", True),
+        ("traefik", "2.11.51", True),
+        ("traefik", "4.0", False),
+        ("haproxy", "2.6.12", True),
+        ("haproxy", "2.4.24", False),
+        ("apache", "2.4.1", None),
+        ("nginx", "new", None),
+    ],
+)
+def test_a_version_is_compared_with_the_floor_of_its_line(program, version, expected):
+    assert versions.is_below(program, version) is expected
