@@ -79,10 +79,10 @@ def _not_reached(trial: Trial, *, has_eyes: bool) -> Verdict:
     return Verdict(colour="green", sent=trial.what, came=trial.came)
 
 
-def asked(trial: Trial, *, is_open: bool) -> Verdict:
-    """For a request without a session, with the order to say what was asked. `is_open`: by the gateway's own
-    rules everybody may send it."""
-    if is_open or trial.echo is not None:
+def asked(trial: Trial) -> Verdict:
+    """For a request that not everybody may send, without a session and with the order to say what was
+    asked."""
+    if trial.echo is not None:
         return Verdict(colour="green", sent=trial.what, came=trial.came)
     if trial.arrivals or 200 <= trial.status < 400:
         came = f"{trial.came}; the gateway was not asked"

@@ -52,6 +52,10 @@ class Look:
             if route["access"] == "public" and (not route["methods"] or "GET" in route["methods"])
         ]
 
+    def is_open(self, path: str) -> bool:
+        """Whether everybody may GET it, as far as the rules can be read without their patterns."""
+        return any(path == each or path.startswith(each.rstrip("/") + "/") for each in self.open_paths)
+
 
 async def look(
     door: Door, consent: Consent, host: str, clock: Callable[[], datetime], forged: tuple[Field, ...] = ()
