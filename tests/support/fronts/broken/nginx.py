@@ -7,8 +7,13 @@ from tests.support.fronts.broken import Broken
 BROKEN = (
     Broken(
         name="question_from_outside",
-        why="Whoever asks the location of the question directly writes X-Original-URL themselves.",
-        edits=(("    internal;\n    auth_request off;\n", "    auth_request off;\n"),),
+        why="Whoever asks the location of the question directly gets the gateway's answer with the identity.",
+        edits=(
+            (
+                "location = /.authproxy/auth/nginx {\n    internal;\n",
+                "location = /.authproxy/auth/nginx {\n",
+            ),
+        ),
         finds="subrequest_from_outside",
     ),
 )
