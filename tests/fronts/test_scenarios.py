@@ -977,6 +977,7 @@ async def test_gateway_down(front: Standing) -> None:
         assert (page.status, script.status) == (503, 503)
         assert page.header("content-type").startswith("text/html")
         assert "Če ste prijavljeni, vaša prijava še velja" in page.text
+        assert "style-src 'sha256-" in page.header("content-security-policy")
         assert script.header("content-type").startswith("application/problem+json")
         assert (script.json["status"], script.json["reason"]) == (503, "unexpected")
         for answer in (page, script):

@@ -101,8 +101,8 @@ function envoy_on_response(handle)
   local host, id, language = string.match(said, "^([^ :]*)[^ ]* ([^ ]*) (.*)$")
   language = string.match(string.lower(language or ""), "^en") and "en" or "sl"
   local page = pages[string.lower(host or "") .. " " .. language] or pages[" " .. language]
+  -- Once the body is there, Envoy has sent the headers.
+  headers:replace("content-security-policy", page.policy)
   local body = string.gsub(page.body, "$request_id", id or "")
   handle:body():setBytes(body)
-  headers:replace("content-type", "text/html; charset=utf-8")
-  headers:replace("content-security-policy", page.policy)
 end
