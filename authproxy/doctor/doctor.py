@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from authproxy.access.consent import Consent
-from authproxy.doctor import advice, versions
+from authproxy.doctor import advice, judgement, versions
 from authproxy.doctor.examination import Examination, Site
 from authproxy.doctor.findings import SUBJECTS, Finding, Verdict, not_tried
 from authproxy.doctor.look import Look, NotConsented, look
-from authproxy.doctor.probes import PROBES, Need, Probe
+from authproxy.doctor.probes import PROBES, Need, Probe, entry
 from authproxy.doctor.report import Report
 from authproxy.doctor.stand_in import StandIn
 from authproxy.doctor.wire import Budget, BudgetSpent, Door
@@ -117,6 +117,14 @@ async def _recognise(on: Examination, commission: Commission, seen: Look) -> Non
     by = trial.echo["by"] if trial.echo is not None else ""
     on.proxy = commission.proxy or (by if by not in {"", "proxy"} else program)
     on.proxy_version = commission.proxy_version or (version if on.proxy == program else "")
+    if on.sees_entries:
+        path, signed_in = await entry(on)
+        plain = await on.send("an ordinary request", path, signed_in=signed_in)
+        if not plain.arrivals:
+            on.entry_fault = (
+                f"an ordinary request did not reach the stand-in ({plain.status}): is it where the proxy "
+                "expects the portal, and does the session open it?"
+            )
 
 
 async def _tried(on: Examination, probe: Probe) -> Verdict:
@@ -129,8 +137,11 @@ async def _tried(on: Examination, probe: Probe) -> Verdict:
     for need in (need for need in _LACKS if need in probe.needs):
         if not has[need]:
             return not_tried(_LACKS[need])
+    if on.entry_fault and probe.needs & {"session", "entry"}:
+        return not_tried(on.entry_fault)
+    on.statuses.clear()
     try:
-        return await probe.run(on)
+        return judgement.if_answered(await probe.run(on), on.statuses)
     except BudgetSpent:
         return not_tried(f"the check may send no more than {MOST_REQUESTS} requests in {LONGEST:.0f} s")
     except NotConsented as refused:

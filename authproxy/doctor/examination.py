@@ -48,11 +48,26 @@ class Examination:
     """The kind of front proxy; empty if it is not known."""
     proxy_version: str = ""
     mark: str
+    entry_fault: str = ""
+    """Why nothing can be seen of requests that may be sent; empty if they reach the stand-in."""
+    statuses: list[int] = field(default_factory=list)
+    """Of all answers; 0 for none."""
     _count: int = 0
 
     @property
     def has_eyes(self) -> bool:
         return self.stand_in is not None
+
+    @property
+    def sees_entries(self) -> bool:
+        """Whether a request that may be sent shows what reaches the portal."""
+        return (
+            self.stand_in is not None and bool(self.session or self.look.open_paths) and not self.entry_fault
+        )
+
+    @property
+    def sees_sessions(self) -> bool:
+        return self.sees_entries and bool(self.session)
 
     async def send(  # noqa: PLR0913  (all that a request may have)
         self,
@@ -92,7 +107,9 @@ class Examination:
             self.stand_in.taken()
         answer = await self.door.ask(data, method=method, patience=patience)
         arrivals = () if self.stand_in is None else self.stand_in.taken()
-        return Trial(what=what, nonce=nonce, answer=answer, arrivals=arrivals)
+        trial = Trial(what=what, nonce=nonce, answer=answer, arrivals=arrivals)
+        self.statuses.append(trial.status)
+        return trial
 
     async def send_twofold(self, what: str, data: bytes) -> Trial:
         """Sends bytes that two readers may take for one request or for two, and waits for a second one."""

@@ -56,6 +56,17 @@ class Trial:
         return f"{answered}, and it reached the portal" if self.arrivals else answered
 
 
+def if_answered(verdict: Verdict, statuses: Sequence[int]) -> Verdict:
+    """The verdict of a probe, unless its green means only that nothing was answered, or that a limit was."""
+    if verdict.colour != "green" or not statuses:
+        return verdict
+    if not any(statuses):
+        return not_tried("nothing was answered")
+    if 429 in statuses:
+        return not_tried("the proxy limits how many requests it takes (429): let it not limit this machine")
+    return verdict
+
+
 def echo_in(answer: Message | None) -> dict[str, str] | None:
     for value in [] if answer is None else answer.all("WWW-Authenticate"):
         scheme, _, rest = value.partition(" ")
@@ -492,8 +503,8 @@ def beside(answered: Sequence[tuple[str, Message | None]]) -> Verdict:
     return Verdict(colour="green", sent=f"GET / to {where}", came="nobody answers from here")
 
 
-def own_paths(trials: Sequence[Trial], keys_page: Message | None) -> Verdict:
-    verdict = must_not_reach(trials, has_eyes=True)
+def own_paths(trials: Sequence[Trial], keys_page: Message | None, *, has_eyes: bool) -> Verdict:
+    verdict = must_not_reach(trials, has_eyes=has_eyes)
     if verdict.colour == "red":
         return verdict
     if keys_page is None or keys_page.status != 200 or "json" not in keys_page.get("Content-Type"):

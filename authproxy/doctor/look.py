@@ -73,7 +73,8 @@ async def look(
     if answer.status != 200:
         raise NotConsented(
             f"the gateway has not recognised the consent ({answer.status}): it is for another one, its hour "
-            "is over, or the clock of this machine is wrong by more than two minutes"
+            "is over, this machine's clock is wrong by more than two minutes, or the proxy does not pass "
+            "/.authproxy/ on"
         )
     try:
         whole = json.loads(answer.body)

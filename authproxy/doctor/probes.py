@@ -94,7 +94,7 @@ async def host_confusion(on: Examination) -> Verdict:
         await on.send("two hosts in one Host", host=f"{other}, {host}", order="echo"),
         await on.send("two Host fields", fields=[("Host", other)], order="echo"),
     ]
-    verdicts = [judgement.must_not_reach(trials, has_eyes=True)]
+    verdicts = [judgement.must_not_reach(trials, has_eyes=on.has_eyes)]
     for signed_in in (False, True):
         if signed_in and not on.session:
             continue
@@ -138,8 +138,6 @@ async def forged_identity(on: Examination) -> Verdict:
         verdicts.append(judgement.no_dashed([trial], f"forged-{on.mark}", on.proxy))
     plain = await on.send("an ordinary request", path, signed_in=signed_in)
     verdicts.append(judgement.repeated_identity(plain))
-    if signed_in and not plain.arrivals:
-        return not_tried(f"the session does not open this portal ({plain.status})")
     if on.session:
         verdicts.append(machine.assertion(on, plain, await _published_keys(on)))
     return worst(verdicts)
@@ -159,7 +157,7 @@ async def forged_forwarding(on: Examination) -> Verdict:
     echoed = await on.send(what, attacks.OWN, fields=forged, order="echo")
     if echoed.echo is not None:
         verdicts.append(judgement.client_is(echoed.echo["client"], FORGED_ADDRESS, f"{what}, to the portal"))
-    if on.stand_in is not None and (on.session or on.look.open_paths):
+    if on.sees_entries:
         path, signed_in = await entry(on)
         trial = await on.send(what, path, fields=forged, signed_in=signed_in)
         verdicts += [
@@ -249,7 +247,7 @@ async def path_confusion(on: Examination) -> Verdict:
     bad = attacks.ambiguous(opened)
     trials = [await on.send(f"GET {path} without a session", path, order="echo") for path in bad]
     verdicts = [judgement.must_not_reach(trials, has_eyes=on.has_eyes)]
-    if on.stand_in is not None and on.session:
+    if on.sees_sessions:
         for path in attacks.EXACT:
             judged = await on.send(f"GET {path}", path, order="echo")
             arrived = await on.send(f"GET {path}", path, signed_in=True)
@@ -276,7 +274,7 @@ async def method_confusion(on: Examination) -> Verdict:
     connect = await on.send(
         "CONNECT without a session", f"{on.site.host.partition(':')[0]}:443", method="CONNECT", patience=2.0
     )
-    verdicts.append(judgement.must_not_reach([*odd, connect], has_eyes=True))
+    verdicts.append(judgement.must_not_reach([*odd, connect], has_eyes=on.has_eyes))
     return worst(verdicts)
 
 
@@ -326,12 +324,15 @@ async def upgrade_unasked(on: Examination) -> Verdict:
         await on.send(f"a WebSocket at {path} without a session", path, fields=handshake, patience=2.0)
         for path in ("/", "/socket", "/ws", attacks.OWN)
     ]
-    verdicts = [judgement.must_not_reach(without, has_eyes=True), judgement.upgraded(without, "websocket")]
-    if on.stand_in is not None and (on.session or on.look.open_paths):
+    verdicts = [
+        judgement.must_not_reach(without, has_eyes=on.has_eyes),
+        judgement.upgraded(without, "websocket"),
+    ]
+    if on.sees_entries:
         path, signed_in = await entry(on)
         trial = await on.send("an upgrade to h2c", path, fields=clear, signed_in=signed_in, patience=2.0)
         verdicts.append(judgement.upgraded([trial], "h2c"))
-    if on.stand_in is not None and on.session:
+    if on.sees_sessions:
         foreign = [*handshake, ("Origin", "https://authproxy-doctor.invalid")]
         trial = await on.send(
             "a WebSocket of a foreign page, with the session",
@@ -372,7 +373,7 @@ async def subrequest_from_outside(on: Examination) -> Verdict:
 
 async def portal_own_paths(on: Examination) -> Verdict:
     trials = [await on.send(f"GET {path}", path, signed_in=bool(on.session)) for path in attacks.AT_OWN_PATHS]
-    return judgement.own_paths(trials, await _published_keys(on))
+    return judgement.own_paths(trials, await _published_keys(on), has_eyes=on.has_eyes)
 
 
 async def request_framing(on: Examination) -> Verdict:
@@ -432,7 +433,7 @@ async def cached_pages(on: Examination) -> Verdict:
         for _ in range(2)
     ]
     verdicts = [judgement.own_page_uncached([page.answer for page in pages], pages[0].what)]
-    if on.stand_in is not None and on.session:
+    if on.sees_sessions:
         path = f"{attacks.OWN}-{on.mark[:8]}.js"
         mine, again = [await on.send(f"GET {path} with the session", path, signed_in=True) for _ in range(2)]
         others = await on.send(f"GET {path} without a session, after one with it", path)
@@ -447,7 +448,7 @@ async def cached_decisions(on: Examination) -> Verdict:
         for _ in range(2)
     ]
     verdicts = [judgement.decision_not_kept(trials)]
-    if on.stand_in is not None and on.session:
+    if on.sees_sessions:
         mine = await on.send(f"GET {path} with the session", path, signed_in=True)
         others = await on.send(f"GET {path} without a session, after one with it", path)
         verdicts.append(judgement.not_kept(mine, mine, others))

@@ -55,6 +55,21 @@ def test_the_worst_is_the_first_of_the_worst():
     assert colour(worst([])) == "not_tried"
 
 
+@pytest.mark.parametrize(
+    ("given", "statuses", "expected"),
+    [
+        ("green", [200], "green"),
+        ("green", [], "green"),
+        ("green", [0, 0], "not_tried"),
+        ("green", [401, 429], "not_tried"),
+        ("red", [0], "red"),
+        ("red", [429], "red"),
+    ],
+)
+def test_green_means_that_something_was_answered(given, statuses, expected):
+    assert colour(judgement.if_answered(Verdict(colour=given, sent="it"), statuses)) == expected
+
+
 def test_an_echo_is_the_gateways_word_about_this_very_order():
     assert echo().echo is not None
     assert echo(nonce="other").echo is None
@@ -488,7 +503,7 @@ def test_servers_answer_nobody_past_the_proxy():
     ],
 )
 def test_our_own_paths_are_ours(seen, keys, expected):
-    assert colour(judgement.own_paths([seen], keys)) == expected
+    assert colour(judgement.own_paths([seen], keys, has_eyes=True)) == expected
 
 
 def test_forged_names_have_every_spelling_and_no_request_too_many():
