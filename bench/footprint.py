@@ -171,7 +171,8 @@ def _answers(port: int) -> bool:
 
 def _environment() -> dict[str, str]:
     paths = [*filter(None, [os.environ.get("PYTHONPATH")]), str(_PROJECT)]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    # An installed gateway has its bytecode. Without it, a start would read and translate all sources.
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": ""}
 
 
 def _memory(pid: int) -> Memory:
