@@ -18,7 +18,16 @@ from authproxy.edge.rules import identity_names
 from tests.support.forged_names import FORWARDING_NAMES, IDENTITY_NAMES
 from tests.support.fronts.every import SIX
 from tests.support.fronts.http2_client import Http2Failed
-from tests.support.fronts.world import CLOSED, DEMANDING, HIGHER, OPEN, SilentGateway, Standing, status_of
+from tests.support.fronts.world import (
+    CLOSED,
+    DEMANDING,
+    HIGHER,
+    OPEN,
+    READABLE,
+    SilentGateway,
+    Standing,
+    status_of,
+)
 from tests.support.gateway import ANA, Person
 from tests.support.http_client import Answer
 from tests.support.ports import free_port
@@ -194,6 +203,48 @@ async def test_higher_level(front: Standing) -> None:
 
     assert page.status in {302, 303, 403}
     assert script.status in {401, 403}
+    never_reached(front, seen)
+
+
+async def test_everything_is_asked(front: Standing) -> None:
+    """Without a session no file, method or sort of request gets past the question."""
+    seen = len(front.portal.received)
+    for path in (
+        "/",
+        "/style.css",
+        "/app.js",
+        "/slike/logo.png?v=1",
+        "/static/x",
+        "/assets/x.map",
+        "/favicon.ico",
+        "/robots.txt",
+        "/.well-known/security.txt",
+        "/.well-known/acme-challenge/x",
+        "/health",
+        "/metrics",
+        "/socket",
+        "/events",
+        "/api/",
+        "/index.php",
+        "/.env",
+        "/izpis.pdf",
+    ):
+        assert status_of(await front.raw_get(path)) == 401, path
+    for method in ("HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PROPFIND", "QUERY"):
+        answer = await front.raw_get("/a", "Content-Length: 0", method=method)
+        assert status_of(answer) in {400, 401, 403, 405, 501}, method
+    for fields in (
+        ("Origin: https://evil.example", "Access-Control-Request-Method: POST"),
+        ("User-Agent: GoogleHC/1.0",),
+        ("User-Agent: kube-probe/1.30",),
+        ("Purpose: prefetch", "Sec-Purpose: prefetch"),
+        ("Range: bytes=0-1",),
+        ("Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="),
+    ):
+        for method in ("GET", "OPTIONS"):
+            assert status_of(await front.raw_get("/a", *fields, method=method)) in {400, 401, 403, 405}, (
+                fields
+            )
     never_reached(front, seen)
 
 
@@ -720,6 +771,19 @@ async def test_methods(front: Standing) -> None:
         cookie=front.cookie(ana),
     )
     assert not [value for _, value in front.portal.last.headers if value == "DELETE"]
+    # What everybody may read, nobody may change by that.
+    assert status_of(await front.raw_get(f"{READABLE}/1")) == 200
+    seen = len(front.portal.received)
+    for method in ("POST", "PUT", "DELETE", "PATCH", "get", "XGET"):
+        for said in (
+            "X-HTTP-Method-Override: GET",
+            "X-Original-Method: GET",
+            "X-Forwarded-Method: GET",
+            "A: b",
+        ):
+            fields = (said, "Content-Length: 0", "Connection: X-Forwarded-Method")
+            assert status_of(await front.raw_get(f"{READABLE}/1", *fields, method=method)) >= 400
+    never_reached(front, seen)
 
 
 async def test_long_cookies(front: Standing) -> None:

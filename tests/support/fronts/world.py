@@ -29,11 +29,12 @@ from tests.support.redis_server import RedisServer
 from tests.support.step_up import enrol_everything, step_up_settings
 
 PATIENCE = 15.0
-OPEN, DEMANDING, HIGHER, CLOSED = "/odprto", "/potrdi", "/trezor", "/zaprto"
-"""Places of every portal: for everybody, for a fresh proof, for a higher level of trust than Ana has, and for
+OPEN, READABLE, DEMANDING, HIGHER, CLOSED = "/odprto", "/oglasi", "/potrdi", "/trezor", "/zaprto"
+"""Places of every portal: for everybody, to be read by everybody, for a fresh proof, for a higher level of trust than Ana has, and for
 nobody here."""
 ROUTES = [
     {"path": OPEN, "access": "public"},
+    {"path": READABLE, "methods": ["GET", "HEAD"], "access": "public"},
     {"path": DEMANDING, "step_up": {"methods": ["push", "totp", "sms"], "max_age": "5m"}},
     {"path": HIGHER, "level": "30"},
     {"path": CLOSED, "networks": ["192.0.2.0/24"]},
