@@ -73,8 +73,13 @@ coverage: $(VENV)/.dev ## Check that the tests of PURE modules pass every branch
 	$(BIN)/coverage report --include="$$($(BIN)/python tests/support/own_tests.py pure-modules | tr ' ' ,)" --fail-under=100
 
 .PHONY: foreign
-foreign: setup $(JAVA)/fetched/.mitreid $(JAVA)/fetched/.keycloak pkits ## Try the gateway with what is too large for every run: MITREid Connect, Keycloak, PKITS (needs Maven)
+foreign: setup $(JAVA)/fetched/.mitreid $(JAVA)/fetched/.keycloak pkits kits ## Try the gateway with what is too large for every run: MITREid Connect, Keycloak, PKITS, the kits for portals (needs Maven)
 	AUTHPROXY_FOREIGN=yes $(BIN)/python -m pytest -n 0 $(OPTIONS) tests/foreign --ignore tests/foreign/test_pkits.py
+
+.PHONY: kits
+kits: setup ## Try the kits of deploy/portals in PHP, Java, C# and Apache with the same assertions as those in Python and Node
+	@PYTHON=$(PYTHON) deploy/system-packages --kits
+	AUTHPROXY_FOREIGN=yes $(BIN)/python -m pytest -n 0 $(OPTIONS) tests/conversations/test_portal_kits.py
 
 .PHONY: pkits
 pkits: $(VENV)/.dev $(PKITS)/fetched/.made ## Judge the certificate paths of NIST's suite (PKITS, 56 MB to fetch)

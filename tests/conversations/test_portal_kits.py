@@ -1,0 +1,400 @@
+"""The verification kits of deploy/portals: real assertions of a gateway, and one set of hostile ones, in every
+language. Which kits are tried in every run, and which by `make foreign`, is in tests/support/portal_kits.py."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from authproxy.cli import main
+from tests.support.gateway import ANA
+from tests.support.http_client import Browser
+from tests.support.portal_kits import (
+    AUDIENCE,
+    FOREIGN,
+    IN_EVERY_RUN,
+    ISSUER,
+    KITS,
+    NOW,
+    Key,
+    asked,
+    attempts,
+    built,
+    good_claims,
+    running_kit,
+    running_publisher,
+    token,
+)
+
+IS_FOREIGN = bool(os.environ.get("AUTHPROXY_FOREIGN"))
+TRIED = FOREIGN if IS_FOREIGN else IN_EVERY_RUN
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Where each kit has been built, by its name."""
+    made = {}
+    for kit in TRIED:
+        missing = [program for program in kit.needs if shutil.which(program) is None]
+        assert missing == [], f"{kit.name} needs {missing}: run `deploy/system-packages --kits`"
+        made[kit.name] = tmp_path_factory.mktemp(kit.name)
+        built(kit, made[kit.name])
+    return made
+
+
+@pytest.fixture
+def publisher():
+    with running_publisher() as running:
+        yield running
+
+
+@pytest.fixture
+def key():
+    return Key("Q9mZ-now")
+
+
+@pytest.fixture(params=TRIED, ids=lambda kit: kit.name)
+def portal(request, folders, publisher):
+    """A kit that has asked for nothing yet."""
+    with running_kit(request.param, folders[request.param.name], publisher.address) as running:
+        yield running
+
+
+def test_every_kit_refuses_every_hostile_assertion_and_no_good_one(portal, publisher, key):
+    encryption = key.jwk | {"kid": "encryption", "use": "enc"}
+    other = {"kty": "oct", "kid": "shared", "k": "AAAA", "alg": "HS256", "use": "sig"}
+    publisher.publishes(encryption, other, key)
+    tried = attempts(key, f"http://127.0.0.1:{publisher.port}/elsewhere")
+    lines = [asked(one.fields, method=one.method, path=one.path, bound=one.bound) for one in tried]
+    answers = portal.says(lines)
+    wrong = [
+        (one.name, said) for one, said in zip(tried, answers, strict=True) if (said[0] == "ok") != one.allowed
+    ]
+    assert wrong == []
+    assert [said[0] for said in answers].count("no") > 130
+    assert answers[0][1:] == ["90342.KRZTQWMA", base64.b64encode(good_claims()["name"].encode()).decode()]
+    assert set(publisher.asked) == {"/.authproxy/jwks.json"}  # nobody was led elsewhere
+    assert len(publisher.asked) <= 2  # once for each of two checks, however many keys were unknown
+    told = " ".join(" ".join(said[1:]) for said in answers if said[0] == "no")
+    assert [secret for secret in ("eyJ", "KRZTQWMA", "evil.example", key.kid) if secret in told] == []
+
+
+def test_keys_that_are_published_for_something_else_verify_nothing(portal, publisher, key):
+    changes = ({"use": "enc"}, {"alg": "ES384"}, {"kty": "oct"}, {"crv": "P-384"}, {"kid": "other"}, {})
+    for minute, change in enumerate(changes):
+        at = NOW + 60 * minute
+        publisher.publishes(key.jwk | change)
+        good = token(key, good_claims(iat=at, exp=at + 60))
+        assert portal.lets_in(good, at=at) == (change == {})
+
+
+def test_an_unknown_key_is_looked_for_once_a_minute(portal, publisher, key):
+    new = Key("next")
+    publisher.publishes(key)
+    assert portal.lets_in(token(key))
+    published = len(publisher.asked)
+    for second in range(1, 60, 6):
+        assert not portal.lets_in(token(new), at=NOW + second)
+    assert len(publisher.asked) == published
+    publisher.publishes(key, new)
+    assert portal.lets_in(token(new), at=NOW + 61)
+    assert portal.lets_in(token(key), at=NOW + 61)
+    assert len(publisher.asked) == published + 1
+
+
+def test_a_key_that_is_published_no_more_is_dropped_after_five_minutes(portal, publisher, key):
+    new = Key("next")
+    publisher.publishes(key, new)
+    assert portal.lets_in(token(key))
+    publisher.publishes(new)
+
+    def at(second, signer=key):
+        claims = good_claims(iat=NOW + second, exp=NOW + second + 60)
+        return portal.lets_in(token(signer, claims), at=NOW + second)
+
+    assert at(300)
+    assert not at(301)
+    assert at(302, new)
+    assert not at(303)
+
+
+def test_known_keys_outlive_the_gateway_by_an_hour(portal, publisher, key):
+    publisher.publishes(key)
+
+    def at(second):
+        claims = good_claims(iat=NOW + second, exp=NOW + second + 60)
+        return portal.lets_in(token(key, claims), at=NOW + second)
+
+    assert at(0)
+    redirect = {"Location": f"http://127.0.0.1:{publisher.port}/elsewhere/jwks.json"}
+    published = publisher.body
+    for second, status, body, headers in (
+        (301, 500, b"", {}),
+        (400, 302, b"", redirect),
+        (500, 302, published, redirect),
+        (600, 404, published, {}),
+        (700, 200, b"<html>", {}),
+        (800, 200, b"null", {}),
+        (900, 200, b"[]", {}),
+        (1000, 200, b'{"keys": null}', {}),
+        (1100, 200, b'{"keys": {}}', {}),
+        (1160, 200, b"{}", {}),
+        (1230, 200, b'{"keys": []}', {}),
+        (1300, 200, b'{"keys": ["a", 1, null]}', {}),
+        (1400, 200, b'{"keys": [' + b" " * 1_000_000 + published[10:], {}),
+        (1500, 200, b"[" * 50_000, {}),
+        (1600, 200, b"\xff\xfe", {}),
+        (1700, 200, published[:-9], {}),
+    ):
+        publisher.status, publisher.body, publisher.headers = status, body, headers
+        asked_before = len(publisher.asked)
+        assert at(second), (second, status, body[:20])
+        assert len(publisher.asked) == asked_before + 1
+    assert set(publisher.asked) == {"/.authproxy/jwks.json"}
+    assert at(3600)
+    assert not at(3601)
+    publisher.publishes(key)
+    assert at(3700)
+
+
+def test_nobody_is_let_in_before_the_keys_can_be_had(portal, publisher, key):
+    publisher.status = 503
+    assert not portal.lets_in(token(key))
+    publisher.publishes(key)
+    assert not portal.lets_in(token(key), at=NOW + 59)
+    assert portal.lets_in(token(key), at=NOW + 60)
+
+
+def test_a_clock_that_is_set_back_keeps_nobody_from_asking(portal, publisher, key):
+    publisher.publishes(Key("former"))
+    earlier = NOW - 86_400
+    assert not portal.lets_in(token(key))
+    publisher.publishes(key)
+    claims = good_claims(iat=earlier, exp=earlier + 60)
+    assert portal.lets_in(token(key, claims), at=earlier)
+
+
+def test_keys_are_fetched_over_tls_or_from_this_machine_alone(folders, key):
+    for kit in TRIED:
+        for address in (
+            "http://acq.example.si/jwks.json",
+            "file:///etc/keys",
+            "http://127.0.0.1.example.si/",
+        ):
+            with running_kit(kit, folders[kit.name], address) as portal, contextlib.suppress(OSError):
+                assert portal.says([asked([token(key)])]) == [[""]]  # it has ended
+
+
+# A real gateway.
+
+
+async def rotated(house):
+    """As an operator does it."""
+    command = ["keys", "rotate", "-c", str(house.settings_file)]
+    await asyncio.to_thread(main, command, standalone_mode=False)
+
+
+async def received(ana, house, *, port=None, method="GET"):
+    """The assertion as the portal got it."""
+    answer = await ana.browser.request(method, f"{house.acq}/api/received?a=b", port=port)
+    [assertion] = [value for name, value in answer.json["headers"] if name.lower() == "x-auth-assertion"]
+    return assertion
+
+
+@pytest.mark.parametrize("bound", [False, True], ids=["for a minute", "for one request"])
+async def test_a_gateways_assertions_are_taken_while_their_keys_rotate(
+    houses, folders, publisher, bound, tmp_path
+):
+    places = {f"{name}_key_file": str(tmp_path / f"{name}.pem") for name in ("next", "retiring")}
+    async with contextlib.AsyncExitStack() as running:
+        house = await running.enter_async_context(
+            houses(acq={"binds_assertion": bound}, sections={"assertions": places})
+        )
+        ana = await house.signed_in(ANA)
+        kits = [
+            running.enter_context(
+                running_kit(
+                    *(kit, folders[kit.name], publisher.address),
+                    issuer=house.settings.assertions.issuer,
+                    origin=house.acq,
+                )
+            )
+            for kit in TRIED
+        ]
+
+        async def publish(port):
+            answer = await Browser().request("GET", f"{house.acq}/.authproxy/jwks.json", port=port)
+            publisher.status, publisher.body = answer.status, answer.body
+            return [key["kid"] for key in json.loads(answer.body)["keys"]]
+
+        def verdicts(assertion, **request):
+            at = int(house.clock().timestamp())
+            path = "/api/received?a=b"
+            return {kit.lets_in(assertion, at=at, bound=bound, **({"path": path} | request)) for kit in kits}
+
+        await rotated(house)
+        first = house.ports["gateway"]
+        second = await running.enter_async_context(house.second_gateway())
+        assert len(await publish(second)) == 2
+        assert verdicts(await received(ana, house, port=first)) == {True}
+        posted = await received(ana, house, port=second, method="POST")
+        assert verdicts(posted, method="POST") == {True}
+        assert verdicts(posted) == {not bound}
+        assert verdicts(posted, method="POST", path="/api/other") == {not bound}
+        asked_until_now = len(publisher.asked)
+
+        await rotated(house)
+        third = await running.enter_async_context(house.second_gateway())
+        assert len(await publish(third)) == 3
+        assert verdicts(await received(ana, house, port=third)) == {True}
+        assert verdicts(await received(ana, house, port=first)) == {True}
+        assert len(publisher.asked) == asked_until_now  # the key was known before it signed
+
+        await rotated(house)
+        fourth = await running.enter_async_context(house.second_gateway())
+        await publish(fourth)
+        house.advance(seconds=61)
+        assert verdicts(await received(ana, house, port=fourth)) == {True}
+        assert verdicts(await received(ana, house, port=third)) == {True}
+        assert verdicts(await received(ana, house, port=first)) == {False}
+
+
+# What surrounds the kits in a portal.
+
+BEHIND_WSGI = """
+import io, json, sys
+from assertion_check import AssertionCheck
+from middleware import behind_gateway
+
+def portal(environ, start_response):
+    start_response("200 OK", [])
+    return [f"{environ['REMOTE_USER']} {environ['authproxy.claims']['roles']}".encode()]
+
+issuer, jwks, now, tokens = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:]
+check = AssertionCheck(issuer=issuer, audience="acq", origin=issuer, jwks=jwks, clock=lambda: now)
+for token in tokens:
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.errors": sys.stderr, "REMOTE_USER": "forged"}
+    if token != "none":
+        environ["HTTP_X_AUTH_ASSERTION"] = token
+    said = []
+    body = b"".join(behind_gateway(portal, check)(environ, lambda status, headers: said.append(status)))
+    print(said[0], body.decode().strip())
+"""
+BEHIND_NODE = """
+const [folder, issuer, jwks, now, ...tokens] = process.argv.slice(1);
+const { AssertionCheck } = require(folder + '/assertion-check.js');
+const check = new AssertionCheck({ issuer, audience: 'acq', origin: issuer, jwks, clock: () => Number(now) });
+const { createServer, request } = require('http');
+const server = createServer((asked, answer) => require(folder + '/middleware.js')(check)(asked, answer, () => {
+  answer.end(asked.claims.sub + ' ' + asked.claims.roles);
+}));
+server.listen(0, '127.0.0.1', async () => {
+  for (const token of tokens) await new Promise((next) => {
+    const headers = token === 'none' ? {} : { 'X-Auth-Assertion': token.split(' ') };
+    request({ port: server.address().port, host: '127.0.0.1', headers }, (answer) => {
+      answer.setEncoding('utf8');
+      let body = '';
+      answer.on('data', (part) => (body += part)).on('end', () => next(console.log(answer.statusCode, body.trim())));
+    }).end();
+  });
+  process.exit(0);
+});
+"""
+
+
+def said_by(command, **environment):
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"], **environment}
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines(), done.stderr
+
+
+def test_the_middleware_for_wsgi_lets_nobody_else_in(publisher, key):
+    publisher.publishes(key)
+    good, forged = token(key), token(Key(key.kid))
+    lines, errors = said_by(
+        [
+            sys.executable,
+            "-c",
+            BEHIND_WSGI,
+            ISSUER,
+            publisher.address,
+            str(NOW),
+            *(good, forged, "none", f"{good},{good}"),
+        ],
+        PYTHONPATH=str(KITS / "python"),
+    )
+    assert lines == ["200 OK 90342.KRZTQWMA ['approver']", *["403 Forbidden Forbidden"] * 3]
+    assert errors.count("refused: ") == 3
+    assert "eyJ" not in errors
+
+
+@pytest.mark.needs("node")
+def test_the_middleware_for_node_lets_nobody_else_in(publisher, key):
+    publisher.publishes(key)
+    good, forged = token(key), token(Key(key.kid))
+    lines, errors = said_by(
+        [
+            "node",
+            "-e",
+            BEHIND_NODE,
+            str(KITS / "node"),
+            ISSUER,
+            publisher.address,
+            str(NOW),
+            *(good, forged, "none", f"{good} {good}"),
+        ]
+    )
+    assert lines == ["200 90342.KRZTQWMA approver", *["403 Forbidden"] * 3]
+    assert errors.count("refused: ") == 3
+    assert "eyJ" not in errors
+
+
+if IS_FOREIGN:
+
+    def test_filter_and_module_compile_where_they_are_to_run(tmp_path):
+        sources = sorted(str(file) for file in (KITS / "java").glob("*.java"))
+        servlets = "/usr/share/java/servlet-api.jar"
+        said_by(
+            [
+                "javac",
+                "--release",
+                "8",
+                "-Xlint:-options",
+                "-Werror",
+                "-cp",
+                servlets,
+                "-d",
+                str(tmp_path),
+                *sources,
+            ]
+        )
+        references = [f"-r:System.{name}" for name in ("Core", "Web", "Web.Extensions", "Configuration")]
+        modules = sorted(str(file) for file in (KITS / "csharp").glob("*.cs"))
+        said_by(
+            [
+                "mcs",
+                "-langversion:5",
+                "-warnaserror",
+                "-target:library",
+                *references,
+                f"-out:{tmp_path}/m.dll",
+                *modules,
+            ]
+        )
+
+
+def test_the_gateway_says_what_the_set_of_attempts_says(key):
+    """The good one of the set has a header as the gateway's signer writes it."""
+    head = json.loads(base64.urlsafe_b64decode(token(key).split(".")[0] + "=="))
+    assert head == {"typ": "JWT", "alg": "ES256", "kid": key.kid}
+    assert (good_claims()["iss"], good_claims()["aud"]) == (ISSUER, AUDIENCE)
