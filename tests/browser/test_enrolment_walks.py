@@ -27,6 +27,7 @@ TOLD = {"sl": "dodan telefon za potisna obvestila", "en": "phone for notificatio
 """At once; of the changes that follow within minutes one message tells later."""
 
 
+@pytest.mark.rehearsal
 @walked_in("sl-SI")
 async def test_an_application_a_phone_and_a_list_are_added_used_and_removed(visitor, sandbox, locale):
     someone, person, phone = (

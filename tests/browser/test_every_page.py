@@ -86,7 +86,7 @@ async def test_the_gateways_pages_for_the_signed_in(visitor, sandbox, locale):
     assert await opens_each(person, pages, budget=BUDGET) == []
 
 
-@LOOKS
+@pytest.mark.parametrize("locale", ["sl-SI", pytest.param("en-GB", marks=pytest.mark.rehearsal)])
 async def test_the_sandboxs_pages(visitor, sandbox, locale):
     person = await visitor(locale=locale)
     assert (

@@ -99,6 +99,7 @@ async def test_a_form_that_is_not_to_be_sent_after_all_is_forgotten_and_the_next
     tolerates(person, 410)
 
 
+@pytest.mark.rehearsal
 @walked_in("sl-SI")
 async def test_by_the_one_time_code_of_the_phone_and_later_by_a_recovery_code(
     certificate_visitor, visitor, sandbox, locale

@@ -14,6 +14,7 @@ from tests.support.onepass_fixture import ANA, CVETKA, DAVID, running_onepass
 from tests.support.page_checks import faults_of
 
 pytestmark = [pytest.mark.needs("chromium-headless-shell"), pytest.mark.asyncio(loop_scope="session")]
+NARROW, WIDE = (320, "sl", "light"), (1280, "en", "dark")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -200,7 +201,9 @@ async def test_a_phone_that_locks_itself_shows_its_lock_to_the_open_page(opens, 
     await phone.wait_for_url(f"{house.phone.url}/unlock")
 
 
-@pytest.mark.parametrize(("width", "language", "scheme"), [(320, "sl", "light"), (1280, "en", "dark")])
+@pytest.mark.parametrize(
+    ("width", "language", "scheme"), [NARROW, pytest.param(*WIDE, marks=pytest.mark.rehearsal)]
+)
 async def test_every_page_of_the_phone_is_accessible_and_fits_its_window(
     opens, house, width, language, scheme
 ):
@@ -266,7 +269,9 @@ async def test_every_page_of_the_phone_is_accessible_and_fits_its_window(
     await is_fine("an empty phone")
 
 
-@pytest.mark.parametrize(("width", "language", "scheme"), [(320, "sl", "light"), (1280, "en", "dark")])
+@pytest.mark.parametrize(
+    ("width", "language", "scheme"), [pytest.param(*NARROW, marks=pytest.mark.rehearsal), WIDE]
+)
 async def test_every_page_of_the_confirmation_window_is_accessible_and_fits_its_window(
     opens, house, width, language, scheme
 ):
