@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
-from authproxy.doctor import advice, report, versions
+from authproxy.doctor import advice, attacks, report, versions
 from authproxy.doctor.findings import SUBJECTS, Finding, Verdict
+from authproxy.doctor.probes import PROBES
 from authproxy.doctor.report import Report
 
 
@@ -86,6 +89,20 @@ def test_every_finding_has_an_advice_and_every_advice_a_finding():
     assert advice.of("fails_open", "nginx") != advice.of("fails_open", "envoy")
     assert advice.of("clock", "nginx") == advice.of("clock", "") == advice.GENERAL["clock"]
     assert advice.of("nothing", "nginx") == ""
+
+
+def test_the_readme_has_every_finding_and_the_right_numbers():
+    text = (Path(__file__).parents[3] / "authproxy" / "doctor" / "README.md").read_text()
+    rows = {
+        name
+        for row in re.findall(r"^\| (`[a-z_`, ]+`) \|", text, re.MULTILINE)
+        for name in row[1:-1].split("`, `")
+    }
+
+    assert set(SUBJECTS) <= rows
+    assert {probe.finding_id for probe in PROBES} == set(SUBJECTS)
+    assert f"{len(attacks.PATHS)} paths that proxies" in text
+    assert f"{len(attacks.ambiguous('/open'))} paths with several readings; {len(attacks.EXACT)} with" in text
 
 
 @pytest.mark.parametrize(
