@@ -257,7 +257,7 @@ def _refusal(refusals: Refusals) -> Handler:
             if request.headers["Sec-Fetch-Dest"].lower() == "object":
                 # HTML §4.8.7: an `object` shows nothing of an answer whose status is an error.
                 status, is_stated = "200", True
-        return refusals.answer(
+        page = refusals.answer(
             request,
             reason,
             status=int(status) if is_stated else None,
@@ -266,5 +266,8 @@ def _refusal(refusals: Refusals) -> Handler:
             return_to=return_to,
             whole=whole,
         )
+        # At the same address there is something else for others, as the edge's own answers say too.
+        page.headers["Vary"] = "Cookie, Accept, Sec-Fetch-Mode"
+        return page
 
     return answer

@@ -32,6 +32,7 @@ async def asked(house, dialect, *fields, cookies="", **about) -> tuple[int, Mess
     said = BytesParser().parsebytes(headers + b"\r\n\r\n", headersonly=True)
     assert said["Cache-Control"] == "no-store"
     assert said["X-Content-Type-Options"] == "nosniff"
+    assert said["Vary"] == "Cookie, Accept, Sec-Fetch-Mode"
     assert said.get_all("Set-Cookie") is None
     return int(line.split()[1]), said, body
 
