@@ -220,10 +220,9 @@ class StepUpChallenges:
         self, visit: Visit, challenge_id: str, typed: str, form: SentForm | None
     ) -> SteppedUp | Pending | NotProved | None:
         own = await self._own_challenge(visit, challenge_id)
-        if own is None and form is not None:
-            return await self._repeated_answers.find(form, visit)
         if not isinstance(own, tuple):
-            return own
+            again = None if form is None else await self._repeated_answers.find(form, visit)
+            return own if again is None else again
         session, standing = own
         over = _over(visit, session, standing)
         if over is not None:

@@ -2,8 +2,9 @@
 of the page sends the form.
 
 The browser sends the second form with the ticket of before, and shows only the answer to that one. The first
-answer had the new ticket in it, and may be lost: the person would be signed out by their own proof. So the
-same form gets the same answer for a few seconds.
+answer had the new ticket in it, and may be lost: the person would be signed out by their own proof. If it was
+not lost, the second form comes with the new ticket. Either way the same form gets the same answer for a few
+seconds.
 
 The old ticket opens nothing by that. Whoever sends the form again needs everything that was in it: the
 ticket, the challenge, the code, and the random name that the gateway gave to this one page. The name is in no
@@ -16,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
@@ -40,23 +41,41 @@ _NONCE: Final = bytes(12)
 """A key seals once: a challenge is approved once."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SentForm:
     """One form, as often as it is sent."""
 
-    name: str
-    key: bytes = field(repr=False)
+    portal_id: str
+    ticket_text: str = field(repr=False)
+    challenge_id: str
+    typed: str = field(repr=False)
+    page: str = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return self._derived()[_KEY_SIZE:].hex()
+
+    @property
+    def key(self) -> bytes:
+        return self._derived()[:_KEY_SIZE]
+
+    def _derived(self) -> bytes:
+        content = json.dumps([self.portal_id, self.ticket_text, self.challenge_id, self.typed, self.page])
+        derivation = HKDF(SHA256(), 2 * _KEY_SIZE, salt=None, info=b"authproxy repeated answer")
+        return derivation.derive(content.encode())
 
 
 def sent_form(visit: Visit, challenge_id: str, typed: str, page: str | None) -> SentForm | None:
     """None for a form without a ticket, or without the name of a page."""
     if visit.ticket_text is None or page is None or _PAGE_NAME.fullmatch(page) is None:
         return None
-    content = json.dumps([visit.portal_id, visit.ticket_text, challenge_id, typed, page])
-    derived = HKDF(SHA256(), 2 * _KEY_SIZE, salt=None, info=b"authproxy repeated answer").derive(
-        content.encode(errors="surrogatepass")
+    return SentForm(
+        portal_id=visit.portal_id,
+        ticket_text=visit.ticket_text,
+        challenge_id=challenge_id,
+        typed=typed,
+        page=page,
     )
-    return SentForm(derived[_KEY_SIZE:].hex(), derived[:_KEY_SIZE])
 
 
 class RepeatedAnswers:
@@ -65,12 +84,14 @@ class RepeatedAnswers:
         self._sessions = sessions
 
     async def keep(self, form: SentForm, ticket_text: str, challenge: Challenge) -> None:
-        """Called before the old ticket ends, so that the answer is there when the second form comes. If the
-        store fails, the proof counts all the same."""
-        members = [ticket_text, challenge.method, challenge.return_to, challenge.held]
-        sealed = AESGCM(form.key).encrypt(_NONCE, json.dumps(members).encode(), form.name.encode())
+        """Called before the old ticket ends, so that the answer is there when the second form comes. It comes
+        with the old ticket, or with the new one while the portal's page has not arrived yet. If the store
+        fails, the proof counts all the same."""
+        members = json.dumps([ticket_text, challenge.method, challenge.return_to, challenge.held]).encode()
         with contextlib.suppress(CannotAsk):
-            await self._store.put(_key(form), sealed, _LASTS)
+            for sent in (form, replace(form, ticket_text=ticket_text)):
+                sealed = AESGCM(sent.key).encrypt(_NONCE, members, sent.name.encode())
+                await self._store.put(_key(sent), sealed, _LASTS)
 
     async def find(self, form: SentForm, visit: Visit) -> SteppedUp | None:
         """What this form got a moment ago, if the session that it got is still there. Raises CannotAsk."""

@@ -1012,6 +1012,16 @@ async def test_a_form_that_is_sent_twice_proves_once_and_both_get_the_new_ticket
     assert await house.sessions.load(house.ticket, now=house.now) is None
 
 
+async def test_whoever_clicks_again_with_the_new_ticket_while_the_portal_is_slow_is_led_on(house):
+    challenge = await house.asked()
+    first = await house.answers(challenge, house.outbox.code, page=PAGE_NAME)
+    again = await house.answers(challenge, house.outbox.code, page=PAGE_NAME, ticket=first.ticket_text)
+    assert replace(again, is_repeated=False) == first
+    for typed, page in (("wrong", PAGE_NAME), (house.outbox.code, "q" * 22), (house.outbox.code, None)):
+        outcome = await house.answers(challenge, typed, page=page, ticket=first.ticket_text)
+        assert reason(outcome) is Reason.CHALLENGE_OVER
+
+
 @pytest.mark.parametrize("method", ["sms", "totp"])
 async def test_of_twenty_forms_at_one_moment_one_is_judged_and_all_get_the_new_ticket(
     house, step_ups, method
@@ -1115,18 +1125,19 @@ async def test_the_store_learns_neither_the_new_ticket_nor_anything_of_the_form(
     house.octets = Recorded(clock=lambda: house.now)
     challenge = await house.asked()
     first = await house.answers(challenge, house.outbox.code, page=PAGE_NAME)
-    [(key, value)] = house.octets.puts
-    for secret in (first.ticket_text, house.ticket.text, PAGE_NAME, challenge.challenge_id, "/pay"):
-        assert secret not in key
-        assert secret.encode() not in value
+    for key, value in house.octets.puts:
+        for secret in (first.ticket_text, house.ticket.text, PAGE_NAME, challenge.challenge_id, "/pay"):
+            assert secret not in key
+            assert secret.encode() not in value
+    assert len({value for _, value in house.octets.puts}) == 2
 
 
 async def test_something_else_in_the_place_of_the_kept_answer_counts_as_none(house):
     house.octets = Recorded(clock=lambda: house.now)
     challenge = await house.asked()
     await house.answers(challenge, house.outbox.code, page=PAGE_NAME)
-    [(key, value)] = house.octets.puts
-    await house.octets.put(key, bytes(len(value)), timedelta(minutes=1))
+    for key, value in list(house.octets.puts):
+        await house.octets.put(key, bytes(len(value)), timedelta(minutes=1))
     assert await house.answers(challenge, house.outbox.code, page=PAGE_NAME) is None
 
 
