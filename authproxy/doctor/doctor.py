@@ -115,6 +115,7 @@ async def _recognise(on: Examination, commission: Commission, seen: Look) -> Non
     program, version = versions.stated(seen.answer.get("Server"))
     trial = await on.send("which proxy asks", "/authproxy-doctor", order="echo")
     by = trial.echo["by"] if trial.echo is not None else ""
+    on.asks = by != "proxy"
     on.proxy = commission.proxy or (by if by not in {"", "proxy"} else program)
     on.proxy_version = commission.proxy_version or (version if on.proxy == program else "")
     if on.sees_entries:

@@ -47,6 +47,8 @@ class Examination:
     proxy: str = ""
     """The kind of front proxy; empty if it is not known."""
     proxy_version: str = ""
+    asks: bool = True
+    """Whether the proxy asks the gateway; otherwise it passes everything on."""
     mark: str
     entry_fault: str = ""
     """Why nothing can be seen of requests that may be sent; empty if they reach the stand-in."""

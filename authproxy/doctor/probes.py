@@ -104,7 +104,7 @@ async def host_confusion(on: Examination) -> Verdict:
             order=None if signed_in else "echo",
             signed_in=signed_in,
         )
-        verdicts.append(judgement.crossed(crossed, on.consent.host))
+        verdicts.append(judgement.crossed(crossed, on.consent.host, asks=on.asks))
     return worst(verdicts)
 
 

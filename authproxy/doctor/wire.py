@@ -75,6 +75,8 @@ class Door:
                     writer.transport.abort()
         except TimeoutError:
             self.failures.append("no answer in time")
+        except ssl.SSLCertVerificationError as error:
+            self.failures.append(f"the certificate does not hold: {error.verify_message} (--ca-file)")
         except (OSError, ssl.SSLError) as error:
             self.failures.append(type(error).__name__)
         return _messages(bytes(buffer), method, most)

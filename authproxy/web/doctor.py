@@ -11,6 +11,7 @@ from aiohttp import hdrs, web
 
 from authproxy.access import consent
 from authproxy.access.consent import Consents
+from authproxy.telemetry.logging import logger
 from authproxy.web.request_keys import CONTEXT
 
 Diagnosis = Callable[[str], Awaitable[Mapping[str, object]]]
@@ -35,6 +36,7 @@ class DoctorPage:
         if order is None or order.purpose != "look":
             raise web.HTTPNotFound
         context = request[CONTEXT]
+        logger("web").info("doctor.answered", portal=context.portal.portal_id, client=context.client)
         said = json.dumps(
             {
                 "time": self._clock().timestamp(),

@@ -10,6 +10,10 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from authproxy.access import consent
+from authproxy.bootstrap.keys import consent_keys
+from authproxy.doctor.doctor import Commission, examined
+from authproxy.doctor.examination import Site
 from tests.support.http_client import Browser
 from tests.support.nginx_house import Front, passed_on_by_nginx, status_of
 from tests.support.redis_server import RedisServer
@@ -120,3 +124,36 @@ async def test_a_large_body_passes_whole(front: Front) -> None:
         )
     assert answer.status == 200
     assert front.portal.last.body_size == 3_000_000
+
+
+async def test_nobody_asks_the_gateways_question_from_outside(front: Front) -> None:
+    ana = await front.signed_in()
+    question = [f"X-Original-URL: {front.url}/", "X-Original-Method: GET"]
+
+    for path in (
+        "/.authproxy/auth/nginx",
+        "/.authproxy/auth%2fnginx",
+        "//.authproxy//auth/nginx",
+        "/.authproxy/auth/envoy/",
+    ):
+        answer = await front.raw_get(path, *question, cookie=front.cookie(ana))
+        assert status_of(answer) in {400, 404}, path
+        assert b"X-Auth-" not in answer
+
+
+async def test_the_doctor_finds_nothing_to_mend_in_the_file(front: Front) -> None:
+    key = consent_keys(front.house.settings.sessions)[0]
+    commission = Commission(
+        site=Site(origin=front.url, host=front.host, is_tls=False, plain_port=None),
+        consent=consent.consent(key, front.host, int(front.house.clock().timestamp()) + 600),
+        address="127.0.0.1",
+        port=front.nginx.port,
+        server_name=front.host,
+        context=None,
+    )
+
+    report = await examined(commission, front.house.clock)
+
+    of_the_test = {"plain_http", "keys", "store", "proxy_version"}
+    wrong = {f.finding_id: f.verdict for f in report.findings if f.verdict.colour in {"red", "yellow"}}
+    assert set(wrong) <= of_the_test, wrong

@@ -159,7 +159,8 @@ def test_without_a_stand_in_only_the_question_is_seen(judged, expected):
     ],
 )
 def test_a_host_in_the_request_line_counts_more_than_host(seen, expected):
-    assert colour(judgement.crossed(seen, HOST)) == expected
+    assert colour(judgement.crossed(seen, HOST, asks=True)) == expected
+    assert colour(judgement.crossed(seen, HOST, asks=False)) == "green"
 
 
 def test_forged_headers_are_found_wherever_they_arrive():
