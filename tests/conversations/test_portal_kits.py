@@ -8,15 +8,20 @@ import base64
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
+from pathlib import Path
 
 import pytest
 
 from authproxy.cli import main
 from tests.support.gateway import ANA
 from tests.support.http_client import Browser
+from tests.support.portal_apache import running_apache
 from tests.support.portal_kits import (
     AUDIENCE,
     FOREIGN,
@@ -359,7 +364,39 @@ def test_the_middleware_for_node_lets_nobody_else_in(publisher, key):
     assert "eyJ" not in errors
 
 
+# What Apache does not look at. Only the gateway's own key could sign it, and the gateway never does, except for `BOUND`,
+# where the lines for bound assertions are not switched on.
+NOT_SEEN_BY_APACHE = {
+    *("a blank at the end", "critical members", "issuers in a list", "ours in a list"),
+    *(f"kid {kid!r}" for kid in (["Q9mZ-now"], {"kid": "Q9mZ-now"}, 0, None, ...)),
+    *(f"typ {typ!r}" for typ in ("at+jwt", "dpop+jwt", "", ["JWT"])),
+    *("31 seconds ahead", "issued in a year", "valid in 31 seconds", "exp '1800000060'", "exp True"),
+    *(f"iat {value!r}" for value in ("1800000060", True, 1e300)),
+    *(f"nbf {value!r}" for value in ("1800000060", "never", True, None, [], {}, 1e300)),
+}
+BOUND = re.compile(
+    r"another (method|path|case of the path|spelling of the path|host).*|plain HTTP|bound to nothing|(a method|a URL) alone.*|methods in a list"
+)
+NOT_LEFT_TO_CHANCE = {"29 seconds too old", "exp '1800000060'"}  # the second is a time that comes
+
 if IS_FOREIGN:
+
+    @pytest.mark.parametrize("bound", [False, True], ids=["for a minute", "for one request"])
+    def test_the_file_for_apache_lets_in_what_it_says_and_nothing_else(key, bound):
+        with tempfile.TemporaryDirectory() as folder, running_apache(Path(folder), bound=bound) as portal:
+            portal.publisher.publishes(key)
+            tried = attempts(key, f"https://127.0.0.1:{portal.publisher.port}/elsewhere", int(time.time()))
+            tried = [
+                one
+                for one in tried
+                if one.name not in NOT_LEFT_TO_CHANCE and (not bound or one.bound or not one.allowed)
+            ]
+            wrong = {one.name for one in tried if portal.lets_in(one) != one.allowed}
+            unseen = {
+                name for one in tried if (name := one.name) in NOT_SEEN_BY_APACHE or BOUND.fullmatch(name)
+            }
+            assert wrong == ({"another spelling of the path", "methods in a list"} if bound else unseen)
+            assert set(portal.publisher.asked) == {"/.authproxy/jwks.json"}
 
     def test_filter_and_module_compile_where_they_are_to_run(tmp_path):
         sources = sorted(str(file) for file in (KITS / "java").glob("*.java"))

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+import ssl
 import subprocess
 import sys
 import threading
@@ -116,27 +117,34 @@ class Attempt:
     bound: bool = False
 
 
-def attempts(key: Key, elsewhere: str) -> list[Attempt]:
+def attempts(key: Key, elsewhere: str, now: int = NOW) -> list[Attempt]:
     """One set for all kits. `elsewhere` is an address that nobody may ask."""
+
+    def stated(**changes: object) -> dict[str, object]:
+        return good_claims(**({"iat": now, "exp": now + 60} | changes))
+
+    def made(signer: Key, claims: object = None, **changes: Any) -> str:
+        return token(signer, stated() if claims is None else claims, **changes)
+
     stranger, own = Key(key.kid), Key("stranger")
     rsa_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     point = key.private.public_key()
-    good = token(key)
+    good = made(key)
     plain_base64 = base64.b64encode(bytes([255]) * 64).decode()
     signed, _, end = good.rpartition(".")
     bound = {"htm": "POST", "htu": f"{ORIGIN}/placila/nalog"}
 
     def claim(name: str, *, allowed: bool = False, **changes: object) -> Attempt:
-        return Attempt(name=name, fields=(token(key, good_claims(**changes)),), allowed=allowed)
+        return Attempt(name=name, fields=(made(key, stated(**changes)),), allowed=allowed)
 
     def header(name: str, *, allowed: bool = False, **changes: object) -> Attempt:
-        return Attempt(name=name, fields=(token(key, header=changes),), allowed=allowed)
+        return Attempt(name=name, fields=(made(key, header=changes),), allowed=allowed)
 
     def forged(name: str, *fields: str) -> Attempt:
         return Attempt(name=name, fields=fields)
 
     def hs256(secret: bytes) -> str:
-        return token(
+        return made(
             key, header={"alg": "HS256"}, signs=lambda signed: hmac.digest(secret, signed, hashlib.sha256)
         )
 
@@ -149,9 +157,9 @@ def attempts(key: Key, elsewhere: str) -> list[Attempt]:
         demanded: bool = True,
         **changes: object,
     ) -> Attempt:
-        said = good_claims(**(bound | changes))
+        said = stated(**(bound | changes))
         return Attempt(
-            name=name, fields=(token(key, said),), method=method, path=path, bound=demanded, allowed=allowed
+            name=name, fields=(made(key, said),), method=method, path=path, bound=demanded, allowed=allowed
         )
 
     pem = point.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -174,7 +182,7 @@ def attempts(key: Key, elsewhere: str) -> list[Attempt]:
         Attempt(name="as the gateway makes it", fields=(good,), allowed=True),
         Attempt(
             name="with a query",
-            fields=(token(key, good_claims(htm="GET", htu=f"{ORIGIN}/placila")),),
+            fields=(made(key, stated(htm="GET", htu=f"{ORIGIN}/placila")),),
             path="/placila?a=b",
             allowed=True,
         ),
@@ -183,7 +191,7 @@ def attempts(key: Key, elsewhere: str) -> list[Attempt]:
         forged("an empty field", ""),
         forged("nobody", "-"),
         forged("two good fields", good, good),
-        forged("a forged field before the good one", token(stranger), good),
+        forged("a forged field before the good one", made(stranger), good),
         forged("two tokens with a comma", f"{good}, {good}"),
         forged("a scheme in front", f"Bearer {good}"),
         forged("a blank at the end", f"{good} "),
@@ -200,31 +208,31 @@ def attempts(key: Key, elsewhere: str) -> list[Attempt]:
         forged("the same signature in other letters", good[:-1] + chr(ord(good[-1]) + 1)),
         forged("letters outside ASCII", good[:-1] + "Ž".encode().decode("latin-1")),
         forged("digits of another script", good[:-1] + "٣".encode().decode("latin-1")),
-        forged("a huge one", token(key, good_claims(name="a" * 200_000))),
-        forged("a huge header", token(key, header={"x": "a" * 20_000})),
+        forged("a huge one", made(key, stated(name="a" * 200_000))),
+        forged("a huge header", made(key, header={"x": "a" * 20_000})),
         forged("only letters", "a" * 30_000),
         forged("as JSON", json.dumps({"payload": "e30", "signature": "e30"})),
         # Signatures.
         forged("no signature", f"{signed}."),
-        forged("signature of another token", f"{signed}.{token(key, good_claims(sub='x')).rpartition('.')[2]}"),
-        forged("signed by another key of that name", token(stranger)),
-        forged("signed by an unknown key", token(own)),
-        forged("claims changed", f"{part({'typ': 'JWT', 'alg': 'ES256', 'kid': key.kid})}.{part(good_claims(sub='admin'))}.{end}"),
+        forged("signature of another token", f"{signed}.{made(key, stated(sub='x')).rpartition('.')[2]}"),
+        forged("signed by another key of that name", made(stranger)),
+        forged("signed by an unknown key", made(own)),
+        forged("claims changed", f"{part({'typ': 'JWT', 'alg': 'ES256', 'kid': key.kid})}.{part(stated(sub='admin'))}.{end}"),
         forged("a DER signature", f"{signed}.{b64(key.private.sign(signed.encode(), ec.ECDSA(SHA256())))}"),
         forged("half a signature", f"{signed}.{b64(r)}"),
         forged("a signature with a byte more", f"{signed}.{b64(raw + b'a')}"),
         *(forged(name, f"{signed}.{b64(pair)}") for name, pair in pairs.items()),
         # Algorithms.
-        forged("none", token(key, header={"alg": "none"}, signs=lambda signed: b"")),
-        forged("none with a signature", token(key, header={"alg": "none"})),
-        forged("nOnE", token(key, header={"alg": "nOnE"})),
+        forged("none", made(key, header={"alg": "none"}, signs=lambda signed: b"")),
+        forged("none with a signature", made(key, header={"alg": "none"})),
+        forged("nOnE", made(key, header={"alg": "nOnE"})),
         forged("HS256 with the key in PEM", hs256(pem)),
         forged("HS256 with the key in DER", hs256(der)),
         forged("HS256 with the key as JWK", hs256(json.dumps(key.jwk).encode())),
         forged("HS256 with x", hs256(key.jwk["x"].encode())),
         forged(
             "RS256",
-            token(
+            made(
                 key,
                 header={"alg": "RS256"},
                 signs=lambda signed: rsa_key.sign(signed, padding.PKCS1v15(), SHA256()),
@@ -251,7 +259,7 @@ def attempts(key: Key, elsewhere: str) -> list[Attempt]:
             )
         ),
         *(
-            forged(f"{name} of the forger", token(own, header={name: value, "kid": kid}))
+            forged(f"{name} of the forger", made(own, header={name: value, "kid": kid}))
             for name, value in (
                 ("jwk", own.jwk),
                 ("jku", f"{elsewhere}/jwks.json"),
@@ -265,7 +273,7 @@ def attempts(key: Key, elsewhere: str) -> list[Attempt]:
         *(header(f"typ {typ!r}", typ=typ) for typ in ("at+jwt", "dpop+jwt", "", ["JWT"])),
         header("critical members", crit=["b64"], b64=False),
         *(
-            forged(f"a header that is {text[:12]!r}", token(key, header=text))
+            forged(f"a header that is {text[:12]!r}", made(key, header=text))
             for text in (b"null", b"[]", b'"ES256"', b"1", b"{", b"\xff\xfe", b"", b"[" * 1000, b'{"a":' * 300)
         ),
         # Claims, all signed by the gateway's key.
@@ -281,14 +289,14 @@ def attempts(key: Key, elsewhere: str) -> list[Attempt]:
         claim("ours and another in a list", aud=[AUDIENCE, "b2b"]),
         claim("an empty list of audiences", aud=[]),
         claim("audience null", aud=None),
-        claim("29 seconds too old", exp=NOW - 29, allowed=True),
-        claim("30 seconds too old", exp=NOW - 30),
-        claim("a year too old", exp=NOW - 31_536_000),
-        claim("29 seconds ahead", iat=NOW + 29, allowed=True),
-        claim("31 seconds ahead", iat=NOW + 31),
-        claim("issued in a year", iat=NOW + 31_536_000, exp=NOW + 31_536_060),
-        claim("valid from a minute ago", nbf=NOW - 60, allowed=True),
-        claim("valid in 31 seconds", nbf=NOW + 31),
+        claim("29 seconds too old", exp=now - 29, allowed=True),
+        claim("30 seconds too old", exp=now - 30),
+        claim("a year too old", exp=now - 31_536_000),
+        claim("29 seconds ahead", iat=now + 29, allowed=True),
+        claim("31 seconds ahead", iat=now + 31),
+        claim("issued in a year", iat=now + 31_536_000, exp=now + 31_536_060),
+        claim("valid from a minute ago", nbf=now - 60, allowed=True),
+        claim("valid in 31 seconds", nbf=now + 31),
         *(
             claim(f"{name} {value!r}", **{name: value})
             for name in ("exp", "iat", "nbf")
@@ -298,7 +306,7 @@ def attempts(key: Key, elsewhere: str) -> list[Attempt]:
         claim("no beginning", iat=...),
         *(claim(f"sub {sub!r}", sub=sub) for sub in ("", 7, None, ["90342.KRZTQWMA"], ...)),
         *(
-            forged(f"claims that are {text[:12]!r}", token(key, text))
+            forged(f"claims that are {text[:12]!r}", made(key, text))
             for text in (b"null", b"[]", b'"x"', b"1", b"{", b"\xff\xfe", b"", b"[" * 1000, b'{"a":' * 300)
         ),
         # Bound to a request.
@@ -484,10 +492,11 @@ class Publisher:
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    scheme: str = "http"
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}/.authproxy/jwks.json"
+        return f"{self.scheme}://127.0.0.1:{self.port}/.authproxy/jwks.json"
 
     def publishes(self, *keys: Key | Mapping[str, object]) -> None:
         members = [key.jwk if isinstance(key, Key) else dict(key) for key in keys]
@@ -495,8 +504,8 @@ class Publisher:
 
 
 @contextlib.contextmanager
-def running_publisher() -> Iterator[Publisher]:
-    publisher = Publisher(free_port())
+def running_publisher(tls: ssl.SSLContext | None = None) -> Iterator[Publisher]:
+    publisher = Publisher(free_port(), scheme="http" if tls is None else "https")
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -513,6 +522,8 @@ def running_publisher() -> Iterator[Publisher]:
             """Says nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", publisher.port), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
