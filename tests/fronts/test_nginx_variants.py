@@ -1,9 +1,8 @@
-"""What nginx's files can do beyond the scenarios: six portals, kept answers, signed questions."""
+"""What nginx's files can do beyond the scenarios: six portals, kept answers."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,6 @@ from tests.support.fronts.world import (
     DEMANDING,
     HIGHER,
     PATIENCE,
-    QUESTION_KEY,
     Standing,
     World,
     status_of,
@@ -206,44 +204,11 @@ async def test_parts_that_no_route_distinguishes_may_share_an_answer(world: Worl
             assert len(front.portal.received) == seen
 
 
-def signing(world: World, key: Path) -> dict[str, str]:
-    """The files for a gateway on another machine, which is asked over TCP."""
-    files = nginx.SIGNED.files()
-    over_tcp = f"server 127.0.0.1:{world.house.ports['gateway']} max_fails=0; # unix:/run/authproxy/edge.sock"
-    edits = {
-        "authproxy/http.conf": ("server unix:/run/authproxy/edge.sock max_fails=0;", over_tcp),
-        "authproxy/question.js": ("/etc/nginx/authproxy-question.key", str(key)),
-        "portal.example.conf": (
-            "include authproxy/pages.conf;",
-            "include authproxy/pages.conf;\ninclude authproxy/signed.conf;",
-        ),
-    }
-    for name, (old, new) in edits.items():
-        assert old in files[name]
-        files[name] = files[name].replace(old, new)
-    return files
-
-
-async def test_a_signed_question_is_answered_and_one_with_another_key_is_not(
-    world: World, tmp_path: Path
-) -> None:
-    right, wrong = tmp_path / "right", tmp_path / "wrong"
-    right.write_text(QUESTION_KEY + "\n")
-    wrong.write_text(secrets.token_hex(32))
-    with world.broken(nginx.SIGNED, signing(world, right)) as front:
-        cookie = f"{front.cookie(await front.signed_in())}; x=\xe8{'y' * 3000}"
-        for target in ("/a", "/a?b=c&d=%2F"):
-            assert status_of(await front.raw_get(target, cookie=cookie)) == 200, front.running.errors
-            # A proof of the client's own is no part of the question.
-            forged = "X-Authproxy-Question: t=1;h=00"
-            assert status_of(await front.raw_get(target, forged, cookie=cookie)) == 200
-        assert status_of(await front.raw_get("/a")) == 401
-    for key in (wrong, tmp_path / "missing"):
-        with world.broken(nginx.SIGNED, signing(world, key)) as front:
-            seen = len(front.portal.received)
-            assert status_of(await front.raw_get("/a", cookie=cookie)) == 403
-            assert len(front.portal.received) == seen
-    assert "missing" in front.running.errors
+async def test_without_the_key_of_its_questions_it_lets_nobody_in(world: World, tmp_path: Path) -> None:
+    files = nginx.signing(world.house.ports["gateway"], tmp_path / "missing")
+    with world.broken(nginx.SIGNED, files) as front:
+        assert status_of(await front.raw_get("/a")) == 403
+        assert "missing" in front.running.errors
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ import asyncio
 import functools
 import json
 import re
+import secrets
 from hashlib import sha256
+from pathlib import Path
 from urllib.parse import unquote, unquote_to_bytes
 
 import aiohttp
@@ -16,13 +18,14 @@ import pytest
 from authproxy.bootstrap.open_sessions import revoke_session
 from authproxy.edge.rules import identity_names
 from tests.support.forged_names import FORWARDING_NAMES, IDENTITY_NAMES
-from tests.support.fronts.every import SIX
+from tests.support.fronts.every import SIGNING, SIX
 from tests.support.fronts.http2_client import Http2Failed
 from tests.support.fronts.world import (
     CLOSED,
     DEMANDING,
     HIGHER,
     OPEN,
+    QUESTION_KEY,
     READABLE,
     SilentGateway,
     Standing,
@@ -1051,6 +1054,30 @@ async def test_gateway_down(front: Standing) -> None:
             assert (await ana.browser.navigate(front.url + target)).status in {502, 503}
         never_reached(front, seen)
     assert (await ana.browser.fetch(f"{front.url}/x")).status == 200
+
+
+async def test_signed_question(front: Standing, tmp_path: Path) -> None:
+    """For a gateway on another machine, each question is signed, and the gateway believes no other key."""
+    if "signed_question" in front.cannot:
+        assert front.kind.name not in SIGNING
+        return
+    kind, files = SIGNING[front.kind.name]
+    right, wrong = tmp_path / "right", tmp_path / "wrong"
+    right.write_text(QUESTION_KEY + "\n")
+    wrong.write_text(secrets.token_hex(32))
+    with front.world.broken(kind, files(front.world.house.ports["gateway"], right)) as behind:
+        cookie = f"{behind.cookie(await behind.signed_in())}; x=\xe8{'y' * 3000}"
+        for target in ("/a", "/a?b=c&d=%2F", "/" + "ž".encode().hex()):
+            assert status_of(await behind.raw_get(target, cookie=cookie)) == 200, behind.running.errors
+            assert behind.portal.last.target == target
+        # A proof of the client's own is no part of the question.
+        assert status_of(await behind.raw_get("/a", "X-Authproxy-Question: t=1;h=00", cookie=cookie)) == 200
+        assert status_of(await behind.raw_get("/a")) == 401
+    with front.world.broken(kind, files(front.world.house.ports["gateway"], wrong)) as behind:
+        seen = len(behind.portal.received)
+        answer = await behind.raw_get("/a", cookie=cookie)
+        assert (status_of(answer), b"untrusted_peer" in answer) == (403, True)
+        never_reached(behind, seen)
 
 
 async def test_six_portals(front: Standing) -> None:

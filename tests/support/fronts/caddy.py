@@ -22,7 +22,9 @@ PROGRAM = str(Path(sysconfig.get_path("scripts")) / "caddy")
 class Caddy:
     name = dialect = "caddy"
     program = PROGRAM
-    cannot: Mapping[str, str] = {}
+    cannot: Mapping[str, str] = {
+        "signed_question": "Caddy cannot compute an HMAC: it asks over a Unix socket or from a trusted address.",
+    }
     differs: Mapping[str, str] = {}
 
     def __init__(self, configuration: str) -> None:

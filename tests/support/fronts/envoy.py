@@ -21,7 +21,9 @@ _PROGRAM = str(Path(sysconfig.get_path("scripts")) / "envoy")
 class Envoy:
     name = dialect = "envoy"
     program = _PROGRAM
-    cannot: Mapping[str, str] = {}
+    cannot: Mapping[str, str] = {
+        "signed_question": "Envoy cannot compute an HMAC: it asks over a Unix socket or from a trusted address.",
+    }
     differs: Mapping[str, str] = {}
 
     def __init__(self, configuration: str) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from tests.support.fronts.front import DEPLOY, Log, Places, filled, running
 
@@ -72,3 +73,16 @@ class HAProxy:
 
 FRONT = HAProxy(_PORTAL)
 SIX = HAProxy(_SIX_PORTALS)
+
+
+def signing(gateway: int, key: Path) -> dict[str, str]:
+    """The shipped files as README.md says for a gateway on another machine."""
+    files = FRONT.files()
+    files[_PORTAL], places = re.subn(
+        r"(?m)^ *setenv AUTHPROXY_GATEWAY .*$",
+        f"    # unix@/run/authproxy/edge.sock\n    setenv AUTHPROXY_GATEWAY ipv4@127.0.0.1:{gateway}\n"
+        f"    setenv AUTHPROXY_QUESTION_KEY_FILE {key}",
+        files[_PORTAL],
+    )
+    assert places == 1
+    return files

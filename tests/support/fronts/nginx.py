@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from tests.support.fronts.front import DEPLOY, Log, Places, filled, running
 
@@ -132,3 +133,21 @@ FRONT = Nginx()
 CACHED = Nginx("cached.example.conf")
 SIX = Nginx("six-portals.example.conf", has_http2=False)
 SIGNED = Nginx(has_njs=True)
+
+
+def signing(gateway: int, key: Path) -> dict[str, str]:
+    """The files for a gateway on another machine, which is asked over TCP."""
+    files = SIGNED.files()
+    over_tcp = f"server 127.0.0.1:{gateway} max_fails=0; # unix:/run/authproxy/edge.sock"
+    edits = {
+        "authproxy/http.conf": ("server unix:/run/authproxy/edge.sock max_fails=0;", over_tcp),
+        "authproxy/question.js": ("/etc/nginx/authproxy-question.key", str(key)),
+        "portal.example.conf": (
+            "include authproxy/pages.conf;",
+            "include authproxy/pages.conf;\ninclude authproxy/signed.conf;",
+        ),
+    }
+    for name, (old, new) in edits.items():
+        assert old in files[name]
+        files[name] = files[name].replace(old, new)
+    return files

@@ -28,7 +28,9 @@ _END = "-----END CERTIFICATE-----\n"
 class Traefik:
     name = dialect = "traefik"
     program = PROGRAM
-    cannot: Mapping[str, str] = {}
+    cannot: Mapping[str, str] = {
+        "signed_question": "Traefik cannot compute an HMAC: it asks over loopback or from a trusted address.",
+    }
     differs: Mapping[str, str] = {
         "same_target": "Traefik normalises `%c4` to `%C4` and `%7E` to `~` before it asks.",
     }
