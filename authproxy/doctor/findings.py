@@ -20,7 +20,7 @@ class Subject:
 
 SUBJECTS: Final[dict[str, Subject]] = {
     "portal_reachable": Subject(
-        title="The portal can be reached past the gateway",
+        title="The portal cannot be reached past the gateway",
         why="Whoever reaches the portal itself needs no sign-in, and writes the identity headers.",
     ),
     "unprotected_path": Subject(

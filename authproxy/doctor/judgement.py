@@ -435,7 +435,7 @@ def checks(results: Mapping[str, Mapping[str, object]]) -> Verdict:
     for status, colour in (("failed", "red"), ("warning", "yellow")):
         for name, check in results.items():
             if check.get("status") == status:
-                came = f"{name}: {str(check.get('detail'))[:160]}"
+                came = f"{name}: {str(check.get('detail'))[:400]}"
                 return Verdict(colour=colour, sent=what, came=came)  # type: ignore[arg-type]
     return Verdict(colour="green", sent=what, came=f"{len(results)} checks are well")
 

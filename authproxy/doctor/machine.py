@@ -22,7 +22,8 @@ from authproxy.oidc.relying_party import ALGORITHMS
 from authproxy.oidc.signed_token import TokenKind
 from authproxy.oidc.wire import Unreadable
 
-_PATIENCE = 2.0
+_PATIENCE = 1.5
+_ENOUGH = 65536
 _ELSEWHERE = "192.0.2.1"
 """An address that belongs to nobody (RFC 5737); nothing is sent to it."""
 _ANOTHER_LOOPBACK = "127.0.0.2"
@@ -76,9 +77,9 @@ async def ask(budget: Budget, address: str, port: int, request: bytes) -> Messag
             reader, writer = await asyncio.open_connection(address, port)
             try:
                 writer.write(request)
-                while piece := await reader.read(65536):
+                while piece := await reader.read(_ENOUGH):
                     data += piece
-                    if len(data) > 65536:
+                    if b"\r\n\r\n" in data or len(data) > _ENOUGH:
                         break
             finally:
                 writer.transport.abort()

@@ -1,0 +1,105 @@
+"""The doctor's own connections: servers past the proxy, the stand-in, and how much it may send."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+import pytest
+import trustme
+
+from authproxy.doctor import machine, raw_http
+from authproxy.doctor.stand_in import MARK, StandIn
+from authproxy.doctor.wire import Budget, BudgetSpent, Door
+
+ASKED = raw_http.request("GET", "/", [("Host", "h"), ("Connection", "close")])
+
+
+def budget(requests: int = 10) -> Budget:
+    return Budget(requests=requests, ends_at=asyncio.get_running_loop().time() + 30)
+
+
+def door(port: int, *, allowed: Budget | None = None, context: ssl.SSLContext | None = None) -> Door:
+    return Door(
+        address="127.0.0.1",
+        port=port,
+        server_name="acq.localhost",
+        context=context,
+        budget=allowed or budget(),
+    )
+
+
+async def test_a_server_at_all_addresses_of_the_machine_is_found_past_the_proxy() -> None:
+    stand_in = StandIn(mark="m")
+    async with stand_in.listening("0.0.0.0", 0) as port:
+        addresses = machine.beside([f"http://127.0.0.1:{port}"], "127.0.0.1")
+        answers = [await machine.ask(budget(), address, at, ASKED) for address, at in addresses]
+
+    assert ("127.0.0.2", port) in addresses
+    assert any(answer is not None and answer.status == 503 for answer in answers)
+
+
+async def test_a_server_at_the_loopback_address_is_not() -> None:
+    stand_in = StandIn(mark="m")
+    async with stand_in.listening("127.0.0.1", 0) as port:
+        addresses = machine.beside([f"http://127.0.0.1:{port}"], "127.0.0.1")
+        answers = [await machine.ask(budget(), address, at, ASKED) for address, at in addresses]
+
+    assert set(answers) == {None}
+
+
+def test_from_another_machine_the_proxys_own_address_is_asked() -> None:
+    servers = ["http://127.0.0.1:9001", "https://10.0.0.5", "unix:/run/x", "http://portal.example.si:81"]
+
+    assert machine.beside(servers, "192.0.2.7") == [
+        ("192.0.2.7", 9001),
+        ("10.0.0.5", 443),
+        ("portal.example.si", 81),
+    ]
+
+
+async def test_a_stand_in_keeps_what_has_the_mark_and_sends_others_away() -> None:
+    stand_in = StandIn(mark="secret-mark")
+    async with stand_in.listening("127.0.0.1", 0) as port:
+        stranger = await door(port).ask(ASKED)
+        head = await door(port).ask(
+            raw_http.request("HEAD", "/x", [("Host", "h"), (MARK, "secret-mark.1")]), method="HEAD"
+        )
+        body = raw_http.chunked([b"ab"], [("X-Auth-Name", "me")])
+        await door(port).ask(
+            raw_http.request(
+                "POST", "/y", [(MARK, "secret-mark.2"), ("Transfer-Encoding", "chunked")], body=body
+            )
+        )
+
+    assert stranger is not None
+    assert head is not None
+    assert (stranger.status, head.status, stand_in.strangers) == (503, 200, 1)
+    first, second = stand_in.taken()
+    assert (first.method, second.body, second.trailers) == ("HEAD", b"ab", (("X-Auth-Name", "me"),))
+    assert stand_in.taken() == ()
+
+
+async def test_no_more_is_sent_than_is_allowed() -> None:
+    stand_in = StandIn(mark="m")
+    async with stand_in.listening("127.0.0.1", 0) as port:
+        asking = door(port, allowed=budget(requests=1))
+        await asking.ask(ASKED)
+        with pytest.raises(BudgetSpent):
+            await asking.ask(ASKED)
+
+    assert stand_in.strangers == 1
+
+
+async def test_a_certificate_that_does_not_hold_is_told_in_words() -> None:
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("acq.localhost").configure_cert(server)
+    listening = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=server)
+    asking = door(listening.sockets[0].getsockname()[1], context=ssl.create_default_context())
+
+    assert await asking.ask(ASKED) is None
+
+    listening.close()
+    await listening.wait_closed()
+    assert asking.failures[-1].startswith("the certificate does not hold: ")
