@@ -98,17 +98,22 @@ def read(data: bytes, *, is_from_proxy: bool) -> ReadHead | None:
         if data.startswith(_QUESTION):
             found.is_question = True
             found.url = _cut(found, _BEFORE_URL)
-            if not found.url:
-                found.url = _cut(found, _BEFORE_URI)
-                found.url_name, found.url_key = _URI, _URI_NAME
-                if not found.url:
-                    found.url = _cut(found, _BEFORE_SMALL_URI)
-                    found.url_name = _URI_NAME
         found.request_id = _cut(found, _BEFORE_REQUEST_ID)
-        if not found.request_id:
-            found.request_id = _cut(found, _BEFORE_SMALL_REQUEST_ID)
-            found.id_name = _REQUEST_ID_NAME
+        if found.is_question and not found.url:
+            _cut_of_others(found)
     return found
+
+
+def _cut_of_others(found: ReadHead) -> None:
+    """What differs in the questions of proxies other than nginx."""
+    found.url = _cut(found, _BEFORE_URI)
+    found.url_name, found.url_key = _URI, _URI_NAME
+    if not found.url:
+        found.url = _cut(found, _BEFORE_SMALL_URI)
+        found.url_name = _URI_NAME
+    if not found.request_id:
+        found.request_id = _cut(found, _BEFORE_SMALL_REQUEST_ID)
+        found.id_name = _REQUEST_ID_NAME
 
 
 def _cut(found: ReadHead, before: bytes) -> bytes:
