@@ -61,6 +61,7 @@ class Nginx:
 
     cannot: Mapping[str, str] = {
         "http3": "nginx has HTTP/3 from 1.25 on.",
+        "names_alike": "nginx removes headers by their exact names, and by their beginnings with authproxy/families.conf only.",
     }
     differs: Mapping[str, str] = {
         "form_without_session": "nginx leads a form without a session to the sign-in, whose page says that nothing was sent.",
