@@ -42,6 +42,7 @@ _PLACES = (
     "origin",
     "nginx",
     "nginx_logging",
+    "nginx_keeping",
     "nginx_asking_rival",
     "redis",
     "provider",
@@ -152,7 +153,7 @@ class Bench(Workshop):
         running = {
             # nginx has a portal of its own, because a portal's session and sign-in belong to one public
             # address.
-            "authproxy": self.authproxy("authproxy", portals=("authproxy", "nginx_asking")),
+            "authproxy": self.authproxy("authproxy", portals=("authproxy", "nginx_asking"), kept_for="3s"),
             "authproxy_logging": self.authproxy("authproxy_logging", access_log=True),
             "authproxy_missing": self.authproxy("authproxy_missing", near_cache_for="0s"),
         }
@@ -163,6 +164,9 @@ class Bench(Workshop):
             shipped.replace("unix:/run/authproxy/edge.sock", f"unix:{self.folder}/authproxy.sock"),
             encoding="utf-8",
         )
+        cache = self.folder / "authproxy" / "cache.conf"
+        kept = cache.read_text(encoding="utf-8").replace("/run/nginx-authproxy", f"{self.folder}/kept")
+        cache.write_text(kept, encoding="utf-8")
         running["nginx"] = self.nginx("nginx", core=self.server_core)
         others = Rivals(self, Client(self.issuer, "rival", self.client_secret), installed)
         self.wait()
@@ -209,6 +213,16 @@ class Bench(Workshop):
         yield row(
             group, "nginx + authproxy", name, "/1k", session[name], size=1024, of=["nginx", "authproxy"]
         )
+        # The same portal at another address of the same nginx, which keeps answers.
+        yield row(
+            group,
+            "nginx + authproxy, kept answers",
+            "nginx_keeping",
+            "/1k",
+            session[name],
+            size=1024,
+            of=["nginx", "authproxy"],
+        )
 
     @property
     def store_url(self) -> str:
@@ -244,6 +258,7 @@ class Bench(Workshop):
         workers: int = 1,
         strict: str | None = None,
         near_cache_for: str = "30s",
+        kept_for: str = "0s",
         under: Sequence[str] = (),
     ) -> int:
         """Begins a gateway. Without `portals` it has one of its own name. Requests below the path `strict`
@@ -256,6 +271,7 @@ class Bench(Workshop):
                 "workers": workers,
                 "management": f"127.0.0.1:{management}",
                 "trusted_proxies": ["127.0.0.1/32"],
+                "subrequests_kept_for": kept_for,
                 # All of the load comes from one address.
                 "limits": {"per_minute": {"sign_ins": 0, "callbacks": 0}},
             },

@@ -10,6 +10,7 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from authproxy.doctor.findings import SUBJECTS
+from tests.support.fronts import nginx
 from tests.support.fronts.broken import Broken
 from tests.support.fronts.every import FRONTS
 from tests.support.fronts.examination import report_on
@@ -50,7 +51,18 @@ async def ticket(world: World, kind: Front, tickets: dict[str, str]) -> str:
     return tickets[kind.name]
 
 
+@pytest.mark.rehearsal
+@pytest.mark.parametrize("kind", [nginx.CACHED, nginx.SIX], ids=["cached", "six"])
+async def test_nothing_is_wrong_with_the_other_files_for_nginx(world: World, kind: Front) -> None:
+    with world.broken(kind, kind.files()) as front:
+        await nothing_is_wrong(front)
+
+
 async def test_nothing_is_wrong_with_the_shipped_files(front: Standing) -> None:
+    await nothing_is_wrong(front)
+
+
+async def nothing_is_wrong(front: Standing) -> None:
     ana = await front.signed_in()
 
     report = await report_on(front, ana.ticket(front.url) or "")

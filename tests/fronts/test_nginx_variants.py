@@ -151,6 +151,18 @@ async def test_nobody_gets_in_by_the_leave_of_somebody_else(world: World, cached
         assert len(cached.portal.received) == seen
 
 
+async def test_nobody_asks_for_a_kept_answer_from_outside(cached: Standing) -> None:
+    cookie = cached.cookie(await cached.ana())
+    for target in (
+        "/.authproxy/auth/nginx/cached",
+        "/.authproxy/auth/nginx%2fcached",
+        "/x/../.authproxy/auth/nginx/cached",
+    ):
+        answer = await cached.raw_get(target, cookie=cookie)
+        assert status_of(answer) in {400, 403, 404}
+        assert b"x-auth-" not in answer.lower()
+
+
 async def test_leave_at_one_portal_is_none_at_another(world: World) -> None:
     files = nginx.CACHED.files()
     main = files["cached.example.conf"].replace(
