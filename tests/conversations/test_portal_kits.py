@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -24,10 +25,12 @@ from tests.support.http_client import Browser
 from tests.support.portal_apache import running_apache
 from tests.support.portal_kits import (
     AUDIENCE,
+    FILES,
     FOREIGN,
     IN_EVERY_RUN,
     ISSUER,
     KITS,
+    MISSING,
     NOW,
     Key,
     asked,
@@ -198,6 +201,29 @@ def test_keys_are_fetched_over_tls_or_from_this_machine_alone(folders, key):
                 assert portal.says([asked([token(key)])]) == [[""]]  # it has ended
 
 
+@pytest.mark.rehearsal
+@pytest.mark.parametrize("missing", MISSING, ids=lambda missing: missing.check)
+def test_a_kit_without_one_of_its_checks_lets_somebody_in(missing, publisher, key, tmp_path):
+    publisher.publishes(key)
+    [attempt] = [one for one in attempts(key, "http://127.0.0.1:9") if one.name == missing.comes_in]
+    for kit in (kit for kit in TRIED if kit.name in missing.edits):
+        old, new = missing.edits[kit.name]
+        shutil.copytree(KITS, folder := tmp_path / kit.name)
+        file = folder / FILES[kit.name]
+        assert old in file.read_text()
+        file.write_text(file.read_text().replace(old, new))
+        changed = dataclasses.replace(
+            kit,
+            path=kit.path.replace(str(KITS), str(folder)),
+            command=tuple(word.replace(str(KITS), str(folder)) for word in kit.command),
+        )
+        with running_kit(changed, folder, publisher.address) as portal:
+            [said] = portal.says(
+                [asked(attempt.fields, method=attempt.method, path=attempt.path, bound=attempt.bound)]
+            )
+        assert said[0] == "ok", (kit.name, said)
+
+
 # A real gateway.
 
 
@@ -214,7 +240,13 @@ async def received(ana, house, *, port=None, method="GET"):
     return assertion
 
 
-@pytest.mark.parametrize("bound", [False, True], ids=["for a minute", "for one request"])
+@pytest.mark.parametrize(
+    "bound",
+    [
+        pytest.param(False, marks=pytest.mark.rehearsal, id="for a minute"),
+        pytest.param(True, id="for one request"),
+    ],
+)
 async def test_a_gateways_assertions_are_taken_while_their_keys_rotate(
     houses, folders, publisher, bound, tmp_path
 ):

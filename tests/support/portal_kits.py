@@ -532,3 +532,185 @@ def running_publisher(tls: ssl.SSLContext | None = None) -> Iterator[Publisher]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+# What each kit checks, taken out one by one: the file, and the words that are replaced.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """A check that is missing, and an attempt that comes in without it."""
+
+    check: str
+    comes_in: str
+    edits: Mapping[str, tuple[str, str]]
+    """By the name of the kit. PyJWT itself refuses some attempts, so that nothing changes without our check."""
+
+
+FILES = {
+    "python": "python/assertion_check.py",
+    "python-pyjwt": "python/assertion_pyjwt.py",
+    "node": "node/assertion-check.js",
+    "php": "php/AssertionCheck.php",
+}
+MISSING = (
+    Missing(
+        check="the form",
+        comes_in="the same signature in other letters",
+        edits={
+            "python": ("{85}[AQgw]", "{86}"),
+            "node": ("{85}[AQgw]", "{86}"),
+            "php": ("{85}[AQgw]", "{86}"),
+        },
+    ),
+    Missing(
+        check="one field",
+        comes_in="two good fields",
+        edits={
+            "python": ("len(fields) != 1 or", "not fields or"),
+            "python-pyjwt": ("len(fields) != 1 or", "not fields or"),
+            "node": ("fields.length !== 1 ||", "fields.length === 0 ||"),
+        },
+    ),
+    Missing(
+        check="algorithm",
+        comes_in="alg 'ES384'",
+        edits={
+            "python": ('header.get("alg") != "ES256" or ', ""),
+            "node": ("header.alg !== 'ES256' || ", ""),
+            "php": ("($header->alg ?? null) !== 'ES256' || ", ""),
+        },
+    ),
+    Missing(
+        check="typ",
+        comes_in="typ 'at+jwt'",
+        edits={
+            "python": ('header.get("typ", "JWT") != "JWT" or ', ""),
+            "python-pyjwt": ('header.get("typ", "JWT") != "JWT" or ', ""),
+            "node": ("(header.typ !== undefined && header.typ !== 'JWT') || ", ""),
+            "php": ("($header->typ ?? 'JWT') !== 'JWT' || ", ""),
+        },
+    ),
+    Missing(
+        check="crit",
+        comes_in="critical members",
+        edits={
+            "python": (' or "crit" in header', ""),
+            "node": (" || 'crit' in header", ""),
+            "php": (" || property_exists($header, 'crit')", ""),
+        },
+    ),
+    Missing(
+        check="signature",
+        comes_in="signed by another key of that name",
+        edits={
+            "python": ('raise Refused("not signed by the gateway") from None', "return"),
+            "python-pyjwt": ('"strict_aud": True', '"strict_aud": True, "verify_signature": False'),
+            "node": ("if (!crypto.verify(", "if (false && !crypto.verify("),
+            "php": ("OPENSSL_ALGO_SHA256) !== 1", "OPENSSL_ALGO_SHA256) === 2"),
+        },
+    ),
+    Missing(
+        check="issuer",
+        comes_in="another issuer",
+        edits={
+            "python": ('claims.get("iss") != self._issuer or ', ""),
+            "python-pyjwt": ("issuer=self._issuer,", ""),
+            "node": ("claims.iss !== this.issuer || ", ""),
+            "php": ("($claims->iss ?? null) !== $this->settings['issuer'] || ", ""),
+        },
+    ),
+    Missing(
+        check="audience",
+        comes_in="another portal",
+        edits={
+            "python": (' or claims.get("aud") != self._audience', ""),
+            "python-pyjwt": ('"strict_aud": True', '"verify_aud": False'),
+            "node": (" || claims.aud !== this.audience", ""),
+            "php": (" || ($claims->aud ?? null) !== $this->settings['audience']", ""),
+        },
+    ),
+    Missing(
+        check="audience exactly",
+        comes_in="ours and another in a list",
+        edits={
+            "python": ('claims.get("aud") != self._audience', 'self._audience not in claims.get("aud", "")'),
+            "python-pyjwt": (', "strict_aud": True', ""),
+            "node": ("claims.aud !== this.audience", "![].concat(claims.aud).includes(this.audience)"),
+            "php": (
+                "($claims->aud ?? null) !== $this->settings['audience']",
+                "!in_array($this->settings['audience'], (array) ($claims->aud ?? null), true)",
+            ),
+        },
+    ),
+    Missing(
+        check="end",
+        comes_in="30 seconds too old",
+        edits={
+            "python": ('now >= _time(claims, "exp") + LEEWAY', "False"),
+            "python-pyjwt": ('"strict_aud": True', '"strict_aud": True, "verify_exp": False'),
+            "node": (" || now >= claims.exp + LEEWAY", ""),
+            "php": (" || $now >= $claims->exp + self::LEEWAY", ""),
+        },
+    ),
+    Missing(
+        check="beginning",
+        comes_in="31 seconds ahead",
+        edits={
+            "python": ('max(_time(claims, "iat"),', "max(0,"),
+            "python-pyjwt": ('"strict_aud": True', '"strict_aud": True, "verify_iat": False'),
+            "node": ("[claims.iat, claims.nbf] : [claims.iat]", "[claims.nbf] : []"),
+            "php": ("max($claims->iat, $from)", "$from"),
+        },
+    ),
+    Missing(
+        check="nbf",
+        comes_in="valid in 31 seconds",
+        edits={
+            "python": ('_time(claims, "nbf") if "nbf" in claims else 0', "0"),
+            "python-pyjwt": ('"strict_aud": True', '"strict_aud": True, "verify_nbf": False'),
+            "node": ("'nbf' in claims ? [claims.iat, claims.nbf] : [claims.iat]", "[claims.iat]"),
+            "php": ("max($claims->iat, $from)", "$claims->iat"),
+        },
+    ),
+    Missing(
+        check="method",
+        comes_in="another method, where that is not demanded",
+        edits={
+            "python": ("said != (method, ", "said != (said[0], "),
+            "python-pyjwt": ("said != (method, ", "said != (said[0], "),
+            "node": ("claims.htm !== method || ", ""),
+            "php": ("!== [$method, ", "!== [$said[0], "),
+        },
+    ),
+    Missing(
+        check="URL",
+        comes_in="another path",
+        edits={
+            "python": ('self._origin + path.partition("?")[0]', "said[1]"),
+            "python-pyjwt": ('self._origin + path.partition("?")[0]', "said[1]"),
+            "node": (" || claims.htu !== this.origin + path.split('?')[0]", ""),
+            "php": ("$this->settings['origin'] . explode('?', $path, 2)[0]", "$said[1]"),
+        },
+    ),
+    Missing(
+        check="that it is bound",
+        comes_in="bound to nothing",
+        edits={
+            "python": ("self._bound or ", ""),
+            "python-pyjwt": ("self._bound or ", ""),
+            "node": ("this.bound || ", ""),
+            "php": ("$this->settings['bound'] || ", ""),
+        },
+    ),
+    Missing(
+        check="subject",
+        comes_in="sub ''",
+        edits={
+            "python": (' or not claims["sub"]', ""),
+            "python-pyjwt": (' or not claims["sub"]', ""),
+            "node": (" || claims.sub === ''", ""),
+            "php": (" || $claims->sub === ''", ""),
+        },
+    ),
+)
