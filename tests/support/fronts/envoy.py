@@ -21,9 +21,7 @@ _PROGRAM = str(Path(sysconfig.get_path("scripts")) / "envoy")
 class Envoy:
     name = dialect = "envoy"
     program = _PROGRAM
-    cannot: Mapping[str, str] = {
-        "signed_question": "Envoy cannot compute an HMAC: it asks over a Unix socket or from a trusted address.",
-    }
+    cannot: Mapping[str, str] = {}
     differs: Mapping[str, str] = {}
 
     def __init__(self, configuration: str) -> None:
@@ -78,3 +76,25 @@ class Envoy:
 
 FRONT = Envoy(_PORTAL)
 SIX = Envoy(_SIX_PORTALS)
+
+
+def signing(gateway: int, key: Path) -> dict[str, str]:
+    """The shipped files as README.md says for a gateway on another machine."""
+    files = FRONT.files()
+    readme = (_FOLDER / "README.md").read_text()
+    [script] = re.findall(r"```yaml\n( +- name: authproxy\.question\n.*?)```", readme, re.DOTALL)
+    socket, cookie = "pipe: {path: /run/authproxy/edge.sock}", "                          - {exact: cookie}\n"
+    question = "                  - name: envoy.filters.http.ext_authz\n"
+    edits = {
+        socket: f"socket_address: {{address: 127.0.0.1, port_value: {gateway}}}",
+        cookie: cookie + "                          - {exact: x-authproxy-question}\n",
+        question: script + question,
+    }
+    for old, new in edits.items():
+        assert files[_PORTAL].count(old) == 1, old
+        files[_PORTAL] = files[_PORTAL].replace(old, new)
+    files[_PORTAL] = f"# {socket}\n{files[_PORTAL]}"
+    example = "/etc/envoy/question.key"
+    assert example in files["authproxy/question.lua"]
+    files["authproxy/question.lua"] = files["authproxy/question.lua"].replace(example, str(key))
+    return files

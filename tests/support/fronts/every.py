@@ -13,6 +13,7 @@ SIX: tuple[Front, ...] = (nginx.SIX, caddy.SIX, traefik.SIX, envoy.SIX, haproxy.
 """The same programs with the files for six portals."""
 SIGNING: Mapping[str, tuple[Front, Callable[[int, Path], dict[str, str]]]] = {
     "nginx": (nginx.SIGNED, nginx.signing),
+    "envoy": (envoy.FRONT, envoy.signing),
     "haproxy": (haproxy.FRONT, haproxy.signing),
 }
 """Those that can sign their questions: the program, and its files for a gateway at a port and a key."""
