@@ -12,7 +12,7 @@ from _pytest.mark import ParameterSet
 from authproxy.doctor.findings import SUBJECTS
 from tests.support.fronts import nginx
 from tests.support.fronts.broken import Broken
-from tests.support.fronts.every import FRONTS
+from tests.support.fronts.every import FRONTS, SIX
 from tests.support.fronts.examination import report_on
 from tests.support.fronts.front import Front
 from tests.support.fronts.world import Standing, World
@@ -51,15 +51,15 @@ async def ticket(world: World, kind: Front, tickets: dict[str, str]) -> str:
     return tickets[kind.name]
 
 
-@pytest.mark.rehearsal
-@pytest.mark.parametrize("kind", [nginx.CACHED, nginx.SIX], ids=["cached", "six"])
-async def test_nothing_is_wrong_with_the_other_files_for_nginx(world: World, kind: Front) -> None:
-    with world.broken(kind, kind.files()) as front:
-        await nothing_is_wrong(front)
-
-
 async def test_nothing_is_wrong_with_the_shipped_files(front: Standing) -> None:
     await nothing_is_wrong(front)
+
+
+@pytest.mark.rehearsal
+@pytest.mark.parametrize("kind", [*SIX, nginx.CACHED], ids=lambda kind: kind.name)
+async def test_nothing_is_wrong_with_the_other_shipped_files(world: World, kind: Front) -> None:
+    with world.broken(kind, kind.files()) as front:
+        await nothing_is_wrong(front)
 
 
 async def nothing_is_wrong(front: Standing) -> None:
