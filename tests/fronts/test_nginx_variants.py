@@ -138,6 +138,15 @@ async def test_nobody_gets_in_by_the_leave_of_somebody_else(world: World, cached
         assert status_of(await cached.raw_get("/promet", cookie=cached.cookie(person))) == 200
         assert cached.portal.last.all("X-Auth-Name") == [name]
     ticket = cached.cookie(ana)
+    # However it is written, it is kept for nobody else.
+    for odd in (
+        ticket.replace("=", " ="),
+        f'{ticket.partition("=")[0]}="{ticket.partition("=")[2]}"',
+        f"x=y,{ticket}",
+        f"x=y;{ticket}",
+    ):
+        await cached.raw_get("/promet", cookie=odd)
+        assert status_of(await cached.raw_get("/promet")) == 401, odd
     for cookie in (
         "",
         "lang=sl",
@@ -149,6 +158,15 @@ async def test_nobody_gets_in_by_the_leave_of_somebody_else(world: World, cached
         seen = len(cached.portal.received)
         assert status_of(await cached.raw_get("/promet", cookie=cookie)) != 200, cookie
         assert len(cached.portal.received) == seen
+
+
+async def test_long_addresses_and_cookies_are_no_obstacle(cached: Standing) -> None:
+    ticket = cached.cookie(await cached.ana())
+    target = f"/promet?{'a' * 7900}"
+    for cookie in (ticket, f"x={'y' * 7000}; {ticket}", f"__Host-authproxy-flow={'y' * 7000}; {ticket}"):
+        for _ in range(2):
+            assert status_of(await cached.raw_get(target, cookie=cookie)) == 200, cached.running.errors[-500:]
+            assert cached.portal.last.target == target
 
 
 async def test_nobody_asks_for_a_kept_answer_from_outside(cached: Standing) -> None:
