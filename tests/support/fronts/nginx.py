@@ -65,7 +65,7 @@ class Nginx:
     }
     differs: Mapping[str, str] = {
         "form_without_session": "nginx leads a form without a session to the sign-in, whose page says that nothing was sent.",
-        "upload": "nginx refuses a script that uploads without a session when the upload has ended, and a page at once.",
+        "upload": "nginx refuses a form without a session at once, and a script only when its upload has ended.",
         "refusal": "nginx shows people a page of its own files, without the reason; scripts get the reason.",
     }
 

@@ -1,5 +1,5 @@
 """The table of deploy/README.md: what holds behind which front proxy. `python -m tests.support.fronts.table`
-runs the scenarios and writes it."""
+runs the scenarios, those of the rehearsal too, and writes it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ def not_held(outcomes: Mapping[str, Mapping[str, bool]]) -> list[str]:
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "scenarios.json"
-        command = [sys.executable, "-m", "pytest", "-n", "0", "-q", str(SUITE)]
+        every = ["-m", "rehearsal or not rehearsal"]
+        command = [sys.executable, "-m", "pytest", "-n", "0", "-q", *every, str(SUITE)]
         subprocess.run(command, env=os.environ | {WRITTEN_TO: str(written)}, check=False)
         missing = not_held(json.loads(written.read_text()) if written.exists() else {})
     if missing:
