@@ -21,13 +21,14 @@ _HEAD: Final = """\
 
 (authproxy_cleared) {
 	# Every spelling that CGI, WSGI, PHP and others read as the same name: names with a character that is no
-	# letter, digit or single dash, and names that begin or end with a dash.
+	# letter, digit or single dash, and names that begin or end with a dash. `Http-X-Auth-Name` is X-Auth-Name
+	# to those that remove the beginning of a variable more than once.
 """
 
 
 def cleared() -> str:
     """The content of cleared.caddyfile."""
-    spellings = [*(f"*{character}*" for character in _OTHER_CHARACTERS), "*--*", "-*", "*-"]
+    spellings = [*(f"*{character}*" for character in _OTHER_CHARACTERS), "*--*", "-*", "*-", "http-*"]
     names = sorted([*NAMES, *(f"{prefix}*" for prefix in FAMILIES)])
     lines = [f"\trequest_header `-{pattern}`\n" for pattern in spellings]
     lines += ["\t# Families and single names.\n"]

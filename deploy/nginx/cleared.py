@@ -38,7 +38,8 @@ def families() -> str:
     """The content of families.conf."""
     return _FAMILIES + "".join(
         f'more_clear_input_headers "{name}";\n'
-        for name in sorted([*NAMES, *(f"{prefix}*" for prefix in FAMILIES)])
+        # `Http-X-Auth-Name` is X-Auth-Name to those that remove the beginning of a variable more than once.
+        for name in sorted(["http-*", *NAMES, *(f"{prefix}*" for prefix in FAMILIES)])
     )
 
 

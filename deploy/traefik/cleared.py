@@ -19,7 +19,7 @@ from authproxy.web import proxy_pages
 FILES: Final = Path(__file__).parent / "authproxy"
 _TRAEFIKS_OWN: Final = ("For", "Host", "Port", "Proto", "Server")
 """What follows `X-Forwarded-` in the names that Traefik sets itself, after it has removed the client's."""
-_ANOTHER_SPELLING: Final = "[^A-Za-z0-9-]|--|^-|-$"
+_ANOTHER_SPELLING: Final = "[^A-Za-z0-9-]|--|^-|-$|^Http-"
 _LINE: Final = re.compile(r"(?<= authResponseHeadersRegex: ).*")
 
 

@@ -423,7 +423,7 @@ async def test_forged_identity(front: Standing) -> None:
 async def test_names_alike(front: Standing) -> None:
     """Names that only look like identity headers, `X-Auth-Name-` or `X--Auth-Name`, do not reach the portal."""
     ana = await front.ana()
-    for alike in ("{}-", "-{}", "X-{}"):
+    for alike in ("{}-", "-{}", "X-{}", "Http-{}"):
         forged = [alike.format(name).replace("X-X-", "X--") for name in OURS]
         with front.world.tap.heard() as heard:
             await front.raw_get("/a", *(f"{name}: mallory" for name in forged), cookie=front.cookie(ana))

@@ -1,0 +1,56 @@
+"""What a front proxy asks about is what the portal gets, whatever bytes a client writes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.fronts.raw_http2 import asked_over_http2
+from tests.support.fronts.world import OPEN, Standing
+
+pytestmark = [pytest.mark.needs("redis-server", "node"), pytest.mark.asyncio(loop_scope="session")]
+
+
+def start_lines(heard: list[bytearray]) -> list[bytes]:
+    return [bytes(connection).partition(b"\r\n")[0] for connection in heard]
+
+
+async def test_bytes_that_are_no_text_are_not_judged_as_other_ones(front: Standing) -> None:
+    ticket = (b"cookie", front.cookie(await front.ana()).encode())
+    for target in (b"/\x9aola", OPEN.encode() + b"/\xc0\xae\xc0\xae/trezor", OPEN.encode() + b"/\xff"):
+        with front.world.tap.heard() as heard:
+            await asked_over_http2(front, target, [ticket])
+        # Caddy and Traefik write them in another way, ask about that, and pass that on.
+        assert [line for line in start_lines(heard) if not line.isascii()] == [], target
+    if front.kind.name == "envoy":
+        # The others ask about Destination as it is.
+        with front.world.tap.heard() as heard:
+            destination = front.url.encode() + b"/\x9aola"
+            await asked_over_http2(front, b"/a", [ticket, (b"destination", destination)])
+        assert heard == []
+    with front.world.tap.heard() as heard:
+        await asked_over_http2(front, b"/a", [ticket])
+    assert start_lines(heard) == [b"GET /a HTTP/1.1"]
+
+
+async def test_an_address_with_another_scheme_does_not_reach_the_portal_as_it_is(front: Standing) -> None:
+    for scheme in ("ftp", "foo", "https"):
+        with front.world.tap.heard() as heard:
+            await front.raw_get(f"{scheme}://{front.host}{OPEN}/a")
+        assert {line.split(b" ")[1] for line in start_lines(heard)} <= {f"{OPEN}/a".encode()}
+
+
+async def test_a_websocket_takes_no_header_of_ours_away(front: Standing) -> None:
+    ana = await front.ana()
+    fields = (
+        "Upgrade: websocket",
+        "Connection: Upgrade, X-Auth-Subject, X-Auth-Assertion",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        f"Origin: {front.url}",
+        f"Cookie: {front.cookie(ana)}",
+    )
+    with front.world.tap.heard() as heard:
+        await front.raw("\r\n".join(["GET /socket HTTP/1.1", f"Host: {front.host}", *fields, "", ""]))
+    sent = b"".join(heard).lower()
+    assert b"\r\nconnection: upgrade\r\n" in sent
+    assert b"\r\nx-auth-subject: ana" in sent
