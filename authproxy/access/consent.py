@@ -70,7 +70,10 @@ class Consent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
+    """`host` is that of the consent."""
+
     purpose: str
+    host: str
     nonce: str
     secret: bytes = field(repr=False)
 
@@ -99,7 +102,7 @@ class Consents:
         for key in self._keys:
             secret = consent(key, host, int(ends)).secret
             if hmac.compare_digest(_proof(secret, purpose, host, ends, asked, nonce), proof):
-                return Order(purpose=purpose, nonce=nonce, secret=secret)
+                return Order(purpose=purpose, host=host, nonce=nonce, secret=secret)
         return None
 
 

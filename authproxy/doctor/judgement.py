@@ -21,7 +21,7 @@ from authproxy.edge.rules.headers import is_identity
 
 _PAIR: Final = re.compile(r'(\w+)="([^"]*)"')
 _SHORTEST_HSTS: Final = 180 * 24 * 3600
-_MAX_AGE: Final = re.compile(r"(?i)(?:^|;)\s*max-age=\"?(\d+)")
+_MAX_AGE: Final = re.compile(r"(?i)(?:^|;)\s*max-age=\"?(\d{1,18})")
 _DAY: Final = 24 * 3600
 _ABOUT_REQUESTS: Final = {"x-request-id", "traceparent", "tracestate"}
 """Names that no client may send either, but that say nothing about people."""
@@ -271,7 +271,7 @@ def _reason(answer: Message | None) -> str | None:
         return None
     try:
         said = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     reason = said.get("reason") if isinstance(said, dict) else None
     return reason if isinstance(reason, str) else None

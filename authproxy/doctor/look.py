@@ -82,5 +82,5 @@ async def look(
         if not consent.answers(proof, nonce=nonce, said=said):
             raise NotConsented("what answers is not the gateway of this consent")
         return Look(said=json.loads(said), answer=answer)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise NotConsented("what answers is not a gateway") from None

@@ -94,7 +94,7 @@ def key_ids(published: Message | None) -> frozenset[str]:
 def _keys(published: Message | None) -> list[dict[str, object]]:
     try:
         said = json.loads(published.body if published is not None else b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     keys = said.get("keys", []) if isinstance(said, dict) else []
     return [key for key in keys if isinstance(key, dict)]

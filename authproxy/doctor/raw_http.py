@@ -5,11 +5,15 @@ No library writes the requests, because most of them are ones that a library wou
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 Field = tuple[str, str]
-_BODILESS = frozenset({204, 304})
+_BODILESS = frozenset({101, 204, 304})
+_LONGEST_NUMBER = 18
+"""Digits. Python refuses to read a number of some thousand digits."""
+_CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,21 +77,23 @@ def chunked(pieces: Iterable[bytes], trailers: Iterable[Field] = ()) -> bytes:
 def read(data: bytes, *, is_answer: bool, to_method: str = "GET") -> tuple[Message | None, bytes]:
     """The first message in the bytes, and what follows it. None as long as its head is not there. A message
     whose end has not arrived is not whole; an answer without a length ends where the bytes do."""
-    head, separator, rest = data.partition(b"\r\n\r\n")
-    if not separator:
-        return None, data
-    start, *lines = head.decode("latin-1").split("\r\n")
-    fields = tuple(_field(line) for line in lines)
-    message = Message(start=start, fields=fields)
-    if is_answer and (to_method == "HEAD" or message.status in _BODILESS or 100 <= message.status < 200):
-        if 100 <= message.status < 200 and message.status != 101:
-            return read(rest, is_answer=True, to_method=to_method)
+    while True:
+        head, separator, rest = data.partition(b"\r\n\r\n")
+        if not separator:
+            return None, data
+        start, *lines = head.decode("latin-1").split("\r\n")
+        message = Message(start=start, fields=tuple(_field(line) for line in lines))
+        if not is_answer or not 100 <= message.status < 200 or message.status == 101:
+            break
+        data = rest
+    if is_answer and (to_method == "HEAD" or message.status in _BODILESS):
         return message, rest
     if "chunked" in message.get("Transfer-Encoding").lower():
         return _read_chunked(message, rest)
     length = message.get("Content-Length")
     if length.isdecimal() and length.isascii():
-        size = int(length)
+        # Whoever says more than that sends no end.
+        size = int(length[:_LONGEST_NUMBER])
         return _with(message, rest[:size], is_whole=len(rest) >= size), rest[size:]
     if is_answer:
         return _with(message, rest, is_whole=False), b""
@@ -95,30 +101,31 @@ def read(data: bytes, *, is_answer: bool, to_method: str = "GET") -> tuple[Messa
 
 
 def _read_chunked(message: Message, rest: bytes) -> tuple[Message, bytes]:
-    body = b""
+    body, at = bytearray(), 0
     while True:
-        line, separator, after = rest.partition(b"\r\n")
-        size = _size(line)
-        if not separator or size is None or (size and len(after) < size + 2):
-            return _with(message, body, is_whole=False), b""
+        ends = rest.find(b"\r\n", at)
+        size = None if ends < 0 else _size(rest[at:ends])
+        begins = ends + 2
+        if size is None or (size and len(rest) < begins + size + 2):
+            return _with(message, bytes(body), is_whole=False), b""
         if not size:
             break
-        body, rest = body + after[:size], after[size + 2 :]
-    trailers: list[Field] = []
+        body += rest[begins : begins + size]
+        at = begins + size + 2
+    at, trailers = begins, list[Field]()
     while True:
-        line, separator, after = after.partition(b"\r\n")
-        if not separator:
-            return _with(message, body, is_whole=False), b""
-        if not line:
-            return _with(message, body, tuple(trailers)), after
-        trailers.append(_field(line.decode("latin-1")))
+        ends = rest.find(b"\r\n", at)
+        if ends < 0:
+            return _with(message, bytes(body), is_whole=False), b""
+        if ends == at:
+            return _with(message, bytes(body), tuple(trailers)), rest[ends + 2 :]
+        trailers.append(_field(rest[at:ends].decode("latin-1")))
+        at = ends + 2
 
 
 def _size(line: bytes) -> int | None:
-    try:
-        return int(line.partition(b";")[0].strip(), 16)
-    except ValueError:
-        return None
+    number = line.partition(b";")[0].strip()
+    return int(number, 16) if _CHUNK_SIZE.fullmatch(number) else None
 
 
 def _field(line: str) -> Field:

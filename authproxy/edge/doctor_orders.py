@@ -30,7 +30,10 @@ def obeyed(gate: Gate, record: RequestRecord, refusal: Refusal) -> Refusal | Own
     if order is None or target is None:
         return refusal
     if order.purpose == "echo":
+        # At another portal, too: the doctor wants to know whether it has got there.
         return _echo(record, target, refusal.reason, order.nonce)
+    if order.host != target.host:
+        return refusal
     if order.purpose == "deny":
         return Denied(reason=Reason.ACCESS_DENIED_HERE, portal=portal)
     if order.purpose == "fail":

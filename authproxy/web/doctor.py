@@ -33,9 +33,10 @@ class DoctorPage:
             for value in request.headers.getall(hdrs.AUTHORIZATION, [])
         ]
         order = self._consents.order_in(values, self._clock())
-        if order is None or order.purpose != "look":
-            raise web.HTTPNotFound
         context = request[CONTEXT]
+        is_for_this_portal = order is not None and context.portal.origin.endswith(f"://{order.host}")
+        if order is None or order.purpose != "look" or not is_for_this_portal:
+            raise web.HTTPNotFound
         logger("web").info("doctor.answered", portal=context.portal.portal_id, client=context.client)
         said = json.dumps(
             {

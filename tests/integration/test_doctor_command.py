@@ -120,12 +120,22 @@ async def test_without_a_consent_nothing_is_sent(front: Front, kind: str) -> Non
     assert await asked(front) == before
 
 
-async def test_a_server_that_is_no_gateway_is_left_alone(front: Front) -> None:
+@pytest.mark.parametrize(
+    ("answered", "what"),
+    [
+        (b'{"said": "{}", "proof": "00"}', "the gateway of this consent"),
+        (b'{"said": "{}", "proof": 1}', "a gateway"),
+        (b"[" * 100_000, "a gateway"),
+        (b"\xff", "a gateway"),
+    ],
+    ids=["another_key", "another_type", "endless_lists", "no_text"],
+)
+async def test_a_server_that_is_no_gateway_is_left_alone(front: Front, answered: bytes, what: str) -> None:
     seen: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         seen.append(await reader.readuntil(b"\r\n\r\n"))
-        said = b'{"said": "{}", "proof": "00"}'
+        said = answered
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(said), said))
         writer.close()
 
@@ -138,7 +148,7 @@ async def test_a_server_that_is_no_gateway_is_left_alone(front: Front) -> None:
     )
     server.close()
 
-    assert (code, err) == (2, "authproxy doctor: what answers is not the gateway of this consent\n")
+    assert (code, err) == (2, f"authproxy doctor: what answers is not {what}\n")
     assert len(seen) == 1, "and it gets nothing more"
 
 
@@ -169,6 +179,19 @@ async def test_the_page_for_the_doctor_does_not_exist_for_others(front: Front) -
     assert status_of(await front.raw_get("/.authproxy/doctor", f"Authorization: {made}")) == 404
 
 
+async def test_a_consent_for_one_portal_is_none_for_another(front: Front) -> None:
+    other = front.host.replace("acq.", "b2b.")
+    for purpose, path, own, foreign in (
+        ("look", "/.authproxy/doctor", 200, 404),
+        ("deny", "/", 403, 401),
+        ("fail", "/", 503, 401),
+    ):
+        for host, status in ((front.host, foreign), (other, own)):
+            order = consent_of(front, other).order(purpose, nonce="n" * 22, now=front.house.clock())
+            answer = await front.raw_get(path, f"Authorization: {order}", host=host)
+            assert status_of(answer) == status, (purpose, host)
+
+
 async def test_no_order_opens_a_closed_place(front: Front) -> None:
     given = consent_of(front)
     for purpose in ("look", "echo", "deny", "fail"):
@@ -191,6 +214,6 @@ async def test_what_the_gateway_says_holds_no_secret(front: Front) -> None:
     assert front.house.secret not in answer.decode()
 
 
-def consent_of(front: Front) -> consent.Consent:
+def consent_of(front: Front, host: str | None = None) -> consent.Consent:
     key = consent_keys(front.house.settings.sessions)[0]
-    return consent.consent(key, front.host, int(front.house.clock().timestamp()) + 600)
+    return consent.consent(key, host or front.host, int(front.house.clock().timestamp()) + 600)

@@ -31,7 +31,8 @@ def sent(text: str) -> list[bytes]:
 def test_an_order_is_recognised_with_its_purpose_and_nonce(purpose):
     order = orders().order_in(sent(GIVEN.order(purpose, nonce=NONCE, now=NOW)), NOW)
     assert order is not None
-    assert (order.purpose, order.nonce, order.secret) == (purpose, NONCE, GIVEN.secret)
+    assert (order.purpose, order.host) == (purpose, HOST)
+    assert (order.nonce, order.secret) == (NONCE, GIVEN.secret)
 
 
 def test_a_consent_travels_as_a_text_and_back():

@@ -95,3 +95,19 @@ def test_a_chunked_body_is_read_with_its_trailers():
 )
 def test_a_chunked_body_that_does_not_end_is_not_whole(chunks):
     assert not answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks).is_whole
+
+
+def test_a_server_that_says_odd_things_ends_no_examination():
+    long = answer(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nabc")
+    assert (long.body, long.is_whole) == (b"abc", False)
+    hints = b"HTTP/1.1 103 Early Hints\r\n\r\n" * 5000
+    assert answer(hints + b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").status == 404
+    assert raw_http.read(hints, is_answer=True) == (None, b"")
+    assert not answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nx").is_whole
+
+
+@pytest.mark.timeout(20)
+def test_a_megabyte_in_chunks_of_one_byte_is_read_at_once():
+    chunks = b"1\r\nx\r\n" * 200_000 + b"0\r\n\r\n"
+    read = answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
+    assert (len(read.body), read.is_whole) == (200_000, True)
