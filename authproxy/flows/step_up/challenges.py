@@ -56,6 +56,9 @@ _LOOKS_AFTER: Final = 0.1
 """Seconds after which a click that waits for another one looks again."""
 _MOST_LOOKS: Final = 150
 """Then the other one has lost its turn (`retention.ISSUING_TAKES`)."""
+_MOST_LOOKS_AT_AN_ANSWER: Final = 30
+"""A proof counts once, also if both are judged at the same time. Whoever tries again after a failure of the
+store, which has kept the turn, must not wait until it ends."""
 # RFC 8176 §2 has no value for a code from a sheet, which is closest to a one-time password, and none for a
 # signature by a phone, which is a proof of possession of a key.
 _AMR: Final[Mapping[StepUpMethod, tuple[str, ...]]] = {
@@ -214,7 +217,11 @@ class StepUpChallenges:
         # Nobody who has no session makes the store keep anything, not even a turn.
         if await session_of(self._sessions, visit) is None:
             return await self._repeated_answers.find(form, visit)
-        return await self._in_turn(form.name, lambda _: self._judged(visit, challenge_id, typed, form))
+        return await self._in_turn(
+            form.name,
+            lambda _: self._judged(visit, challenge_id, typed, form),
+            most_looks=_MOST_LOOKS_AT_AN_ANSWER,
+        )
 
     async def _judged(
         self, visit: Visit, challenge_id: str, typed: str, form: SentForm | None
@@ -357,13 +364,19 @@ class StepUpChallenges:
 
     # What is asked.
 
-    async def _in_turn(self, name: str, serve: Callable[[bool], Coroutine[Any, Any, _Outcome]]) -> _Outcome:
+    async def _in_turn(
+        self,
+        name: str,
+        serve: Callable[[bool], Coroutine[Any, Any, _Outcome]],
+        *,
+        most_looks: int = _MOST_LOOKS,
+    ) -> _Outcome:
         """The outcome of `serve`. Of clicks with the same name, wherever they arrive, one is served after the
         other: a challenge is stored after its message was sent, and until then a second click would find no
         challenge, and would be told that messages are sent too often. The second click on an answer would
         find a code that is used. `serve` is told whether it had to wait for another click."""
         owner, looks = self._random_text(16), 1
-        while not await self._challenges.take_turn(name, owner) and looks < _MOST_LOOKS:
+        while not await self._challenges.take_turn(name, owner) and looks < most_looks:
             looks += 1
             await asyncio.sleep(_LOOKS_AFTER)
         try:
