@@ -29,7 +29,7 @@ BROKEN = (
         why="Servers for CGI, WSGI and PHP read X_Auth_Name and X--Auth-Name as names of the same variable.",
         edits=(
             ("underscoreHeadersStrategy: delete", "underscoreHeadersStrategy: keep"),
-            ("|[^A-Za-z0-9-]|--|^-|-$'", "'"),
+            ("|[^A-Za-z0-9-]|--|^-|-$|^Http-'", "'"),
         ),
         finds="forged_identity",
     ),
