@@ -22,6 +22,11 @@ local ASKED = {
     "accept", "accept-language", "authorization", "origin", "referer", "x-requested-with", "purpose", "sec-purpose", "sec-fetch-mode",
     "sec-fetch-dest", "sec-fetch-site", "sec-fetch-user", "access-control-request-method", "destination", "depth",
 }
+-- All lines of a question, always in this order: the gateway knows like questions again.
+local LINES = {
+    "x-forwarded-method", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-uri", "x-forwarded-for", "x-request-id", "cookie",
+    "x-authproxy-question", table.unpack(ASKED),
+}
 -- What of an answer is for HAProxy. Everything else in an answer that allows is for the portal: the identity, under the names of the settings.
 local NOT_FOR_THE_PORTAL = {
     ["cache-control"] = true, ["connection"] = true, ["content-length"] = true, ["content-type"] = true, ["cookie"] = true, ["date"] = true,
@@ -40,65 +45,11 @@ local function key_in(file)
     return (digits:gsub("..", function(pair) return string.char(tonumber(pair, 16)) end))
 end
 
--- SHA-256 (FIPS 180-4) and HMAC (RFC 2104), because HAProxy has them as converters only, which take no key from a file.
-local ROUNDS, BEGINNING = {}, {}
-do
-    local function beginning_of_fraction(root, number)
-        -- The first 32 bits of the fraction of a root, exactly: a double has 53 bits, and the roots are below 8.
-        local whole = root(number)
-        return math.floor((whole - math.floor(whole)) * 2 ^ 32)
-    end
-    local function square(number) return number ^ (1 / 2) end
-    local function cube(number)
-        local root = number ^ (1 / 3)
-        return root - (root * root * root - number) / (3 * root * root)
-    end
-    local candidate = 2
-    while #ROUNDS < 64 do
-        local is_prime = true
-        for divisor = 2, math.floor(candidate ^ 0.5) do
-            if candidate % divisor == 0 then is_prime = false break end
-        end
-        if is_prime then
-            if #BEGINNING < 8 then BEGINNING[#BEGINNING + 1] = beginning_of_fraction(square, candidate) end
-            ROUNDS[#ROUNDS + 1] = beginning_of_fraction(cube, candidate)
-        end
-        candidate = candidate + 1
-    end
-end
+local KEY = KEY_FILE and key_in(KEY_FILE)
 
-local function sha256(message)
-    local function turned(word, by) return ((word >> by) | (word << (32 - by))) & 0xffffffff end
-    local padded = message .. "\x80" .. ("\0"):rep((55 - #message) % 64) .. string.pack(">I8", #message * 8)
-    local state = { table.unpack(BEGINNING) }
-    for at = 1, #padded, 64 do
-        local words = { string.unpack(">" .. ("I4"):rep(16), padded, at) }
-        for n = 17, 64 do
-            local early, late = words[n - 15], words[n - 2]
-            words[n] = (words[n - 16] + (turned(early, 7) ~ turned(early, 18) ~ (early >> 3)) + words[n - 7]
-                + (turned(late, 17) ~ turned(late, 19) ~ (late >> 10))) & 0xffffffff
-        end
-        local a, b, c, d, e, f, g, h = table.unpack(state)
-        for n = 1, 64 do
-            local first = h + (turned(e, 6) ~ turned(e, 11) ~ turned(e, 25)) + ((e & f) ~ (~e & g)) + ROUNDS[n] + words[n]
-            local second = (turned(a, 2) ~ turned(a, 13) ~ turned(a, 22)) + ((a & b) ~ (a & c) ~ (b & c))
-            h, g, f, e, d, c, b, a = g, f, e, (d + first) & 0xffffffff, c, b, a, (first + second) & 0xffffffff
-        end
-        for n, word in ipairs({ a, b, c, d, e, f, g, h }) do state[n] = (state[n] + word) & 0xffffffff end
-    end
-    return string.pack(">" .. ("I4"):rep(8), table.unpack(state))
-end
-
-local INNER, OUTER
-local function hmac(message)
-    return (sha256(OUTER .. sha256(INNER .. message)):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
-end
-local function with_each_byte(key, mask)
-    return ((key .. ("\0"):rep(64 - #key)):gsub(".", function(byte) return string.char(byte:byte() ~ mask) end))
-end
-if KEY_FILE then
-    local key = key_in(KEY_FILE)
-    INNER, OUTER = with_each_byte(key, 0x36), with_each_byte(key, 0x5c)
+-- In small hexadecimal digits, by HAProxy's own converters.
+local function hmac(txn, message)
+    return txn.c:hex(txn.c:hmac(message, "sha256", txn.c:base64(KEY))):lower()
 end
 
 -- All values of a field, in their order. HAProxy counts them from 0.
@@ -114,8 +65,8 @@ end
 -- Nil if the answer is not complete.
 local function answer_to(asked)
     local lines = { "GET /.authproxy/auth/haproxy HTTP/1.1", "Host: authproxy", "Connection: close" }
-    for name, values in pairs(asked) do
-        for _, value in ipairs(values) do
+    for _, name in ipairs(LINES) do
+        for _, value in ipairs(asked[name] or {}) do
             if value:find("[\r\n%z]") then return nil end
             lines[#lines + 1] = name .. ": " .. value
         end
@@ -164,13 +115,13 @@ local function question(txn, fields)
         local values = values_of(fields, name)
         if #values > 0 then asked[name] = values end
     end
-    if KEY_FILE then
+    if KEY then
         local time = tostring(os.time())
         local signed = table.concat({
             time, "haproxy", asked["x-forwarded-method"][1], asked["x-forwarded-proto"][1], asked["x-forwarded-host"][1] or "",
             asked["x-forwarded-uri"][1], asked["x-forwarded-for"][1], asked["cookie"] and asked["cookie"][1] or "",
         }, "\n")
-        asked["x-authproxy-question"] = { ("t=%s;h=%s"):format(time, hmac(signed)) }
+        asked["x-authproxy-question"] = { ("t=%s;h=%s"):format(time, hmac(txn, signed)) }
     end
     return asked
 end
