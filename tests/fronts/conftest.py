@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,9 +19,18 @@ _held: dict[str, dict[str, bool]] = {}
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+async def standing_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     async with open_world(tmp_path_factory.mktemp("fronts")) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def world(standing_world: World) -> Iterator[World]:
+    """The same world in all modules. Its log also gets the lines of other modules' gateways between them, so
+    each module looks for secrets in its own lines only."""
+    began = standing_world.house.logged
+    yield standing_world
+    standing_world.house.nothing_has_leaked(since=began)
 
 
 @pytest.fixture(

@@ -64,6 +64,7 @@ class Nginx:
         "names_alike": "nginx removes headers by their exact names, and by their beginnings with authproxy/families.conf only.",
     }
     differs: Mapping[str, str] = {
+        "http2": "nginx speaks HTTP/2 where its `listen` says so: a comment in the file shows how.",
         "form_without_session": "nginx leads a form without a session to the sign-in, whose page says that nothing was sent.",
         "upload": "nginx refuses a form without a session at once, and a script only when its upload has ended.",
         "refusal": "nginx shows people a page of its own files, without the reason; scripts get the reason.",
