@@ -189,3 +189,12 @@ core.register_action("authproxy", { "http-req" }, function(txn)
         refuse(txn, answer)
     end
 end, 0)
+
+-- For requests that go to the gateway itself: ends them with the same page while it is away.
+core.register_action("authproxy_is_there", { "http-req" }, function(txn)
+    local socket = core.tcp()
+    socket:settimeout(WAIT)
+    local is_there = socket:connect(GATEWAY)
+    socket:close()
+    if not is_there then unavailable(txn, txn.http:req_get_headers()) end
+end, 0)
