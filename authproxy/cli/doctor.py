@@ -142,7 +142,9 @@ def _commission(url: str, config: Path | None, given: dict[str, object]) -> Comm
     port = parts.port or (443 if is_tls else 80)
     host = _host(url)
     connect = given["connect"]
-    address, connected = (parts.hostname, port) if connect is None else _place("--connect", str(connect))
+    # RFC 6761 §6.3: names below localhost are this machine, whatever its resolver knows.
+    address = "127.0.0.1" if parts.hostname.endswith(".localhost") else parts.hostname
+    address, connected = (address, port) if connect is None else _place("--connect", str(connect))
     http_port = given["http_port"]
     session, stand_in = _text(given["session_file"]), given["stand_in"]
     if session and stand_in is None:

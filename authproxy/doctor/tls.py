@@ -9,7 +9,7 @@ from datetime import datetime
 
 from cryptography import x509
 
-from authproxy.doctor.wire import Door
+from authproxy.doctor.wire import Door, in_words
 
 _OLD = {"TLS 1.0": ssl.TLSVersion.TLSv1, "TLS 1.1": ssl.TLSVersion.TLSv1_1}
 _PATIENCE = 5.0
@@ -54,8 +54,10 @@ async def days_left(door: Door, now: datetime) -> tuple[float | None, str]:
             )
     except ssl.SSLCertVerificationError as error:
         return None, error.verify_message
-    except (OSError, ssl.SSLError, TimeoutError) as error:
-        return None, type(error).__name__
+    except TimeoutError:
+        return None, "no answer in time"
+    except OSError as error:
+        return None, in_words(error)
     try:
         shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from dataclasses import dataclass, field
 
@@ -78,7 +79,7 @@ class Door:
         except ssl.SSLCertVerificationError as error:
             self.failures.append(f"the certificate does not hold: {error.verify_message} (--ca-file)")
         except (OSError, ssl.SSLError) as error:
-            self.failures.append(type(error).__name__)
+            self.failures.append(in_words(error))
         return _messages(bytes(buffer), method, most)
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -87,6 +88,15 @@ class Door:
         return await asyncio.open_connection(
             self.address, self.port, ssl=self.context, server_hostname=self.server_name
         )
+
+
+def in_words(error: OSError) -> str:
+    """Why a connection failed, for the operator. Without the address, which stands beside it."""
+    if isinstance(error, socket.gaierror):
+        return "the name has no address here (--connect HOST:PORT names one)"
+    if isinstance(error, ConnectionRefusedError):
+        return "the connection was refused"
+    return error.strerror or str(error) or type(error).__name__
 
 
 async def _send(writer: asyncio.StreamWriter, data: bytes) -> None:

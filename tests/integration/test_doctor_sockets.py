@@ -11,6 +11,7 @@ import trustme
 from authproxy.doctor import machine, raw_http
 from authproxy.doctor.stand_in import MARK, StandIn
 from authproxy.doctor.wire import Budget, BudgetSpent, Door
+from tests.support.ports import free_port
 
 ASKED = raw_http.request("GET", "/", [("Host", "h"), ("Connection", "close")])
 
@@ -103,3 +104,18 @@ async def test_a_certificate_that_does_not_hold_is_told_in_words() -> None:
     listening.close()
     await listening.wait_closed()
     assert asking.failures[-1].startswith("the certificate does not hold: ")
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("127.0.0.1", "the connection was refused"),
+        ("nowhere.invalid", "the name has no address here (--connect HOST:PORT names one)"),
+    ],
+)
+async def test_it_says_in_words_why_it_could_not_connect(address: str, words: str) -> None:
+    closed = door(free_port())
+    closed.address = address
+
+    assert await closed.ask(ASKED) is None
+    assert closed.failures == [words]
