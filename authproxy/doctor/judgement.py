@@ -256,11 +256,12 @@ def _asks_for(trial: Trial, protocol: str) -> bool:
 
 
 def question_from_outside(trial: Trial) -> Verdict:
-    """For the endpoint at which a proxy asks, asked by a client."""
+    """For the endpoint at which a proxy asks, asked by a client. A gateway that knows the question for a
+    stranger's has closed the endpoint itself."""
     reason = _reason(trial.answer)
     if trial.echo is not None or 200 <= trial.status < 400 or trial.status == 401:
         return Verdict(colour="red", sent=trial.what, came=f"{trial.status}: the gateway has answered")
-    if reason in {Reason.SUBREQUEST_UNREADABLE, Reason.UNTRUSTED_PEER} or trial.status >= 500:
+    if reason == Reason.SUBREQUEST_UNREADABLE or trial.status >= 500:
         came = f"{trial.status} {reason or ''}".strip()
         return Verdict(colour="yellow", sent=trial.what, came=f"{came}: the proxy has passed it on")
     return Verdict(colour="green", sent=trial.what, came=trial.came)

@@ -235,7 +235,7 @@ JSON = [("Content-Type", "application/problem+json")]
         (trial(403, fields=JSON, body=b"[]"), "green"),
         (trial(403, fields=JSON, body=b'{"reason": 1}'), "green"),
         (trial(403, fields=JSON, body=b'{"reason": "subrequest_unreadable"}'), "yellow"),
-        (trial(403, fields=JSON, body=b'{"reason": "untrusted_peer"}'), "yellow"),
+        (trial(403, fields=JSON, body=b'{"reason": "untrusted_peer"}'), "green"),
         (trial(500), "yellow"),
         (trial(), "green"),
         (trial(200), "red"),
