@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import select
+import signal
+import socket
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -91,6 +94,42 @@ def check_portal(settings: Settings, portal: str | None) -> None:
         raise click.UsageError(
             f"there is no portal {portal}; there are: {', '.join(sorted(settings.portals))}"
         )
+
+
+def agreed(question: str, *, must_choose: bool = False) -> bool:
+    """What the operator answers at the terminal. Enter alone means no, or with `must_choose` nothing. Ctrl-C
+    and Ctrl-D end the command."""
+    choices = "y/n" if must_choose else "y/N"
+    while True:
+        try:
+            click.echo(f"{visible(question)} [{choices}]: ", err=True, nl=False)
+            line = _typed_line()
+        except KeyboardInterrupt:
+            raise click.Abort from None
+        if not line:
+            raise click.Abort
+        match line.strip().lower():
+            case "y" | "yes":
+                return True
+            case "n" | "no":
+                return False
+            case "" if not must_choose:
+                return False
+        click.echo("Error: invalid input", err=True)
+
+
+def _typed_line() -> str:
+    """The next line of standard input, empty at its end. Python only notes a signal that comes just before
+    it begins to read, and `input` would then ignore Ctrl-C until Enter. So this waits for the signal too."""
+    signalled, signals = socket.socketpair()
+    with signalled, signals:
+        signals.setblocking(False)
+        before = signal.set_wakeup_fd(signals.fileno())
+        try:
+            select.select([sys.stdin, signalled], [], [])
+        finally:
+            signal.set_wakeup_fd(before)
+    return sys.stdin.readline()
 
 
 def print_findings(findings: Iterable[Finding]) -> None:

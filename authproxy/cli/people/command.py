@@ -27,6 +27,7 @@ from authproxy.cli.people.roles import roles
 from authproxy.cli.terminal import (
     FINDINGS,
     UNREADABLE,
+    agreed,
     check_portal,
     config_option,
     fail,
@@ -376,12 +377,9 @@ def _decide_on_methods(settings: Settings, who: Member | Account, *, keeps: bool
         return ""
     if not sys.stdin.isatty():
         raise click.UsageError(f"say --keep-methods or --remove-methods: there are {names_of(methods)}")
-    click.echo(f"Enrolled: {names_of(methods)}.")
-    return (
-        _KEPT
-        if click.confirm("Did the person enrol all of it, and should they keep it?", default=None)
-        else _REMOVED
-    )
+    click.echo(f"Enrolled: {names_of(methods)}.", err=True)
+    is_theirs = agreed("Did the person enrol all of it, and should they keep it?", must_choose=True)
+    return _KEPT if is_theirs else _REMOVED
 
 
 def _is_blocked(settings: Settings, who: Member | Account) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from authproxy.cli.people.register import account_of, belongs_to, nobody, on_register, subject_option
-from authproxy.cli.terminal import config_option, fail, settings_of
+from authproxy.cli.terminal import agreed, config_option, fail, settings_of
 
 if TYPE_CHECKING:
     from authproxy.bootstrap.audited_register import AuditedRegister
@@ -36,7 +36,8 @@ def forget_person(person: str | None, subject: tuple[str, str] | None, config: P
     if not yes:
         if not sys.stdin.isatty():
             raise click.UsageError("there is no terminal to ask at: say --yes to forget them for ever")
-        click.confirm(f"Remove all that is stored about {named}? It cannot be undone.", abort=True, err=True)
+        if not agreed(f"Remove all that is stored about {named}? It cannot be undone."):
+            raise click.Abort
 
     async def forget(
         register: AuditedRegister,

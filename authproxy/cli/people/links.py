@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 import click
 
 from authproxy.cli.people.register import account_of, nobody, on_register, person_argument, say
-from authproxy.cli.terminal import UNREADABLE, config_option, fail, print_details, settings_of, time_text
+from authproxy.cli.terminal import (
+    UNREADABLE,
+    agreed,
+    config_option,
+    fail,
+    print_details,
+    settings_of,
+    time_text,
+)
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -177,7 +185,8 @@ def _ask(person: str, certificate: x509.Certificate, settings: Settings, *, yes:
         raise click.UsageError(
             "there is no terminal to ask at: say --yes if this is the person's certificate"
         )
-    click.confirm(f"Is this the certificate of {member.name} ({member.member_id})?", abort=True, err=True)
+    if not agreed(f"Is this the certificate of {member.name} ({member.member_id})?"):
+        raise click.Abort
 
 
 def _details(certificate: x509.Certificate, settings: Settings) -> dict[str, str]:

@@ -177,7 +177,11 @@ def test_without_a_terminal_it_must_be_said_what_becomes_of_methods(desk, choice
 
 @pytest.mark.parametrize(
     ("answer", "said", "left"),
-    [("y", "methods kept", (["push", "totp"], 2)), ("n", "methods removed", ([], 0))],
+    [
+        ("y", "methods kept", (["push", "totp"], 2)),
+        ("n", "methods removed", ([], 0)),
+        ("\nmaybe\nyes", "methods kept", (["push", "totp"], 2)),
+    ],
 )
 def test_at_a_terminal_it_is_asked(desk, answer, said, left):
     desk.enrol(ANAS)
