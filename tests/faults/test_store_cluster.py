@@ -89,7 +89,7 @@ async def test_a_primary_that_falls_stops_only_its_own_part_and_brings_nobody_ba
             assert await other.asks_nearby(ticket)
             assert await one.sessions.revoke(ticket.session_id)
             assert await one.uses(attempt)
-        await until(store.has_caught_up, within=FAILOVER)
+        await until(store.whether_caught_up(), within=FAILOVER)
         fallen = store.owner(slot_of(tickets[0]))
         its_own = [ticket for ticket in tickets if store.owner(slot_of(ticket)) is fallen]
         others = [ticket for ticket in tickets if ticket not in its_own]

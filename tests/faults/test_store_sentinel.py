@@ -53,7 +53,7 @@ async def the_story(store, sides, *, falls, rises):
         assert await one.asks_nearby(ticket)
         assert await other.sessions.revoke(ticket.session_id)
         assert await one.uses(attempt)
-    await until(store.has_caught_up, within=FAILOVER)
+    await until(store.whether_caught_up(), within=FAILOVER)
     fallen = store.primary
     falls(fallen)
 
@@ -101,7 +101,7 @@ async def test_a_former_primary_that_still_takes_questions_is_left():
 async def a_former_primary_is_left(store):
     async with store_sides(store.url) as (one, other):
         ticket = await one.starts()
-        await until(store.has_caught_up, within=FAILOVER)
+        await until(store.whether_caught_up(), within=FAILOVER)
         former = store.primary
         next(server for server in store.servers if server is not former).command("REPLICAOF", "NO", "ONE")
         promoted = next(server for server in store.servers if server is not former)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -233,11 +234,11 @@ class Replicated:
             )
         return False
 
-    def has_caught_up(self) -> bool:
-        """Whether the replicas have everything that the primary has."""
-        facts = _facts(self.primary)
-        offset = facts["master_repl_offset"]
-        return all(f"offset={offset}," in facts.get(f"slave{number}", "") for number in (0, 1))
+    def whether_caught_up(self) -> Callable[[], bool]:
+        """A question: whether both replicas have confirmed everything that the primary has now. What comes later
+        does not count: writes, pings and confirmations never end, and may never be level."""
+        written = _written(self.primary)
+        return lambda: _confirmed_by(_facts(self.primary), 2, written)
 
 
 @contextlib.contextmanager
@@ -313,9 +314,10 @@ class Clustered:
             )
         return False
 
-    def has_caught_up(self) -> bool:
-        """Whether each replica has everything that its primary has."""
-        return all(_has_its_replica(node) for node in self.nodes[:6])
+    def whether_caught_up(self) -> Callable[[], bool]:
+        """A question: whether each replica has confirmed everything that its primary has now."""
+        written = {node: _written(node) for node in self.primaries}
+        return lambda: all(_has_its_replica(node, written[node]) for node in written)
 
     def id_of(self, node: Node) -> str:
         return str(asked(node, "CLUSTER", "MYID"))
@@ -450,12 +452,27 @@ def _facts(node: RedisServer) -> dict[str, str]:
     return dict(line.split(":", 1) for line in lines if ":" in line)
 
 
-def _has_its_replica(node: RedisServer) -> bool:
+def _written(node: RedisServer) -> int:
+    """How many bytes a primary has for its replicas."""
+    return int(_facts(node)["master_repl_offset"])
+
+
+def _confirmed_by(facts: dict[str, str], replicas: int, written: int) -> bool:
+    """Whether so many replicas have confirmed so many bytes."""
+    confirmed = [
+        int(word.partition("=")[2])
+        for name, told in facts.items()
+        if re.fullmatch("slave[0-9]+", name)
+        for word in told.split(",")
+        if word.startswith("offset=")
+    ]
+    return sum(offset >= written for offset in confirmed) >= replicas
+
+
+def _has_its_replica(node: RedisServer, written: int) -> bool:
     with contextlib.suppress(OSError):
         facts = _facts(node)
-        return facts["role"] != "master" or f"offset={facts['master_repl_offset']}," in facts.get(
-            "slave0", ""
-        )
+        return facts["role"] != "master" or _confirmed_by(facts, 1, written)
     return False
 
 
