@@ -248,9 +248,9 @@ def test_many_authorities_that_sign_one_another_are_searched_quickly():
         for one in ring
         for other in ring
     ]
-    started = time.monotonic()
+    started = time.process_time()
     assert reason(ring[0].person(), *crossed) is Reason.CERTIFICATE_UNTRUSTED
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_a_detail_does_not_repeat_the_holder():
