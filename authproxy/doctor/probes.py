@@ -320,6 +320,7 @@ async def upgrade_unasked(on: Examination) -> Verdict:
         ("Upgrade", "h2c"),
         ("HTTP2-Settings", "AAMAAABkAAQAAP__"),
     ]
+    either = [*clear, ("Upgrade", "websocket")]
     without = [
         await on.send(f"a WebSocket at {path} without a session", path, fields=handshake, patience=2.0)
         for path in ("/", "/socket", "/ws", attacks.OWN)
@@ -330,8 +331,9 @@ async def upgrade_unasked(on: Examination) -> Verdict:
     ]
     if on.sees_entries:
         path, signed_in = await entry(on)
-        trial = await on.send("an upgrade to h2c", path, fields=clear, signed_in=signed_in, patience=2.0)
-        verdicts.append(judgement.upgraded([trial], "h2c"))
+        for what, fields in (("an upgrade to h2c", clear), ("an upgrade to h2c or websocket", either)):
+            trial = await on.send(what, path, fields=fields, signed_in=signed_in, patience=2.0)
+            verdicts.append(judgement.upgraded([trial], "h2c"))
     if on.sees_sessions:
         foreign = [*handshake, ("Origin", "https://authproxy-doctor.invalid")]
         trial = await on.send(

@@ -56,6 +56,12 @@ BROKEN = (
         finds="upgrade_unasked",
     ),
     Broken(
+        name="first_of_two_upgrades",
+        why="Beside an Upgrade to websocket the portal gets one to h2c, which is a tunnel around every rule.",
+        edits=(("\t\trequest_header @authproxy_socket Upgrade websocket\n", ""),),
+        finds="upgrade_unasked",
+    ),
+    Broken(
         name="question_from_outside",
         why="Whoever asks the gateway's question through the pages describes another request than their own.",
         edits=(
