@@ -1,4 +1,4 @@
-"""`authproxy explain`: what the gateway would do with a request."""
+"""`authproxy explain`: what the gateway would do with a request, and what a refusal means."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from authproxy.cli.terminal import config_option, settings_of
+from authproxy.cli.terminal import settings_of, visible
 
 
 def _an_address(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
@@ -21,8 +21,7 @@ def _an_address(_: click.Context, __: click.Parameter, text: str | None) -> str 
 
 
 @click.command()
-@click.argument("method")
-@click.argument("url")
+@click.argument("words", metavar="METHOD URL | CODE", nargs=-1, required=True)
 @click.option(
     "--address",
     metavar="ADDRESS",
@@ -36,15 +35,43 @@ def _an_address(_: click.Context, __: click.Parameter, text: str | None) -> str 
     multiple=True,
     help="Also say whether a person with this role is stopped; may be repeated.",
 )
-@config_option
-def explain(method: str, url: str, address: str | None, roles: tuple[str, ...], config: Path) -> None:
-    """Say which portal and route METHOD URL falls under, what is demanded there, and why."""
+@click.option(
+    "-c",
+    "--config",
+    envvar="AUTHPROXY_CONFIG",
+    show_envvar=True,
+    type=click.Path(path_type=Path),
+    help="The settings file. A CODE needs none.",
+)
+def explain(words: tuple[str, ...], address: str | None, roles: tuple[str, ...], config: Path | None) -> None:
+    """Say which portal and route METHOD URL falls under, what is demanded there, and why.
+
+    Or say what the CODE of a refusal means, as it stands on a page, in an answer or in the log."""
+    if len(words) == 1:
+        if address is not None or roles:
+            raise click.UsageError("--address and --role are for METHOD and URL")
+        _explain_code(words[0])
+        return
+    if len(words) != 2:
+        raise click.UsageError("give METHOD and URL, or one CODE")
+    if config is None:
+        raise click.UsageError("Missing option '-c' / '--config' (env var: 'AUTHPROXY_CONFIG').")
     settings = settings_of(config)
     from authproxy.bootstrap.portals import all_portals
     from authproxy.cli import explanation
 
+    method, url = words
     explained = explanation.explained(
         method, url, all_portals(settings), address=address, roles=roles or None
     )
     click.echo(explained.text)
     sys.exit(0 if explained.is_served else 1)
+
+
+def _explain_code(code: str) -> None:
+    from authproxy.cli import reasons
+
+    try:
+        click.echo(reasons.explained(visible(code)))
+    except ValueError as problem:
+        raise click.UsageError(f"{visible(code)} {problem}; for a request, give METHOD and URL") from None

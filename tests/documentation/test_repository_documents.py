@@ -72,7 +72,7 @@ def test_the_readme_names_no_command_that_does_not_exist():
         table,
         re.MULTILINE,
     )
-    assert sorted(named) == sorted(commands())
+    assert set(named) == set(commands())
 
 
 def anchors(document):
