@@ -33,6 +33,7 @@ from tests.support.questions import proof, question
 from tests.support.redis_server import RedisServer
 from tests.support.sandbox import ROOT, listens, served
 from tests.support.waiting import until
+from tests.support.workers import open_files_of, workers_of
 
 pytestmark = [pytest.mark.needs("redis-server"), pytest.mark.asyncio(loop_scope="module")]
 RELOADS = int(os.environ.get("RELOADS", "5"))
@@ -397,30 +398,30 @@ async def test_sigusr1_reopens_the_audit_file_and_reads_no_settings(house, runni
 async def test_the_audit_file_is_also_reopened_by_a_gateway_that_still_finishes_something(house, running):
     person = await house.signed_in()
     reader, writer = await asyncio.open_connection("127.0.0.1", house.ports["gateway"], limit=4096)
-    writer.write(
-        f"GET /prenos?bytes={64 * 1024 * 1024} HTTP/1.1\r\nHost: {urlsplit(house.acq).netloc}\r\n"
-        f"Cookie: {TICKET}={person.ticket(house.acq)}\r\n\r\n".encode()
-    )
-    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
-    await reloads(house, running)
-    audit, rotated = house.folder / "audit.log", house.folder / "audit.log.1"
+    with contextlib.closing(writer):
+        writer.write(
+            f"GET /prenos?bytes={64 * 1024 * 1024} HTTP/1.1\r\nHost: {urlsplit(house.acq).netloc}\r\n"
+            f"Cookie: {TICKET}={person.ticket(house.acq)}\r\n\r\n".encode()
+        )
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        new = yaml.safe_load(house.sound)["server"]["workers"]
+        await reloads(house, running)
+        audit, rotated = house.folder / "audit.log", house.folder / "audit.log.1"
 
-    writers = len(writers_of(running, audit))
-    assert writers > 1
-    audit.rename(rotated)
-    running.process.send_signal(signal.SIGUSR1)
-    await until(lambda: len(writers_of(running, audit)) == writers and not writers_of(running, rotated))
-    writer.close()
+        # Those after the reload, and the one of those before it that still sends. Others before it have gone.
+        await until(lambda: writers_of(running, audit) == new + 1, within=PATIENCE)
+        audit.rename(rotated)
+        running.process.send_signal(signal.SIGUSR1)
+        await until(
+            lambda: writers_of(running, audit) == new + 1 and not writers_of(running, rotated),
+            within=PATIENCE,
+        )
 
 
 def writers_of(running, file):
-    """Descriptors of the file in all processes of the gateway."""
-    found = []
-    for process_id in (running.process.pid, *workers_of(running.process)):
-        for descriptor in Path(f"/proc/{process_id}/fd").iterdir():
-            with contextlib.suppress(OSError):
-                found += [descriptor] * (descriptor.readlink() == file)
-    return found
+    """In how many places the processes of the gateway have the file open."""
+    processes = (running.process.pid, *workers_of(running.process))
+    return sum(open_files_of(process_id).count(str(file)) for process_id in processes)
 
 
 async def test_reloads_leave_nothing_behind(house, running):
@@ -682,10 +683,6 @@ async def test_the_number_of_workers_changes_and_a_worker_that_dies_meanwhile_sp
 async def workers(house):
     answer = await Browser().fetch(f"{house.management}/readyz")
     return answer.json["checks"]["workers"]["detail"]
-
-
-def workers_of(process):
-    return sorted(map(int, Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()))
 
 
 async def test_sigterm_during_a_reload_ends_everything(closed_house):

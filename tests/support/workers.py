@@ -71,11 +71,16 @@ def connections_at(process_id: int, address: int | Path) -> int:
     return len(sockets & _sockets_of(process_id))
 
 
-def _sockets_of(process_id: int) -> set[str]:
-    found = set()
-    for entry in Path(f"/proc/{process_id}/fd").iterdir():
+def open_files_of(process_id: int) -> list[str]:
+    """What the descriptors of a process lead to. A process that has just ended has none."""
+    found, descriptors = [], []
+    with contextlib.suppress(OSError):
+        descriptors = list(Path(f"/proc/{process_id}/fd").iterdir())
+    for descriptor in descriptors:
         with contextlib.suppress(OSError):
-            target = str(entry.readlink())
-            if target.startswith("socket:["):
-                found.add(target[8:-1])
+            found.append(str(descriptor.readlink()))
     return found
+
+
+def _sockets_of(process_id: int) -> set[str]:
+    return {target[8:-1] for target in open_files_of(process_id) if target.startswith("socket:[")}
