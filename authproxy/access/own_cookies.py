@@ -5,7 +5,7 @@ The prefix `__Host-` must be defended when cookies are read:
 
 - Only `;` separates cookies. A comma is part of a value. Whoever splits at commas lets a sibling host smuggle
   `x=1,__Host-authproxy=…` past the browser's check of the prefix. If a front proxy joins several Cookie
-  fields by commas, no ticket is values.
+  fields by commas, nobody is signed in by them.
 - Only space and tab are trimmed. Browsers check the prefix before other white space, such as U+00A0.
 - The name stands directly before its `=`, as every browser writes it.
 - A second cookie of our name was planted by somebody. Then no cookie counts.

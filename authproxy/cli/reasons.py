@@ -375,7 +375,7 @@ MEANINGS: Final[Mapping[Reason, Meaning]] = {
     Reason.REQUEST_UNREADABLE: Meaning(
         "400",
         "the request can be read in more than one way, or not at all",
-        "the client",
+        "the client; behind a front proxy that asks, the log says `subrequest_unreadable`",
     ),
     Reason.TARGET_AMBIGUOUS: Meaning(
         "403 / 400",
@@ -387,7 +387,7 @@ MEANINGS: Final[Mapping[Reason, Meaning]] = {
     ),
     Reason.METHOD_UNSUPPORTED: Meaning(
         "405",
-        "the method is not passed on to this portal; nginx gets 403",
+        "the method is not passed on to this portal",
         "`methods` and `webdav` of the portal",
     ),
     Reason.NOT_FOUND: Meaning(
