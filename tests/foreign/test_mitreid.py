@@ -23,7 +23,7 @@ pytestmark = [
 async def issuer(tmp_path_factory, gateway_ports):
     """One MITREid for all tests of the module: to start it takes ten times as long as a test."""
     if not mitreid.is_here():
-        (pytest.fail if IN_CI else pytest.skip)("needs MITREid Connect (make setup fetches it)")
+        (pytest.fail if IN_CI else pytest.skip)("needs MITREid Connect (make foreign fetches it)")
     async with mitreid.running(
         tmp_path_factory.mktemp("mitreid"), free_port(), portals=portals_at(gateway_ports)
     ) as issuer:

@@ -15,6 +15,7 @@ import json
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -342,6 +343,8 @@ class Kit:
     command: tuple[str, ...]
     path: str = ""
     """PYTHONPATH."""
+    takes: frozenset[str] = frozenset()
+    """Attempts that are good ones to this kit, because HTTP itself takes away what is wrong with them."""
 
 
 IN_EVERY_RUN = (
@@ -390,6 +393,12 @@ FOREIGN = (
             ),
         ),
         command=("mono", "{folder}/drive.exe"),
+    ),
+    Kit(
+        name="nginx",
+        needs=("nginx",),
+        command=(sys.executable, str(DRIVERS / "drive_nginx.py"), str(KITS / "nginx")),
+        takes=frozenset({"a blank at the end", "a line end"}),
     ),
 )
 
@@ -456,11 +465,11 @@ def running_kit(
     origin: str = ORIGIN,
 ) -> Iterator[Portal]:
     """`folder` has what `built` has made; the kit's own files are in one below it."""
-    (own := folder / f"own-{free_port()}").mkdir()
+    own = tempfile.mkdtemp(prefix="own-", dir=folder)
     with subprocess.Popen(
         [
             *(word.format(folder=folder) for word in kit.command),
-            *(issuer, audience, origin, jwks, str(own)),
+            *(issuer, audience, origin, jwks, own),
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -471,7 +480,17 @@ def running_kit(
         try:
             yield Portal(process)
         finally:
-            process.kill()
+            _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """A kit ends when nothing more can be asked."""
+    with contextlib.suppress(OSError):
+        process.stdin.close()  # type: ignore[union-attr]
+    try:
+        process.wait(timeout=20)
+    finally:
+        process.kill()
 
 
 def program_path() -> str:
@@ -552,6 +571,7 @@ FILES = {
     "python-pyjwt": "python/assertion_pyjwt.py",
     "node": "node/assertion-check.js",
     "php": "php/AssertionCheck.php",
+    "nginx": "nginx/assertion.js",
 }
 MISSING = (
     Missing(
@@ -561,6 +581,7 @@ MISSING = (
             "python": ("{85}[AQgw]", "{86}"),
             "node": ("{85}[AQgw]", "{86}"),
             "php": ("{85}[AQgw]", "{86}"),
+            "nginx": ("{85}[AQgw]", "{86}"),
         },
     ),
     Missing(
@@ -570,6 +591,7 @@ MISSING = (
             "python": ("len(fields) != 1 or", "not fields or"),
             "python-pyjwt": ("len(fields) != 1 or", "not fields or"),
             "node": ("fields.length !== 1 ||", "fields.length === 0 ||"),
+            "nginx": ("fields.length === 1 &&", "fields.length > 0 &&"),
         },
     ),
     Missing(
@@ -579,6 +601,7 @@ MISSING = (
             "python": ('header.get("alg") != "ES256" or ', ""),
             "node": ("header.alg !== 'ES256' || ", ""),
             "php": ("($header->alg ?? null) !== 'ES256' || ", ""),
+            "nginx": ("header.alg === 'ES256' && ", ""),
         },
     ),
     Missing(
@@ -589,6 +612,7 @@ MISSING = (
             "python-pyjwt": ('header.get("typ", "JWT") != "JWT" or ', ""),
             "node": ("(header.typ !== undefined && header.typ !== 'JWT') || ", ""),
             "php": ("($header->typ ?? 'JWT') !== 'JWT' || ", ""),
+            "nginx": ("(header.typ === undefined || header.typ === 'JWT') && ", ""),
         },
     ),
     Missing(
@@ -598,6 +622,7 @@ MISSING = (
             "python": (' or "crit" in header', ""),
             "node": (" || 'crit' in header", ""),
             "php": (" || property_exists($header, 'crit')", ""),
+            "nginx": (" && !('crit' in header)", ""),
         },
     ),
     Missing(
@@ -608,6 +633,7 @@ MISSING = (
             "python-pyjwt": ('"strict_aud": True', '"strict_aud": True, "verify_signature": False'),
             "node": ("if (!crypto.verify(", "if (false && !crypto.verify("),
             "php": ("OPENSSL_ALGO_SHA256) !== 1", "OPENSSL_ALGO_SHA256) === 2"),
+            "nginx": ("demand(signed, ", "demand(true, "),
         },
     ),
     Missing(
@@ -618,6 +644,7 @@ MISSING = (
             "python-pyjwt": ("issuer=self._issuer,", ""),
             "node": ("claims.iss !== this.issuer || ", ""),
             "php": ("($claims->iss ?? null) !== $this->settings['issuer'] || ", ""),
+            "nginx": ("claims.iss === settings.issuer && ", ""),
         },
     ),
     Missing(
@@ -628,6 +655,7 @@ MISSING = (
             "python-pyjwt": ('"strict_aud": True', '"verify_aud": False'),
             "node": (" || claims.aud !== this.audience", ""),
             "php": (" || ($claims->aud ?? null) !== $this->settings['audience']", ""),
+            "nginx": (" && claims.aud === settings.audience", ""),
         },
     ),
     Missing(
@@ -641,6 +669,10 @@ MISSING = (
                 "($claims->aud ?? null) !== $this->settings['audience']",
                 "!in_array($this->settings['audience'], (array) ($claims->aud ?? null), true)",
             ),
+            "nginx": (
+                "claims.aud === settings.audience",
+                "[].concat(claims.aud).includes(settings.audience)",
+            ),
         },
     ),
     Missing(
@@ -651,6 +683,7 @@ MISSING = (
             "python-pyjwt": ('"strict_aud": True', '"strict_aud": True, "verify_exp": False'),
             "node": (" || now >= claims.exp + LEEWAY", ""),
             "php": (" || $now >= $claims->exp + self::LEEWAY", ""),
+            "nginx": (" && now < claims.exp + LEEWAY", ""),
         },
     ),
     Missing(
@@ -661,6 +694,7 @@ MISSING = (
             "python-pyjwt": ('"strict_aud": True', '"strict_aud": True, "verify_iat": False'),
             "node": ("[claims.iat, claims.nbf] : [claims.iat]", "[claims.nbf] : []"),
             "php": ("max($claims->iat, $from)", "$from"),
+            "nginx": ("[claims.iat, claims.nbf] : [claims.iat]", "[claims.nbf] : []"),
         },
     ),
     Missing(
@@ -671,6 +705,7 @@ MISSING = (
             "python-pyjwt": ('"strict_aud": True', '"strict_aud": True, "verify_nbf": False'),
             "node": ("'nbf' in claims ? [claims.iat, claims.nbf] : [claims.iat]", "[claims.iat]"),
             "php": ("max($claims->iat, $from)", "$claims->iat"),
+            "nginx": ("'nbf' in claims ? [claims.iat, claims.nbf] : [claims.iat]", "[claims.iat]"),
         },
     ),
     Missing(
@@ -681,6 +716,7 @@ MISSING = (
             "python-pyjwt": ("said != (method, ", "said != (said[0], "),
             "node": ("claims.htm !== method || ", ""),
             "php": ("!== [$method, ", "!== [$said[0], "),
+            "nginx": ("claims.htm === r.variables.request_method && ", ""),
         },
     ),
     Missing(
@@ -691,6 +727,7 @@ MISSING = (
             "python-pyjwt": ('self._origin + path.partition("?")[0]', "said[1]"),
             "node": (" || claims.htu !== this.origin + path.split('?')[0]", ""),
             "php": ("$this->settings['origin'] . explode('?', $path, 2)[0]", "$said[1]"),
+            "nginx": (" && claims.htu === url", ""),
         },
     ),
     Missing(
@@ -701,6 +738,7 @@ MISSING = (
             "python-pyjwt": ("self._bound or ", ""),
             "node": ("this.bound || ", ""),
             "php": ("$this->settings['bound'] || ", ""),
+            "nginx": ("settings.bound === 'yes' || ", ""),
         },
     ),
     Missing(
@@ -711,6 +749,7 @@ MISSING = (
             "python-pyjwt": (' or not claims["sub"]', ""),
             "node": (" || claims.sub === ''", ""),
             "php": (" || $claims->sub === ''", ""),
+            "nginx": (" && claims.sub !== ''", ""),
         },
     ),
 )
