@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.fronts import haproxy
 from tests.support.fronts.raw_http2 import asked_over_http2
-from tests.support.fronts.world import OPEN, Standing
+from tests.support.fronts.world import OPEN, Standing, World, status_of
 
 pytestmark = [pytest.mark.needs("redis-server", "node"), pytest.mark.asyncio(loop_scope="session")]
 
@@ -54,3 +55,21 @@ async def test_a_websocket_takes_no_header_of_ours_away(front: Standing) -> None
     sent = b"".join(heard).lower()
     assert b"\r\nconnection: upgrade\r\n" in sent
     assert b"\r\nx-auth-subject: ana" in sent
+
+
+async def test_haproxy_passes_nothing_on_where_the_identity_finds_no_room(world: World) -> None:
+    front = world.front(haproxy.FRONT)
+    cookie = front.cookie(await front.ana())
+    others = [f"X-Other-{number}: {'a' * 400}" for number in range(70)]
+
+    async def status(size: int) -> int:
+        return status_of(await front.raw_get("/a", *others, f"X-Last: {'a' * size}", cookie=cookie))
+
+    fits, too_long = 1, 8192
+    while too_long - fits > 4:
+        middle = (fits + too_long) // 2
+        fits, too_long = (middle, too_long) if await status(middle) == 200 else (fits, middle)
+    assert await status(too_long) == 431
+    for less in range(0, 40, 8):
+        assert await status(fits - less) == 200
+        assert len([name for name, _ in front.portal.last.headers if name.startswith("x-auth-")]) == 9

@@ -148,6 +148,13 @@ local function allow(txn, fields, answer)
     local kept = portal_cookies(table.concat(values_of(fields, "cookie"), "; "), (answer.headers["x-authproxy-cookie"] or {})[1])
     txn.http:req_del_header("cookie")
     if kept ~= "" then txn.http:req_add_header("cookie", kept) end
+    -- Where `tune.bufsize` has no room left, HAProxy adds nothing, and does not say so.
+    local written = txn.http:req_get_headers()
+    for name, values in pairs(answer.headers) do
+        if not NOT_FOR_THE_PORTAL[name] and #values_of(written, name) ~= #values then
+            txn:done(txn:reply({ status = 431, reason = "Request Header Fields Too Large", headers = { ["cache-control"] = { "no-store" } } }))
+        end
+    end
     txn:set_var("txn.authproxy", "allowed")
 end
 
