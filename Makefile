@@ -158,7 +158,7 @@ rehearsal-compose: $(VENV)/.dev ## Follow deploy/compose/README.md on a bare Deb
 	@deploy/compose/rehearsal
 
 .PHONY: reference
-reference: $(VENV)/.sandbox ## Write the reference of settings and of reasons, and the names of headers that nginx removes, and its pages
+reference: $(VENV)/.sandbox ## Write the reference of settings and of reasons, the names of headers that front proxies remove, and nginx's pages
 	$(BIN)/python -m authproxy.settings.reference config/README.md
 	$(BIN)/python -m authproxy.cli.reasons config/README.md
 	$(BIN)/python deploy/nginx/cleared.py
