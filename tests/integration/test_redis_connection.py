@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -335,31 +333,3 @@ async def test_a_scan_begins_anew_when_the_server_is_started_again_meanwhile():
             found |= {key.decode() for key in keys}
         assert found == names
         await redis.aclose()
-
-
-ASKS = """
-import asyncio, sys
-from authproxy.storage.redis.connection import RedisConnection
-
-async def asks():
-    connection = RedisConnection(sys.argv[1])
-    await connection.ping()
-    await connection.aclose()
-
-asyncio.run(asks())
-print([name for name in sys.modules if name.startswith(("redis.client", "redis.commands", "redis.cluster"))])
-
-import redis
-from redis import exceptions, lock
-print(redis.Redis.__module__, redis.asyncio.Redis.__module__, redis.__version__ > "8", lock.Lock.__name__)
-print(redis.ConnectionError is exceptions.ConnectionError)
-"""
-
-
-def test_what_the_gateway_does_not_need_of_the_library_is_imported_only_by_whoever_asks_for_it(server):
-    done = subprocess.run(
-        [sys.executable, "-c", ASKS, server.url], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.stdout.splitlines() == ["[]", "redis.client redis.asyncio.client True Lock", "True"], (
-        done.stderr
-    )

@@ -1,5 +1,1 @@
 """The stores in Redis: the connection, what travels on it, and one module for each store."""
-
-from authproxy.storage.redis import library
-
-library.keep_small()
