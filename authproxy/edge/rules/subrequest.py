@@ -127,6 +127,7 @@ NGINX: Final = Dialect(
     schemes=_WEB,
     must_agree=(b"x-original-uri", b"x-forwarded-uri", b"x-rewrite-url"),
     must_agree_on_host=(b"x-forwarded-host", b"x-original-host"),
+    must_agree_on_method=(b"x-forwarded-method",),
     needs_client=False,
     passes_refusals=False,
     passes_faults=False,
@@ -228,6 +229,9 @@ def original(head: RequestHead, dialect: Dialect, portal_at: PortalAt) -> Reques
         for name in dialect.must_agree_on_host:
             if name in index:
                 _check_hosts(index[name], host, default_port, portal_at)
+        for name in dialect.must_agree_on_method:
+            if name in index:
+                _check_methods(index[name], method)
         if dialect.needs_client:
             _check_the_rest(index, dialect, asked)
     except (HeadRefused, TargetRefused, UnicodeDecodeError) as refused:
@@ -305,17 +309,20 @@ def _check_hosts(values: list[bytes], host: str, default_port: int, portal_at: P
         raise SubrequestRefused("two headers disagree about the original host")
 
 
+def _check_methods(values: list[bytes], method: str) -> None:
+    if any(value != method.encode("ascii") for value in values):
+        raise SubrequestRefused("two headers disagree about the original method")
+
+
 def _check_the_rest(index: dict[bytes, list[bytes]], dialect: Dialect, asked: Said) -> None:
     """What only some dialects demand."""
     if b"x-forwarded-for" not in index:
         # Without it the proxy itself would be judged by its address.
         raise SubrequestRefused("the client's address is missing")
-    method, scheme, _, host, raw = asked
-    if (
-        _is_contradicted(index, dialect.must_agree_on_url, (raw, b"%s://%s%s" % (scheme, host, raw)))
-        or _is_contradicted(index, dialect.must_agree_on_method, (method.encode("ascii"),))
-        or _is_contradicted(index, dialect.must_agree_on_scheme, (scheme,))
-    ):
+    _, scheme, _, host, raw = asked
+    if _is_contradicted(
+        index, dialect.must_agree_on_url, (raw, b"%s://%s%s" % (scheme, host, raw))
+    ) or _is_contradicted(index, dialect.must_agree_on_scheme, (scheme,)):
         raise SubrequestRefused("two headers disagree about the original request")
     for name in index:
         # `X_Forwarded_Uri` is X-Forwarded-Uri to some portals.

@@ -100,6 +100,7 @@ def test_a_portal_that_opted_in_to_encoded_slashes_is_asked_with_them():
         asked(b"http://acq.example/a", b"GET", (b"X-Forwarded-Uri", b"/b")),
         asked(b"http://acq.example/a", b"GET", (b"X-Forwarded-Host", b"other.example")),
         asked(b"http://acq.example/a", b"GET", (b"X-Forwarded-Host", b"a b")),
+        asked(b"http://acq.example/a", b"GET", (b"X-Forwarded-Method", b"POST")),
     ],
 )
 def test_what_does_not_say_in_one_way_what_was_asked_is_refused(given):
@@ -108,7 +109,11 @@ def test_what_does_not_say_in_one_way_what_was_asked_is_refused(given):
 
 
 def test_agreement_is_no_contradiction():
-    more = ((b"X-Original-URI", b"/%61"), (b"X-Original-Host", b"ACQ.example"))
+    more = (
+        (b"X-Original-URI", b"/%61"),
+        (b"X-Original-Host", b"ACQ.example"),
+        (b"X-Forwarded-Method", b"GET"),
+    )
     assert original(asked(b"http://acq.example/%61", b"GET", *more), NGINX, portal_at).path == "/a"
 
 
