@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from authproxy.web.proxy_pages import Proxy
 
 _THEN: dict[Proxy, str] = {
-    "caddy": "`caddy reload`, or restart Caddy",
+    "caddy": "restart Caddy",
     "traefik": "Traefik takes it over by itself",
     "envoy": "restart Envoy",
     "haproxy": "reload HAProxy",

@@ -145,7 +145,7 @@ ADVICE: Final[dict[str, dict[str, str]]] = {
         "unprotected_path": "`middlewares: [authproxy]` in every router of the portal, on every entry point.",
         "host_confusion": "One `Host(…)` in each router's rule, and no router without one.",
         "forged_identity": "`authResponseHeadersRegex` of the middleware complete, and "
-        "`underscoreHeadersStrategy: delete` at the entry point.",
+        "`aliasHeadersStrategy: delete` at the entry point.",
         "forged_forwarding": "No `forwardedHeaders.insecure` at the entry point, and `trustForwardHeader: "
         "false` in the middleware.",
         "connection_named": "Update Traefik; `forwardedHeaders.connection` stays empty.",

@@ -125,8 +125,9 @@ def logo_of(portal: PortalPresentation) -> list[str]:
     return [text[at : at + _LONGEST] for at in range(0, len(text), _LONGEST)]
 
 
-def page_of(name: str, locale: Locale, logo: str) -> str:
-    return _rendered(f"nginx/{name}.html", locale, logo=logo) + "\n"
+def page_of(name: str, locale: Locale, logo: str, *, has_request_id: bool = True) -> str:
+    """A page with `$authproxy_page_…` where portals differ, and `$request_id` where its id stands."""
+    return _rendered(f"nginx/{name}.html", locale, logo=logo, has_request_id=has_request_id) + "\n"
 
 
 def fragment_of(name: str, locale: Locale, portal: PortalPresentation) -> str:

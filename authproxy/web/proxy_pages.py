@@ -26,15 +26,15 @@ _FRAMED_BY: Final = "'self'"
 
 
 def unavailable(portal: PortalPresentation, locale: Locale, *, request_id: str) -> str:
-    """The whole page, complete in one text. `request_id` is what stands for the id of the request; empty if
-    the proxy knows none."""
+    """The whole page, complete in one text. `request_id` is what the proxy replaces by the id of the request;
+    empty if the proxy knows none: then the page has no such line."""
     variables = {
         "$authproxy_page_style": style_of(portal),
         "$authproxy_page_names": _plain(fragment_of("names", locale, portal)),
         "$authproxy_page_contact": _plain(fragment_of("contact", locale, portal)),
         "$request_id": request_id,
     }
-    page = page_of("unavailable", locale, "".join(logo_of(portal)))
+    page = page_of("unavailable", locale, "".join(logo_of(portal)), has_request_id=bool(request_id))
     for name, value in variables.items():
         page = page.replace(name, value)
     return page
@@ -100,7 +100,7 @@ def _traefik(portals: list[PortalPresentation], house: PortalPresentation) -> st
         for locale in LOCALES:
             pages[f"{host} {locale}"] = {
                 "policy": policy_of(portal, framed_by=_FRAMED_BY),
-                "body": unavailable(portal, locale, request_id="").replace("<code></code>", "<code>–</code>"),
+                "body": unavailable(portal, locale, request_id=""),
             }
     # JSON is YAML, and what people wrote cannot end a string of JSON.
     made = {"http": {"middlewares": {"authproxy-page": {"plugin": {"authproxypage": {"pages": pages}}}}}}

@@ -60,6 +60,11 @@ def test_the_page_that_is_shipped_is_the_one_without_settings(proxy, file):
     assert (DEPLOY / proxy / "authproxy" / file).read_text() == proxy_pages.configuration(proxy)
 
 
+def test_the_page_names_the_request_only_where_the_proxy_knows_its_id():
+    assert "Oznaka zahteve: <code>{http.request.uuid}</code>" in proxy_pages.configuration("caddy")
+    assert "Oznaka zahteve" not in proxy_pages.configuration("traefik")
+
+
 @pytest.mark.parametrize("spelled", [str, str.upper, lambda n: n.replace("-", "_"), lambda n: f"{n}-"])
 def test_both_remove_every_name_that_the_edge_removes(spelled):
     forged = [spelled(name) for name in FORGED]

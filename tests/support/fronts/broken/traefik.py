@@ -28,7 +28,7 @@ BROKEN = (
         name="other_spellings_kept",
         why="Servers for CGI, WSGI and PHP read X_Auth_Name and X--Auth-Name as names of the same variable.",
         edits=(
-            ("underscoreHeadersStrategy: delete", "underscoreHeadersStrategy: keep"),
+            ("aliasHeadersStrategy: delete", "aliasHeadersStrategy: keep"),
             ("|[^A-Za-z0-9-]|--|^-|-$|^Http-'", "'"),
         ),
         finds="forged_identity",
