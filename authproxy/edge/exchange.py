@@ -25,17 +25,16 @@ from authproxy.access.decision import (
     Unavailable,
 )
 from authproxy.access.personal_cookies import Marking
-from authproxy.access.routes import Portal
 from authproxy.access.target import RequestTarget, TargetRefused
 from authproxy.access.unavailable import CannotAsk
-from authproxy.edge import doctor_orders, held_requests, joint_decision, outgoing_heads
+from authproxy.edge import doctor_orders, held_requests, joint_decision, outgoing_heads, subrequests
 from authproxy.edge.client_side import ClientSide
 from authproxy.edge.request_record import RequestRecord
-from authproxy.edge.rules import held_forms, question, refusals, subrequest, via
-from authproxy.edge.rules.preflight import Preflight, is_preflight
+from authproxy.edge.rules import held_forms, preflight, refusals, subrequest, via
+from authproxy.edge.rules.preflight import Preflight
 from authproxy.edge.rules.refusals import OwnAnswer, PageWanted
 from authproxy.edge.rules.request_head import RequestHead
-from authproxy.edge.rules.subrequest import Dialect, SubrequestRefused, dialect_at
+from authproxy.edge.rules.subrequest import Dialect, dialect_at
 from authproxy.edge.site import EdgeLimits, Gate, Site, Way, report
 from authproxy.edge.transfer import Transfer, TransferOwner
 from authproxy.edge.tunnel import Tunnel
@@ -153,7 +152,7 @@ class Exchange(TransferOwner):
             self._decided(Denied(reason=Reason.UNKNOWN_HOST))
         elif head.method not in site.portal.methods:
             self.refuse_rest(405, Reason.METHOD_UNSUPPORTED)
-        elif head.upgrade and not self._may_upgrade(site):
+        elif head.upgrade and not site.may_upgrade(head):
             self._decided(Denied(reason=Reason.FOREIGN_ORIGIN, portal=site.portal))
         elif (
             head.content_length == held_forms.RELEASE_SIZE
@@ -225,13 +224,6 @@ class Exchange(TransferOwner):
             return True
         return False
 
-    def _may_upgrade(self, site: Site) -> bool:
-        # Cross-site WebSocket hijacking: a browser sends the portal's cookies with a handshake that any site
-        # has started, and names that site in Origin. Only pages of the portal may open sockets to it. A
-        # program without an Origin sends its cookie on purpose.
-        origins = self.head.all(b"origin")
-        return all(origin in site.websocket_origins for origin in origins)
-
     def _decide(self, site: Site, target: RequestTarget) -> None:
         if site.portal.sign_out_paths and policy.is_sign_out(site.portal, target):
             self._answer(refusals.sign_out(site.portal))
@@ -249,19 +241,14 @@ class Exchange(TransferOwner):
         """The store has answered, or only `Access.decide` can decide. Nobody watches over this: what fails
         here is reported, and answered 500."""
         record = self._record
-        site, target, dialect = record.site, record.target, record.asked_by
+        site, target = record.site, record.target
         if self._is_over or site is None or target is None:
             return
         try:
-            if dialect is not None:
-                if decision is None:
-                    self._start(self._answer_original_later(site, target, dialect, []))
-                else:
-                    self._answer_original(decision, target, dialect)
-            elif decision is None:
+            if decision is None:
                 self._start(self._decide_later(site, target))
             else:
-                self._decided(decision)
+                self._judged(decision)
         except Exception as error:  # noqa: BLE001  (the store's other answers must not suffer)
             report(error, "deciding failed")
             self.refuse_rest(500, Reason.UNEXPECTED)
@@ -273,7 +260,7 @@ class Exchange(TransferOwner):
             # HAProxy sends this to see whether a server is up.
             self._answer(refusals.options(portal.methods))
             return True
-        if self._is_passed_preflight(portal, target):
+        if preflight.is_passed(portal, head, target, self._record):
             self._pass_preflight(site, target)
             return True
         try:
@@ -291,28 +278,12 @@ class Exchange(TransferOwner):
     async def _decide_all_later(self, site: Site, target: RequestTarget, others: list[RequestTarget]) -> None:
         decision = await joint_decision.decide(self._gate, site.portal, target, others, self._record)
         if not self._is_over:
-            self._decided(decision)
-
-    def _is_passed_preflight(self, portal: Portal, target: RequestTarget) -> bool:
-        """Whether it is a CORS preflight that the portal answers. Where nobody may enter, or not from this
-        address, it is judged like every other request; also where the request after it may not."""
-        if not portal.passes_preflights or not is_preflight(self.head, target.method):
-            return False
-        for each in (target, self._announced(target)):
-            route = policy.route_of(portal, each)
-            if route is None or policy.barred(route, self._record) is not None:
-                return False
-        return True
-
-    def _announced(self, target: RequestTarget) -> RequestTarget:
-        """The request that a preflight announces."""
-        method = self.head.all(b"access-control-request-method")[0].decode("latin-1")
-        return RequestTarget(method, target.host, target.path, target.query)
+            self._judged(decision)
 
     def _pass_preflight(self, site: Site, target: RequestTarget) -> None:
         if site.ways:
             # The request after it goes to the server of its own method, which must be asked.
-            self._way = site.way_of(self._announced(target))
+            self._way = site.way_of(preflight.announced(self.head, target))
         self._record.decided_at = self._gate.time()
         self._record.outcome = Preflight(portal=site.portal)
         if self._has_room(None):
@@ -323,7 +294,15 @@ class Exchange(TransferOwner):
     async def _decide_later(self, site: Site, target: RequestTarget) -> None:
         decision = await self._gate.access.decide(site.portal, target, self._record, self._gate.clock())
         if not self._is_over:
+            self._judged(decision)
+
+    def _judged(self, decision: Decision) -> None:
+        """Answers a subrequest, or does what was decided about the client's own request."""
+        dialect = self._record.asked_by
+        if dialect is None:
             self._decided(decision)
+        else:
+            self._give(subrequests.answer(self._gate, self._record, dialect, decision))
 
     def _decided(self, decision: Decision) -> None:
         record = self._record
@@ -421,10 +400,7 @@ class Exchange(TransferOwner):
         answer = refusals.answer(
             refusal, target=record.target, head=self.head, request_id=record.request_id, held=kept_as
         )
-        if isinstance(answer, OwnAnswer):
-            self._answer(answer)
-        else:
-            self._show_page(answer)
+        self._give(answer)
 
     def _refuse_for_lack_of_room(self, site: Site | None, *, kept_as: str | None = None) -> None:
         portal = site.portal if site is not None else None
@@ -494,124 +470,27 @@ class Exchange(TransferOwner):
     # Subrequests of front proxies.
 
     def _answer_subrequest(self, dialect: Dialect) -> None:
-        gate, head, record = self._gate, self.head, self._record
-        record.asked_by = dialect
-        if not self._may_ask(dialect):
-            record.outcome = Denied(reason=Reason.UNTRUSTED_PEER)
-            self._answer(subrequest.refusal(Reason.UNTRUSTED_PEER, record.request_id))
+        gate, record = self._gate, self._record
+        read = subrequests.read(gate, self._client, record, dialect)
+        if not isinstance(read, list):
+            self._give(read)
             return
-        try:
-            original = subrequest.original(head, dialect, gate.portal_at)
-        except SubrequestRefused:
-            record.outcome = Denied(reason=Reason.SUBREQUEST_UNREADABLE)
-            if dialect.passes_refusals and refusals.is_page_load(head, "GET"):
-                # Mostly the person's address is at fault, not what the proxy says about it.
-                self._show_page(PageWanted(403, Reason.REQUEST_UNREADABLE))
-            else:
-                self._answer(subrequest.refusal(Reason.SUBREQUEST_UNREADABLE, record.request_id))
+        site, original = record.site, record.target
+        assert site is not None and original is not None  # noqa: S101, PT018  (only requests to a site are decided)
+        if read:
+            self._start(self._decide_all_later(site, original, read))
             return
-        site = gate.sites.get(original.host)
-        record.target, record.site = original, site
-        if own_paths.is_own_path(original):
-            # Our own pages are no part of the portal. Naming one must not let anybody in (a rival had a
-            # bypass of CVSS 10 this way).
-            portal = site.portal if site is not None else None
-            self._answer_original(Denied(reason=Reason.NOT_FOUND, portal=portal), original, dialect)
-            return
-        record.ticket = head.ticket
-        if site is None:
-            self._answer_original(Denied(reason=Reason.UNKNOWN_HOST), original, dialect)
-        elif original.method not in site.portal.methods:
-            denied = Denied(reason=Reason.METHOD_UNSUPPORTED, portal=site.portal)
-            self._answer_original(denied, original, dialect)
-        elif dialect.shows_handshakes and subrequest.is_handshake(head) and not self._may_upgrade(site):
-            denied = Denied(reason=Reason.FOREIGN_ORIGIN, portal=site.portal)
-            self._answer_original(denied, original, dialect)
-        else:
-            self._decide_original(site, original, dialect)
-
-    def _may_ask(self, dialect: Dialect) -> bool:
-        """Whether the question comes from a front proxy: by its address, or by a proof. A proof that does not
-        hold is refused from every address."""
-        gate, head, record = self._gate, self.head, self._record
-        if gate.unheard and dialect.name in gate.unheard:
-            gate.warn_of_refused_question(
-                self._client.peer, f"server.subrequests does not name {dialect.name}"
-            )
-            return False
-        if question.HEADER not in head.index():
-            return self._client.is_trusted
-        flaw = question.flaw(head, dialect, gate.question_keys, gate.clock().timestamp())
-        if flaw:
-            gate.warn_of_refused_question(self._client.peer, flaw)
-            return False
-        record.vouch_for_peer()
-        record.request_id = record.given_request_id or record.request_id
-        return True
-
-    def _decide_original(self, site: Site, original: RequestTarget, dialect: Dialect) -> None:
-        gate, portal = self._gate, site.portal
-        if portal.sign_out_paths and policy.is_sign_out(portal, original):
-            self._answer(subrequest.sign_out(portal, dialect))
-            return
-        others: list[RequestTarget] = []
-        if original.method not in methods.ON_ONE_TARGET:
-            if self._is_passed_preflight(portal, original):
-                self._record.outcome = Preflight(portal=portal)
-                self._answer(subrequest.passed(self._record.request_id))
-                return
-            try:
-                others = joint_decision.further_targets(site, original, self.head)
-            except TargetRefused as refused:
-                self._answer_original(Denied(reason=refused.reason, portal=portal), original, dialect)
-                return
-        if others:
-            self._start(self._answer_original_later(site, original, dialect, others))
-            return
-        decision = gate.access.decide_soon(portal, original, self._record, gate.clock(), self._asked)
+        decision = gate.access.decide_soon(site.portal, original, record, gate.clock(), self._asked)
         if decision is not None:
-            self._answer_original(decision, original, dialect)
-
-    async def _answer_original_later(
-        self, site: Site, original: RequestTarget, dialect: Dialect, others: list[RequestTarget]
-    ) -> None:
-        if others:
-            decision = await joint_decision.decide(self._gate, site.portal, original, others, self._record)
-        else:
-            decision = await self._gate.access.decide(site.portal, original, self._record, self._gate.clock())
-        if not self._is_over:
-            self._answer_original(decision, original, dialect)
-
-    def _answer_original(self, decision: Decision, original: RequestTarget, dialect: Dialect) -> None:
-        record = self._record
-        record.decided_at = self._gate.time()
-        record.outcome = decision
-        if isinstance(decision, Allowed):
-            leave = subrequest.leave(decision, self.head, dialect, record.request_id)
-            kept_for = self._gate.leave_kept_for
-            if kept_for and subrequest.may_be_kept(decision, original, dialect):
-                leave.headers += b"X-Accel-Expires: %d\r\n" % kept_for
-            self._answer(leave)
-            return
-        if isinstance(decision, StepUpRequired) and decision.is_per_request:
-            # A front proxy keeps the body to itself, and may ask more than once for one request.
-            decision = held_requests.unbound(decision)
-        elif isinstance(decision, AuthenticationRequired) and refusals.is_entry(self.head, original.method):
-            decision = held_requests.not_sent(decision)
-        ordered = doctor_orders.obeyed(self._gate, record, decision)
-        if isinstance(ordered, OwnAnswer):
-            self._answer(ordered)
-            return
-        record.outcome = ordered
-        answer = subrequest.answer(
-            ordered, original=original, head=self.head, dialect=dialect, request_id=record.request_id
-        )
-        if isinstance(answer, PageWanted):
-            self._show_page(answer)
-        else:
-            self._answer(answer)
+            self._judged(decision)
 
     # Answers of the gateway itself.
+
+    def _give(self, answer: OwnAnswer | PageWanted) -> None:
+        if isinstance(answer, OwnAnswer):
+            self._answer(answer)
+        else:
+            self._show_page(answer)
 
     def refuse_rest(self, status: int, reason: Reason) -> None:
         """Refuses a request of which not everything can be trusted or taken. The connection closes after the

@@ -22,6 +22,7 @@ from authproxy.edge.rules.client_address import TrustedProxies
 from authproxy.edge.rules.connection_shares import ConnectionShares
 from authproxy.edge.rules.headers import RequestFilter
 from authproxy.edge.rules.known_heads import KnownHeads
+from authproxy.edge.rules.request_head import RequestHead
 from authproxy.edge.upstream.pool import UpstreamPool
 from authproxy.identity.session import EndedSession, Session
 from authproxy.telemetry.identifiers import Identifiers
@@ -202,6 +203,13 @@ class Site:
 
     def _way_of_route(self, route: Route) -> Way:
         return self.ways[route.way - 1] if route.way else self.way
+
+    def may_upgrade(self, head: RequestHead) -> bool:
+        """Whether this request may open a WebSocket, by the page that it comes from."""
+        # Cross-site WebSocket hijacking: a browser sends the portal's cookies with a handshake that any site
+        # has started, and names that site in Origin. Only pages of the portal may open sockets to it. A
+        # program without an Origin sends its cookie on purpose.
+        return all(origin in self.websocket_origins for origin in head.all(b"origin"))
 
     def pools(self) -> dict[UpstreamPool, str]:
         """The pools of all ways, each with the name of the first way that has it."""
