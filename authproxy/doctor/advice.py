@@ -89,8 +89,8 @@ ADVICE: Final[dict[str, dict[str, str]]] = {
         "upgrade_unasked": "`proxy_set_header Upgrade $authproxy_upgrade;` in headers.conf, not "
         "`$http_upgrade`, and "
         "`auth_request` for the location of the WebSocket.",
-        "subrequest_from_outside": "`internal;` in `location = /.authproxy/auth/nginx`, and `location ^~ "
-        "/.authproxy/auth/ { return 404; }` in server.conf.",
+        "subrequest_from_outside": "`internal;` in `location = /.authproxy/auth/nginx`, and in server.conf "
+        "`if ($request_uri ~* …) { return 404; }` and `location ^~ /.authproxy/auth { return 404; }`.",
         "question_forged": "`proxy_pass_request_headers off;` in question.conf, and X-Original-URL and "
         "X-Original-Method from `$request_uri` and `$request_method`.",
         "portal_own_paths": "`location ^~ /.authproxy/` of server.conf, with `proxy_pass http://authproxy;`.",
@@ -226,7 +226,7 @@ ADVICE: Final[dict[str, dict[str, str]]] = {
         "method_override": "The lines `http-request del-header … -m reg`, complete.",
         "upgrade_unasked": "`http-request del-header '^(connection|upgrade|…)$' -m reg`, and Upgrade only "
         "where `txn.upgrade` is found.",
-        "subrequest_from_outside": "`http-request return status 404 if { path_beg /.authproxy/auth/ }` "
+        "subrequest_from_outside": "`http-request return status 404 if { path_beg -i /.authproxy/auth } …` "
         "before `use_backend authproxy`.",
         "question_forged": "The lines `http-request del-header … -m reg` before `lua.authproxy`.",
         "portal_own_paths": "`use_backend authproxy if own_page` before the portals.",

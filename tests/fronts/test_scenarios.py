@@ -290,6 +290,12 @@ async def test_question_from_outside(front: Standing) -> None:
         own.replace("/.", "/%2e"),
         f"{OPEN}/..{own}",
         f"/{own}",
+        own.replace("/.authproxy", "/.AUTHPROXY"),
+        "/.authproxy/auth/envoy/%zz",
+        # To a proxy that resolves the dots another page, to the gateway a question.
+        "/.authproxy/auth/envoy/../../login",
+        f"/.authproxy/auth/envoy/../../..{OPEN}",
+        f"/.authproxy/auth/envoy/%2e%2e/%2E%2E/..{OPEN}",
         front.url + own,
     ]
 
@@ -298,8 +304,12 @@ async def test_question_from_outside(front: Standing) -> None:
             answer = await front.raw_get(place, *fields, cookie=cookie)
             assert status_of(answer) in {400, 401, 403, 404}, (place, answer)
             assert b"x-auth-" not in answer.lower()
-            # Otherwise the gateway would refuse it, by 403.
-            assert place != own or status_of(answer) == 404
+            # The front proxy answers by itself: the gateway would refuse a question by 403. Some cannot read %zz.
+            if place.startswith("/.authproxy/auth"):
+                assert status_of(answer) == 404 or (status_of(answer) == 400 and "%zz" in place), (
+                    place,
+                    answer,
+                )
     never_reached(front, seen)
 
 

@@ -65,7 +65,7 @@ BROKEN = (
     Broken(
         name="question_from_outside",
         why="Whoever asks the gateway's question through the pages describes another request than their own.",
-        edits=(("- match: {prefix: /.authproxy/auth/}", "- match: {prefix: /nowhere/}"),),
+        edits=(("- match: {prefix: /.authproxy/auth}", "- match: {prefix: /nowhere/}"),),
         finds="subrequest_from_outside",
     ),
     Broken(

@@ -66,7 +66,12 @@ BROKEN = (
     Broken(
         name="question_from_outside",
         why="Whoever asks the gateway's question through the pages describes another request than their own.",
-        edits=(("{ path_beg /.authproxy/auth/ }", "{ path_beg /nowhere/ }"),),
+        edits=(
+            (
+                "{ path_beg -i /.authproxy/auth } or { path,url_dec -m reg -i ^/+[.]authproxy/+auth }",
+                "{ path_beg /nowhere/ }",
+            ),
+        ),
         finds="subrequest_from_outside",
     ),
     Broken(

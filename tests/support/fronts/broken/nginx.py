@@ -21,6 +21,7 @@ BROKEN = (
                 "location = /.authproxy/auth/nginx {\n    internal;\n",
                 "location = /.authproxy/auth/nginx {\n",
             ),
+            ('if ($request_uri ~* "^/+\\.authproxy/+auth") {\n    return 404;\n}\n', ""),
         ),
         finds="subrequest_from_outside",
     ),
@@ -216,8 +217,8 @@ BROKEN = (
         why="The portal answers for the gateway, and gets what is written there: codes and cookies.",
         edits=(
             (
-                "location ^~ /.authproxy/auth/ {",
-                "location = /.authproxy/jwks.json { auth_request off; proxy_pass http://portal; }\nlocation ^~ /.authproxy/auth/ {",
+                "location ^~ /.authproxy/auth {",
+                "location = /.authproxy/jwks.json { auth_request off; proxy_pass http://portal; }\nlocation ^~ /.authproxy/auth {",
             ),
         ),
         finds="portal_own_paths",
