@@ -211,6 +211,19 @@ def test_keys_are_fetched_over_tls_or_from_this_machine_alone(folders, key):
                 assert portal.says([asked([token(key)])]) == [[""]]  # it has ended
 
 
+@pytest.mark.parametrize(
+    "missing",
+    [{"audience": ""}, *([{"issuer": ""}, {"origin": ""}, {"jwks": ""}] if IS_FOREIGN else [])],
+    ids=lambda missing: next(iter(missing)),
+)
+def test_a_kit_without_a_setting_does_not_begin(folders, publisher, key, missing):
+    publisher.publishes(key)
+    for kit in TRIED:
+        given = {"jwks": publisher.address} | missing
+        with running_kit(kit, folders[kit.name], **given) as portal, contextlib.suppress(OSError):
+            assert portal.says([asked([token(key)])]) == [[""]]  # it has ended
+
+
 @pytest.mark.rehearsal
 @pytest.mark.parametrize("missing", MISSING, ids=lambda missing: missing.check)
 def test_a_kit_without_one_of_its_checks_lets_somebody_in(missing, publisher, key, tmp_path):
@@ -422,14 +435,30 @@ NOT_SEEN_BY_APACHE = {
     *(f"typ {typ!r}" for typ in ("at+jwt", "dpop+jwt", "", ["JWT"])),
     *("31 seconds ahead", "issued in a year", "valid in 31 seconds", "exp '1800000060'", "exp True"),
     *(f"iat {value!r}" for value in ("1800000060", True, 1e300)),
-    *(f"nbf {value!r}" for value in ("1800000060", "never", True, None, [], {}, 1e300)),
+    *(f"nbf {value!r}" for value in ("1800000060", "never", True, None, [], {}, 1e300, 1800000060.5)),
 }
 BOUND = re.compile(
-    r"another (method|path|case of the path|spelling of the path|host).*|plain HTTP|bound to nothing|(a method|a URL) alone.*|methods in a list"
+    r"another (method|path|case of the path|spelling of the path|host).*|plain HTTP|bound to nothing|a slash at the end|(a method|a URL) (alone|in small letters|with a query).*|methods in a list"
 )
 NOT_LEFT_TO_CHANCE = {"29 seconds too old", "exp '1800000060'"}  # the second is a time that comes
 
 if IS_FOREIGN:
+
+    @pytest.mark.parametrize("name", ["php", "nginx"])
+    def test_a_spoilt_file_of_keys_lets_nobody_in_and_is_written_anew(folders, publisher, key, name):
+        [kit] = [kit for kit in TRIED if kit.name == name]
+        publisher.publishes(key)
+        forged = token(Key(key.kid))
+        before = set(folders[name].glob("own-*"))
+        with running_kit(kit, folders[name], publisher.address) as portal:
+            assert portal.lets_in(token(key))
+            [own] = set(folders[name].glob("own-*")) - before
+            [file] = own.glob("*keys*")
+            for text in ("", "{", "null", "[]", "{}", "7", '{"keys": []}', '"keys"'):
+                file.write_text(text)
+                assert not portal.lets_in(forged), text
+                file.write_text(text)
+                assert portal.lets_in(token(key)), text
 
     async def test_nginx_writes_the_plain_headers_from_the_assertion_as_the_gateway_does(
         houses, folders, publisher

@@ -144,6 +144,11 @@ def attempts(key: Key, elsewhere: str, now: int = NOW) -> list[Attempt]:
     def forged(name: str, *fields: str) -> Attempt:
         return Attempt(name=name, fields=fields)
 
+    def signed_text(name: str, before: bytes, after: bytes) -> Attempt:
+        """The claims of the good one between other text."""
+        middle = json.dumps(stated(aud=AUDIENCE)).encode()[1:-1]
+        return Attempt(name=name, fields=(made(key, before + middle + after),))
+
     def hs256(secret: bytes) -> str:
         return made(
             key, header={"alg": "HS256"}, signs=lambda signed: hmac.digest(secret, signed, hashlib.sha256)
@@ -211,7 +216,10 @@ def attempts(key: Key, elsewhere: str, now: int = NOW) -> list[Attempt]:
         forged("digits of another script", good[:-1] + "٣".encode().decode("latin-1")),
         forged("a huge one", made(key, stated(name="a" * 200_000))),
         forged("a huge header", made(key, header={"x": "a" * 20_000})),
+        forged("a megabyte", made(key, stated(name="a" * 800_000))),
         forged("only letters", "a" * 30_000),
+        forged("a blank inside", f"{good[:50]} {good[50:]}"),
+        forged("a tab inside", f"{good[:-9]}\t{good[-9:]}"),
         forged("as JSON", json.dumps({"payload": "e30", "signature": "e30"})),
         # Signatures.
         forged("no signature", f"{signed}."),
@@ -301,8 +309,12 @@ def attempts(key: Key, elsewhere: str, now: int = NOW) -> list[Attempt]:
         *(
             claim(f"{name} {value!r}", **{name: value})
             for name in ("exp", "iat", "nbf")
-            for value in ("1800000060", "never", True, None, [], {}, 1e300)
+            for value in ("1800000060", "never", True, None, [], {}, 1e300, 1800000060.5, 10**30, float("nan"))
         ),
+        signed_text("the last of two audiences is another's", b'{"aud":"acq",', b',"aud":"b2b"}'),
+        signed_text("the last of two ends is over", b"{", b',"exp":1}'),
+        forged("the last of two algorithms is none", made(key, header=b'{"typ":"JWT","alg":"ES256","kid":"%s","alg":"none"}' % key.kid.encode())),
+
         claim("no end", exp=...),
         claim("no beginning", iat=...),
         *(claim(f"sub {sub!r}", sub=sub) for sub in ("", 7, None, ["90342.KRZTQWMA"], ...)),
@@ -320,6 +332,9 @@ def attempts(key: Key, elsewhere: str, now: int = NOW) -> list[Attempt]:
         bound_to("another path, where that is not demanded", path="/", demanded=False),
         bound_to("another case of the path", path="/Placila/nalog"),
         bound_to("another spelling of the path", path="/placila/%6ealog"),
+        bound_to("a method in small letters", htm="post"),
+        bound_to("a slash at the end", htu=f"{ORIGIN}/placila/nalog/"),
+        bound_to("a URL with a query", htu=f"{ORIGIN}/placila/nalog?a=b", path="/placila/nalog?a=b"),
         bound_to("another host", htu="https://b2b.example.si/placila/nalog"),
         bound_to("plain HTTP", htu="http://acq.example.si/placila/nalog"),
         bound_to("a method alone", htu=...),

@@ -30,6 +30,8 @@ public class AssertionCheck
 
     public AssertionCheck(string issuer, string audience, string origin, string jwks, bool bound)
     {
+        if (new[] { issuer, audience, origin, jwks }.Any(string.IsNullOrEmpty))
+            throw new ArgumentException("issuer, audience, origin and jwks must be set");
         if (!jwks.StartsWith("https://", StringComparison.Ordinal) && !jwks.StartsWith("http://127.0.0.1:", StringComparison.Ordinal))
             throw new ArgumentException("the keys must come over TLS, or from this machine");
         this.issuer = issuer; this.audience = audience; this.origin = origin; this.jwks = jwks; this.bound = bound;

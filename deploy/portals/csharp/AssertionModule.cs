@@ -10,7 +10,7 @@ using System.Web;
 public sealed class AssertionModule : IHttpModule
 {
     static readonly AssertionCheck Check = new AssertionCheck(
-        Setting("issuer"), Setting("audience"), Setting("origin"), Setting("jwks"), Setting("bound") == "true");
+        Setting("issuer"), Setting("audience"), Setting("origin"), Setting("jwks"), bool.Parse(Setting("bound")));
 
     public void Init(HttpApplication application)
     {

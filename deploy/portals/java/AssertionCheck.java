@@ -47,6 +47,11 @@ public class AssertionCheck {
     private long asked = -3601;
 
     public AssertionCheck(String issuer, String audience, String origin, String jwks, boolean bound) {
+        for (String setting : Arrays.asList(issuer, audience, origin, jwks)) {
+            if (setting == null || setting.isEmpty()) {
+                throw new IllegalArgumentException("issuer, audience, origin and jwks must be set");
+            }
+        }
         if (!jwks.startsWith("https://") && !jwks.startsWith("http://127.0.0.1:")) {
             throw new IllegalArgumentException("the keys must come over TLS, or from this machine");
         }

@@ -1,4 +1,5 @@
 import java.io.IOException;
+import java.security.Principal;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -12,16 +13,20 @@ import javax.servlet.http.HttpServletRequest;
 import javax.servlet.http.HttpServletRequestWrapper;
 import javax.servlet.http.HttpServletResponse;
 
-/** Lets only requests in that the gateway has sent. getRemoteUser is the subject, isUserInRole the role at this portal.
- *  Settings are init-params in web.xml: issuer, audience, origin, jwks, bound. */
+/** Lets only requests in that the gateway has sent. getRemoteUser and getUserPrincipal are the subject, isUserInRole
+ *  says the roles at this portal. Settings are init-params in web.xml: issuer, audience, origin, jwks, bound. */
 public class AssertionFilter implements Filter {
     private AssertionCheck check;
 
     @Override
-    public void init(FilterConfig config) {
+    public void init(FilterConfig config) throws ServletException {
+        String bound = config.getInitParameter("bound");
+        if (!"true".equals(bound) && !"false".equals(bound)) {
+            throw new ServletException("bound must be true or false");
+        }
         check = new AssertionCheck(config.getInitParameter("issuer"), config.getInitParameter("audience"),
                 config.getInitParameter("origin"), config.getInitParameter("jwks"),
-                Boolean.parseBoolean(config.getInitParameter("bound")));
+                bound.equals("true"));
     }
 
     @Override
@@ -42,6 +47,11 @@ public class AssertionFilter implements Filter {
             @Override
             public String getRemoteUser() {
                 return (String) claims.get("sub");
+            }
+
+            @Override
+            public Principal getUserPrincipal() {
+                return this::getRemoteUser;
             }
 
             @Override

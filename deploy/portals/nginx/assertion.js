@@ -112,7 +112,7 @@ async function published(address) {
 function keptIn(file) {
     try {
         const kept = JSON.parse(fs.readFileSync(file, 'utf8'));
-        if (kept && Array.isArray(kept.keys)) return kept;
+        if (Array.isArray(kept.keys) && kept.fetched >= 0 && kept.asked >= 0) return kept;
     } catch (error) { /* there is none yet */ }
     return { keys: [], fetched: 0, asked: 0 };
 }

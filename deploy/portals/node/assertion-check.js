@@ -10,7 +10,8 @@ const LEEWAY = 30;
 class Refused extends Error {}
 
 class AssertionCheck {
-  constructor({ issuer, audience, origin, jwks, bound = false, clock = () => Date.now() / 1000 }) {
+  constructor({ issuer, audience, origin, jwks, bound = false, clock = () => Date.now() / 1000, ...others }) {
+    if (!issuer || !audience || !origin || !jwks || typeof bound !== 'boolean' || Object.keys(others).length) throw new Error('issuer, audience, origin, jwks; bound is true or false');
     if (!/^(https:\/\/|http:\/\/127\.0\.0\.1:)/.test(jwks)) throw new Error('the keys must come over TLS, or from this machine');
     Object.assign(this, { issuer, audience, origin, jwks, bound, clock });
     this.keys = new Map();

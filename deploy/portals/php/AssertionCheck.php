@@ -21,10 +21,18 @@ final class AssertionCheck
     /** $settings: issuer, audience, origin, jwks, bound, cache (a file that only the portal's user can write). */
     public function __construct(array $settings, $clock = null)
     {
+        foreach (['issuer', 'audience', 'origin', 'jwks', 'cache'] as $name) {
+            if (!is_string($settings[$name] ?? null) || $settings[$name] === '') {
+                throw new InvalidArgumentException("$name must be set");
+            }
+        }
+        if (!is_bool($settings['bound'] ?? null)) {
+            throw new InvalidArgumentException('bound must be true or false');
+        }
         if (preg_match('~\A(https://|http://127\.0\.0\.1:)~', $settings['jwks']) !== 1) {
             throw new InvalidArgumentException('the keys must come over TLS, or from this machine');
         }
-        $this->settings = $settings + ['bound' => false];
+        $this->settings = $settings;
         $this->clock = $clock ?: 'time';
     }
 
@@ -81,7 +89,7 @@ final class AssertionCheck
     {
         $now = ($this->clock)();
         $kept = json_decode((string) @file_get_contents($this->settings['cache']), true);
-        $kept = is_array($kept) ? $kept : ['keys' => [], 'fetched' => 0, 'asked' => 0];
+        $kept = (is_array($kept) ? $kept : []) + ['keys' => [], 'fetched' => 0, 'asked' => 0];
         $age = $now - $kept['fetched'];
         $fresh = isset($kept['keys'][$kid]) && $age >= 0 && $age <= 300;
         if (!$fresh && ($now < $kept['asked'] || $now - $kept['asked'] >= 60)) {

@@ -35,6 +35,8 @@ class AssertionCheck:
         bound: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        if not (issuer and audience and origin):
+            raise ValueError("issuer, audience and origin must be set")
         self._issuer, self._audience, self._origin = issuer, audience, origin
         self._bound, self._clock = bound, clock
         self._keys = GatewayKeys(jwks, clock)
@@ -90,9 +92,10 @@ def _decoded(part: str) -> dict[str, Any]:
 
 
 def _time(claims: dict[str, Any], name: str) -> int:
-    if type(claims.get(name)) is not int:
+    time = claims.get(name)
+    if type(time) is not int or time >= 2**53:
         raise Refused(f"without {name}")
-    return int(claims[name])
+    return time
 
 
 def _octets(part: str) -> bytes:

@@ -21,6 +21,8 @@ class AssertionCheck:
     def __init__(
         self, *, issuer: str, audience: str, origin: str, keys: GatewayKeys, bound: bool = False
     ) -> None:
+        if not (issuer and audience and origin):
+            raise ValueError("issuer, audience and origin must be set")
         self._issuer, self._audience, self._origin = issuer, audience, origin
         self._keys, self._bound = keys, bound
 
@@ -46,7 +48,8 @@ class AssertionCheck:
             )
         except (jwt.PyJWTError, ValueError, RecursionError, TypeError, AttributeError) as error:
             raise Refused(type(error).__name__) from None
-        if any(type(claims.get(name, 0)) is not int for name in ("exp", "iat", "nbf")) or not claims["sub"]:
+        times = [claims.get(name, 0) for name in ("exp", "iat", "nbf")]
+        if any(type(time) is not int or time >= 2**53 for time in times) or not claims["sub"]:
             raise Refused("without times, or about nobody")
         said = (claims.get("htm"), claims.get("htu"))
         if (self._bound or said != (None, None)) and said != (method, self._origin + path.partition("?")[0]):
