@@ -92,9 +92,11 @@ class Signer:
 
 
 class Sessions(MemorySessions):
-    """The store in memory; it counts the questions and can be made unavailable."""
+    """The store in memory; it counts the questions and can be made unavailable. What `overtaken_by` does comes
+    after the store has answered and before anybody has the answer."""
 
     def __init__(self, near_cache):
+        self.overtaken_by = None
         self.outages = Outages(forgives=timedelta(minutes=10))
         super().__init__(near_cache, outages=self.outages)
         self.missed = []
@@ -108,14 +110,21 @@ class Sessions(MemorySessions):
     async def load(self, ticket, *, now, before=None):
         self._answer()
         self.loads += 1
-        return await super().load(ticket, now=now, before=before)
+        answer = await super().load(ticket, now=now, before=before)
+        if self.overtaken_by is not None:
+            self.overtaken_by()
+        return answer
 
     def reread(self, before, *, now, told):
         if self.is_away:
             told(CannotAsk(Reason.STORE_UNAVAILABLE, "the store is away"))
         else:
             self.rereads += 1
-            super().reread(before, now=now, told=told)
+            answers = []
+            super().reread(before, now=now, told=answers.append)
+            if self.overtaken_by is not None:
+                self.overtaken_by()
+            told(*answers)
 
     def note_missed(self, ticket, *, now):
         self.missed.append((ticket, now))
@@ -514,6 +523,18 @@ async def test_activity_elsewhere_and_an_end_are_seen_by_whoever_asks_again(hous
     # One question says so, and no task asks another one.
     assert (house.sessions.loads, house.sessions.rereads) == (asked_before[0], asked_before[1] + 1)
     assert house.begun == []
+
+
+@pytest.mark.parametrize("is_remembered", [False, True])
+async def test_what_changes_while_the_answer_is_on_its_way_is_asked_for_again(house, is_remembered):
+    session = await house.signed_in()
+    if is_remembered:
+        await house.soon()
+        house.near_cache.forget_all()
+    house.sessions.overtaken_by = lambda: house.near_cache.forget(session.session_id)
+    assert isinstance(await house.soon(), Allowed)
+    assert (house.sessions.loads, house.sessions.rereads) == (1, int(is_remembered))
+    assert house.now() is None
 
 
 async def test_a_decision_that_fails_after_the_question_fails_where_that_is_reported(house):
