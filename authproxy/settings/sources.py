@@ -116,14 +116,18 @@ class _Origins:
     findings: list[Finding] = field(default_factory=list)
 
     def report(self, remark: Remark) -> None:
-        """Reports a remark at the place of its key, or of the nearest section around it."""
+        """Reports a remark at the place of its key or of the key that names its file, or of the nearest
+        section around it."""
         for origin in _upwards(remark.path):
-            if origin in self.variables:
-                self.report_variable(self.variables[origin], remark)
-                return
-            if origin in self.lines:
-                self._add(remark, self.file, self.lines[origin] if origin else None)
-                return
+            written = (origin, (*origin[:-1], f"{origin[-1]}{FILE_SUFFIX}")) if origin else (origin,)
+            for place in written:
+                if place in self.variables:
+                    self.report_variable(self.variables[place], remark)
+                    return
+            for place in written:
+                if place in self.lines:
+                    self._add(remark, self.file, self.lines[place] if place else None)
+                    return
         self._add(remark, self.file, None)
 
     def report_variable(self, variable: str, remark: Remark) -> None:

@@ -149,6 +149,22 @@ def test_a_secret_file_without_a_secret_is_one_finding(workshop, content, proble
     assert problem in finding.problem
 
 
+def test_what_is_wrong_with_a_secret_stands_where_its_file_is_named(workshop):
+    file = workshop.write("short", b"too-short\n")
+
+    def spoil(settings):
+        settings["server"]["subrequest_key_file"] = str(file)
+
+    finding = workshop.finding(spoil)
+    assert (finding.key, finding.line) == ("server.subrequest_key[0]", 4)
+    environ = {"AUTHPROXY__SERVER__SUBREQUEST_KEY_FILE": str(file)}
+    finding = workshop.finding(environ=environ)
+    assert (finding.key, finding.file) == (
+        "server.subrequest_key[0]",
+        "environment AUTHPROXY__SERVER__SUBREQUEST_KEY_FILE",
+    )
+
+
 @pytest.mark.parametrize("name", ["", ["a"], {}])
 def test_a_secret_file_without_a_name_is_one_finding(workshop, name):
     finding = workshop.finding(setting("rekono", "client_secret_file", to=name))
