@@ -14,7 +14,7 @@ from typing import Final
 
 from authproxy.access.header_names import folded, folded_beginning
 from authproxy.edge.rules import identity_names
-from authproxy.edge.rules.request_head import Fields, RequestHead
+from authproxy.edge.rules.request_head import LONGEST_REMEMBERED, Fields, RequestHead
 
 OWN_COOKIE_PREFIX: Final = b"__Host-authproxy"
 _TICKET_COOKIE: Final = b"__Host-authproxy="
@@ -81,8 +81,8 @@ class RequestFilter:
     """Decides by name which of a client's fields reach one portal. `own_names` are those that the gateway
     writes itself, or that the portal must not get; one with `*` at its end stands for all that begin so.
 
-    Remembers up to 4,096 spellings: browsers use a few dozen, and an attacker who invents names must not fill
-    the memory."""
+    Remembers up to 4,096 short spellings: browsers use a few dozen, and an attacker who invents names must
+    not fill the memory."""
 
     def __init__(self, own_names: Iterable[str] = ()) -> None:
         names = [name.encode() for name in own_names]
@@ -103,7 +103,7 @@ class RequestFilter:
                 and not form.startswith(self._own_beginnings)
                 and not is_identity(name)
             )
-            if len(self._known) < 4096:
+            if len(name) <= LONGEST_REMEMBERED and len(self._known) < 4096:
                 self._known[name] = passes
         return passes
 
@@ -249,7 +249,7 @@ def _returns(name: bytes) -> int:
         passes = _SETS_COOKIE
     else:
         passes = _IS_REMOVED if lower in _HOP_BY_HOP or lower == b"content-length" else _PASSES
-    if len(_returning) < 4096:
+    if len(name) <= LONGEST_REMEMBERED and len(_returning) < 4096:
         _returning[name] = passes
     return passes
 

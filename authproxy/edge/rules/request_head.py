@@ -273,8 +273,11 @@ _BY_LOWER_NAME: Final = {
     b"via": _relayed,
     b"max-forwards": _relayed,
 }
-# By spelling, so that a field costs one look-up. Browsers use a few dozen spellings; the tables are bounded,
-# because an attacker could invent ever new ones.
+# By spelling, so that a field costs one look-up. Browsers use a few dozen spellings; the tables are bounded
+# in number, and their names in length, because an attacker could invent ever new ones.
+_MOST_REMEMBERED: Final = 4096
+LONGEST_REMEMBERED: Final = 64
+"""Bytes of a name."""
 _readers: Final[dict[bytes, Callable[[RequestHead, bytes], int] | None]] = {}
 
 
@@ -283,13 +286,13 @@ _lower: Final[dict[bytes, bytes]] = {}
 
 def _lowered(name: bytes) -> bytes:
     lower = name.lower()
-    if len(_lower) < 4096:
+    if len(name) <= LONGEST_REMEMBERED and len(_lower) < _MOST_REMEMBERED:
         _lower[name] = lower
     return lower
 
 
 def _reader(name: bytes) -> Callable[[RequestHead, bytes], int] | None:
     read = _BY_LOWER_NAME.get(name.lower())
-    if len(_readers) < 4096:
+    if len(name) <= LONGEST_REMEMBERED and len(_readers) < _MOST_REMEMBERED:
         _readers[name] = read
     return read

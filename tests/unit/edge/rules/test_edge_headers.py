@@ -104,6 +104,10 @@ def test_what_connection_names_stays_behind_but_never_ours():
 
 def test_the_memory_of_spellings_has_an_end():
     chosen = RequestFilter(["X-Mapped"])
+    long = b"X-" + b"y" * 30_000
+    assert chosen.passes(long)
+    assert returning(b"", [(long, b"y")], b"") == long + b": y\r\n"
+    assert not {long} & (chosen._known.keys() | headers._returning.keys())
     assert not chosen.passes(b"x_mapped")
     assert all(chosen.passes(b"X-%d" % number) for number in range(5000))
     assert not chosen.passes(b"X-Mapped")

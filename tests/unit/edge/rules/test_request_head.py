@@ -113,6 +113,11 @@ def test_a_field_is_found_under_every_spelling_and_refused_when_it_stands_twice(
 
 
 def test_the_memory_of_spellings_has_an_end():
+    request_head._readers.clear()
+    request_head._lower.clear()
+    long = b"X-" + b"y" * 30_000
+    assert read((long, b"y")).get(long.lower()) == b"y"
+    assert not {long} & (request_head._readers.keys() | request_head._lower.keys())
     for number in range(5000):
         assert read((b"X-%d" % number, b"y")).host == b"acq.example"
     assert len(request_head._readers) == 4096
