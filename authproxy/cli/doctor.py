@@ -167,7 +167,8 @@ def _commission(url: str, config: Path | None, given: dict[str, object]) -> Comm
         address=address,
         port=connected,
         server_name=parts.hostname,
-        context=_tls(given["ca_file"]) if is_tls else None,
+        context=_tls(given["ca_file"], "http/1.1") if is_tls else None,
+        http2=_tls(given["ca_file"], "h2", "http/1.1") if is_tls else None,
         stand_in=None if stand_in is None else _place("--stand-in", str(stand_in)),
         session=session,
         proxy=str(given["proxy"] or ""),
@@ -246,14 +247,14 @@ def _place(option: str, text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _tls(ca_file: object) -> ssl.SSLContext:
+def _tls(ca_file: object, *protocols: str) -> ssl.SSLContext:
     import ssl
 
     try:
         context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
     except (OSError, ssl.SSLError) as error:
         fail(f"{ca_file}: {error.strerror or error}")
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols([*protocols])
     return context
 
 

@@ -178,13 +178,14 @@ ADVICE: Final[dict[str, dict[str, str]]] = {
         "`headers_with_underscores_action: DROP_HEADER`.",
         "forged_forwarding": "`use_remote_address: true` and `skip_xff_append: true`, and X-Forwarded-For "
         "with OVERWRITE_IF_EXISTS_OR_ADD.",
-        "connection_named": "`early_header_mutation_extensions` complete: Envoy itself removes what "
-        "Connection names.",
+        "connection_named": '`headers:replace("connection", "upgrade")` in the script authproxy.cookies, and '
+        "`early_header_mutation_extensions` complete: Envoy itself removes what Connection names otherwise.",
         "trailers": "`enable_trailers: false` in `http_protocol_options`, and the removal of trailers for "
         "HTTP/2.",
         "path_confusion": "`normalize_path: false`, `merge_slashes: false`, "
         "`path_with_escaped_slashes_action: "
-        "KEEP_UNCHANGED`, and no `prefix_rewrite` or `regex_rewrite` in the portal's routes.",
+        "KEEP_UNCHANGED`, no `prefix_rewrite` or `regex_rewrite` in the portal's routes, and `:path` in the "
+        "script authproxy.cookies, which refuses other bytes than visible ASCII.",
         "method_confusion": "No header mutation of `:method` before or after ext_authz.",
         "method_override": "`early_header_mutation_extensions` complete.",
         "upgrade_unasked": "`upgrade_configs: [{upgrade_type: websocket}]` without filters of its own, and "

@@ -1,8 +1,10 @@
-"""PURE: the lists behind the attacks: paths, and requests whose length can be read in two ways."""
+"""PURE: the lists behind the attacks: paths, forged fields, requests whose length can be read in two ways."""
 
 from __future__ import annotations
 
 from typing import Final
+
+from authproxy.doctor.raw_http import Field
 
 OWN: Final = "/authproxy-doctor"
 """A path that no portal has."""
@@ -20,6 +22,28 @@ _EXACT: Final = """
 """
 EXACT: Final = tuple(_EXACT.split())
 """Paths with one reading, which a proxy that rewrites them changes."""
+RAW: Final = (
+    "/doctor/\xc4\x8d",
+    "/doctor/\xe8",
+    "/doctor/a b",
+    "/doctor/a#b",
+    "/doctor/a?b\xff",
+    "/doctor/\x01",
+    "doctor",
+)
+"""What can be said as a path over HTTP/2 only, byte for byte."""
+ADDRESS: Final = "203.0.113.77"
+"""A made-up address of a client."""
+MOST_FIELDS: Final = 60
+"""Of a request: some servers take no more than a hundred."""
+HANDSHAKE: Final[tuple[Field, ...]] = (
+    ("Connection", "Upgrade"),
+    ("Upgrade", "websocket"),
+    ("Sec-WebSocket-Version", "13"),
+    ("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="),
+)
+HTTP2_HANDSHAKE: Final[tuple[Field, ...]] = ((":protocol", "websocket"), ("sec-websocket-version", "13"))
+"""Of a WebSocket over HTTP/2 (RFC 8441)."""
 AT_OWN_PATHS: Final = tuple(
     f"{beginning}{OWN}"
     for beginning in (
@@ -76,3 +100,50 @@ def of_two_lengths(inner: str) -> dict[str, str]:
         "single line feeds": f"X-A: b\nContent-Length: {size}\r\nContent-Length: 0\r\n\r\n{inner}",
         "a chunk's size with an odd end": f"{chunked}\r\n0;\n\r\n\r\n{inner}",
     }
+
+
+def of_two_lengths_over_http2(inner: str, host: str) -> dict[str, tuple[str, str, tuple[Field, ...], str]]:
+    """The same over HTTP/2, for a front proxy that writes HTTP/1.1 to the portal: path, authority, further
+    fields and body."""
+    chunked, ends_early = ("transfer-encoding", "chunked"), f"0\r\n\r\n{inner}"
+    line = f"{OWN} HTTP/1.1\r\nHost: {host}\r\n\r\n{inner.rstrip()}\r\nX-A: "
+    return {
+        "transfer-encoding": (OWN, host, (chunked,), ends_early),
+        "a length of 0 before a body": (OWN, host, (("content-length", "0"),), inner),
+        "a line feed in a value": (OWN, host, (("x-a", "b\r\ntransfer-encoding: chunked"),), ends_early),
+        "a line feed in a name": (OWN, host, (("x-a: b\r\ntransfer-encoding", "chunked"),), ends_early),
+        "a line feed in the path": (line, host, (), ""),
+        "a line feed in the authority": (OWN, f"{host}\r\n\r\n{inner.rstrip()}\r\nX-A: ", (), ""),
+    }
+
+
+def forwarding(host: str) -> tuple[Field, ...]:
+    """Headers that say where a request came from, with a made-up address and this host."""
+    return (
+        ("X-Forwarded-For", ADDRESS),
+        ("X-Real-IP", ADDRESS),
+        ("Forwarded", f"for={ADDRESS};host={host}"),
+        ("True-Client-IP", ADDRESS),
+        ("X-Client-IP", ADDRESS),
+        ("X-Cluster-Client-IP", ADDRESS),
+        ("CF-Connecting-IP", ADDRESS),
+        ("X-Forwarded-Server", host),
+        ("X-Forwarded-Prefix", f"/{host}"),
+    )
+
+
+def questions(scheme: str, host: str, harmless: str) -> tuple[Field, ...]:
+    """Headers by which front proxies ask. They describe a request for a harmless path, or nonsense."""
+    return (
+        ("X-Original-URL", f"{scheme}://{host}{harmless}"),
+        ("X-Original-URI", harmless),
+        ("X-Forwarded-Uri", harmless),
+        ("X-Rewrite-URL", harmless),
+        ("X-Envoy-Original-Path", harmless),
+        ("X-Original-Method", "OPTIONS"),
+        ("X-Forwarded-Method", "OPTIONS"),
+        ("X-Forwarded-Host", "authproxy-doctor.invalid"),
+        ("X-Forwarded-Proto", "javascript"),
+        ("X-Original-Host", "authproxy-doctor.invalid"),
+        ("X-Authproxy-Question", "t=1;h=00"),
+    )

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from authproxy.access.consent import Consent
-from authproxy.doctor import advice, judgement, versions
+from authproxy.doctor import advice, judgement, probes_http2, versions
 from authproxy.doctor.examination import Examination, Site
 from authproxy.doctor.findings import SUBJECTS, Finding, Verdict, not_tried
 from authproxy.doctor.look import Look, NotConsented, look
-from authproxy.doctor.probes import PROBES, Need, Probe, entry
+from authproxy.doctor.probes import PROBES, Need, Probe
 from authproxy.doctor.report import Report
 from authproxy.doctor.stand_in import StandIn
 from authproxy.doctor.wire import Budget, BudgetSpent, Door
@@ -41,6 +41,8 @@ class Commission:
     port: int
     server_name: str
     context: ssl.SSLContext | None
+    http2: ssl.SSLContext | None = None
+    """One that offers HTTP/2."""
     stand_in: tuple[str, int] | None = None
     session: str = field(default="", repr=False)
     proxy: str = ""
@@ -58,6 +60,7 @@ async def examined(commission: Commission, clock: Callable[[], datetime]) -> Rep
         port=commission.port,
         server_name=commission.server_name,
         context=commission.context,
+        http2=commission.http2,
         budget=budget,
     )
     seen = await look(door, commission.consent, commission.site.host, clock)
@@ -97,6 +100,7 @@ async def examined(commission: Commission, clock: Callable[[], datetime]) -> Rep
             if finding_id in found
         ),
         strangers=0 if stand_in is None else stand_in.strangers,
+        http2_fault=on.http2_fault,
     )
 
 
@@ -118,8 +122,9 @@ async def _recognise(on: Examination, commission: Commission, seen: Look) -> Non
     on.asks = by != "proxy"
     on.proxy = commission.proxy or (by if by not in {"", "proxy"} else program)
     on.proxy_version = commission.proxy_version or (version if on.proxy == program else "")
+    on.http2_fault = await probes_http2.recognised(on)
     if on.sees_entries:
-        path, signed_in = await entry(on)
+        path, signed_in = on.entry
         plain = await on.send("an ordinary request", path, signed_in=signed_in)
         if not plain.arrivals:
             on.entry_fault = (

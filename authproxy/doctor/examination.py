@@ -6,12 +6,13 @@ import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from authproxy.access.consent import Consent, Purpose
-from authproxy.doctor import raw_http
+from authproxy.doctor import attacks, http2, raw_http
 from authproxy.doctor.judgement import Trial
 from authproxy.doctor.look import Look
-from authproxy.doctor.raw_http import Field
+from authproxy.doctor.raw_http import Field, Message
 from authproxy.doctor.stand_in import MARK, StandIn
 from authproxy.doctor.wire import Door
 
@@ -50,6 +51,8 @@ class Examination:
     asks: bool = True
     """Whether the proxy asks the gateway; otherwise it passes everything on."""
     mark: str
+    http2_fault: str = "it was not tried"
+    """Why nothing is sent over HTTP/2; empty if the front proxy speaks it."""
     entry_fault: str = ""
     """Why nothing can be seen of requests that may be sent; empty if they reach the stand-in."""
     statuses: list[int] = field(default_factory=list)
@@ -68,8 +71,25 @@ class Examination:
         )
 
     @property
+    def speaks_http2(self) -> bool:
+        return not self.http2_fault
+
+    @property
     def sees_sessions(self) -> bool:
         return self.sees_entries and bool(self.session)
+
+    @property
+    def entry(self) -> tuple[str, bool]:
+        """A path that may be opened, and whether with the session."""
+        if self.session:
+            return attacks.OWN, True
+        return self.look.open_paths[0], False
+
+    @property
+    def other_host(self) -> str:
+        """Of another portal, or of none."""
+        portals = [each["url"] for each in self.look.said["portals"] if each["url"] != self.site.origin]
+        return next((urlsplit(url).netloc for url in portals), "authproxy-doctor.invalid")
 
     async def send(  # noqa: PLR0913  (all that a request may have)
         self,
@@ -88,30 +108,68 @@ class Examination:
     ) -> Trial:
         """Sends one request. `what` is told to the operator. `order` is for the gateway, `signed_in` sends
         the operator's session."""
-        self._count += 1
-        nonce = secrets.token_urlsafe(16)
         given = list(fields)
         lines: list[Field] = [("Host", self.site.host if host is None else host)] if has_host else []
-        lines.append((MARK, f"{self.mark}.{self._count}"))
-        if order is not None:
-            lines.append(("Authorization", self.consent.order(order, nonce=nonce, now=self.clock())))
-        if signed_in:
-            lines.append(("Cookie", f"__Host-authproxy={self.session}"))
+        nonce, own = self._own(order, signed_in=signed_in)
+        lines += own
         if not any(name.lower() == "connection" for name, _ in given):
             lines.append(("Connection", "close"))
         data = raw_http.request(method, target, [*lines, *given], body=body, version=version)
         return await self.send_bytes(what, data, method=method, nonce=nonce, patience=patience)
+
+    async def send_http2(  # noqa: PLR0913  (all that a request may have)
+        self,
+        what: str,
+        path: str,
+        *,
+        method: str = "GET",
+        authority: str | None = None,
+        scheme: str = "https",
+        fields: Iterable[Field] = (),
+        order: Purpose | None = None,
+        signed_in: bool = False,
+        body: bytes = b"",
+        trailers: Iterable[Field] = (),
+        patience: float | None = None,
+    ) -> Trial:
+        """Sends one request over HTTP/2. `fields` come first, so that they may begin with a name such as
+        `:protocol`. Without an authority there is no such field."""
+        nonce, own = self._own(order, signed_in=signed_in)
+        said = self.site.host if authority is None else authority
+        pseudo = [(":method", method), (":scheme", scheme), (":path", path)]
+        if said:
+            pseudo.append((":authority", said))
+        lines = [*pseudo, *fields, *((name.lower(), value) for name, value in own)]
+        if self.stand_in is not None:
+            self.stand_in.taken()
+        answer = await self.door.ask_http2(
+            http2.request(lines, body=body, trailers=trailers), patience=patience
+        )
+        return self._trial(f"over HTTP/2: {what}", nonce, answer)
+
+    def _own(self, order: Purpose | None, *, signed_in: bool) -> tuple[str, list[Field]]:
+        """The mark of a request, its order and session; and the nonce of the order."""
+        self._count += 1
+        nonce = secrets.token_urlsafe(16)
+        lines = [(MARK, f"{self.mark}.{self._count}")]
+        if order is not None:
+            lines.append(("Authorization", self.consent.order(order, nonce=nonce, now=self.clock())))
+        if signed_in:
+            lines.append(("Cookie", f"__Host-authproxy={self.session}"))
+        return nonce, lines
+
+    def _trial(self, what: str, nonce: str, answer: Message | None) -> Trial:
+        arrivals = () if self.stand_in is None else self.stand_in.taken()
+        trial = Trial(what=what, nonce=nonce, answer=answer, arrivals=arrivals)
+        self.statuses.append(trial.status)
+        return trial
 
     async def send_bytes(
         self, what: str, data: bytes, *, method: str = "GET", nonce: str = "", patience: float | None = None
     ) -> Trial:
         if self.stand_in is not None:
             self.stand_in.taken()
-        answer = await self.door.ask(data, method=method, patience=patience)
-        arrivals = () if self.stand_in is None else self.stand_in.taken()
-        trial = Trial(what=what, nonce=nonce, answer=answer, arrivals=arrivals)
-        self.statuses.append(trial.status)
-        return trial
+        return self._trial(what, nonce, await self.door.ask(data, method=method, patience=patience))
 
     async def send_twofold(self, what: str, data: bytes) -> Trial:
         """Sends bytes that two readers may take for one request or for two, and waits for a second one."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from authproxy.access import consent
 from authproxy.access import target as request_target
@@ -22,6 +22,7 @@ from authproxy.edge.rules.headers import is_identity
 _PAIR: Final = re.compile(r'(\w+)="([^"]*)"')
 _SHORTEST_HSTS: Final = 180 * 24 * 3600
 _MAX_AGE: Final = re.compile(r"(?i)(?:^|;)\s*max-age=\"?(\d{1,18})")
+_VISIBLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 _DAY: Final = 24 * 3600
 _ABOUT_REQUESTS: Final = {"x-request-id", "traceparent", "tracestate"}
 """Names that no client may send either, but that say nothing about people."""
@@ -133,8 +134,12 @@ def same_path(arrived: Trial, judged: Trial, host: str) -> Verdict:
     if echo is None or not arrived.arrivals:
         return Verdict(colour="green", sent=arrived.what, came=f"refused ({arrived.status or judged.status})")
     got, was_judged = arrived.arrivals[-1].target, unquoted(echo["target"])
-    if canonical(got, host) != canonical(was_judged, host):
-        came = f"the gateway judged `{was_judged}`, the portal got `{got}`"
+    path, mark, query = got.partition("?")
+    # Bytes of a query that are no ASCII are judged as they are written otherwise. In a path they are refused.
+    if canonical(path + mark + quote(query, safe=_VISIBLE, encoding="latin-1"), host) != canonical(
+        was_judged, host
+    ):
+        came = f"the gateway judged `{shown(was_judged)}`, the portal got `{shown(got)}`"
         return Verdict(colour="red", sent=arrived.what, came=came)
     return Verdict(colour="green", sent=arrived.what, came="the portal got what was judged")
 
@@ -147,9 +152,16 @@ def path_as_sent(judged: Trial, path: str, host: str) -> Verdict:
         return Verdict(colour="green", sent=judged.what, came=f"refused ({judged.status})")
     was_judged = unquoted(echo["target"])
     if canonical(was_judged, host) != canonical(path, host):
-        came = f"the gateway judged `{was_judged}`; --stand-in and --session-file show what the portal gets"
+        came = (
+            f"the gateway judged `{shown(was_judged)}`; what the portal gets is seen with --session-file only"
+        )
         return Verdict(colour="yellow", sent=judged.what, came=came)
     return Verdict(colour="green", sent=judged.what, came="the gateway judged what was sent")
+
+
+def shown(text: str) -> str:
+    """For the operator: every character that is no ASCII, or cannot be seen, in figures."""
+    return ascii(text)[1:-1]
 
 
 def unquoted(text: str) -> str:
@@ -166,6 +178,17 @@ def crossed(trial: Trial, host: str, *, asks: bool) -> Verdict:
     echo = trial.echo
     if trial.arrivals or (echo is not None and echo["host"] == host):
         came = "the gateway was asked about Host, and the proxy has chosen by the request line"
+        return Verdict(colour="red", sent=trial.what, came=came)
+    return Verdict(colour="green", sent=trial.what, came=trial.came)
+
+
+def disagreed(trial: Trial, said: str, own: str, *, asks: bool) -> Verdict:
+    """For a request over HTTP/2 whose `host` says another portal than `:authority`, which is the one that
+    counts (RFC 9113 §8.3.1). `own` is the portal of the session that may be in it."""
+    echo = trial.echo
+    is_judged_by_host = echo is not None and echo["host"] == said
+    if asks and (is_judged_by_host or (trial.arrivals and said == own)):
+        came = "the gateway was asked about host, and not about :authority"
         return Verdict(colour="red", sent=trial.what, came=came)
     return Verdict(colour="green", sent=trial.what, came=trial.came)
 
@@ -217,9 +240,16 @@ def same_fields(plain: Trial, named: Trial) -> Verdict:
     """Whether naming the gateway's headers in `Connection` has removed one of them."""
     if not named.arrivals or not plain.arrivals:
         return Verdict(colour="green", sent=named.what, came=f"refused ({named.status})")
-    lost = _identity_of(plain) - _identity_of(named)
+    ours = _identity_of(plain)
+    lost = ours - _identity_of(named)
     if lost:
         return Verdict(colour="red", sent=named.what, came=f"the portal did not get {min(lost)}")
+    passed_on = {
+        name.strip().lower() for said in named.arrivals[-1].all("Connection") for name in said.split(",")
+    } & ours
+    if passed_on:
+        came = f"the portal got a Connection that names {min(passed_on)}: if it is a proxy, it removes that"
+        return Verdict(colour="red", sent=named.what, came=came)
     return Verdict(colour="green", sent=named.what, came="the portal got all of them")
 
 
@@ -477,16 +507,20 @@ def old_tls(accepted: Mapping[str, bool | None]) -> Verdict:
     return Verdict(colour="green", sent="handshakes with " + ", ".join(accepted), came="refused")
 
 
-def smuggled(trials: Iterable[Trial], hidden: str) -> Verdict:
-    """Whether a request that was hidden in another one's body has become one."""
+def smuggled(trials: Sequence[Trial], hidden: str, targets: Collection[str]) -> Verdict:
+    """Whether a request that was hidden in another one has become one. `targets` are those of all requests
+    that have reached the portal, because a hidden one may come late."""
     for trial in trials:
         if any(hidden in arrival.target for arrival in trial.arrivals):
             return Verdict(colour="red", sent=trial.what, came="the hidden request reached the portal")
         if len(trial.arrivals) > 1:
             return Verdict(colour="red", sent=trial.what, came="two requests reached the portal")
-    last = list(trials)[-1:]
-    came = ", ".join(trial.came for trial in last)
-    return Verdict(colour="green", sent="requests with two readings of their length", came=came or "nothing")
+    sent = "requests with two readings of their length"
+    if any(hidden in target for target in targets):
+        return Verdict(colour="red", sent=sent, came="the hidden request reached the portal later")
+    return Verdict(
+        colour="green", sent=sent, came=", ".join(trial.came for trial in trials[-1:]) or "nothing"
+    )
 
 
 def upload(trial: Trial, size: int) -> Verdict:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Literal
-from urllib.parse import urlsplit
 
-from authproxy.doctor import attacks, judgement, machine, raw_http, tls
+from authproxy.doctor import attacks, judgement, machine, probes_http2, raw_http, tls
 from authproxy.doctor.examination import NAVIGATION, Examination
 from authproxy.doctor.findings import Verdict, not_tried, worst
 from authproxy.doctor.judgement import Trial
@@ -17,9 +16,6 @@ from authproxy.doctor.stand_in import MARK
 
 Need = Literal["stand_in", "session", "entry", "tls"]
 """What a probe cannot do without. `entry`: a session, or a path that everybody may open."""
-FORGED_ADDRESS: Final = "203.0.113.77"
-_MOST_FIELDS: Final = 60
-"""Of a request: some servers take no more than a hundred."""
 _DIALECTS: Final = ("nginx", "caddy", "traefik", "haproxy", "envoy")
 
 
@@ -28,13 +24,6 @@ class Probe:
     finding_id: str
     run: Callable[[Examination], Awaitable[Verdict]]
     needs: frozenset[Need] = frozenset()
-
-
-async def entry(on: Examination) -> tuple[str, bool]:
-    """A path that may be opened, and whether with the session."""
-    if on.session:
-        return attacks.OWN, True
-    return on.look.open_paths[0], False
 
 
 # Past the gateway.
@@ -64,6 +53,8 @@ async def unprotected_path(on: Examination) -> Verdict:
         if not on.look.is_open(path):
             trial = await on.send(f"GET {path} without a session", path, order="echo")
             verdicts.append(judgement.asked(trial))
+    if on.speaks_http2:
+        verdicts += await probes_http2.unprotected_path(on)
     found = worst(verdicts)
     if found.colour == "green":
         return Verdict(
@@ -76,10 +67,7 @@ async def unprotected_path(on: Examination) -> Verdict:
 
 async def host_confusion(on: Examination) -> Verdict:
     host, bare = on.site.host, on.site.host.partition(":")[0]
-    others = [
-        urlsplit(each["url"]).netloc for each in on.look.said["portals"] if each["url"] != on.site.origin
-    ]
-    other = next(iter(others), "authproxy-doctor.invalid")
+    other = on.other_host
     scheme = "https" if on.site.is_tls else "http"
     trials = [
         await on.send(f"GET {scheme}://{other}/ with Host: {host}", f"{scheme}://{other}/", order="echo"),
@@ -105,6 +93,8 @@ async def host_confusion(on: Examination) -> Verdict:
             signed_in=signed_in,
         )
         verdicts.append(judgement.crossed(crossed, on.consent.host, asks=on.asks))
+    if on.speaks_http2:
+        verdicts += await probes_http2.host_confusion(on)
     return worst(verdicts)
 
 
@@ -114,28 +104,33 @@ async def missing_host(on: Examination) -> Verdict:
         await on.send("HTTP/1.1 without Host", has_host=False),
         await on.send("an empty Host", host=""),
     ]
-    return judgement.must_not_reach(trials, has_eyes=on.has_eyes)
+    verdicts = [judgement.must_not_reach(trials, has_eyes=on.has_eyes)]
+    if on.speaks_http2:
+        verdicts += await probes_http2.missing_host(on)
+    return worst(verdicts)
 
 
 # Headers of the client.
 
 
 async def forged_identity(on: Examination) -> Verdict:
-    path, signed_in = await entry(on)
+    path, signed_in = on.entry
     verdicts = []
     for look_of, spelling in judgement.SPELLINGS.items():
         what = f"forged identity headers such as {look_of}"
         trials = [
             await on.send(what, path, fields=fields, signed_in=signed_in)
-            for fields in judgement.forged_fields(f"forged-{on.mark}", spelling, _MOST_FIELDS)
+            for fields in judgement.forged_fields(f"forged-{on.mark}", spelling, attacks.MOST_FIELDS)
         ]
         verdicts.append(judgement.no_forged(trials, f"forged-{on.mark}"))
     for look_of, spelling in judgement.DASHED.items():
         # Whatever removes one of them removes them all.
-        [fields, *_] = judgement.forged_fields(f"forged-{on.mark}", spelling, _MOST_FIELDS)
+        [fields, *_] = judgement.forged_fields(f"forged-{on.mark}", spelling, attacks.MOST_FIELDS)
         what = f"forged identity headers such as {look_of}"
         trial = await on.send(what, path, fields=fields, signed_in=signed_in)
         verdicts.append(judgement.no_dashed([trial], f"forged-{on.mark}", on.proxy))
+    if on.speaks_http2:
+        verdicts += await probes_http2.forged_identity(on)
     plain = await on.send("an ordinary request", path, signed_in=signed_in)
     verdicts.append(judgement.repeated_identity(plain))
     if on.session:
@@ -150,39 +145,26 @@ async def _published_keys(on: Examination) -> raw_http.Message | None:
 
 
 async def forged_forwarding(on: Examination) -> Verdict:
-    forged = _forged_forwarding(on)
+    forged = attacks.forwarding(f"forged-{on.mark}.invalid")
     what = "X-Forwarded-For and its kin with a made-up address"
     seen = await look(on.door, on.consent, on.site.host, on.clock, forged)
-    verdicts = [judgement.client_is(seen.client, FORGED_ADDRESS, f"{what}, to a page of the gateway")]
+    verdicts = [judgement.client_is(seen.client, attacks.ADDRESS, f"{what}, to a page of the gateway")]
     echoed = await on.send(what, attacks.OWN, fields=forged, order="echo")
     if echoed.echo is not None:
-        verdicts.append(judgement.client_is(echoed.echo["client"], FORGED_ADDRESS, f"{what}, to the portal"))
+        verdicts.append(judgement.client_is(echoed.echo["client"], attacks.ADDRESS, f"{what}, to the portal"))
     if on.sees_entries:
-        path, signed_in = await entry(on)
+        path, signed_in = on.entry
         trial = await on.send(what, path, fields=forged, signed_in=signed_in)
         verdicts += [
-            judgement.no_forged([trial], value) for value in (FORGED_ADDRESS, f"forged-{on.mark}.invalid")
+            judgement.no_forged([trial], value) for value in (attacks.ADDRESS, f"forged-{on.mark}.invalid")
         ]
+    if on.speaks_http2:
+        verdicts += await probes_http2.forged_forwarding(on)
     return worst(verdicts)
 
 
-def _forged_forwarding(on: Examination) -> tuple[Field, ...]:
-    host = f"forged-{on.mark}.invalid"
-    return (
-        ("X-Forwarded-For", FORGED_ADDRESS),
-        ("X-Real-IP", FORGED_ADDRESS),
-        ("Forwarded", f"for={FORGED_ADDRESS};host={host}"),
-        ("True-Client-IP", FORGED_ADDRESS),
-        ("X-Client-IP", FORGED_ADDRESS),
-        ("X-Cluster-Client-IP", FORGED_ADDRESS),
-        ("CF-Connecting-IP", FORGED_ADDRESS),
-        ("X-Forwarded-Server", host),
-        ("X-Forwarded-Prefix", f"/{host}"),
-    )
-
-
 async def connection_named(on: Examination) -> Verdict:
-    path, signed_in = await entry(on)
+    path, signed_in = on.entry
     plain = await on.send("an ordinary request", path, signed_in=signed_in)
     names = sorted(
         {
@@ -196,12 +178,25 @@ async def connection_named(on: Examination) -> Verdict:
         return not_tried(f"an ordinary request did not reach the portal ({plain.status})")
     named = ("Connection", ", ".join(["close", *names]))
     what = f"Connection: close, {', '.join(names[:3])} …"
-    verdicts = [judgement.same_fields(plain, await on.send(what, path, fields=[named], signed_in=signed_in))]
+    in_handshake = ("Connection", ", ".join(["Upgrade", *names]))
+    trials = [
+        await on.send(what, path, fields=[named], signed_in=signed_in),
+        await on.send(
+            f"a WebSocket with Connection: Upgrade, {', '.join(names[:3])} …",
+            path,
+            fields=[in_handshake, *attacks.HANDSHAKE[1:]],
+            signed_in=signed_in,
+            patience=2.0,
+        ),
+    ]
+    verdicts = [judgement.same_fields(plain, trial) for trial in trials]
+    if on.speaks_http2:
+        verdicts += await probes_http2.connection_named(on, plain, names)
     return worst(verdicts)
 
 
 async def trailers(on: Examination) -> Verdict:
-    path, signed_in = await entry(on)
+    path, signed_in = on.entry
     value = f"forged-{on.mark}"
     forged = [("X-Auth-Subject", value), ("X-Auth-Assertion", value), ("X-Forwarded-For", value)]
     trial = await on.send(
@@ -215,11 +210,14 @@ async def trailers(on: Examination) -> Verdict:
         body=raw_http.chunked([b"a=1"], forged),
         signed_in=signed_in,
     )
-    return judgement.no_forged([trial], value)
+    verdicts = [judgement.no_forged([trial], value)]
+    if on.speaks_http2:
+        verdicts += await probes_http2.trailers(on)
+    return worst(verdicts)
 
 
 async def method_override(on: Examination) -> Verdict:
-    path, signed_in = await entry(on)
+    path, signed_in = on.entry
     value = f"DELETE-{on.mark}"
     names = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-Method")
     trials = [
@@ -245,7 +243,9 @@ async def method_override(on: Examination) -> Verdict:
 async def path_confusion(on: Examination) -> Verdict:
     opened = next((path.rstrip("/") for path in on.look.open_paths), "/assets")
     bad = attacks.ambiguous(opened)
-    trials = [await on.send(f"GET {path} without a session", path, order="echo") for path in bad]
+    trials = [
+        await on.send(f"GET {judgement.shown(path)} without a session", path, order="echo") for path in bad
+    ]
     verdicts = [judgement.must_not_reach(trials, has_eyes=on.has_eyes)]
     if on.sees_sessions:
         for path in attacks.EXACT:
@@ -256,6 +256,8 @@ async def path_confusion(on: Examination) -> Verdict:
         for path in attacks.EXACT:
             judged = await on.send(f"GET {path}", path, order="echo")
             verdicts.append(judgement.path_as_sent(judged, path, on.consent.host))
+    if on.speaks_http2:
+        verdicts += await probes_http2.path_confusion(on)
     found = worst(verdicts)
     if found.colour == "green":
         return Verdict(colour="green", sent=f"{len(bad) + len(attacks.EXACT)} paths", came=found.came)
@@ -275,6 +277,8 @@ async def method_confusion(on: Examination) -> Verdict:
         "CONNECT without a session", f"{on.site.host.partition(':')[0]}:443", method="CONNECT", patience=2.0
     )
     verdicts.append(judgement.must_not_reach([*odd, connect], has_eyes=on.has_eyes))
+    if on.speaks_http2:
+        verdicts += await probes_http2.method_confusion(on)
     return worst(verdicts)
 
 
@@ -284,19 +288,8 @@ async def question_forged(on: Examination) -> Verdict:
     path = "/authproxy-doctor?real=1"
     expected = {"method": "GET", "target": path, "host": on.consent.host}
     verdicts = []
-    for name, value in (
-        ("X-Original-URL", f"{scheme}://{on.site.host}{harmless}"),
-        ("X-Original-URI", harmless),
-        ("X-Forwarded-Uri", harmless),
-        ("X-Rewrite-URL", harmless),
-        ("X-Envoy-Original-Path", harmless),
-        ("X-Original-Method", "OPTIONS"),
-        ("X-Forwarded-Method", "OPTIONS"),
-        ("X-Forwarded-Host", "authproxy-doctor.invalid"),
-        ("X-Forwarded-Proto", "javascript"),
-        ("X-Original-Host", "authproxy-doctor.invalid"),
-        ("X-Authproxy-Question", "t=1;h=00"),
-    ):
+    forged = attacks.questions(scheme, on.site.host, harmless)
+    for name, value in forged:
         trial = await on.send(f"{name}: {value}", path, fields=[(name, value)], order="echo")
         verdicts.append(judgement.judged_as(trial, expected))
         if trial.arrivals:
@@ -305,16 +298,12 @@ async def question_forged(on: Examination) -> Verdict:
             f"Connection: {name}", path, fields=[("Connection", f"close, {name}")], order="echo"
         )
         verdicts.append(judgement.judged_as(named, expected))
+    if on.speaks_http2:
+        verdicts += await probes_http2.question_forged(on, path, forged)
     return worst(verdicts)
 
 
 async def upgrade_unasked(on: Examination) -> Verdict:
-    handshake = [
-        ("Connection", "Upgrade"),
-        ("Upgrade", "websocket"),
-        ("Sec-WebSocket-Version", "13"),
-        ("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="),
-    ]
     clear = [
         ("Connection", "Upgrade, HTTP2-Settings"),
         ("Upgrade", "h2c"),
@@ -322,7 +311,9 @@ async def upgrade_unasked(on: Examination) -> Verdict:
     ]
     either = [*clear, ("Upgrade", "websocket")]
     without = [
-        await on.send(f"a WebSocket at {path} without a session", path, fields=handshake, patience=2.0)
+        await on.send(
+            f"a WebSocket at {path} without a session", path, fields=attacks.HANDSHAKE, patience=2.0
+        )
         for path in ("/", "/socket", "/ws", attacks.OWN)
     ]
     verdicts = [
@@ -330,12 +321,12 @@ async def upgrade_unasked(on: Examination) -> Verdict:
         judgement.upgraded(without, "websocket"),
     ]
     if on.sees_entries:
-        path, signed_in = await entry(on)
+        path, signed_in = on.entry
         for what, fields in (("an upgrade to h2c", clear), ("an upgrade to h2c or websocket", either)):
             trial = await on.send(what, path, fields=fields, signed_in=signed_in, patience=2.0)
             verdicts.append(judgement.upgraded([trial], "h2c"))
     if on.sees_sessions:
-        foreign = [*handshake, ("Origin", "https://authproxy-doctor.invalid")]
+        foreign = [*attacks.HANDSHAKE, ("Origin", "https://authproxy-doctor.invalid")]
         trial = await on.send(
             "a WebSocket of a foreign page, with the session",
             attacks.OWN,
@@ -344,6 +335,8 @@ async def upgrade_unasked(on: Examination) -> Verdict:
             patience=2.0,
         )
         verdicts.append(judgement.upgraded([trial], "websocket"))
+    if on.speaks_http2:
+        verdicts += await probes_http2.upgrade_unasked(on)
     return worst(verdicts)
 
 
@@ -370,6 +363,9 @@ async def subrequest_from_outside(on: Examination) -> Verdict:
                 f"GET {spelling} from outside", spelling, fields=by.get(dialect, question[2:]), order="echo"
             )
             verdicts.append(judgement.question_from_outside(trial))
+        if on.speaks_http2:
+            fields = by.get(dialect, question[2:])
+            verdicts.append(await probes_http2.subrequest_from_outside(on, path, fields))
     return worst(verdicts)
 
 
@@ -387,7 +383,11 @@ async def request_framing(on: Examination) -> Verdict:
     trials = []
     for name, rest in attacks.of_two_lengths(inner).items():
         trials.append(await on.send_twofold(name, (head + cookie + rest).encode("latin-1")))
-    return judgement.smuggled(trials, hidden)
+    if on.speaks_http2:
+        trials += await probes_http2.request_framing(on, inner)
+    # What is hidden may have gone on when its answer was here. This one cannot reach the portal before it.
+    await on.send("an ordinary request after them", attacks.OWN)
+    return judgement.smuggled(trials, hidden, () if on.stand_in is None else on.stand_in.targets)
 
 
 # Refusals, and what is kept.

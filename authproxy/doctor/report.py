@@ -11,7 +11,7 @@ from authproxy.doctor.findings import SUBJECTS, Colour, Finding
 FORMAT: Final = 1
 """Of the JSON. It changes only if a reader of the former one would go wrong."""
 NEVER_TRIED: Final = (
-    "HTTP/2 and HTTP/3: requests are sent by HTTP/1.1",
+    "HTTP/3",
     "names of headers that no product known to us reads",
     "what only many requests at a time would show",
 )
@@ -28,7 +28,7 @@ _SIGNS: Final[dict[Colour, str]] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """`proxy` is the kind of front proxy, empty if it is not known; `strangers` are requests of others that
-    have reached the stand-in."""
+    have reached the stand-in; `http2_fault` is why nothing was sent over HTTP/2, empty if it was."""
 
     url: str
     proxy: str
@@ -36,6 +36,11 @@ class Report:
     requests: int
     strangers: int
     findings: tuple[Finding, ...]
+    http2_fault: str = ""
+
+    @property
+    def never_tried(self) -> tuple[str, ...]:
+        return (f"HTTP/2 ({self.http2_fault})", *NEVER_TRIED) if self.http2_fault else NEVER_TRIED
 
     def count(self, colour: Colour) -> int:
         return sum(finding.verdict.colour == colour for finding in self.findings)
@@ -54,7 +59,7 @@ def in_words(report: Report, *, is_whole: bool = False) -> str:
         for finding in report.findings:
             if finding.verdict.colour == colour:
                 lines += _lines(finding, is_whole=is_whole or colour in {"red", "yellow"})
-    lines += ["", f"Never tried: {'; '.join(NEVER_TRIED)}."]
+    lines += ["", f"Never tried: {'; '.join(report.never_tried)}."]
     if report.strangers:
         lines.append(
             f"{report.strangers} requests without the check's mark have reached the stand-in and got 503: "
@@ -109,5 +114,5 @@ def as_json(report: Report, *, is_strict: bool = False) -> dict[str, object]:
             }
             for finding in report.findings
         ],
-        "never_tried": list(NEVER_TRIED),
+        "never_tried": list(report.never_tried),
     }

@@ -24,6 +24,8 @@ class StandIn:
 
     mark: str
     arrivals: list[Message] = field(default_factory=list)
+    targets: set[str] = field(default_factory=set)
+    """Of all that has ever arrived."""
     strangers: int = 0
     """Requests without the mark."""
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
@@ -77,6 +79,7 @@ class StandIn:
             self.strangers += 1
             return b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n"
         self.arrivals.append(message)
+        self.targets.add(message.target)
         body = b"" if message.method == "HEAD" else b"stand-in"
         head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n\r\n"
         return head % len(b"stand-in") + body

@@ -7,11 +7,13 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from authproxy.doctor import raw_http
+from authproxy.doctor import http2, raw_http
 from authproxy.doctor.raw_http import Message
 
+_CLOSED = "the connection was closed"
 _LARGEST = 1024 * 1024
 _PIECE = 64 * 1024
 
@@ -36,13 +38,14 @@ class Budget:
 
 @dataclass(slots=True, kw_only=True)
 class Door:
-    """Where requests are sent. `context` is None for plain TCP."""
+    """Where requests are sent. `context` is None for plain TCP; `http2`, which offers HTTP/2, then too."""
 
     address: str
     port: int
     server_name: str
     context: ssl.SSLContext | None
     budget: Budget
+    http2: ssl.SSLContext | None = None
     patience: float = 5.0
     """Seconds for one answer."""
     failures: list[str] = field(default_factory=list)
@@ -59,35 +62,62 @@ class Door:
         """Up to so many answers that come on one connection."""
         self.budget.take()
         buffer = bytearray()
+        async with self._trying(patience), self._connection(self.context) as (reader, writer):
+            # What the server answers before it has read everything must not be lost.
+            sending = asyncio.ensure_future(_send(writer, data))
+            while not _has(bytes(buffer), method, most) and len(buffer) < _LARGEST:
+                piece = await reader.read(_PIECE)
+                if not piece:
+                    break
+                buffer += piece
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+        return _messages(bytes(buffer), method, most)
+
+    async def ask_http2(self, data: bytes, *, patience: float | None = None) -> Message | None:
+        """The answer over HTTP/2; None if there is none. `data` are those of `http2.request`."""
+        self.budget.take()
+        conversation, left = http2.Conversation(), _LARGEST
+        async with self._trying(patience), self._connection(self.http2) as (reader, writer):
+            tls = writer.get_extra_info("ssl_object")
+            if tls is None or tls.selected_alpn_protocol() != http2.ALPN:
+                self.failures.append("the front proxy does not offer it")
+                return None
+            writer.write(data)
+            while not conversation.is_over and left > 0 and (piece := await reader.read(_PIECE)):
+                left -= len(piece)
+                writer.write(conversation.taken(piece))
+            if conversation.answer is None:
+                self.failures.append("the request was refused" if conversation.is_over else _CLOSED)
+        return conversation.answer
+
+    @contextlib.asynccontextmanager
+    async def _connection(
+        self, context: ssl.SSLContext | None
+    ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        name = None if context is None else self.server_name
+        reader, writer = await asyncio.open_connection(
+            self.address, self.port, ssl=context, server_hostname=name
+        )
+        try:
+            yield reader, writer
+        finally:
+            writer.transport.abort()
+
+    @contextlib.asynccontextmanager
+    async def _trying(self, patience: float | None) -> AsyncIterator[None]:
+        """What ends a connection early ends the block, and is kept in `failures`."""
         try:
             async with asyncio.timeout(self.patience if patience is None else patience):
-                reader, writer = await self._connected()
-                try:
-                    # What the server answers before it has read everything must not be lost.
-                    sending = asyncio.ensure_future(_send(writer, data))
-                    while not _has(bytes(buffer), method, most) and len(buffer) < _LARGEST:
-                        piece = await reader.read(_PIECE)
-                        if not piece:
-                            break
-                        buffer += piece
-                    sending.cancel()
-                    await asyncio.gather(sending, return_exceptions=True)
-                finally:
-                    writer.transport.abort()
+                yield
         except TimeoutError:
             self.failures.append("no answer in time")
         except ssl.SSLCertVerificationError as error:
             self.failures.append(f"the certificate does not hold: {error.verify_message} (--ca-file)")
         except (OSError, ssl.SSLError) as error:
             self.failures.append(in_words(error))
-        return _messages(bytes(buffer), method, most)
-
-    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if self.context is None:
-            return await asyncio.open_connection(self.address, self.port)
-        return await asyncio.open_connection(
-            self.address, self.port, ssl=self.context, server_hostname=self.server_name
-        )
+        except http2.Unreadable as error:
+            self.failures.append(f"what answers is not HTTP/2: {error}")
 
 
 def in_words(error: OSError) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 
 import pytest
 import trustme
 
-from authproxy.doctor import machine, raw_http
+from authproxy.doctor import http2, machine, raw_http
 from authproxy.doctor.stand_in import MARK, StandIn
 from authproxy.doctor.wire import Budget, BudgetSpent, Door
 from tests.support.ports import free_port
@@ -104,6 +105,44 @@ async def test_a_certificate_that_does_not_hold_is_told_in_words() -> None:
     listening.close()
     await listening.wait_closed()
     assert asking.failures[-1].startswith("the certificate does not hold: ")
+
+
+@pytest.mark.parametrize(
+    ("protocols", "answered", "why"),
+    [
+        (["http/1.1"], b"", "the front proxy does not offer it"),
+        (["h2"], b"HTTP/1.1 400 Bad Request\r\n\r\n", "what answers is not HTTP/2: "),
+        (["h2"], b"", "the connection was closed"),
+        (["h2"], None, "no answer in time"),
+    ],
+    ids=["not_offered", "nonsense", "closed", "silent"],
+)
+async def test_it_says_why_it_cannot_speak_http2(
+    protocols: list[str], answered: bytes | None, why: str
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"SM\r\n\r\n")
+            if answered is None:
+                await reader.read()
+            writer.write(answered or b"")
+        writer.close()
+
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.set_alpn_protocols(protocols)
+    authority.issue_cert("acq.localhost").configure_cert(server)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server)
+    asking = door(listening.sockets[0].getsockname()[1], context=context)
+    asking.http2 = context
+
+    assert await asking.ask_http2(http2.request([(":path", "/")]), patience=0.5) is None
+
+    listening.close()
+    assert asking.failures[-1].startswith(why)
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,10 @@ def test_the_gateway_must_be_asked_about_what_was_sent(seen, expected):
         (trial(200, arrival("/a%7Eb")), echo(target="/a~b"), "green"),
         (trial(200, arrival("/b")), echo(target="/a"), "red"),
         (trial(200, arrival("/a%2C")), echo(target="/a%252C"), "green"),
+        # Bytes that are no ASCII: in a query the gateway writes them otherwise, in a path it refuses them.
+        (trial(200, arrival("/a?\xff")), echo(target="/a?%25FF"), "green"),
+        (trial(200, arrival("/\xff")), echo(target="/!"), "red"),
+        (trial(200, arrival("/\xff")), echo(target="/%25FF"), "red"),
         (trial(403), echo(target="/a"), "green"),
         (trial(200, arrival("/a")), trial(403), "green"),
     ],
@@ -161,6 +165,24 @@ def test_without_a_stand_in_only_the_question_is_seen(judged, expected):
 def test_a_host_in_the_request_line_counts_more_than_host(seen, expected):
     assert colour(judgement.crossed(seen, HOST, asks=True)) == expected
     assert colour(judgement.crossed(seen, HOST, asks=False)) == "green"
+
+
+@pytest.mark.parametrize(
+    ("seen", "said", "asks", "expected"),
+    [
+        (echo(host="other.example.si"), HOST, True, "green"),
+        (echo(), HOST, True, "red"),
+        (echo(), HOST, False, "green"),
+        (trial(200, arrival()), HOST, True, "red"),
+        (trial(200, arrival()), HOST, False, "green"),
+        # The session's own portal, by the authority.
+        (trial(200, arrival()), "other.example.si", True, "green"),
+        (echo(host="other.example.si"), "other.example.si", True, "red"),
+        (trial(421), HOST, True, "green"),
+    ],
+)
+def test_the_authority_counts_more_than_host(seen, said, asks, expected):
+    assert colour(judgement.disagreed(seen, said, HOST, asks=asks)) == expected
 
 
 def test_forged_headers_are_found_wherever_they_arrive():
@@ -200,6 +222,10 @@ def test_connection_removes_nothing_of_ours():
     plain = trial(200, arrival("/", ("X-Auth-Name", "a"), ("A", "b")))
     assert colour(judgement.same_fields(plain, trial(200, arrival("/", ("A", "b"))))) == "red"
     assert colour(judgement.same_fields(plain, trial(200, arrival("/", ("X-Auth-Name", "a"))))) == "green"
+    passed_on = arrival("/", ("X-Auth-Name", "a"), ("Connection", "Upgrade, x-auth-name"))
+    assert colour(judgement.same_fields(plain, trial(200, passed_on))) == "red"
+    only = arrival("/", ("X-Auth-Name", "a"), ("Connection", "close, x-b"))
+    assert colour(judgement.same_fields(plain, trial(200, only))) == "green"
     assert colour(judgement.same_fields(plain, trial(403))) == "green"
     assert colour(judgement.same_fields(trial(403), plain)) == "green"
 
@@ -479,7 +505,11 @@ def test_old_tls_is_refused(accepted, expected):
     ],
 )
 def test_a_hidden_request_is_found(seen, expected):
-    assert colour(judgement.smuggled(seen, "/hidden")) == expected
+    assert colour(judgement.smuggled(seen, "/hidden", ["/x"])) == expected
+
+
+def test_a_hidden_request_may_come_late():
+    assert colour(judgement.smuggled([trial(200)], "/hidden", ["/x", "/hidden"])) == "red"
 
 
 def test_an_upload_arrives_whole_or_not():
@@ -518,6 +548,27 @@ def test_forged_names_have_every_spelling_and_no_request_too_many():
     assert "X-Auth-Name" in [
         n for f in judgement.forged_fields("v", judgement.SPELLINGS["X-Auth-Name"], 60) for n, _ in f
     ]
+
+
+def test_what_is_no_plain_text_is_shown_in_figures():
+    assert judgement.shown("/a\xff\r\n'\\") == "/a\\xff\\r\\n'\\\\"
+
+
+def test_each_way_to_hide_a_request_hides_it_whole():
+    ways = attacks.of_two_lengths_over_http2("GET /hidden HTTP/1.1\r\nA: b\r\n\r\n", HOST)
+    for path, authority, fields, body in ways.values():
+        assert "GET /hidden HTTP/1.1\r\nA: b\r\n" in path + authority + body
+        assert body or "\n" in path + authority
+        assert authority.startswith(HOST)
+        assert all(name == name.lower() for name, _ in fields)
+
+
+def test_what_a_client_makes_up_is_in_every_field():
+    assert all(
+        attacks.ADDRESS in value or "h.invalid" in value for _, value in attacks.forwarding("h.invalid")
+    )
+    names = [name for name, _ in attacks.questions("https", HOST, "/open")]
+    assert len(set(names)) == len(names)
 
 
 def test_the_lists_of_attacks_hold_nothing_twice():

@@ -25,6 +25,12 @@ BROKEN = (
         finds="fails_open",
     ),
     Broken(
+        name="bytes_that_are_no_text_kept",
+        why="Over HTTP/2 a path can have any bytes. Envoy writes `!` for them in the question, so another path is judged.",
+        edits=(('ipairs({":path", "destination"})', 'ipairs({"destination"})'),),
+        finds="path_confusion",
+    ),
+    Broken(
         name="outage_answered_as_refusal",
         why="Without `status_on_error` an outage is a 403, and people take themselves for shut out.",
         edits=(("status_on_error: {code: ServiceUnavailable}", "status_on_error: {code: Forbidden}"),),
@@ -118,6 +124,17 @@ BROKEN = (
             ),
         ),
         finds="path_confusion",
+    ),
+    Broken(
+        name="connection_of_sockets_kept",
+        why="In a WebSocket handshake Connection names our headers, and a portal that is itself a proxy removes them.",
+        edits=(
+            (
+                'if headers:get("upgrade") then headers:replace("connection", "upgrade") end\n',
+                "-- Nothing is replaced.\n",
+            ),
+        ),
+        finds="connection_named",
     ),
     Broken(
         name="refusals_lead_to_the_sign_in",
