@@ -242,7 +242,8 @@ ADVICE: Final[dict[str, dict[str, str]]] = {
         "plain_http": "`http-request redirect scheme https code 301` as the only line of the frontend at "
         "port 80.",
         "tls_version": "`ssl-min-ver TLSv1.2` in `bind`.",
-        "large_upload": "No `http-request deny` by `req.body_size`, and no `option http-buffer-request`.",
+        "large_upload": "No `http-request deny` by `req.body_size`, no `option http-buffer-request`, and "
+        "`tune.maxrewrite 16384` in `global`, which keeps room for the identity beside the body.",
     },
 }
 """By the kind of proxy."""

@@ -521,6 +521,7 @@ async def proxy_version(on: Examination) -> Verdict:
 
 async def large_upload(on: Examination) -> Verdict:
     size = on.site.upload_size
+    plain = await on.send("an ordinary request", attacks.OWN, signed_in=True)
     trial = await on.send(
         f"a form of {size // 1024} KiB",
         attacks.OWN,
@@ -530,7 +531,7 @@ async def large_upload(on: Examination) -> Verdict:
         signed_in=True,
         patience=20.0,
     )
-    return judgement.upload(trial, size)
+    return worst([judgement.upload(trial, size), judgement.same_fields(plain, trial)])
 
 
 def _probe(run: Callable[[Examination], Awaitable[Verdict]], *needs: Need) -> Probe:

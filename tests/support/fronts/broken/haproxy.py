@@ -98,6 +98,12 @@ BROKEN = (
         finds="method_confusion",
     ),
     Broken(
+        name="no_room_for_the_identity",
+        why="The beginning of an upload fills the buffer, and what the gateway adds about the person finds no room.",
+        edits=(("    tune.maxrewrite 16384\n", ""),),
+        finds="large_upload",
+    ),
+    Broken(
         name="rewritten_after_the_question",
         why="The portal gets another path than the one that was judged.",
         edits=(
