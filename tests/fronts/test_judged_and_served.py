@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.support.fronts import haproxy
@@ -38,6 +40,17 @@ async def test_an_address_with_another_scheme_does_not_reach_the_portal_as_it_is
         with front.world.tap.heard() as heard:
             await front.raw_get(f"{scheme}://{front.host}{OPEN}/a")
         assert {line.split(b" ")[1] for line in start_lines(heard)} <= {f"{OPEN}/a".encode()}
+
+
+async def test_a_host_with_blanks_is_not_judged_as_one_and_served_as_another(front: Standing) -> None:
+    host = front.host.encode()
+    for authority in (host + b" ", b"\t" + host, host + b"\xc2\xa0", host + b"\x0b"):
+        with front.world.tap.heard() as heard:
+            await asked_over_http2(front, OPEN.encode(), authority=authority)
+        assert heard == [], authority
+    with front.world.tap.heard() as heard:
+        await asked_over_http2(front, OPEN.encode())
+    assert re.search(rb"(?i)\r\nhost: %s\r\n" % host, b"".join(heard))
 
 
 async def test_a_websocket_takes_no_header_of_ours_away(front: Standing) -> None:

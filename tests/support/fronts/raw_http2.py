@@ -13,13 +13,17 @@ _END_STREAM, _END_HEADERS, _ACK = 1, 4, 1
 
 
 async def asked_over_http2(
-    front: Standing, target: bytes, fields: Iterable[tuple[bytes, bytes]] = ()
+    front: Standing,
+    target: bytes,
+    fields: Iterable[tuple[bytes, bytes]] = (),
+    *,
+    authority: bytes | None = None,
 ) -> None:
     """Sends a GET, and waits until the front proxy has answered or refused it."""
     pseudo = [(b":method", b"GET"), (b":scheme", b"https"), (b":path", target)]
     head = b"".join(
         b"\x10" + _text(name) + _text(value)
-        for name, value in (*pseudo, (b":authority", front.host.encode()), *fields)
+        for name, value in (*pseudo, (b":authority", authority or front.host.encode()), *fields)
     )
     front.world.tls.set_alpn_protocols(["h2"])
     try:
