@@ -83,7 +83,9 @@ def consent(config: Path, url: str | None) -> None:
     "--path", "paths", metavar="PATH", multiple=True, help="A further path of the portal; may be repeated."
 )
 @click.option("--proxy", type=click.Choice(_PROXIES), help="The front proxy, if it is not recognised.")
-@click.option("--proxy-version", default="", help="Its version, if it does not say so.")
+@click.option(
+    "--proxy-version", default="", help="Its version, or that of its package, if it does not say so."
+)
 @click.option(
     "--connect",
     metavar="HOST:PORT",

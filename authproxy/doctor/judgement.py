@@ -478,11 +478,13 @@ def proxy_version(program: str, version: str) -> Verdict:
     if below is None:
         return not_tried(f"nothing is known about {what}")
     floors = versions.FLOORS[program]
-    if not below:
+    if not below or versions.is_mended(program, version):
         return Verdict(colour="green", sent=what, came=f"no fault is known ({versions.AS_OF})")
     came = f"below {', '.join(floors.floors)} ({versions.AS_OF}): {floors.because}"
-    if floors.is_patched_elsewhere:
-        return Verdict(colour="yellow", sent=what, came=f"{came}; a distribution may have mended it")
+    if floors.mended:
+        packages = ", ".join(floors.mended)
+        came = f"{came}. Distributions mend old versions: {packages} is good, tell yours by --proxy-version"
+        return Verdict(colour="yellow", sent=what, came=came)
     return Verdict(colour="red", sent=what, came=came)
 
 

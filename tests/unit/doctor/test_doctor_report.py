@@ -118,17 +118,37 @@ def test_a_server_may_say_its_version(server, expected):
     assert versions.stated(server) == expected
 
 
+def test_only_packages_that_are_known_are_mended():
+    assert versions.is_mended("nginx", "1.22.1-9+deb12u12")
+    assert not versions.is_mended("nginx", "1.22.1")
+    assert not versions.is_mended("nginx", "1.26.3-3+deb13u12")
+    assert not versions.is_mended("caddy", "2.6.2-5+deb12u1")
+    assert not versions.is_mended("apache", "2.4.1-1+deb12u1")
+
+
+def test_each_line_of_the_table_says_where_it_was_read():
+    assert all(
+        re.search(r"\d{4}-\d\d-\d\d|release notes", floors.source) for floors in versions.FLOORS.values()
+    )
+    for program, floors in versions.FLOORS.items():
+        assert all(versions.is_below(program, floor) is False for floor in floors.floors)
+        assert all(versions.is_mended(program, package) for package in floors.mended)
+
+
 @pytest.mark.parametrize(
     ("program", "version", "expected"),
     [
-        ("traefik", "3.7.9", True),
-        ("traefik", "3.7.10", False),
-        ("traefik", "3.6.25", False),
-        ("traefik", "3.5.99", True),
-        ("traefik", "2.11.51", True),
+        ("traefik", "3.7.17", True),
+        ("traefik", "3.7.18", False),
+        ("traefik", "3.6.99", True),
+        ("traefik", "2.11.61", True),
         ("traefik", "4.0", False),
+        ("envoy", "1.39.0", True),
+        ("envoy", "1.36.10", False),
+        ("envoy", "1.40.0", False),
         ("haproxy", "2.6.12", True),
         ("haproxy", "2.4.24", False),
+        ("haproxy", "3.1.99", True),
         ("apache", "2.4.1", None),
         ("nginx", "new", None),
     ],
