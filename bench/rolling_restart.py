@@ -63,8 +63,10 @@ _HAPROXY_EXAMPLES = (
     "server first 10.0.0.11:8080 port 8090",
     "server second 10.0.0.12:8080 port 8090",
     "    http-request set-header X-Forwarded-Proto https\n",
+    "    user haproxy\n    group haproxy\n",
 )
-"""What in the file is an example: addresses, and TLS, which these clients do not speak."""
+"""What in the file is an example: addresses, TLS, which these clients do not speak, and the user, whom only
+root can become."""
 
 
 class Gateway:
@@ -176,6 +178,7 @@ class Haproxy:
                 f"server {name} 127.0.0.1:{gateway.port} port {gateway.management}"
                 for name, gateway in zip(("first", "second"), gateways, strict=True)
             ),
+            "",
             "",
         )
         for example, line in zip(_HAPROXY_EXAMPLES, lines, strict=True):

@@ -96,12 +96,16 @@ def _envoy_command(_places: _Places, snippet: Path) -> Sequence[str]:
     ]
 
 
+_HAPROXYS_USER = {"    user haproxy\n    group haproxy\n": ""}
+"""Who does not start as root cannot become another user."""
+
 HAPROXY = Terminator(
     program="haproxy",
     presented_by="haproxy",
     snippet="haproxy/certificates.example.cfg",
     listens_on_socket=False,
     replaced=lambda places: {
+        **_HAPROXYS_USER,
         "bind :443": f"bind 127.0.0.1:{places.port}",
         "/etc/ssl/private/potrdila.example.si.pem": places.file("host-and-key.pem"),
         "/etc/authproxy/acnlb.pem": places.file("acnlb.pem"),
@@ -135,6 +139,7 @@ HAPROXY_WITH_PORTALS = Terminator(
     snippet="haproxy/six-portals.example.cfg",
     listens_on_socket=False,
     replaced=lambda places: {
+        **_HAPROXYS_USER,
         "bind :443": f"bind 127.0.0.1:{places.port}",
         "bind :80": f"bind unix@{places.file('plain.sock')}",
         "/etc/haproxy/authproxy": places.file("authproxy"),

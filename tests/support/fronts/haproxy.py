@@ -46,6 +46,8 @@ class HAProxy:
             name: filled(
                 text,
                 {
+                    # That user cannot open a test's socket.
+                    "    user haproxy\n    group haproxy\n": "",
                     "bind :443": f"bind 127.0.0.1:{places.port}",
                     "bind :80": f"bind unix@{places.folder / 'plain.sock'}",
                     "/etc/haproxy/authproxy": str(places.folder / "authproxy"),
