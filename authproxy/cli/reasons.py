@@ -155,7 +155,10 @@ MEANINGS: Final[Mapping[Reason, Meaning]] = {
     Reason.SUBREQUEST_UNREADABLE: Meaning(
         "403",
         "the front proxy did not say in one way only what the request was",
-        "its configuration: `deploy/nginx/`, `caddy/`, `traefik/`, `envoy/`, `haproxy/`",
+        (
+            "`question.refused` in the log, which names what is missing; the proxy's configuration: "
+            "`deploy/nginx/`, `caddy/`, `traefik/`, `envoy/`, `haproxy/`"
+        ),
     ),
     Reason.FOREIGN_ORIGIN: Meaning(
         "403",

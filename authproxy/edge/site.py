@@ -292,7 +292,8 @@ class Gate:
             )
 
     def warn_of_refused_question(self, peer: str, flaw: str) -> None:
-        """Warns, once for each address and flaw, of a question that is refused because of who asks."""
+        """Warns, once for each address and flaw, of a question that is refused because of who asks, or of
+        what the front proxy leaves out or contradicts."""
         if (peer, flaw) not in self._refused_questions and len(self._refused_questions) < _SILENT_PROXIES:
             self._refused_questions.add((peer, flaw))
             logger("edge").warning(

@@ -38,7 +38,10 @@ def read(
         return subrequest.refusal(Reason.UNTRUSTED_PEER, record.request_id)
     try:
         original = subrequest.original(head, dialect, gate.portal_at)
-    except SubrequestRefused:
+    except SubrequestRefused as refused:
+        if refused.__cause__ is None:
+            # It is not the address that somebody typed, but what the proxy leaves out or contradicts.
+            gate.warn_of_refused_question(client.peer, str(refused))
         record.outcome = Denied(reason=Reason.SUBREQUEST_UNREADABLE)
         if dialect.passes_refusals and refusals.is_page_load(head, "GET"):
             # Mostly the person's address is at fault, not what the proxy says about it.

@@ -323,6 +323,26 @@ async def test_a_person_whose_address_cannot_be_read_gets_a_page():
         assert edge.access.asked == []
 
 
+async def test_the_log_says_once_which_line_of_a_question_is_missing(capsys):
+    async with running_edge() as edge:
+        for dialect in OTHERS:
+            for missing in ["X-Forwarded-Proto", "X-Forwarded-For"]:
+                for _ in range(2):
+                    answer = await answered(edge, question(dialect, without=missing))
+                    assert (answer.status, b"subrequest_unreadable" in answer.body) == (403, True)
+        await answered(edge, question("caddy", "X-Original-Method: POST"))
+        await answered(edge, question("caddy", target="/a%2fb"))
+        assert edge.access.asked == []
+        written = "".join(capsys.readouterr())
+        assert written.count("question.refused") == 3
+        for flaw in (
+            "x-forwarded-proto is not there once",
+            "x-forwarded-for is missing",
+            "two headers disagree about the original method",
+        ):
+            assert written.count(flaw) == 1
+
+
 CONTRADICTIONS = (
     "X-Original-URI: /other",
     "X-Rewrite-URL: /public",
@@ -381,11 +401,22 @@ async def test_our_own_place_is_nothing_that_a_portal_has():
 async def test_a_longer_path_than_the_endpoint_is_not_the_endpoint():
     async with running_edge() as edge:
         for dialect in FORWARDING:
-            for target in ["?x", "/", "/page", "x"]:
+            for target in ["/?x" if dialect == "caddy" else "?x", "/", "/page", "x"]:
                 path = f"/.authproxy/auth/{dialect}".encode()
                 data = question(dialect).replace(path, path + target.encode(), 1)
                 answer = await answered(edge, data.replace(b"Host: auth", f"Host: {HOST}".encode()))
                 assert answer.body.startswith(b"<h1>page /.authproxy/auth/")
+
+
+async def test_caddy_may_ask_with_the_query_of_the_original_request_which_nobody_reads():
+    async with running_edge() as edge:
+        path = b"/.authproxy/auth/caddy"
+        for query in (b"?", b"?a=b", b"?a=b&X-Forwarded-Uri=/other"):
+            answer = await answered(edge, question("caddy").replace(path, path + query, 1))
+            assert answer.status == 200
+            assert edge.access.asked[-1].query == "a=b"
+        stranger = question("caddy").replace(path, path + b"?a=b", 1)
+        assert (await answered(edge, stranger, unix=False)).status == 403
 
 
 async def test_whatever_is_wrong_with_a_question_it_is_refused_as_one():

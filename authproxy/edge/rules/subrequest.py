@@ -176,12 +176,15 @@ PREFIXED: Final = {_ENDPOINTS + dialect.name: dialect for dialect in ALL if dial
 """By what stands in front of the original target."""
 
 
+_WITH_QUERY: Final = f"{_ENDPOINTS}{CADDY.name}?"
+
+
 def dialect_at(target: str) -> Dialect | None:
-    """The dialect of a question; None if it is none. Caddy asks with the `?` of an original request that has
-    an empty query."""
+    """The dialect of a question; None if it is none. Caddy asks with the query of the original request,
+    unless `uri` in its file ends in `?`. Nobody reads it here: it stands in X-Forwarded-Uri, too."""
     dialect = DIALECTS.get(target)
     if dialect is None and target.startswith(_ENDPOINTS):
-        if target == f"{_ENDPOINTS}{CADDY.name}?":
+        if target.startswith(_WITH_QUERY):
             return CADDY
         for prefix, each in PREFIXED.items():
             if target.startswith(prefix):
@@ -250,7 +253,7 @@ def said(head: RequestHead, dialect: Dialect) -> Said:
 def _in_url(index: dict[bytes, list[bytes]], dialect: Dialect) -> Said:
     urls, methods = index.get(dialect.url_header), index.get(dialect.method_header)
     if urls is None or methods is None or len(urls) != 1 or len(methods) != 1:
-        raise SubrequestRefused("the headers with the original URL and method are not both there once")
+        raise SubrequestRefused("x-original-url and x-original-method are not both there once")
     url, method = urls[0], methods[0].decode("ascii")
     if url.startswith(b"https://"):
         begin, default_port, scheme = 8, 443, b"https"
@@ -295,7 +298,7 @@ def _origin_form(raw: bytes) -> bytes:
 def _only(index: dict[bytes, list[bytes]], name: bytes) -> bytes:
     values = index.get(name)
     if values is None or len(values) != 1:
-        raise SubrequestRefused("a header about the original request is not there once")
+        raise SubrequestRefused(f"{name.decode()} is not there once")
     return values[0]
 
 
@@ -318,7 +321,7 @@ def _check_the_rest(index: dict[bytes, list[bytes]], dialect: Dialect, asked: Sa
     """What only some dialects demand."""
     if b"x-forwarded-for" not in index:
         # Without it the proxy itself would be judged by its address.
-        raise SubrequestRefused("the client's address is missing")
+        raise SubrequestRefused("x-forwarded-for is missing")
     _, scheme, _, host, raw = asked
     if _is_contradicted(
         index, dialect.must_agree_on_url, (raw, b"%s://%s%s" % (scheme, host, raw))

@@ -413,7 +413,8 @@ def test_every_dialect_has_a_place_of_its_own():
         assert dialect_at(f"/.authproxy/auth/{dialect.name}") is dialect
         assert dialect_at(f"/.authproxy/auth/{dialect.name}/") is None
     assert dialect_at("/.authproxy/auth/caddy?") is CADDY
-    assert dialect_at("/.authproxy/auth/traefik?") is dialect_at("/.authproxy/auth/caddy?x") is None
+    assert dialect_at("/.authproxy/auth/caddy?a=b&c") is CADDY
+    assert dialect_at("/.authproxy/auth/traefik?") is dialect_at("/.authproxy/auth/caddy/?x") is None
     for behind in ("", "/", "/a?b", "x", "*"):
         assert dialect_at(f"/.authproxy/auth/envoy{behind}") is ENVOY
     assert dialect_at("/.authproxy/auth/") is None
