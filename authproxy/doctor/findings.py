@@ -14,6 +14,7 @@ _ORDER: Final[tuple[Colour, ...]] = ("not_tried", "green", "yellow", "red")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     title: str
+    """How it should be, in one sentence. What is red or yellow is not so."""
     why: str
     """Why it matters, in one sentence."""
 

@@ -16,6 +16,7 @@ NEVER_TRIED: Final = (
     "what only many requests at a time would show",
 )
 """What no examination tries, whatever it is given."""
+_LEGEND: Final = "Each title says how it should be. What is RED or YELLOW is not so."
 _WIDTH: Final = 100
 _SIGNS: Final[dict[Colour, str]] = {
     "red": "RED",
@@ -54,7 +55,7 @@ def exit_code(report: Report, *, is_strict: bool = False) -> int:
 def in_words(report: Report, *, is_whole: bool = False) -> str:
     """What is red and yellow in full, the rest in a line each; `is_whole` in full, too."""
     front = f"behind {report.proxy}" if report.proxy else "behind a front proxy that is not known"
-    lines = [f"{report.url}, authproxy {report.gateway_version} {front}", ""]
+    lines = [f"{report.url}, authproxy {report.gateway_version} {front}", _LEGEND, ""]
     for colour in ("red", "yellow", "green", "not_tried"):
         for finding in report.findings:
             if finding.verdict.colour == colour:
@@ -62,8 +63,8 @@ def in_words(report: Report, *, is_whole: bool = False) -> str:
     lines += ["", f"Never tried: {'; '.join(report.never_tried)}."]
     if report.strangers:
         lines.append(
-            f"{report.strangers} requests without the check's mark have reached the stand-in and got 503: "
-            "somebody uses this portal, or the proxy removes headers that it does not know."
+            f"Requests without the check's mark at the stand-in, which were answered 503: {report.strangers}. "
+            "Somebody uses this portal, or the proxy removes headers that it does not know."
         )
     counted = ", ".join(f"{report.count(colour)} {sign.lower()}" for colour, sign in _SIGNS.items())
     lines.append(f"{counted}; {report.requests} requests")

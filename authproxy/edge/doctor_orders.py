@@ -1,7 +1,8 @@
-"""What `authproxy doctor` may order with an operator's consent: to hear what a front proxy has asked, and to
-be answered as everybody would be if they were refused or the store were away.
+"""The orders of `authproxy doctor`, which have an operator's consent: say what the front proxy has asked
+(`echo`), refuse (`deny`), or answer as if the store were away (`fail`).
 
-Only refusals for lack of a sign-in change, and only into other refusals: no order lets anybody in.
+An order changes only a refusal for lack of a sign-in, and only into another refusal. No order lets anybody
+in.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ def _echo(record: RequestRecord, target: RequestTarget, reason: Reason, nonce: s
 
 
 def arrived(head: RequestHead, target: RequestTarget) -> bytes:
-    """Lines for the page of the doctor: the names of the fields that have arrived, in their own spelling. The
-    pages get none of the others from here, because no client may send what they are told."""
+    """A line for the doctor's page with the names of all fields that have arrived, as they are spelled. The
+    page needs it, because the edge removes what clients must not send. For every other target it is empty."""
     if target.path != own_paths.DOCTOR:
         return b""
     return b"X-Authproxy-Arrived: %s\r\n" % b",".join(name for name, _ in head.fields)

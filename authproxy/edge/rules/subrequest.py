@@ -69,7 +69,8 @@ class Dialect:
     must_agree_on_method: tuple[bytes, ...] = ()
     must_agree_on_scheme: tuple[bytes, ...] = ()
     needs_client: bool = True
-    """Whether a question without the client's address is refused."""
+    """Whether a question is refused if the client's address is missing, or if the name of a header stands
+    there in another spelling."""
     passes_refusals: bool = True
     """Whether the client gets a refusal as it is, so that it may be a redirect or a page. nginx knows only
     401 and 403, drops the body, and can read Location from a 401."""
@@ -206,8 +207,8 @@ PortalAt = Callable[[bytes, int], tuple[str, Portal | None]]
 
 
 Said = tuple[str, bytes, int, bytes, bytes]
-"""What a question says about the original request, as raw as it stands there: method, scheme with its default
-port, host, target."""
+"""What a question says about the original request: method, scheme, the scheme's default port, host and
+target. Nothing of it has been decoded or normalised."""
 
 
 def original(head: RequestHead, dialect: Dialect, portal_at: PortalAt) -> RequestTarget:
@@ -243,8 +244,8 @@ def original(head: RequestHead, dialect: Dialect, portal_at: PortalAt) -> Reques
 
 
 def said(head: RequestHead, dialect: Dialect) -> Said:
-    """What the question says, before anything is compared. Raises SubrequestRefused if it is not there once,
-    UnicodeDecodeError if the method is none."""
+    """What the question says, before anything is compared. Raises SubrequestRefused if one of the parts is
+    missing or repeated, UnicodeDecodeError if the method is not ASCII."""
     if dialect.url_header:
         return _in_url(head.index(), dialect)
     return _in_parts(head.index(), dialect) if dialect.uri_header else _in_question(head, dialect)
@@ -318,7 +319,7 @@ def _check_methods(values: list[bytes], method: str) -> None:
 
 
 def _check_the_rest(index: dict[bytes, list[bytes]], dialect: Dialect, asked: Said) -> None:
-    """What only some dialects demand."""
+    """What every dialect but nginx demands. Raises SubrequestRefused."""
     if b"x-forwarded-for" not in index:
         # Without it the proxy itself would be judged by its address.
         raise SubrequestRefused("x-forwarded-for is missing")
@@ -476,6 +477,6 @@ def refusal(reason: Reason, request_id: str, *, status: int = 403) -> OwnAnswer:
 
 
 def _forbidden(reason: Reason, request_id: str) -> OwnAnswer:
-    """With the reason in a header too, by which a front proxy that drops the body can choose a page."""
+    """A 403 with the reason in a header as well: a front proxy that drops the body chooses a page by it."""
     answer = problem(403, reason, request_id)
     return OwnAnswer(403, answer.headers + b"X-Authproxy-Reason: %s\r\n" % reason.encode(), answer.body)

@@ -48,8 +48,9 @@ def test_what_is_wrong_comes_first_and_in_full():
     lines = report.in_words(made(GREEN, NOT_TRIED, YELLOW, RED)).splitlines()
 
     assert lines[0] == "https://acq.example.si, authproxy 1 behind nginx"
-    assert lines[2].startswith("RED       fails_open: ")
-    assert [line.split()[0] for line in lines[3:7]] == ["sent", "came", "why", "change"]
+    assert lines[1] == "Each title says how it should be. What is RED or YELLOW is not so."
+    assert lines[3].startswith("RED       fails_open: ")
+    assert [line.split()[0] for line in lines[4:8]] == ["sent", "came", "why", "change"]
     assert any(line.startswith("YELLOW    hsts") for line in lines)
     assert lines[-1] == "1 red, 1 yellow, 1 green, 1 not tried; 7 requests"
     assert any(line.startswith("not tried large_upload") and line.endswith("(GET /)") for line in lines)
@@ -63,7 +64,7 @@ def test_what_is_unknown_is_said():
     words = report.in_words(made(RED, proxy="", strangers=2))
 
     assert "behind a front proxy that is not known" in words
-    assert "2 requests without the check's mark" in words
+    assert "Requests without the check's mark at the stand-in, which were answered 503: 2." in words
 
 
 def test_the_json_has_every_finding():
