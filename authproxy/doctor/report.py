@@ -63,8 +63,8 @@ def in_words(report: Report, *, is_whole: bool = False) -> str:
     lines += ["", f"Never tried: {'; '.join(report.never_tried)}."]
     if report.strangers:
         lines.append(
-            f"Requests without the check's mark at the stand-in, which were answered 503: {report.strangers}. "
-            "Somebody uses this portal, or the proxy removes headers that it does not know."
+            f"Requests without the check's mark at the stand-in, which were answered 503: {report.strangers}."
+            " Somebody uses this portal, or the proxy removes headers that it does not know."
         )
     counted = ", ".join(f"{report.count(colour)} {sign.lower()}" for colour, sign in _SIGNS.items())
     lines.append(f"{counted}; {report.requests} requests")
