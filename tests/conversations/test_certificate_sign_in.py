@@ -19,7 +19,6 @@ from tests.support.certificate_host import ana, choosing, signs_in, to_certifica
 from tests.support.gateway import FLOW, TICKET
 from tests.support.http_client import Browser, Form
 from tests.support.log_lines import log_lines
-from tests.support.waiting import until
 
 PLACE = "/?izpis=2026-11"
 
@@ -420,7 +419,7 @@ async def test_a_certificate_that_is_revoked_ends_its_sessions_everywhere(certif
                 return (await browser.request("GET", house.acq + "/", port=second)).status == 401
 
             assert (await browser.fetch(house.acq + "/")).status == 401
-            await until(is_over_there, within=1)
+            await house.at_once(is_over_there)
         [event] = house.events("session.revoked")
         assert (event["by"], event["reason"], event["method"], event["portal"]) == (
             "authority",

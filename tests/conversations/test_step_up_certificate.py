@@ -9,7 +9,6 @@ from authproxy.identity.person import MemberId, TaxNumber
 from authproxy.identity.register import ListedPerson
 from tests.support.certificate_host import ana, signs_in
 from tests.support.gateway import ANA, CVETKA, TICKET, Person
-from tests.support.waiting import until
 
 PLACE = "/vnos"
 BY_CERTIFICATE = {"path": "/vnos", "step_up": {"methods": ["certificate"], "max_age": "5m"}}
@@ -139,7 +138,7 @@ async def test_a_session_ends_with_a_certificate_that_has_proved_something_in_it
     async def is_over():
         return (await person.browser.fetch(house.acq + "/")).status == 401
 
-    await until(is_over, within=2)
+    await house.at_once(is_over)
     [event] = house.events("session.revoked")
     assert (event["by"], event["reason"], event["method"]) == ("authority", "certificate_revoked", "rekono")
 

@@ -34,7 +34,7 @@ from tests.support.step_up import (
     stepped_up,
     wrong,
 )
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 
 @pytest.fixture
@@ -614,7 +614,7 @@ async def test_a_web_socket_is_closed_when_the_proof_is_too_old(house):
         await socket.send("dober dan")
         assert await socket.recv() == "dober dan"
         house.advance(minutes=5, seconds=5)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await socket.wait_closed()
     finally:
         await socket.close()
@@ -629,7 +629,7 @@ async def test_a_phone_number_that_the_bank_changes_ends_what_was_proved_with_th
     async def is_out():
         return (await ana.browser.fetch(house.acq + "/")).status == 401
 
-    await until(is_out, within=2)
+    await house.at_once(is_out)
 
 
 async def test_language_follows_the_person(house):

@@ -37,13 +37,13 @@ def questions(house, name="token"):
 
 
 async def ends(person, house):
-    """How long it takes from the first request after the pause until the session is over."""
+    """The first request after the pause is followed by the end of the session."""
 
     async def is_over():
         return not await is_open(person, house)
 
     house.clock.advance(seconds=70)
-    return await until(is_over)
+    await house.at_once(is_over)
 
 
 def withdrawn(house):
@@ -61,7 +61,7 @@ async def accounts_check(house):
     [(BY_REFRESH, None), (BY_REFRESH, "refresh_rotates"), (RECHECKED, None)],
     ids=["refresh token", "rotating refresh token", "introspection"],
 )
-async def test_a_disabled_account_is_signed_out_within_a_second_of_the_next_request(
+async def test_a_disabled_account_is_signed_out_at_once_when_its_person_asks_for_something(
     houses, environment, quirk
 ):
     async with houses(environment=environment) as house:
@@ -77,7 +77,7 @@ async def test_a_disabled_account_is_signed_out_within_a_second_of_the_next_requ
             assert await is_open(ana, house)
             await until(lambda: settled(house))
         await switched(house, enabled=False)
-        assert await ends(ana, house) < 1.0
+        await ends(ana, house)
         assert await is_open(cvetka, house)
         [event] = withdrawn(house)
         assert (event["by"], event["reason"], event["portal"]) == ("provider", "account_withdrawn", "acq")
@@ -142,7 +142,7 @@ async def test_the_request_itself_waits_for_nothing(houses):
         await ana.signs_in(house.acq + "/")
         await house.quirk("token_slow")
         house.clock.advance(seconds=70)
-        async with asyncio.timeout(5):  # the provider takes twenty seconds
+        async with asyncio.timeout(15):  # the provider takes twenty seconds
             assert await is_open(ana, house)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -28,16 +27,14 @@ from tests.support.challenge_builders import ANAS, challenge_of
 from tests.support.log_lines import logged_events
 from tests.support.machine_builders import KEY_ID, api_key
 from tests.support.ports import free_port
-from tests.support.redis_server import RedisServer, fault_proxy
+from tests.support.redis_server import GENEROUS, RedisServer, fault_proxy
 from tests.support.session_builders import ISSUER, NOW, SUBJECT, attempt_of, new_ticket, session_for
-from tests.support.waiting import until
+from tests.support.waiting import stands_still, until
 
 pytestmark = pytest.mark.needs("redis-server")
 KEYS = KeyRing((bytes(32),), random_bytes=secrets.token_bytes)
 RULES = BlockRules(after=5, lasts=timedelta(minutes=15), at_most=timedelta(hours=24))
-PROMPTLY = 6.0
-"""Seconds. The promise is one, of which the deadline takes 0.8; the rest is for a busy machine. Without our
-deadline it would be nine."""
+NO_ANSWER = "the store does not answer within 0.8 s"
 OTHER = Subject("bojan")
 
 
@@ -117,18 +114,18 @@ def every_question(redis, ticket):
     }
 
 
-async def timed(question):
-    began = time.monotonic()
+async def refusal(question):
+    """What is said. `NO_ANSWER` is said by our own deadline, at its time, and by nobody else."""
     with pytest.raises(CannotAsk) as told:
         await question()
     assert told.value.reason is Reason.STORE_UNAVAILABLE
-    return time.monotonic() - began
+    return str(told.value)
 
 
-async def assert_nothing_can_be_asked(redis, ticket):
+async def assert_nothing_can_be_asked(redis, ticket, fault):
     questions = every_question(redis, ticket)
-    slowest = max(await asyncio.gather(*(timed(question) for question in questions.values())))
-    assert slowest < PROMPTLY
+    said = set(await asyncio.gather(*(refusal(question) for question in questions.values())))
+    assert (said == {NO_ANSWER}) is (fault in SILENT)
 
 
 async def refused(server, proxy):
@@ -175,6 +172,9 @@ FAULTS = [
 ]
 
 
+SILENT = (frozen, swallowed)
+
+
 async def healed(server, proxy):
     if server._process.poll() is None:
         server.thaw()
@@ -184,7 +184,7 @@ async def healed(server, proxy):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_every_question_fails_within_a_second_and_the_session_is_there_afterwards(
+async def test_every_question_fails_by_its_deadline_and_the_session_is_there_afterwards(
     server, proxy, redis, fault
 ):
     sessions = sessions_on(redis)
@@ -192,7 +192,7 @@ async def test_every_question_fails_within_a_second_and_the_session_is_there_aft
     other, _ = await started(sessions, OTHER)
     await asyncio.gather(*(redis.ping() for _ in range(4)))
     await fault(server, proxy)
-    await assert_nothing_can_be_asked(redis, other)
+    await assert_nothing_can_be_asked(redis, other, fault)
     await healed(server, proxy)
     server.command("PING")
     failures = redis.failures
@@ -205,7 +205,7 @@ async def test_every_question_fails_within_a_second_and_the_session_is_there_aft
 async def test_a_fresh_start_during_the_fault_fails_in_time_too(server, proxy, fault):
     await fault(server, proxy)
     redis = RedisConnection(proxy.url)
-    assert await timed(redis.ping) < PROMPTLY
+    assert (await refusal(redis.ping) == NO_ANSWER) is (fault in SILENT)
     await redis.aclose()
 
 
@@ -257,29 +257,27 @@ async def test_a_frozen_redis_that_thaws_has_signed_nobody_out(server, proxy, re
     sessions = sessions_on(redis)
     ticket, session = await started(sessions)
     server.freeze()
-    assert (
-        max(await asyncio.gather(*(timed(lambda: sessions.load(ticket, now=NOW)) for _ in range(200))))
-        < PROMPTLY
-    )
+    load = lambda: sessions.load(ticket, now=NOW)  # noqa: E731
+    assert set(await asyncio.gather(*(refusal(load) for _ in range(200)))) == {NO_ANSWER}
     server.thaw()
     assert (await sessions.load(ticket, now=NOW)).session == session
 
 
 async def test_a_stopped_redis_refuses_at_once(server):
-    redis = RedisConnection(f"redis://127.0.0.1:{free_port()}")
-    assert await timed(redis.ping) < 0.3
+    redis = RedisConnection(f"redis://127.0.0.1:{free_port()}", deadline=GENEROUS)
+    assert await refusal(redis.ping) == "the store cannot be reached: connection refused"
     await redis.aclose()
 
 
 async def test_a_host_that_has_no_name_is_an_outage():
-    redis = RedisConnection("redis://store.invalid")
-    assert await timed(redis.ping) < PROMPTLY
+    redis = RedisConnection("redis://store.invalid", deadline=GENEROUS)
+    assert "store.invalid has no address" in await refusal(redis.ping)
     await redis.aclose()
 
 
 async def test_a_missing_socket_is_an_outage(tmp_path):
-    redis = RedisConnection(f"unix://{tmp_path}/none.sock")
-    assert await timed(redis.ping) < 0.3
+    redis = RedisConnection(f"unix://{tmp_path}/none.sock", deadline=GENEROUS)
+    assert await refusal(redis.ping) == "the store cannot be reached: no such file or directory"
     await redis.aclose()
 
 
@@ -298,7 +296,7 @@ async def test_a_replica_refuses_what_changes_something_and_still_answers_reads(
         "open_challenge",
         "try_answer",
     ):
-        assert await timed(questions[name]) < PROMPTLY
+        assert "it is a replica (READONLY)" in await refusal(questions[name])
         assert redis._store._idle == []  # the next connection may find the new primary
     assert (await sessions.load(ticket, now=NOW)).session == session
     server.command("REPLICAOF", "NO", "ONE")
@@ -310,7 +308,7 @@ async def test_a_replica_without_its_primary_and_without_leave_to_be_stale_answe
     ticket, _ = await started(sessions_on(redis))
     server.command("CONFIG", "SET", "replica-serve-stale-data", "no")
     server.command("REPLICAOF", "127.0.0.1", str(free_port()))
-    assert await timed(every_question(redis, ticket)["load"]) < PROMPTLY
+    assert "(MASTERDOWN)" in await refusal(every_question(redis, ticket)["load"])
 
 
 async def test_a_full_redis_refuses_new_sessions_and_keeps_the_old_ones(server, redis):
@@ -320,7 +318,7 @@ async def test_a_full_redis_refuses_new_sessions_and_keeps_the_old_ones(server, 
     questions = every_question(redis, ticket)
     with logged_events() as logs:
         for name in ("create", "create", "touch", "take", "note_sign_in"):
-            assert await timed(questions[name]) < PROMPTLY
+            assert "out of memory (OOM)" in await refusal(questions[name])
             assert (await sessions.load(ticket, now=NOW)).session == session
     assert [entry["event"] for entry in logs] == ["store.refusing"]
     assert await sessions.revoke(session.session_id) is True
@@ -329,11 +327,9 @@ async def test_a_full_redis_refuses_new_sessions_and_keeps_the_old_ones(server, 
 async def test_after_one_dead_connection_the_other_idle_ones_are_not_tried(proxy, redis):
     await asyncio.gather(*(redis.ping() for _ in range(5)))
     proxy.swallow_open_connections()
-    assert await timed(redis.ping) < PROMPTLY
-    began = time.monotonic()
+    assert await refusal(redis.ping) == NO_ANSWER
     for _ in range(5):
         await redis.ping()
-    assert time.monotonic() - began < PROMPTLY
 
 
 async def test_idle_connections_that_were_reset_are_noticed_and_replaced(proxy, redis):
@@ -349,10 +345,16 @@ async def test_one_deadline_holds_for_everybody_who_reads_together(server, proxy
     sessions = sessions_on(redis)
     tickets = [(await started(sessions))[0] for _ in range(20)]
     proxy.swallow()
-    took = await asyncio.gather(
-        *(timed(lambda ticket=ticket: sessions.load(ticket, now=NOW)) for ticket in tickets)
-    )
-    assert max(took) < PROMPTLY
+    told = []
+
+    async def is_told(ticket):
+        told.append(await refusal(lambda: sessions.load(ticket, now=NOW)))
+
+    asking = [asyncio.ensure_future(is_told(ticket)) for ticket in tickets]
+    await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+    # Nobody waits for a deadline of their own after that.
+    assert await stands_still(lambda: len(told)) == len(tickets)
+    assert set(told) == {NO_ANSWER}
 
 
 async def test_an_outage_is_told_when_it_begins_and_when_it_ends_and_not_for_each_request(proxy, redis):
@@ -360,7 +362,7 @@ async def test_an_outage_is_told_when_it_begins_and_when_it_ends_and_not_for_eac
     with logged_events() as logs:
         await proxy.refuse()
         for _ in range(20):
-            await timed(redis.ping)
+            await refusal(redis.ping)
         await proxy.pass_on()
         for _ in range(20):
             await redis.ping()
@@ -375,7 +377,7 @@ async def test_a_killed_redis_with_an_append_only_file_forgets_nobody(server, re
     revoked, _ = pairs.pop()
     await sessions.revoke(revoked.session_id)
     server.kill()
-    assert await timed(lambda: sessions.load(pairs[0][0], now=NOW)) < PROMPTLY
+    await refusal(lambda: sessions.load(pairs[0][0], now=NOW))
     server.start()
     assert [(await sessions.load(ticket, now=NOW)).session for ticket, _ in pairs] == [
         session for _, session in pairs

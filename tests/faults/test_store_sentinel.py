@@ -77,7 +77,7 @@ async def the_story(store, sides, *, falls, rises):
         assert True not in await everybody(sides, [*revoked, *ended_since])
         assert set(await everybody(sides, active)) == {True}
     for ticket in ended_since:
-        assert await until_refused(other, ticket) < 1.5
+        await until_refused(other, ticket)
 
 
 async def test_a_killed_primary_signs_nobody_out_and_brings_nobody_back(store):
@@ -113,7 +113,7 @@ async def a_former_primary_is_left(store):
             await until(side.is_served, within=FAILOVER)
         assert await one.asks_nearby(ticket)
         assert await other.sessions.revoke(ticket.session_id)
-        assert await until_refused(one, ticket) < 1.5
+        await until_refused(one, ticket)
         assert await one.asks(ticket) is False
 
 

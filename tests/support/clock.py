@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 
@@ -23,6 +25,16 @@ class Clock:
     def now(self, moment: datetime) -> None:
         """From here on the clock stands still at this moment."""
         self._at, self._ahead = moment, timedelta()
+
+    @contextlib.contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """No time goes by inside the block, and afterwards it goes on from there."""
+        at, self._at, self._ahead = self._at, self(), timedelta()
+        try:
+            yield
+        finally:
+            if at is None:
+                self._at, self._ahead = None, self() - datetime.now(UTC)
 
     def advance(self, **span: float) -> None:
         self._ahead += timedelta(**span)

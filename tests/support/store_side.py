@@ -82,12 +82,13 @@ async def everybody(sides, tickets):
 
 
 async def until_refused(side, ticket):
-    """The seconds until the side knows, through its near cache too, that the session has ended."""
+    """Until the side knows, through its near cache too, that the session has ended. What it holds is good for five
+    minutes: it was told."""
 
     async def refused():
         return not await side.asks_nearby(ticket)
 
-    return await until(refused)
+    await until(refused)
 
 
 def new_attempt():
