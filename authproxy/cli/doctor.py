@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from authproxy.cli.terminal import config_option, fail, json_option, print_json, settings_of, visible
+from authproxy.cli.terminal import (
+    config_option,
+    fail,
+    json_option,
+    print_json,
+    reading_of,
+    settings_of,
+    visible,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -111,28 +119,34 @@ def examine(
 ) -> None:
     """Examine the portal at URL: at most 300 requests, one after the other, in a minute.
 
-    Exit code 0: nothing is red; 1: something is; 2: it could not be examined."""
+    Exit code 0: nothing is red; 1: something is, or with --strict something is yellow; 2: it could not be
+    examined, or was ended by Ctrl-C."""
     from authproxy.bootstrap.clock import utc_now
     from authproxy.doctor import report
     from authproxy.doctor.doctor import examined
     from authproxy.doctor.look import NotConsented
 
     try:
-        commission = _commission(url, config, given)
+        commission, warnings = _commission(url, config, given)
         found = asyncio.run(examined(commission, utc_now))
     except NotConsented as refused:
         _could_not(str(refused))
     except OSError as error:
         _could_not(f"cannot listen or connect: {error.strerror or error}")
+    except KeyboardInterrupt:
+        _could_not("ended by Ctrl-C, without a report")
     if as_json:
         print_json(report.as_json(found, is_strict=strict))
     else:
         for line in report.in_words(found, is_whole=verbose).splitlines():
             click.echo(visible(line))
+    if warnings:
+        click.echo(f"authproxy check-config -c {config} has {warnings} warnings.", err=True)
     sys.exit(report.exit_code(found, is_strict=strict))
 
 
-def _commission(url: str, config: Path | None, given: dict[str, object]) -> Commission:
+def _commission(url: str, config: Path | None, given: dict[str, object]) -> tuple[Commission, int]:
+    """Also says how many warnings the settings have: they belong to `check-config`, not before a report."""
     from authproxy.doctor.doctor import Commission
     from authproxy.doctor.examination import Site
     from authproxy.settings.values import url_of
@@ -153,7 +167,8 @@ def _commission(url: str, config: Path | None, given: dict[str, object]) -> Comm
         raise click.UsageError(
             "--session-file needs --stand-in: the session is never sent to the portal itself"
         )
-    return Commission(
+    agreement, warnings = _consent(config, host, _text(given["token_file"]))
+    commission = Commission(
         site=Site(
             origin=f"{parts.scheme}://{host}",
             host=host,
@@ -165,7 +180,7 @@ def _commission(url: str, config: Path | None, given: dict[str, object]) -> Comm
             else None,
             paths=tuple(str(path) for path in given["paths"] if str(path).startswith("/")),  # type: ignore[attr-defined]
         ),
-        consent=_consent(config, host, _text(given["token_file"])),
+        consent=agreement,
         address=address,
         port=connected,
         server_name=parts.hostname,
@@ -177,6 +192,7 @@ def _commission(url: str, config: Path | None, given: dict[str, object]) -> Comm
         proxy_version=str(given["proxy_version"]),
         only=_known(given["only"]),
     )
+    return commission, warnings
 
 
 def _known(only: object) -> frozenset[str]:
@@ -188,8 +204,8 @@ def _known(only: object) -> frozenset[str]:
     return ids
 
 
-def _consent(config: Path | None, host: str, text: str) -> Consent:
-    """The consent for this host and no other one."""
+def _consent(config: Path | None, host: str, text: str) -> tuple[Consent, int]:
+    """The consent for this host and no other one, and how many warnings the settings have."""
     from authproxy.access import consent
     from authproxy.bootstrap.clock import utc_now
 
@@ -201,13 +217,15 @@ def _consent(config: Path | None, host: str, text: str) -> Consent:
             _could_not(str(refused))
         if read.host != host:
             _could_not(f"the consent is for {read.host}, and not for {host}")
-        return read
+        return read, 0
     if config is None:
         _could_not(f"no consent: give the settings file with -c, or a consent in {_TOKEN} or by --token-file")
-    settings = settings_of(config)
+    reading = reading_of(config, tells_warnings=False)
+    settings = reading.settings
+    assert settings is not None  # noqa: S101
     if all(_host(portal.url) != host for portal in settings.portals.values()):
         _could_not(f"{config} has no portal at {host}")
-    return _made(settings, host)
+    return _made(settings, host), len(reading.findings)
 
 
 def _made(settings: Settings, host: str) -> Consent:

@@ -72,7 +72,7 @@ def settings_of(config: Path) -> Settings:
     return settings
 
 
-def reading_of(config: Path) -> Reading:
+def reading_of(config: Path, *, tells_warnings: bool = True) -> Reading:
     """As `settings_of`, with what else is known of them."""
     from authproxy.settings.findings import SettingsUnreadable
     from authproxy.settings.sources import read
@@ -82,7 +82,7 @@ def reading_of(config: Path) -> Reading:
     except SettingsUnreadable as unreadable:
         print_findings(unreadable.findings)
         sys.exit(UNREADABLE)
-    print_findings(reading.findings)
+    print_findings(finding for finding in reading.findings if tells_warnings or finding.severity == "error")
     if reading.settings is None:
         sys.exit(FINDINGS)
     return reading

@@ -131,7 +131,7 @@ ADVICE: Final[dict[str, dict[str, str]]] = {
         "question_forged": "No `trusted_proxies` in `servers`, and `import authproxy_cleared` before "
         "`forward_auth`.",
         "portal_own_paths": "The `handle` of `/.authproxy/*` in authproxy.caddyfile, before the portal.",
-        "error_status": "No `handle_response` in `forward_auth` beside those of authproxy.caddyfile.",
+        "error_status": "No `handle_response` in `forward_auth`: refusals go to the client as they are.",
         "fails_open": "No `handle_response` for 5xx in `forward_auth`: what it handles goes on to the "
         "portal.",
         "cached_pages": "No cache handler in front of `authproxy_portal`.",

@@ -96,6 +96,10 @@ def asked(trial: Trial) -> Verdict:
     asked."""
     if trial.echo is not None:
         return Verdict(colour="green", sent=trial.what, came=trial.came)
+    location = "" if trial.answer is None else trial.answer.get("Location")
+    if not trial.arrivals and 300 <= trial.status < 400 and "/.authproxy/" in location:
+        came = f"{trial.status} to the sign-in, which is no answer of the gateway to a program"
+        return Verdict(colour="yellow", sent=trial.what, came=came)
     if trial.arrivals or 200 <= trial.status < 400:
         came = f"{trial.came}; the gateway was not asked"
         return Verdict(colour="red", sent=trial.what, came=came)

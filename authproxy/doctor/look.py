@@ -70,6 +70,9 @@ async def look(
         raise NotConsented(
             f"no answer: {door.failures[-1] if door.failures else 'the connection was closed'}"
         )
+    if 300 <= answer.status < 400:
+        where = answer.get("Location").partition("?")[0][:100]
+        raise NotConsented(f"the answer is a redirect to {where or 'nowhere'}: give the portal's own address")
     if answer.status != 200:
         raise NotConsented(
             f"the gateway has not recognised the consent ({answer.status}): it is for another one, its hour "

@@ -286,7 +286,10 @@ async def question_forged(on: Examination) -> Verdict:
     harmless = next(iter(on.look.open_paths), "/robots.txt")
     scheme = "https" if on.site.is_tls else "http"
     path = "/authproxy-doctor?real=1"
-    expected = {"method": "GET", "target": path, "host": on.consent.host}
+    plain = await on.send("an ordinary request", path, order="echo")
+    # What the proxy does to every question is another finding.
+    asked = plain.echo or {"method": "GET", "target": path, "host": on.consent.host}
+    expected = {name: asked[name] for name in ("method", "target", "host")}
     verdicts = []
     forged = attacks.questions(scheme, on.site.host, harmless)
     for name, value in forged:
@@ -299,7 +302,7 @@ async def question_forged(on: Examination) -> Verdict:
         )
         verdicts.append(judgement.judged_as(named, expected))
     if on.speaks_http2:
-        verdicts += await probes_http2.question_forged(on, path, forged)
+        verdicts += await probes_http2.question_forged(on, path, forged, expected)
     return worst(verdicts)
 
 

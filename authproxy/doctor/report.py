@@ -18,6 +18,8 @@ NEVER_TRIED: Final = (
 """What no examination tries, whatever it is given."""
 _LEGEND: Final = "Each title says how it should be. What is RED or YELLOW is not so."
 _WIDTH: Final = 100
+_CLAIMS: Final[dict[Colour, str]] = {"red": " (not so)", "yellow": " (not quite so)"}
+"""What is red or yellow is not as its title says."""
 _SIGNS: Final[dict[Colour, str]] = {
     "red": "RED",
     "yellow": "YELLOW",
@@ -54,7 +56,7 @@ def exit_code(report: Report, *, is_strict: bool = False) -> int:
 
 def in_words(report: Report, *, is_whole: bool = False) -> str:
     """What is red and yellow in full, the rest in a line each; `is_whole` in full, too."""
-    front = f"behind {report.proxy}" if report.proxy else "behind a front proxy that is not known"
+    front = f"behind {report.proxy or 'a front proxy that is not known (--proxy names it)'}"
     lines = [f"{report.url}, authproxy {report.gateway_version} {front}", _LEGEND, ""]
     for colour in ("red", "yellow", "green", "not_tried"):
         for finding in report.findings:
@@ -73,7 +75,8 @@ def in_words(report: Report, *, is_whole: bool = False) -> str:
 
 def _lines(finding: Finding, *, is_whole: bool) -> list[str]:
     subject, verdict = SUBJECTS[finding.finding_id], finding.verdict
-    title = f"{_SIGNS[verdict.colour]:10}{finding.finding_id}: {subject.title}"
+    claim = _CLAIMS.get(verdict.colour, "")
+    title = f"{_SIGNS[verdict.colour]:10}{finding.finding_id}{claim}: {subject.title}"
     if verdict.colour == "not_tried":
         return [f"{title} ({verdict.sent})"]
     if not is_whole:

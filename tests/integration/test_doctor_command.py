@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -70,8 +72,10 @@ async def asked(front: Front) -> float:
 
 
 async def test_it_says_what_is_wrong_and_ends_with_1(front: Front) -> None:
-    code, out, _ = await run(front, front.url, *settings(front), *connected(front), "--json")
+    code, out, err = await run(front, front.url, *settings(front), *connected(front), "--json")
 
+    # Warnings about the settings are not mixed with the report.
+    assert re.fullmatch(r"authproxy check-config -c \S+ has \d+ warnings\.\n", err)
     said = json.loads(out)
     colours = {finding["id"]: finding["colour"] for finding in said["findings"]}
     assert (code, said["exit_code"], said["proxy"]) == (1, 1, "nginx")
@@ -95,7 +99,7 @@ async def test_a_consent_of_the_gateway_is_enough_on_another_machine(front: Fron
 
     assert code == 1
     assert out.startswith(f"{front.url}, authproxy ")
-    assert "RED       plain_http: " in out
+    assert "RED       plain_http (not so): " in out
     assert "return 301 https://" in out
 
 
@@ -150,6 +154,56 @@ async def test_a_server_that_is_no_gateway_is_left_alone(front: Front, answered:
 
     assert (code, err) == (2, f"authproxy doctor: what answers is not {what}\n")
     assert len(seen) == 1, "and it gets nothing more"
+
+
+async def test_ctrl_c_ends_it_and_is_no_finding(front: Front) -> None:
+    asked = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "authproxy", "doctor", front.url,
+        "--connect", f"127.0.0.1:{server.sockets[0].getsockname()[1]}",
+        env={**os.environ, "AUTHPROXY_DOCTOR_TOKEN": consent_of(front).text()},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(30):
+        await asked.wait()
+        process.send_signal(signal.SIGINT)
+        out, err = await process.communicate()
+    server.close()
+
+    assert (process.returncode, out, err) == (
+        2,
+        b"",
+        b"authproxy doctor: ended by Ctrl-C, without a report\n",
+    )
+
+
+async def test_a_redirect_is_named(front: Front) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(
+            b"HTTP/1.1 301 x\r\nLocation: https://elsewhere.example/a?code=1\r\nContent-Length: 0\r\n\r\n"
+        )
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+
+    code, err = await refused(
+        front, front.url, "--connect", f"127.0.0.1:{port}", AUTHPROXY_DOCTOR_TOKEN=consent_of(front).text()
+    )
+    server.close()
+
+    what = "the answer is a redirect to https://elsewhere.example/a: give the portal's own address"
+    assert (code, err) == (2, f"authproxy doctor: {what}\n")
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,9 @@ def test_what_nobody_may_send_must_not_arrive(seen, has_eyes, expected):
         (echo(), "green"),
         (trial(200, arrival()), "red"),
         (trial(304), "red"),
+        # Nothing is open, but a program gets a page instead of a refusal.
+        (trial(303, fields=[("Location", f"{ORIGIN}/.authproxy/login?rt=/")]), "yellow"),
+        (trial(303, arrival(), fields=[("Location", "/.authproxy/login")]), "red"),
         (trial(403), "green"),
         (trial(503), "green"),
         (trial(), "green"),
