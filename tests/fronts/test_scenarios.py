@@ -237,7 +237,9 @@ async def test_everything_is_asked(front: Standing) -> None:
         answer = await front.raw_get("/a", "Content-Length: 0", method=method)
         assert status_of(answer) in {400, 401, 403, 405, 501}, method
     for fields in (
-        ("Origin: https://evil.example", "Access-Control-Request-Method: POST"),
+        # With credentials, a cookie or a body it is no preflight.
+        ("Origin: https://evil.example", "Access-Control-Request-Method: POST", "Authorization: Basic eDp5"),
+        ("Origin: https://evil.example", "Access-Control-Request-Method: POST", "Cookie: lang=sl"),
         ("User-Agent: GoogleHC/1.0",),
         ("User-Agent: kube-probe/1.30",),
         ("Purpose: prefetch", "Sec-Purpose: prefetch"),
@@ -310,6 +312,42 @@ async def test_question_from_outside(front: Standing) -> None:
                     place,
                     answer,
                 )
+    never_reached(front, seen)
+
+
+async def test_preflight(front: Standing) -> None:
+    """Where the settings say so, a CORS preflight reaches the portal without an identity; what has a body is none."""
+    asks = ("Origin: https://partner.example", "Access-Control-Request-Method: PUT")
+
+    assert status_of(await front.raw_get("/api", *asks, method="OPTIONS")) == 200
+
+    received = front.portal.last
+    assert (received.method, received.target) == ("OPTIONS", "/api")
+    assert received.all("Access-Control-Request-Method") == ["PUT"]
+    assert not {value for name in OURS for value in received.all(name)} - {"", "-"}
+    seen = len(front.portal.received)
+    head = "\r\n".join(["OPTIONS /api HTTP/1.1", f"Host: {front.host}", "Connection: close", *asks, ""])
+    for framed in (
+        "Content-Length: 5\r\n\r\na=b&c",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\na=b&c\r\n0\r\n\r\n",
+    ):
+        assert status_of(await front.raw(head + framed)) in {401, 411, 413}, framed
+    never_reached(front, seen)
+
+
+async def test_preflight_over_http2(front: Standing) -> None:
+    """A body that comes over HTTP/2 without a length makes it another request than a CORS preflight, too."""
+    asks = {"origin": "https://partner.example", "access-control-request-method": "PUT"}
+
+    assert (await front.over_http2("/api", asks, method="OPTIONS")).status == 200
+
+    seen = len(front.portal.received)
+    answer = await front.over_http2("/api", asks, method="OPTIONS", body=b"a=b&c")
+    if "preflight_over_http2" in front.cannot:
+        assert answer.status == 200
+        assert front.portal.last.all("X-Auth-Assertion") == []
+        return
+    assert answer.status in {401, 411, 413}
     never_reached(front, seen)
 
 

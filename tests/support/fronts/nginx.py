@@ -61,6 +61,7 @@ class Nginx:
 
     cannot: Mapping[str, str] = {
         "http3": "nginx has HTTP/3 from 1.25 on.",
+        "preflight_over_http2": "nginx does not see a body without a length; the portal gets it, and no identity.",
         "names_alike": "nginx removes headers by their exact names, and by their beginnings with authproxy/families.conf only.",
     }
     differs: Mapping[str, str] = {

@@ -501,6 +501,7 @@ def _portals(places: tuple[tuple[str, Place], ...], upstream: int) -> Iterator[t
                     "url": f"https://{host}:{place.port}",
                     "upstream": f"http://127.0.0.1:{upstream}",
                     "idle": "30m",
+                    "preflight": "pass",
                     "routes": ROUTES,
                 },
             )
