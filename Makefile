@@ -77,7 +77,7 @@ foreign: setup $(JAVA)/fetched/.mitreid $(JAVA)/fetched/.keycloak pkits kits ## 
 	AUTHPROXY_FOREIGN=yes $(BIN)/python -m pytest -n 0 $(OPTIONS) tests/foreign --ignore tests/foreign/test_pkits.py
 
 .PHONY: kits
-kits: setup ## Try the kits of deploy/portals in PHP, Java, C# and Apache with the same assertions as those in Python and Node
+kits: setup ## Try the kits of deploy/portals in PHP, Java, C#, Apache and nginx with the same assertions as those in Python and Node
 	@PYTHON=$(PYTHON) deploy/system-packages --kits
 	AUTHPROXY_FOREIGN=yes $(BIN)/python -m pytest -n 0 -m "rehearsal or not rehearsal" $(OPTIONS) tests/conversations/test_portal_kits.py
 

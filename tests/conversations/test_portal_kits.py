@@ -25,7 +25,6 @@ from authproxy.cli import main
 from tests.support.gateway import ANA
 from tests.support.http_client import Browser
 from tests.support.name_server import name_server
-from tests.support.portal_apache import running_apache
 from tests.support.portal_kits import (
     AUDIENCE,
     FILES,
@@ -34,6 +33,7 @@ from tests.support.portal_kits import (
     ISSUER,
     KITS,
     MISSING,
+    NOT_IN_HTTP,
     NOW,
     Key,
     asked,
@@ -44,6 +44,7 @@ from tests.support.portal_kits import (
     running_publisher,
     token,
 )
+from tests.support.portal_servers import running_apache, running_aspnet, running_php_fpm, running_tomcat
 
 IS_FOREIGN = bool(os.environ.get("AUTHPROXY_FOREIGN"))
 TRIED = FOREIGN if IS_FOREIGN else IN_EVERY_RUN
@@ -441,6 +442,9 @@ BOUND = re.compile(
     r"another (method|path|case of the path|spelling of the path|host).*|plain HTTP|bound to nothing|a slash at the end|(a method|a URL) (alone|in small letters|with a query).*|methods in a list"
 )
 NOT_LEFT_TO_CHANCE = {"29 seconds too old", "exp '1800000060'"}  # the second is a time that comes
+# All that PHP gets from nginx 1.22, and ASP.NET from the HTTP server of Mono. It is verified as any other.
+THE_LAST_OF_TWO_FIELDS = {"two good fields", "a forged field before the good one"}
+A_SECOND_LATER = NOT_LEFT_TO_CHANCE | {"31 seconds ahead", "valid in 31 seconds"}
 
 if IS_FOREIGN:
 
@@ -522,6 +526,35 @@ if IS_FOREIGN:
             }
             assert wrong == ({"another spelling of the path", "methods in a list"} if bound else unseen)
             assert set(portal.publisher.asked) == {"/.authproxy/jwks.json"}
+
+    @pytest.mark.parametrize("bound", [False, True], ids=["for a minute", "for one request"])
+    @pytest.mark.parametrize(
+        ("running", "takes"),
+        [
+            pytest.param(running_tomcat, set(), id="Tomcat"),
+            pytest.param(running_php_fpm, THE_LAST_OF_TWO_FIELDS, id="php-fpm"),
+            pytest.param(running_aspnet, THE_LAST_OF_TWO_FIELDS, id="ASP.NET"),
+        ],
+    )
+    def test_what_stands_before_every_page_of_a_portal_lets_nobody_else_in(
+        running, takes, key, bound, tmp_path
+    ):
+        with running(tmp_path, bound=bound) as portal:
+            portal.publisher.publishes(key)
+            tried = attempts(key, f"http://127.0.0.1:{portal.publisher.port}/elsewhere", int(time.time()))
+            tried = [one for one in tried if one.bound == bound and one.name not in A_SECOND_LATER]
+            wrong = {
+                one.name
+                for one in tried
+                if portal.lets_in(one) != (one.allowed or one.name in NOT_IN_HTTP | takes)
+            }
+            assert wrong == set()
+            good = next(one for one in tried if one.allowed)
+            assert portal.answer(good) == (200, "90342.KRZTQWMA 90342.KRZTQWMA true false")
+            assert set(portal.publisher.asked) == {"/.authproxy/jwks.json"}
+            refusals = [line for line in portal.log.splitlines() if "refused: " in line]
+            assert len(refusals) > len(tried) / 2
+            assert "eyJ" not in " ".join(refusals)
 
     def test_filter_and_module_compile_where_they_are_to_run(tmp_path):
         sources = sorted(str(file) for file in (KITS / "java").glob("*.java"))

@@ -12,6 +12,8 @@ import contextlib
 import hashlib
 import hmac
 import json
+import os
+import signal
 import ssl
 import subprocess
 import sys
@@ -116,6 +118,10 @@ class Attempt:
     method: str = "GET"
     path: str = "/placila"
     bound: bool = False
+
+
+NOT_IN_HTTP = frozenset({"a blank at the end", "a line end"})
+"""Attempts that are good ones over HTTP, which takes away what is wrong with them."""
 
 
 def attempts(key: Key, elsewhere: str, now: int = NOW) -> list[Attempt]:
@@ -359,7 +365,7 @@ class Kit:
     path: str = ""
     """PYTHONPATH."""
     takes: frozenset[str] = frozenset()
-    """Attempts that are good ones to this kit, because HTTP itself takes away what is wrong with them."""
+    """Attempts that are good ones to this kit."""
 
 
 IN_EVERY_RUN = (
@@ -404,7 +410,7 @@ FOREIGN = (
             (
                 *("mcs", "-langversion:5", "-warnaserror", "-r:System.Core", "-r:System.Web.Extensions"),
                 *("-out:{folder}/drive.exe", str(KITS / "csharp" / "AssertionCheck.cs")),
-                str(DRIVERS / "Drive.cs"),
+                *(str(DRIVERS / name) for name in ("OpenSslCheck.cs", "Drive.cs")),
             ),
         ),
         command=("mono", "{folder}/drive.exe"),
@@ -413,7 +419,7 @@ FOREIGN = (
         name="nginx",
         needs=("nginx",),
         command=(sys.executable, str(DRIVERS / "drive_nginx.py"), str(KITS / "nginx")),
-        takes=frozenset({"a blank at the end", "a line end"}),
+        takes=NOT_IN_HTTP,
     ),
 )
 
@@ -491,21 +497,14 @@ def running_kit(
         text=True,
         encoding="ascii",
         env={"PATH": program_path(), "PYTHONPATH": kit.path},
+        start_new_session=True,
     ) as process:
         try:
             yield Portal(process)
         finally:
-            _end(process)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """A kit ends when nothing more can be asked."""
-    with contextlib.suppress(OSError):
-        process.stdin.close()  # type: ignore[union-attr]
-    try:
-        process.wait(timeout=20)
-    finally:
-        process.kill()
+            # With whatever it has started. It may have ended by itself.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def program_path() -> str:

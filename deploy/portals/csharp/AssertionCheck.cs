@@ -62,13 +62,23 @@ public class AssertionCheck
         return claims;
     }
 
-    /// <summary>The platform's ECDSA with P-256 and SHA-256. `key` is x and y, `signature` r and s, 32 bytes each.</summary>
+    /// <summary>Windows' ECDSA with P-256 and SHA-256. `key` comes from Blob, `signature` is r and s, 32 bytes each.</summary>
     protected virtual bool IsSigned(byte[] key, byte[] signed, byte[] signature)
     {
-        byte[] head = { 0x45, 0x43, 0x53, 0x31, 32, 0, 0, 0 }; // ECS1: a public key for P-256
-        using (var imported = CngKey.Import(head.Concat(key).ToArray(), CngKeyBlobFormat.EccPublicBlob))
-        using (var verifier = new ECDsaCng(imported) { HashAlgorithm = CngAlgorithm.Sha256 })
-            return verifier.VerifyData(signed, signature);
+        try
+        {
+            using (var imported = CngKey.Import(key, CngKeyBlobFormat.EccPublicBlob))
+            using (var verifier = new ECDsaCng(imported) { HashAlgorithm = CngAlgorithm.Sha256 })
+                return verifier.VerifyData(signed, signature);
+        }
+        catch (CryptographicException) { return false; }
+    }
+
+    /// <summary>BCRYPT_ECCKEY_BLOB: what it is (ECS1, a public key for ECDSA with P-256), the length of a coordinate, x and y.</summary>
+    static byte[] Blob(byte[] x, byte[] y)
+    {
+        Demand(x.Length == 32 && y.Length == 32, "not a point of P-256");
+        return new byte[] { 0x45, 0x43, 0x53, 0x31, 32, 0, 0, 0 }.Concat(x).Concat(y).ToArray();
     }
 
     /// <summary>Keys are asked for again after five minutes, and at once for one that is not known, but at most once a
@@ -106,7 +116,7 @@ public class AssertionCheck
             foreach (IDictionary<string, object> key in (IEnumerable)published["keys"])
                 if (Member(key, "kid") is string && "EC".Equals(Member(key, "kty")) && "P-256".Equals(Member(key, "crv"))
                     && "ES256".Equals(Member(key, "alg")) && "sig".Equals(Member(key, "use")))
-                    found[(string)key["kid"]] = Octets((string)key["x"]).Concat(Octets((string)key["y"])).ToArray();
+                    found[(string)key["kid"]] = Blob(Octets((string)key["x"]), Octets((string)key["y"]));
         }
         Demand(found.Count > 0, "no key for ES256");
         return found;

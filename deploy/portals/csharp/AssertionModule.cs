@@ -1,3 +1,4 @@
+#define TRACE // otherwise nothing says why somebody was refused
 using System;
 using System.Collections;
 using System.Configuration;

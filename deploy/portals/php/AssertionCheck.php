@@ -36,7 +36,8 @@ final class AssertionCheck
         $this->clock = $clock ?: 'time';
     }
 
-    /** The claims about whoever is asking. A web server joins several fields with a comma, which is refused here. */
+    /** The claims about whoever is asking. Most web servers join several fields with a comma, which is refused here.
+     *  Behind others (nginx before 1.23) PHP sees one of them, and that one is verified. */
     public function person(array $server): stdClass
     {
         $fields = isset($server['HTTP_X_AUTH_ASSERTION']) ? [$server['HTTP_X_AUTH_ASSERTION']] : [];
