@@ -118,13 +118,8 @@ def running_tomcat(folder: Path, *, bound: bool) -> Iterator[ServedPortal]:
     """The filter, as its web.example.xml says. `folder` is empty."""
     classes = folder / "portal" / "WEB-INF" / "classes"
     classes.mkdir(parents=True)
-    jars = "/usr/share/java/servlet-api.jar:" + ":".join(
-        f"/usr/share/java/tomcat9-{name}.jar"
-        for name in (
-            *("catalina", "coyote", "juli", "util", "util-scan", "api", "annotations-api", "jni"),
-            *("jaspic-api", "el-api", "jsp-api", "jasper", "jasper-el"),
-        )
-    )
+    libraries = Path("/usr/share/java")
+    jars = ":".join(map(str, (libraries / "servlet-api.jar", *sorted(libraries.glob("tomcat9-*[a-z].jar")))))
     sources = sorted(map(str, (KITS / "java").glob("*.java")))
     subprocess.run(
         ["javac", "-cp", jars, "-d", str(classes), *sources, str(DRIVERS / "Tomcat9.java")], check=True
