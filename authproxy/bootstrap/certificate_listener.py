@@ -12,7 +12,7 @@ from aiohttp import web
 
 from authproxy.bootstrap.certificates import CertificateComponents
 from authproxy.bootstrap.components import ZONE, Components
-from authproxy.bootstrap.management import ENDS_WITHIN
+from authproxy.bootstrap.management import ASKS_WITHIN, ENDS_WITHIN
 from authproxy.bootstrap.provider import links
 from authproxy.bootstrap.server import certificate_address, hsts, refuse_expired
 from authproxy.bootstrap.starting import Unusable
@@ -63,12 +63,17 @@ class CertificateListener:
             self.servers.append(server)
         self.bound.publish()
 
-    def stop(self) -> None:
-        """Accepts no more connections, and closes those without a request, so that a proxy that keeps its
-        connections asks the gateway that follows. May be called again."""
+    def close(self) -> None:
+        """Accepts no more connections. May be called again."""
         self.bound.withdraw()
         for server in self.servers:
             server.close()
+
+    async def stop(self) -> None:
+        """Accepts no more connections, and closes those without a request `ASKS_WITHIN` later, so that a proxy
+        that keeps its connections asks the gateway that follows. May be called again."""
+        self.close()
+        await asyncio.sleep(ASKS_WITHIN)
         self.application.pre_shutdown()
 
     async def finish(self, within: float, *, is_hurried: Callable[[], bool]) -> None:
@@ -136,7 +141,7 @@ async def make_certificate_listener(
 
     bound = components.bound[certificate_address(components.settings.server, acnlb)]
     listener = CertificateListener(bound=bound, application=runner.server, tls=tls_connections, renew=renew)
-    components.resources.callback(listener.stop)
+    components.resources.callback(listener.close)
     return listener
 
 

@@ -69,19 +69,14 @@ class Gateway:
             if address in self.bound:
                 bound.take_over(self.bound[address])
         self.listener.hand_over(successor.listener)
-        self._let_go()
-        await self.stop_management()
+        self.release()
+        await asyncio.gather(self._stop_certificates(), self.stop_management())
 
     async def hand_out(self, give: Callable[[int], bool]) -> None:
         """As `hand_over`, to other processes, which listen on the same sockets: `give` takes descriptors of
         idle connections there, and says whether it could."""
-        self._let_go()
-        await self.listener.hand_out(give)
-
-    def _let_go(self) -> None:
-        if self.certificate_listener is not None:
-            self.certificate_listener.stop()
         self.release()
+        await asyncio.gather(self._stop_certificates(), self.listener.hand_out(give))
 
     async def drain(self, settings: Settings) -> None:
         """Says in /readyz that it is ending, closes its listeners, and finishes running requests. The
@@ -93,11 +88,16 @@ class Gateway:
             return
         await self.listener.leave(timeouts.leave.total_seconds())
         if self.certificate_listener is not None:
-            self.certificate_listener.stop()
+            self.certificate_listener.close()
         await asyncio.gather(self.listener.drain(within), self._finish_certificates(within))
+
+    async def _stop_certificates(self) -> None:
+        if self.certificate_listener is not None:
+            await self.certificate_listener.stop()
 
     async def _finish_certificates(self, within: float) -> None:
         if self.certificate_listener is not None:
+            await self._stop_certificates()
             await self.certificate_listener.finish(within, is_hurried=lambda: self.listener.is_hurried)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ TIME_LIMITS = "time_limits"
 """The task that enforces time limits. While it rests after a failure, the gateway is not ready."""
 ENDS_WITHIN = 0.5
 """Seconds that requests to our own applications may still take at the end; then they are cancelled."""
+ASKS_WITHIN = 0.1
+"""Seconds that whoever has just connected has for a request, when one of these listeners ends. A client that
+connected before the end would otherwise see its connection closed without an answer."""
 _BACKLOG = 128
 
 
@@ -29,7 +33,7 @@ class ManagementListener:
 
     address: tuple[str, int] | None
     stop: Callable[[], Awaitable[None]]
-    """Stops listening, and closes its connections. May be called again."""
+    """Stops listening, and then closes its connections, `ASKS_WITHIN` later. May be called again."""
     exposition: Callable[[], str]
     """The metrics of this gateway alone."""
     checks: Callable[[], Awaitable[Mapping[str, Check]]]
@@ -70,9 +74,16 @@ async def serve_management(
     bound.publish()
     name = bound.sockets[0].getsockname()
     address = (name[0], name[1]) if isinstance(name, tuple) else None
+
+    async def stop() -> None:
+        for site in list(runner.sites):
+            await site.stop()
+        await asyncio.sleep(ASKS_WITHIN)
+        await closing.aclose()
+
     return ManagementListener(
         address=address,
-        stop=closing.aclose,
+        stop=stop,
         exposition=text,
         checks=lambda: checked(checks, warning_only),
     )

@@ -146,3 +146,33 @@ async def test_a_connection_that_was_kept_asks_nobody_from_before_the_reload(run
         left -= len(await reader.read(65536)) or left + 1
     assert left == 0
     writer.close()
+
+
+@pytest.fixture
+async def house(authority):
+    with RedisServer() as store:
+        async with open_house(store.url, authority=authority) as house:
+            yield house
+
+
+async def test_whoever_has_connected_when_the_certificate_listener_ends_is_answered(house):
+    visitor = Visitor(house)
+    await visitor.connects()
+    await visitor.chooses()
+    ending = asyncio.ensure_future(house.gateway.certificate_listener.stop())
+    await asyncio.sleep(0)
+    assert (await visitor.asks()).startswith(b"HTTP/1.1 ")
+    await ending
+    visitor.leaves()
+
+
+async def test_whoever_has_connected_when_the_management_listener_ends_is_answered(house):
+    reader, writer = await asyncio.open_connection(*house.gateway.management)
+    ending = asyncio.ensure_future(house.gateway.stop_management())
+    await asyncio.sleep(0)
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    async with asyncio.timeout(PATIENCE):
+        answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    await ending
+    writer.close()

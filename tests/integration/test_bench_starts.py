@@ -57,6 +57,7 @@ async def test_every_part_of_the_benchmark_starts_and_answers() -> None:
 
 
 @pytest.mark.rehearsal
+@pytest.mark.needs("wrk")
 async def test_the_measurement_of_sign_ins_signs_in_everywhere_and_resumes_sessions_of_tls() -> None:
     said = await what_it_says("bench/sign_ins.py", "--check")
     answered = said.splitlines()

@@ -245,8 +245,9 @@ BROKEN = (
         why="A first request by plain HTTP can be answered by somebody else.",
         edits=(
             (
-                "    access_log off;\n    proxy_pass http://authproxy;\n",
-                "    access_log off;\n    proxy_hide_header Strict-Transport-Security;\n    proxy_pass http://authproxy;\n",
+                "    proxy_pass http://authproxy;\n    proxy_next_upstream error;\n",
+                "    proxy_pass http://authproxy;\n    proxy_next_upstream error;\n"
+                "    proxy_hide_header Strict-Transport-Security;\n",
             ),
         ),
         finds="hsts",
