@@ -70,8 +70,8 @@ class CertificateListener:
             server.close()
 
     async def stop(self) -> None:
-        """Accepts no more connections, and closes those without a request `ASKS_WITHIN` later, so that a proxy
-        that keeps its connections asks the gateway that follows. May be called again."""
+        """Accepts no more connections, and closes those without a request `ASKS_WITHIN` later: a proxy that
+        keeps its connections then asks the gateway that follows. May be called again."""
         self.close()
         await asyncio.sleep(ASKS_WITHIN)
         self.application.pre_shutdown()

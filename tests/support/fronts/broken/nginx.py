@@ -246,8 +246,7 @@ BROKEN = (
         edits=(
             (
                 "    proxy_pass http://authproxy;\n    proxy_next_upstream error;\n",
-                "    proxy_pass http://authproxy;\n    proxy_next_upstream error;\n"
-                "    proxy_hide_header Strict-Transport-Security;\n",
+                "    proxy_pass http://authproxy;\n    proxy_hide_header Strict-Transport-Security;\n    proxy_next_upstream error;\n",
             ),
         ),
         finds="hsts",
