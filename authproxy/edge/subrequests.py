@@ -22,7 +22,7 @@ from authproxy.edge.rules import preflight, question, refusals, subrequest
 from authproxy.edge.rules.preflight import Preflight
 from authproxy.edge.rules.refusals import OwnAnswer, PageWanted
 from authproxy.edge.rules.request_head import RequestHead
-from authproxy.edge.rules.subrequest import Dialect, SubrequestRefused
+from authproxy.edge.rules.subrequest import Dialect, OriginalUnreadable, SubrequestRefused
 from authproxy.edge.site import Gate, Site
 
 
@@ -39,8 +39,7 @@ def read(
     try:
         original = subrequest.original(head, dialect, gate.portal_at)
     except SubrequestRefused as refused:
-        if refused.__cause__ is None:
-            # It is not the address that somebody typed, but what the proxy leaves out or contradicts.
+        if not isinstance(refused, OriginalUnreadable):
             gate.warn_of_refused_question(client.peer, str(refused))
         record.outcome = Denied(reason=Reason.SUBREQUEST_UNREADABLE)
         if dialect.passes_refusals and refusals.is_page_load(head, "GET"):

@@ -202,6 +202,10 @@ class SubrequestRefused(ValueError):  # noqa: N818
     """The subrequest does not say unambiguously what the original request was."""
 
 
+class OriginalUnreadable(SubrequestRefused):
+    """The original request itself cannot be read in one way only, whoever says it."""
+
+
 PortalAt = Callable[[bytes, int], tuple[str, Portal | None]]
 """Canonical host and portal for a raw host and the scheme's default port. Raises TargetRefused."""
 
@@ -239,7 +243,7 @@ def original(head: RequestHead, dialect: Dialect, portal_at: PortalAt) -> Reques
         if dialect.needs_client:
             _check_the_rest(index, dialect, asked)
     except (HeadRefused, TargetRefused, UnicodeDecodeError) as refused:
-        raise SubrequestRefused("the original request cannot be read in one way only") from refused
+        raise OriginalUnreadable("the original request cannot be read in one way only") from refused
     return target
 
 
@@ -292,7 +296,7 @@ def _scheme(index: dict[bytes, list[bytes]], dialect: Dialect) -> tuple[bytes, i
 def _origin_form(raw: bytes) -> bytes:
     # In absolute-form the authority could be another one than the host that is judged.
     if not raw.startswith(b"/"):
-        raise SubrequestRefused("the original target does not begin with a slash")
+        raise OriginalUnreadable("the original target does not begin with a slash")
     return raw
 
 
