@@ -53,6 +53,8 @@ class StepUpAnswers:
         return self.refusal_page(request, outcome, route=route)
 
     def record(self, outcome: NotProved) -> None:
+        if outcome.is_repeated:
+            return
         event, detail = Event.CHALLENGE_REFUSED, outcome.detail or None
         if outcome.reason is Reason.STEP_UP_BLOCKED:
             event, detail = (

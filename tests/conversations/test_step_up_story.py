@@ -138,6 +138,19 @@ async def test_whoever_clicks_twice_and_loses_the_first_answer_goes_on_with_the_
     assert house.events("challenge.refused") == []
 
 
+async def test_a_wrong_code_that_is_clicked_twice_is_in_the_audit_trail_once(house):
+    ana = await house.signed_in()
+    page = await begun(ana, house.acq + PLACE, "totp")
+
+    clicks = await asyncio.gather(answered(ana, page, "000000"), answered(ana, page, "000000"))
+
+    assert clicks[0].location == clicks[1].location
+    assert "said=code_wrong" in clicks[0].location
+    assert (await landed(ana, clicks[1])).status == 200
+    [refused] = house.events("challenge.refused")
+    assert refused["reason"] == "code_wrong"
+
+
 async def test_a_place_with_a_session_in_its_path_demands_the_same_proof(house):
     """The first link of many portals in Java. What the portal answers there is its own matter."""
     ana = await house.signed_in()

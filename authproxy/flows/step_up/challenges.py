@@ -52,6 +52,7 @@ _OPEN_TO_EVERYBODY: Final[frozenset[StepUpMethod]] = frozenset({"rekono"})
 _OWN_FACTORS: Final[frozenset[StepUpMethod]] = frozenset({"push", "totp", "certificate", "recovery"})
 """The person's own factors. For a change of methods they are accepted at every level."""
 _SESSION_PAGE: Final = "/.authproxy/session"
+_AFTER_A_WRONG_CODE: Final = frozenset({State.PENDING, State.EXHAUSTED})
 _LOOKS_AFTER: Final = 0.1
 """Seconds after which a click that waits for another one looks again."""
 _MOST_LOOKS: Final = 150
@@ -210,7 +211,7 @@ class StepUpChallenges:
     ) -> SteppedUp | Pending | NotProved | None:
         """Judges a typed code, or what the person's phone has answered (Pending: nothing yet). `page` is the
         random name of the page that was sent: a form that is sent twice is judged once, and both get the
-        proof."""
+        same answer."""
         form = sent_form(visit, challenge_id, typed, page)
         if form is None:
             return await self._judged(visit, challenge_id, typed, None)
@@ -231,6 +232,12 @@ class StepUpChallenges:
             again = None if form is None else await self._repeated_answers.find(form, visit)
             return own if again is None else again
         session, standing = own
+        if (
+            form is not None
+            and standing.state_at(visit.now) in _AFTER_A_WRONG_CODE
+            and await self._repeated_answers.was_wrong(form)
+        ):
+            return replace(await self._code_wrong(visit, session, standing), is_repeated=True)
         over = _over(visit, session, standing)
         if over is not None:
             return over
@@ -481,9 +488,16 @@ class StepUpChallenges:
                     standing.challenge.challenge_id, State.EXHAUSTED, now=visit.now
                 )
                 counted = replace(counted, state=State.EXHAUSTED)
-                until = await self._limits.blocked_until(names, now=visit.now)
-            return _not_proved(visit, Reason.CODE_WRONG, session, standing=counted, until=until)
+            if form is not None:
+                await self._repeated_answers.keep_wrong(form)
+            return await self._code_wrong(visit, session, counted)
         return await self._approve(visit, session, counted, form)
+
+    async def _code_wrong(self, visit: Visit, session: Session, standing: Standing) -> NotProved:
+        until = None
+        if standing.state is State.EXHAUSTED:
+            until = await self._limits.blocked_until(_limit_names(visit, session), now=visit.now)
+        return _not_proved(visit, Reason.CODE_WRONG, session, standing=standing, until=until)
 
     async def _judge_phone(
         self, visit: Visit, session: Session, standing: Standing, form: SentForm | None

@@ -90,6 +90,8 @@ class NotProved:
     state: State | None = None
     until: datetime | None = None
     detail: str = ""
+    is_repeated: bool = False
+    """Whether the same form got this answer already, so that it is in the audit trail."""
     provider_error: str | None = None
     """The provider's error code, if it sent a registered one."""
     route: str | None = None

@@ -6,6 +6,9 @@ answer had the new ticket in it, and may be lost: the person would be signed out
 not lost, the second form comes with the new ticket. Either way the same form gets the same answer for a few
 seconds.
 
+A wrong code, too, is judged and counted once for one form. That gives nobody a further try: the same form has
+the same code, and another code is another form, which counts.
+
 The old ticket opens nothing by that. Whoever sends the form again needs everything that was in it: the
 ticket, the challenge, the code, and the random name that the gateway gave to this one page. The name is in no
 address, and somebody else who has the ticket gets pages with other names. The store gets a hash of all this,
@@ -93,6 +96,16 @@ class RepeatedAnswers:
                 sealed = AESGCM(sent.key).encrypt(_NONCE, members, sent.name.encode())
                 await self._store.put(_key(sent), sealed, _LASTS)
 
+    async def keep_wrong(self, form: SentForm) -> None:
+        """Called when the code of this form was wrong and its try is counted. If the store fails, the second
+        click counts, too."""
+        with contextlib.suppress(CannotAsk):
+            await self._store.put(_wrong_key(form), b"wrong", _LASTS)
+
+    async def was_wrong(self, form: SentForm) -> bool:
+        """Whether this form was judged a moment ago, and its code was wrong. Raises CannotAsk."""
+        return await self._store.get(_wrong_key(form)) is not None
+
     async def find(self, form: SentForm, visit: Visit) -> SteppedUp | None:
         """What this form got a moment ago, if the session that it got is still there. Raises CannotAsk."""
         sealed = await self._store.get(_key(form))
@@ -111,3 +124,7 @@ class RepeatedAnswers:
 
 def _key(form: SentForm) -> str:
     return f"repeated answer {form.name}"
+
+
+def _wrong_key(form: SentForm) -> str:
+    return f"wrong answer {form.name}"

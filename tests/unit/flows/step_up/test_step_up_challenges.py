@@ -1041,10 +1041,51 @@ async def test_of_twenty_forms_at_one_moment_one_is_judged_and_all_get_the_new_t
     assert tries == 4
 
 
-async def test_a_wrong_code_that_is_sent_twice_is_wrong_twice(house):
+async def tries_left(house, challenge):
+    return (await house.challenges.find(challenge.challenge_id, now=house.now)).tries_left
+
+
+@pytest.mark.parametrize("method", ["sms", "totp", "recovery"])
+async def test_a_wrong_code_that_is_sent_twice_is_judged_and_counted_once(house, step_ups, method):
+    challenge = await house.asked(method)
+    outcomes = await asyncio.gather(
+        *(
+            step_ups[number % 2].answer(house.visit(), challenge.challenge_id, "wrong", page=PAGE_NAME)
+            for number in range(20)
+        )
+    )
+    assert [reason(outcome) for outcome in outcomes] == [Reason.CODE_WRONG] * 20
+    assert sorted(outcome.is_repeated for outcome in outcomes) == [False] + [True] * 19
+    assert len({replace(outcome, is_repeated=False) for outcome in outcomes}) == 1
+    assert await tries_left(house, challenge) == 4
+    right = {"sms": lambda: house.outbox.code, "totp": house.totp, "recovery": lambda: house.sheet[0]}
+    assert isinstance(await house.answers(challenge, right[method](), page=PAGE_NAME), SteppedUp)
+
+
+async def test_every_other_wrong_code_counts_and_so_does_the_same_code_of_another_page(house):
     challenge = await house.asked()
-    for _ in range(2):
-        assert reason(await house.answers(challenge, "wrong", page=PAGE_NAME)) is Reason.CODE_WRONG
+    for typed, page in (("123", PAGE_NAME), ("124", PAGE_NAME), ("123", "q" * 22), ("123", None)):
+        assert reason(await house.answers(challenge, typed, page=page)) is Reason.CODE_WRONG
+    assert await tries_left(house, challenge) == 1
+
+
+async def test_the_last_wrong_code_is_answered_twice_alike_and_the_challenge_is_over(house):
+    challenge = await house.asked()
+    for number in range(4):
+        await house.answers(challenge, f"12{number}", page=PAGE_NAME)
+    last = [await house.answers(challenge, "wrong", page=PAGE_NAME) for _ in range(2)]
+    assert replace(last[1], is_repeated=False) == last[0]
+    assert last[0].until is not None
+    assert reason(await house.answers(challenge, "another", page=PAGE_NAME)) is Reason.CHALLENGE_OVER
+    assert reason(await house.answers(challenge, house.outbox.code, page=PAGE_NAME)) is Reason.CHALLENGE_OVER
+
+
+async def test_a_wrong_code_is_counted_again_after_ten_seconds(house):
+    challenge = await house.asked()
+    await house.answers(challenge, "wrong", page=PAGE_NAME)
+    house.now += timedelta(seconds=11)
+    assert not (await house.answers(challenge, "wrong", page=PAGE_NAME)).is_repeated
+    assert await tries_left(house, challenge) == 3
 
 
 @pytest.mark.parametrize(
