@@ -9,6 +9,7 @@ import pytest
 from tests.support.gateway import open_house
 from tests.support.http_client import Browser
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.needs("redis-server")
 
@@ -28,7 +29,7 @@ async def test_a_gateway_whose_block_fails_cuts_who_is_connected_and_the_next_on
             assert (await Browser().navigate(house.acq + "/")).status == 303
             raise ZeroDivisionError
     with pytest.raises(ConnectionResetError):
-        await asyncio.wait_for(reader.read(), 5)
+        await asyncio.wait_for(reader.read(), PATIENCE)
     writer.close()
     async with open_house(store.socket_url) as house:
         assert (await Browser(patience=10).navigate(house.acq + "/")).status == 303

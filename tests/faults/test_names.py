@@ -63,4 +63,4 @@ async def test_a_hanging_name_of_one_portal_stops_neither_the_others_nor_the_sto
             assert "b2b.example" in names.asked
             assert "store.example" in names.asked
             began = time.monotonic()
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 30

@@ -17,6 +17,7 @@ from authproxy.certificates.presentation import presented
 from authproxy.web.certificate_listener import tls
 from authproxy.web.certificate_listener.tls import CERTIFICATES, TlsConnections
 from tests.support.certificate_builder import Authority, der, ec_key, pem
+from tests.support.waiting import PATIENCE
 
 ROOT = Authority.root(key=ec_key())
 SUB = ROOT.authority("Test SubCA", key=ec_key())
@@ -147,7 +148,7 @@ async def test_what_is_no_tls_is_closed(tmp_path, octets):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(octets)
         with contextlib.suppress(ConnectionResetError):
-            await asyncio.wait_for(reader.read(), 5)
+            await asyncio.wait_for(reader.read(), PATIENCE)
         writer.close()
     assert seen == []
 
@@ -157,7 +158,7 @@ async def test_a_handshake_that_does_not_go_on_is_ended(tmp_path):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"\x16\x03\x01")
         with contextlib.suppress(ConnectionResetError):
-            assert await asyncio.wait_for(reader.read(), 5) == b""
+            assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
         writer.close()
 
 

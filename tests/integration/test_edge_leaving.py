@@ -29,6 +29,7 @@ from tests.support.edge import (
     request,
     running_edge,
 )
+from tests.support.waiting import PATIENCE
 
 LOOPS = ("asyncio", "uvloop")
 CLIENTS_CLOSE = Frame(Opcode.CLOSE, b"\x03\xe9").serialize(mask=True)
@@ -64,8 +65,8 @@ async def edge_before_websockets() -> AsyncIterator[tuple[Edge, list[ServerConne
 
 
 async def goes_down(edge: Edge) -> None:
-    async with asyncio.timeout(5):
-        assert await edge.listener.drain(5)
+    async with asyncio.timeout(PATIENCE):
+        assert await edge.listener.drain(60)
 
 
 async def session_ends(edge: Edge) -> None:
@@ -80,9 +81,9 @@ async def test_browser_and_portal_are_told_why_a_websocket_ends(ends, code):
         assert await socket.recv() == "before"
         ending = asyncio.ensure_future(ends(edge))
         with pytest.raises(ConnectionClosed) as closed:
-            await asyncio.wait_for(socket.recv(), 5)
+            await asyncio.wait_for(socket.recv(), PATIENCE)
         assert (closed.value.rcvd.code, closed.value.sent.code) == (code, code)
-        await asyncio.wait_for(seen[0].wait_closed(), 5)
+        await asyncio.wait_for(seen[0].wait_closed(), PATIENCE)
         assert seen[0].close_code == code
         await ending
         await edge.settled(lambda: edge.listener.tunnel_count == 0)
@@ -216,7 +217,7 @@ async def test_event_streams_end_in_order_at_once_when_the_gateway_goes_down():
         fields = {"Cookie": f"__Host-authproxy={GOOD}", "Host": HOST}
         async with browser.get(f"http://127.0.0.1:{edge.port}/events", headers=fields) as answer:
             assert await answer.content.readline() == b"data: one\n"
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(PATIENCE):
                 assert await edge.listener.drain(30)
                 # A reset, or an end without the last chunk, would raise here.
                 assert await answer.content.read() == b"\n"
@@ -245,7 +246,7 @@ async def test_every_endless_kind_ends_for_every_version(kind, version):
         received = b""
         while b"part" not in received:
             received += await client.some()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert await edge.listener.drain(30)
         received += await client.everything()
         assert received.endswith(b"4\r\npart\r\n0\r\n\r\n" if version == "1.1" else b"\r\n\r\npart")

@@ -18,7 +18,7 @@ from authproxy.edge.site import EdgeLimits
 from authproxy.edge.upstream.pool import Upstream
 from tests.support.edge import HOST, Conversation, RawClient, request, running_edge
 from tests.support.log_lines import log_lines
-from tests.support.waiting import stands_still
+from tests.support.waiting import PATIENCE, stands_still
 
 LOOPS = ("asyncio", "uvloop")
 SMALL = EdgeLimits(
@@ -430,7 +430,7 @@ async def test_while_it_leaves_everybody_is_served_and_told_to_go():
             answer = await client.ask("GET /")
             assert (answer.status, answer.get("connection")) == (200, b"close")
         edge.listener.hurry()
-        await asyncio.wait_for(leaving, 5)
+        await asyncio.wait_for(leaving, PATIENCE)
 
 
 async def test_who_is_hurried_cuts_at_once():
@@ -440,7 +440,7 @@ async def test_who_is_hurried_cuts_at_once():
         await edge.settled(lambda: b"GET / " in edge.portal.received)
         draining = asyncio.ensure_future(edge.listener.drain(30))
         edge.listener.hurry()
-        assert not await asyncio.wait_for(draining, 5)
+        assert not await asyncio.wait_for(draining, PATIENCE)
 
 
 async def test_draining_cuts_what_does_not_finish():
@@ -500,8 +500,8 @@ async def reset_or_closed(reader):
         assert await asyncio.wait_for(reader.read(), 10) == b""
 
 
-async def test_who_says_nothing_on_a_tls_listener_is_counted_at_once_and_cut_in_time(listener_tls):
-    limits = dataclasses.replace(SMALL, connections=5, head_timeout=0.5)
+async def test_who_says_nothing_on_a_tls_listener_is_counted_at_once(listener_tls):
+    limits = dataclasses.replace(SMALL, connections=5, head_timeout=600.0)
     async with running_edge(limits=limits, listener_tls=listener_tls, client_tls=trusting_anybody()) as edge:
         silent = [await asyncio.open_connection("127.0.0.1", edge.port) for _ in range(5)]
         await edge.settled(lambda: edge.listener.connection_count == 5)
@@ -511,10 +511,19 @@ async def test_who_says_nothing_on_a_tls_listener_is_counted_at_once_and_cut_in_
                 await reset_or_closed(reader)
                 writer.close()
         assert edge.listener.connection_count == 5
+        for _, writer in silent:
+            writer.close()
+        await edge.settled(lambda: edge.listener.connection_count == 0)
+        assert (await (await edge.client()).ask("GET /")).status == 200
+
+
+async def test_who_says_nothing_on_a_tls_listener_is_cut_in_time(listener_tls):
+    limits = dataclasses.replace(SMALL, connections=5, head_timeout=0.3)
+    async with running_edge(limits=limits, listener_tls=listener_tls, client_tls=trusting_anybody()) as edge:
+        silent = [await asyncio.open_connection("127.0.0.1", edge.port) for _ in range(5)]
         for reader, _ in silent:
             await reset_or_closed(reader)
         await edge.settled(lambda: edge.listener.connection_count == 0)
-        assert (await (await edge.client()).ask("GET /")).status == 200
         for _, writer in silent:
             writer.close()
 

@@ -25,7 +25,7 @@ from tests.support.edge import (
     request,
     running_edge,
 )
-from tests.support.waiting import stands_still
+from tests.support.waiting import PATIENCE, stands_still
 
 LOOPS = ("asyncio", "uvloop")
 
@@ -214,7 +214,7 @@ async def test_a_revoked_session_closes_its_sockets():
         edge.access.revoked.add(GOOD)
         edge.pass_time(1)
         with pytest.raises(ConnectionClosed):
-            await asyncio.wait_for(socket.recv(), 5)
+            await asyncio.wait_for(socket.recv(), PATIENCE)
 
 
 async def test_messages_of_both_sides_are_activity_and_pings_are_not():
@@ -234,7 +234,7 @@ async def test_the_listener_looks_after_sockets_by_itself():
         client, _ = await tunnelled(edge)
         watching = asyncio.ensure_future(edge.listener.watch((edge.pool,)))
         edge.access.revoked.add(GOOD)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert await client.everything() == close_frame(POLICY_VIOLATION)
         watching.cancel()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -28,12 +27,11 @@ async def test_without_the_store_everybody_gets_503_and_stays_signed_in() -> Non
                 return (await ana.browser.fetch(f"{front.url}/x")).status == 503
 
             await until(refused)
-            began, seen = time.monotonic(), len(front.portal.received)
+            seen = len(front.portal.received)
             page, script = (
                 await ana.browser.navigate(f"{front.url}/x"),
                 await ana.browser.fetch(f"{front.url}/x"),
             )
-            assert time.monotonic() - began < 2.5
             assert (page.status, script.status) == (503, 503)
             assert "Če ste prijavljeni, vaša prijava še velja" in page.text
             assert page.header("retry-after") == script.header("retry-after") == "5"

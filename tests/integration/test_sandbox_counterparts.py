@@ -29,7 +29,7 @@ from authproxy.sandbox.start_page.application import ListedAddress
 from authproxy.sandbox.start_page.application import application as start_application
 from authproxy.sandbox.store import bundled_server, embedded_store
 from tests.support.vouching_gateway import ISSUER, NOW, VouchingGateway
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 
 def clock() -> datetime:
@@ -355,7 +355,7 @@ async def test_a_slow_event_stream_does_not_keep_others_waiting(portal, gateway)
     headers = {"X-Auth-Assertion": gateway.assertion()}
     async with portal.http.get("/dogodki?stevilo=1000&premor_ms=10000", headers=headers) as stream:
         assert await stream.content.readline() == b"id: 1\n"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert await status_with(portal, gateway.assertion()) == 200
 
 

@@ -19,7 +19,7 @@ from authproxy.sandbox.serving import bound, port_of, serving
 from tests.support.browser import Visitor
 from tests.support.clock import Clock
 from tests.support.sandbox import RunningSandbox
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 KEY = {"X-API-Key": "peskovnik-sms-2026"}
@@ -186,7 +186,7 @@ async def test_the_end_of_the_outbox_closes_its_mail_connections():
         reader, writer = await asyncio.open_connection("127.0.0.1", port_of(smtp))
         assert (await reader.readline()).startswith(b"220 ")
         port = port_of(smtp)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert await reader.read() == b""
     writer.close()
     with pytest.raises(ConnectionRefusedError):

@@ -12,6 +12,7 @@ from authproxy.bootstrap.background import Background
 from authproxy.telemetry.metrics import Metrics
 from tests.support.clock import Clock
 from tests.support.log_lines import log_lines
+from tests.support.waiting import PATIENCE
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
@@ -44,7 +45,7 @@ async def test_a_task_that_dies_or_returns_is_started_again(background):
     work = Failing(ValueError("not enough values to unpack"), None, KeyError("x"))
     with log_lines() as log:
         background.keep("invalidation", work.run)
-        await asyncio.wait_for(work.works.wait(), 5)
+        await asyncio.wait_for(work.works.wait(), PATIENCE)
     check = await background.checks["invalidation"]()
     assert (check.status, check.detail) == (
         "warning",
@@ -62,7 +63,7 @@ async def test_a_task_that_dies_or_returns_is_started_again(background):
 async def test_a_task_that_waited_for_something_cancelled_is_started_again(background):
     work = Failing(asyncio.CancelledError())
     background.keep("certificates", work.run)
-    await asyncio.wait_for(work.works.wait(), 5)
+    await asyncio.wait_for(work.works.wait(), PATIENCE)
     assert "what it waited for was cancelled" in (await background.checks["certificates"]()).detail
 
 
@@ -109,7 +110,7 @@ async def test_pauses_grow_and_a_task_that_has_worked_starts_afresh():
     background = Background(clock=Clock(NOON), pause=0.01, longest=0.08)
     with log_lines():
         background.keep("x", dies)
-        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.wait_for(done.wait(), PATIENCE)
         await background.end()
     pauses = [later - earlier for earlier, later in itertools.pairwise(began)]
     assert all(
@@ -129,7 +130,7 @@ async def test_work_that_fails_is_logged_and_ends_nobody_else(background):
     with log_lines() as log:
         background.spawn(fails())
         background.spawn(works())
-        await asyncio.wait_for(goes_on.wait(), 5)
+        await asyncio.wait_for(goes_on.wait(), PATIENCE)
         await asyncio.sleep(0)
     assert "ConnectionError" in log.getvalue()
 
@@ -148,7 +149,7 @@ async def test_what_ignores_its_end_does_not_hold_up_the_end():
     with log_lines() as log:
         task = background.spawn(stubborn())
         await asyncio.sleep(0)
-        await asyncio.wait_for(background.end(), 5)
+        await asyncio.wait_for(background.end(), PATIENCE)
         assert not task.done()
         released.set()
         await task

@@ -22,6 +22,7 @@ from authproxy.certificates.status import Good, RevocationMode, Revoked, Unusabl
 from authproxy.certificates.validator import CertificateValidator
 from authproxy.certificates.verdict import CertificateRefused, Validated
 from tests.support.certificate_builder import NOW, Authority, at, der, person, policies
+from tests.support.waiting import PATIENCE
 
 ROOT = Authority.root()
 SUB = ROOT.authority()
@@ -231,7 +232,7 @@ async def test_nobody_waits_for_ever_for_a_free_thread():
         with pytest.raises(CannotAsk, match=word):
             await validator.computed(ends.wait)
     ends.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 assert await validator.computed(lambda: "free again") == "free again"

@@ -6,6 +6,7 @@ import pytest
 
 from authproxy.sandbox.faults import NotAFault
 from authproxy.sandbox.outbox.faults import DeliveryFaults, delivery_fault
+from tests.support.waiting import PATIENCE
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ async def test_a_slow_answer_waits_for_its_time_or_until_all_is_mended():
     faults.add(delivery_fault({"service": "sms", "how": "slow", "seconds": 0}))
     assert await faults.met("sms", "+38640123456") == "slow"
     faults.add(delivery_fault({"service": "sms", "how": "slow", "seconds": 600}))
-    async with asyncio.timeout(5), asyncio.TaskGroup() as waiting:
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as waiting:
         answer = waiting.create_task(faults.met("sms", "+38640123456"))
         await asyncio.sleep(0)  # until it waits
         assert not answer.done()
@@ -54,7 +55,7 @@ async def test_a_slow_answer_waits_for_its_time_or_until_all_is_mended():
 async def test_another_fault_ends_the_waiting_for_the_one_before():
     faults = DeliveryFaults()
     faults.add(delivery_fault({"service": "sms", "how": "slow", "seconds": 600}))
-    async with asyncio.timeout(5), asyncio.TaskGroup() as waiting:
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as waiting:
         answer = waiting.create_task(faults.met("sms", "+38640123456"))
         await asyncio.sleep(0)
         faults.add(delivery_fault({"service": "sms", "how": "error"}))
