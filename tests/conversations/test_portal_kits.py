@@ -25,6 +25,7 @@ from authproxy.cli import main
 from tests.support.gateway import ANA
 from tests.support.http_client import Browser
 from tests.support.name_server import name_server
+from tests.support.portal_kit_drivers.drive_nginx import answer
 from tests.support.portal_kits import (
     AUDIENCE,
     FILES,
@@ -45,6 +46,7 @@ from tests.support.portal_kits import (
     token,
 )
 from tests.support.portal_servers import running_apache, running_aspnet, running_php_fpm, running_tomcat
+from tests.support.waiting import until
 
 IS_FOREIGN = bool(os.environ.get("AUTHPROXY_FOREIGN"))
 TRIED = FOREIGN if IS_FOREIGN else IN_EVERY_RUN
@@ -457,12 +459,44 @@ if IS_FOREIGN:
         with running_kit(kit, folders[name], publisher.address) as portal:
             assert portal.lets_in(token(key))
             [own] = set(folders[name].glob("own-*")) - before
-            [file] = own.glob("*keys*")
+            [file] = {*own.glob("*keys*")} - {*own.glob("*.lock")}
             for text in ("", "{", "null", "[]", "{}", "7", '{"keys": []}', '"keys"'):
                 file.write_text(text)
                 assert not portal.lets_in(forged), text
                 file.write_text(text)
                 assert portal.lets_in(token(key)), text
+
+    async def test_php_lets_whoever_comes_while_the_keys_are_asked_for_wait(key, tmp_path):
+        with running_php_fpm(tmp_path, bound=False) as portal:
+            good = attempts(key, "http://127.0.0.1:9", int(time.time()))[0]
+            portal.publisher.publishes(key)
+            said = await said_meanwhile(portal.publisher, lambda: portal.answer(good)[0])
+            assert said == [200, 200]
+
+    async def test_nginx_lets_whoever_comes_while_the_keys_are_asked_for_wait(folders, publisher, key):
+        [nginx] = [kit for kit in TRIED if kit.name == "nginx"]
+        publisher.publishes(key)
+        before = set(folders["nginx"].glob("own-*"))
+        with running_kit(nginx, folders["nginx"], publisher.address) as portal:
+            assert not portal.lets_in("-")
+            [own] = set(folders["nginx"].glob("own-*")) - before
+            headers = [f"Test-Time: {NOW}", "Test-Bound: no", f"X-Auth-Assertion: {token(key)}"]
+            said = await said_meanwhile(publisher, lambda: answer(own, "GET", "/placila", headers)[0])
+        assert said == [200, 200]
+
+    async def said_meanwhile(publisher, ask):
+        """The answers to a request that makes the kit ask for the keys, and to one that comes meanwhile."""
+        publisher.answers.clear()
+        try:
+            first = asyncio.create_task(asyncio.to_thread(ask))
+            await until(lambda: publisher.asked)
+            second = asyncio.create_task(asyncio.to_thread(ask))
+            await asyncio.wait([second], timeout=0.5)  # a kit that does not let it wait refuses it by now
+        finally:
+            publisher.answers.set()
+        said = [await first, await second]
+        assert len(publisher.asked) == 1
+        return said
 
     async def test_nginx_writes_the_plain_headers_from_the_assertion_as_the_gateway_does(
         houses, folders, publisher

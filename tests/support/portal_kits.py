@@ -526,6 +526,8 @@ class Publisher:
     headers: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     scheme: str = "http"
+    answers: threading.Event = field(default_factory=threading.Event)
+    """It answers while this is set."""
 
     @property
     def address(self) -> str:
@@ -543,6 +545,7 @@ def running_publisher(tls: ssl.SSLContext | None = None) -> Iterator[Publisher]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             publisher.asked.append(self.path)
+            publisher.answers.wait()
             self.send_response(publisher.status)
             for name, value in publisher.headers.items():
                 self.send_header(name, value)
@@ -559,9 +562,11 @@ def running_publisher(tls: ssl.SSLContext | None = None) -> Iterator[Publisher]:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
+    publisher.answers.set()
     try:
         yield publisher
     finally:
+        publisher.answers.set()
         server.shutdown()
         thread.join()
         server.server_close()

@@ -75,7 +75,8 @@ async function isSigned(jwk, signed, signature) {
 }
 
 /** Keys are asked for again after five minutes, and at once for one that is not known, but at most once a minute. If the
- *  gateway cannot be asked, the last ones serve for an hour. A file keeps them: nginx's workers share nothing else. */
+ *  gateway cannot be asked, the last ones serve for an hour. A file keeps them: nginx's workers share nothing else. Whoever
+ *  comes while they are asked for waits for the answer. */
 async function keyOf(r, settings, kid) {
     const now = Date.now() / 1000;
     let kept = keptIn(settings.keys);
@@ -83,13 +84,20 @@ async function keyOf(r, settings, kid) {
     const fresh = named(kept, kid) !== undefined && age >= 0 && age <= 300;
     if (!fresh && (now < kept.asked || now - kept.asked >= 60)) {
         kept.asked = now;
+        kept.isAsking = true;
         keep(settings.keys, kept); // before the question, so that other requests do not ask too
         try {
             const keys = await published(settings.jwks);
             kept = { keys: keys, fetched: now, asked: now };
-            keep(settings.keys, kept);
         } catch (error) {
             r.error(`the gateway's keys cannot be had: ${error.message}`);
+        }
+        kept.isAsking = false;
+        keep(settings.keys, kept);
+    } else if (!fresh) {
+        for (let times = 0; kept.isAsking && times < 100; times++) {
+            await new Promise((goOn) => { setTimeout(goOn, 50); });
+            kept = keptIn(settings.keys);
         }
     }
     return now - kept.fetched <= 3600 ? named(kept, kid) : undefined;

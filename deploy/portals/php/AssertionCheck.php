@@ -85,24 +85,31 @@ final class AssertionCheck
     }
 
     /** Keys are asked for again after five minutes, and at once for one that is not known, but at most once a minute.
-     *  If the gateway cannot be asked, the last ones serve for an hour. A file keeps them between requests. */
+     *  If the gateway cannot be asked, the last ones serve for an hour. A file keeps them between requests. Whoever comes
+     *  while they are asked for waits for the answer. */
     private function key(string $kid)
     {
         $now = ($this->clock)();
-        $kept = json_decode((string) @file_get_contents($this->settings['cache']), true);
-        $kept = (is_array($kept) ? $kept : []) + ['keys' => [], 'fetched' => 0, 'asked' => 0];
+        $kept = $this->kept();
         $age = $now - $kept['fetched'];
-        $fresh = isset($kept['keys'][$kid]) && $age >= 0 && $age <= 300;
-        if (!$fresh && ($now < $kept['asked'] || $now - $kept['asked'] >= 60)) {
-            $kept['asked'] = $now;
-            $this->keep($kept); // before the question, so that other requests do not ask too
-            $keys = $this->fetch();
-            if ($keys !== []) {
-                $kept = ['keys' => $keys, 'fetched' => $now, 'asked' => $now];
+        if (!isset($kept['keys'][$kid]) || $age < 0 || $age > 300) {
+            if ($lock = fopen($this->settings['cache'] . '.lock', 'c')) {
+                flock($lock, LOCK_EX);
+            }
+            $kept = $this->kept();
+            if ($now < $kept['asked'] || $now - $kept['asked'] >= 60) {
+                $keys = $this->fetch();
+                $kept = $keys === [] ? ['asked' => $now] + $kept : ['keys' => $keys, 'fetched' => $now, 'asked' => $now];
                 $this->keep($kept);
             }
         }
         return $now - $kept['fetched'] <= 3600 ? ($kept['keys'][$kid] ?? null) : null;
+    }
+
+    private function kept(): array
+    {
+        $kept = json_decode((string) @file_get_contents($this->settings['cache']), true);
+        return (is_array($kept) ? $kept : []) + ['keys' => [], 'fetched' => 0, 'asked' => 0];
     }
 
     private function keep(array $kept)
