@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -39,6 +39,8 @@ class GatewayDiagnosis:
             "assertion_seconds": settings.assertions.lifetime.total_seconds(),
             "checks": {name: asdict(check) for name, check in checks.items()},
             "keys": self._keys(),
+            "listen": [] if settings.server.tls else _over_tcp(settings.server.listen),
+            "subrequests": list(settings.server.subrequests),
             "provider": {"seconds_ahead": provider.seconds_ahead},
             "portals": [
                 {
@@ -81,6 +83,10 @@ def _age(file: Path, now: float) -> float | None:
         return max(0.0, now - file.stat().st_mtime)
     except OSError:
         return None
+
+
+def _over_tcp(addresses: Iterable[str]) -> list[str]:
+    return [address for address in addresses if not address.startswith("unix:")]
 
 
 def _servers(own: str | None, portal: Portal) -> list[str]:

@@ -132,6 +132,20 @@ def forwarding(host: str) -> tuple[Field, ...]:
     )
 
 
+def question(dialect: str, scheme: str, host: str) -> tuple[Field, ...]:
+    """The headers of a question about a path that no portal has."""
+    if dialect == "envoy":
+        return (("X-Forwarded-Proto", scheme),)
+    if dialect == "nginx":
+        return ("X-Original-URL", f"{scheme}://{host}{OWN}"), ("X-Original-Method", "GET")
+    return (
+        ("X-Forwarded-Method", "GET"),
+        ("X-Forwarded-Proto", scheme),
+        ("X-Forwarded-Host", host),
+        ("X-Forwarded-Uri", OWN),
+    )
+
+
 def questions(scheme: str, host: str, harmless: str) -> tuple[Field, ...]:
     """Headers by which front proxies ask. They describe a request for a harmless path, or nonsense."""
     return (

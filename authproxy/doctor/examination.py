@@ -110,7 +110,7 @@ class Examination:
         the operator's session."""
         given = list(fields)
         lines: list[Field] = [("Host", self.site.host if host is None else host)] if has_host else []
-        nonce, own = self._own(order, signed_in=signed_in)
+        nonce, own = self.own(order, signed_in=signed_in)
         lines += own
         if not any(name.lower() == "connection" for name, _ in given):
             lines.append(("Connection", "close"))
@@ -134,7 +134,7 @@ class Examination:
     ) -> Trial:
         """Sends one request over HTTP/2. `fields` come first, so that they may begin with a name such as
         `:protocol`. Without an authority there is no such field."""
-        nonce, own = self._own(order, signed_in=signed_in)
+        nonce, own = self.own(order, signed_in=signed_in)
         said = self.site.host if authority is None else authority
         pseudo = [(":method", method), (":scheme", scheme), (":path", path)]
         if said:
@@ -147,7 +147,7 @@ class Examination:
         )
         return self._trial(f"over HTTP/2: {what}", nonce, answer)
 
-    def _own(self, order: Purpose | None, *, signed_in: bool) -> tuple[str, list[Field]]:
+    def own(self, order: Purpose | None, *, signed_in: bool = False) -> tuple[str, list[Field]]:
         """The mark of a request, its order and session; and the nonce of the order."""
         self._count += 1
         nonce = secrets.token_urlsafe(16)

@@ -301,6 +301,23 @@ def question_from_outside(trial: Trial) -> Verdict:
     return Verdict(colour="green", sent=trial.what, came=trial.came)
 
 
+def gateway_asked(trial: Trial) -> Verdict:
+    """For a question that is asked at the gateway itself, past the front proxy."""
+    if trial.echo is not None:
+        came = "the gateway takes whoever asks from here for a front proxy (server.trusted_proxies)"
+        return Verdict(colour="red", sent=trial.what, came=came)
+    return Verdict(colour="green", sent=trial.what, came=trial.came)
+
+
+def takes_questions(dialects: Sequence[str], *, asks: bool) -> Verdict:
+    """Whether the gateway takes questions although the front proxy asks none, but passes everything on. What
+    the proxy lets through by mistake would be believed."""
+    if asks or not dialects:
+        return Verdict(colour="green", sent="the gateway's settings", came="questions as they are needed")
+    came = f"server.subrequests is {', '.join(dialects)}, and the proxy asks nothing: let it be []"
+    return Verdict(colour="yellow", sent="the gateway's settings", came=came)
+
+
 def _reason(answer: Message | None) -> str | None:
     if answer is None or "json" not in answer.get("Content-Type"):
         return None

@@ -44,6 +44,16 @@ class Look:
         return list(self.said["routes"])
 
     @property
+    def listeners(self) -> list[str]:
+        """Addresses at which the gateway itself can be asked, without TLS. Older gateways do not say them."""
+        return [f"http://{address}" for address in self.said.get("listen", ())]
+
+    @property
+    def dialects(self) -> list[str]:
+        """In which the gateway takes questions of front proxies."""
+        return list(self.said.get("subrequests", ()))
+
+    @property
     def open_paths(self) -> list[str]:
         """The paths that everybody may GET, as the rules name them."""
         return [

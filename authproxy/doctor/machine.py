@@ -40,7 +40,7 @@ def beside(servers: Iterable[str], front: str) -> list[tuple[str, int]]:
         if not parts.hostname:
             continue
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        if not _is_loopback(parts.hostname):
+        if not _is_of_a_machine(parts.hostname):
             found[parts.hostname, port] = None
         elif not _is_loopback(front):
             found[front, port] = None
@@ -50,6 +50,11 @@ def beside(servers: Iterable[str], front: str) -> list[tuple[str, int]]:
                 if address and address != parts.hostname:
                     found[address, port] = None
     return list(found)
+
+
+def _is_of_a_machine(host: str) -> bool:
+    """Whether the address is one that every machine has: loopback, or all addresses."""
+    return _is_loopback(host) or host in {"0.0.0.0", "::"}  # noqa: S104  (nobody listens here)
 
 
 def _is_loopback(host: str) -> bool:

@@ -11,11 +11,13 @@ from authproxy.doctor.examination import NAVIGATION, Examination
 from authproxy.doctor.findings import Verdict, not_tried, worst
 from authproxy.doctor.judgement import Trial
 from authproxy.doctor.look import look
-from authproxy.doctor.raw_http import Field
 from authproxy.doctor.stand_in import MARK
 
 Need = Literal["stand_in", "session", "entry", "tls"]
 """What a probe cannot do without. `entry`: a session, or a path that everybody may open."""
+_MOST_PATHS: Final = 44
+_MOST_SERVERS: Final = 8
+"""So that an examination of a large deployment has requests left for everything else."""
 _DIALECTS: Final = ("nginx", "caddy", "traefik", "haproxy", "envoy")
 
 
@@ -36,7 +38,7 @@ async def portal_reachable(on: Examination) -> Verdict:
     if not addresses:
         return not_tried("the settings name no server that could be reached from here")
     asked = []
-    for address, port in addresses[:12]:
+    for address, port in addresses[:_MOST_SERVERS]:
         request = raw_http.request("GET", "/", [("Host", on.site.host), ("Connection", "close")])
         asked.append((f"{address}:{port}", await machine.ask(on.door.budget, address, port, request)))
     return judgement.beside(asked)
@@ -45,10 +47,10 @@ async def portal_reachable(on: Examination) -> Verdict:
 async def unprotected_path(on: Examination) -> Verdict:
     own = [route["path"] for route in on.look.routes if route["path"].startswith("/")]
     paths = dict.fromkeys(
-        (*attacks.PATHS, *on.site.paths, *(path for path in own if "*" not in path and "{" not in path))
+        (*on.site.paths, *(path for path in own if "*" not in path and "{" not in path), *attacks.PATHS)
     )
     verdicts = []
-    for path in list(paths)[:64]:
+    for path in list(paths)[:_MOST_PATHS]:
         # At a path that is open to everybody there is nothing to see, and the portal would get the order.
         if not on.look.is_open(path):
             trial = await on.send(f"GET {path} without a session", path, order="echo")
@@ -345,31 +347,33 @@ async def upgrade_unasked(on: Examination) -> Verdict:
 
 async def subrequest_from_outside(on: Examination) -> Verdict:
     scheme = "https" if on.site.is_tls else "http"
-    question: tuple[Field, ...] = (
-        ("X-Original-URL", f"{scheme}://{on.site.host}/authproxy-doctor"),
-        ("X-Original-Method", "GET"),
-        ("X-Forwarded-Method", "GET"),
-        ("X-Forwarded-Proto", scheme),
-        ("X-Forwarded-Host", on.site.host),
-        ("X-Forwarded-Uri", attacks.OWN),
-    )
-    by = {
-        "nginx": question[:2],
-        "envoy": (("X-Forwarded-Proto", scheme),),
-    }
     verdicts = []
     for dialect in _DIALECTS:
         tail = attacks.OWN if dialect == "envoy" else ""
         path = f"/.authproxy/auth/{dialect}{tail}"
+        fields = attacks.question(dialect, scheme, on.site.host)
         for spelling in (path, path.replace("auth/", "auth%2f"), path.replace("/auth/", "//auth/")):
-            trial = await on.send(
-                f"GET {spelling} from outside", spelling, fields=by.get(dialect, question[2:]), order="echo"
-            )
+            trial = await on.send(f"GET {spelling} from outside", spelling, fields=fields, order="echo")
             verdicts.append(judgement.question_from_outside(trial))
         if on.speaks_http2:
-            fields = by.get(dialect, question[2:])
             verdicts.append(await probes_http2.subrequest_from_outside(on, path, fields))
+    for address, port in machine.beside(on.look.listeners, on.door.address)[:4]:
+        verdicts.append(await gateway_asked(on, address, port))
+    verdicts.append(judgement.takes_questions(on.look.dialects, asks=on.asks))
     return worst(verdicts)
+
+
+async def gateway_asked(on: Examination, address: str, port: int) -> Verdict:
+    """Asks the gateway itself, as a front proxy would. Whoever may do so is told the identity headers."""
+    dialect = on.proxy if on.proxy in on.look.dialects else next(iter(on.look.dialects), "nginx")
+    path = f"/.authproxy/auth/{dialect}{attacks.OWN if dialect == 'envoy' else ''}"
+    nonce, own = on.own("echo")
+    scheme = "https" if on.site.is_tls else "http"
+    fields = [("Host", on.site.host), *own, *attacks.question(dialect, scheme, on.site.host)]
+    fields += [("X-Forwarded-For", attacks.ADDRESS), ("Connection", "close")]
+    answer = await machine.ask(on.door.budget, address, port, raw_http.request("GET", path, fields))
+    what = f"a question to the gateway itself at {address}:{port}"
+    return judgement.gateway_asked(Trial(what=what, nonce=nonce, answer=answer))
 
 
 async def portal_own_paths(on: Examination) -> Verdict:

@@ -9,11 +9,14 @@ from collections.abc import Iterator
 import pytest
 from _pytest.mark import ParameterSet
 
+from authproxy.doctor.examination import Examination, Site
 from authproxy.doctor.findings import SUBJECTS
+from authproxy.doctor.look import look
+from authproxy.doctor.probes import gateway_asked
 from tests.support.fronts import nginx
 from tests.support.fronts.broken import Broken
 from tests.support.fronts.every import FRONTS, SIX
-from tests.support.fronts.examination import report_on
+from tests.support.fronts.examination import consent_for, door_of, report_on
 from tests.support.fronts.front import Front
 from tests.support.fronts.world import Standing, World
 
@@ -79,6 +82,46 @@ async def nothing_is_wrong(front: Standing) -> None:
     assert report.proxy == front.kind.dialect
     assert report.requests < 300
     assert not report.strangers
+
+
+PROVED_ELSEWHERE = {
+    "portal_reachable", "plain_http", "certificate_end", "request_framing",  # tests/integration/test_doctor_sockets.py
+    "clock", "keys", "store", "proxy_version",  # tests/unit/doctor/test_doctor_judgement.py, and OF_THE_WORLD
+}  # fmt: skip
+
+
+async def test_every_mistake_is_an_edit_of_the_shipped_files() -> None:
+    for parameters in all_broken():
+        kind, broken = parameters.values
+        assert broken.edited(kind.files()) != kind.files()
+
+
+async def test_every_finding_is_proved() -> None:
+    found = {broken.finds for _, broken in (parameters.values for parameters in all_broken())}
+
+    assert found | PROVED_ELSEWHERE == set(SUBJECTS)
+    assert not found & PROVED_ELSEWHERE
+
+
+async def test_a_gateway_that_takes_this_machine_for_a_front_proxy_is_found(front: Standing) -> None:
+    house, door = front.world.house, door_of(front)
+    given = consent_for(front)
+    on = Examination(
+        site=Site(origin=front.url, host=front.host, is_tls=True, plain_port=None),
+        door=door,
+        consent=given,
+        look=await look(door, given, front.host, house.clock),
+        clock=house.clock,
+        stand_in=None,
+        proxy=front.kind.dialect,
+        mark="0" * 32,
+    )
+
+    # The gateway of the tests has this address among server.trusted_proxies, and shows it to the doctor.
+    [listener] = on.look.listeners
+    verdict = await gateway_asked(on, "127.0.0.1", int(listener.rpartition(":")[2]))
+
+    assert (verdict.colour, listener) == ("red", f"http://127.0.0.1:{house.ports['gateway']}")
 
 
 @pytest.mark.parametrize(("kind", "broken"), list(all_broken()))

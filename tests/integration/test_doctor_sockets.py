@@ -5,15 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import pytest
 import trustme
 
-from authproxy.doctor import http2, machine, raw_http
+from authproxy.access import consent
+from authproxy.bootstrap.clock import utc_now
+from authproxy.doctor import http2, machine, probes, raw_http
+from authproxy.doctor.examination import Examination, Site
+from authproxy.doctor.findings import Verdict
+from authproxy.doctor.look import Look
 from authproxy.doctor.stand_in import MARK, StandIn
 from authproxy.doctor.wire import Budget, BudgetSpent, Door
 from tests.support.ports import free_port
 
+Probed = Callable[[Examination], Awaitable[Verdict]]
 ASKED = raw_http.request("GET", "/", [("Host", "h"), ("Connection", "close")])
 
 
@@ -80,6 +88,63 @@ async def test_a_stand_in_keeps_what_has_the_mark_and_sends_others_away() -> Non
     first, second = stand_in.taken()
     assert (first.method, second.body, second.trailers) == ("HEAD", b"ab", (("X-Auth-Name", "me"),))
     assert stand_in.taken() == ()
+
+
+def examination(port: int, stand_in: StandIn | None, *, context: ssl.SSLContext | None = None) -> Examination:
+    """Of a portal without any front proxy, by somebody to whom no gateway has answered."""
+    return Examination(
+        site=Site(origin="https://acq.localhost", host="acq.localhost", is_tls=True, plain_port=port),
+        door=door(port, allowed=budget(30), context=context),
+        consent=consent.consent(b"k" * 32, "acq.localhost", 2_000_000_000),
+        look=Look(
+            said={"portals": [{"servers": [f"http://192.0.2.1:{port}"]}]},
+            answer=raw_http.Message(start="", fields=()),
+        ),
+        clock=utc_now,
+        stand_in=stand_in,
+        mark="m",
+    )
+
+
+@pytest.mark.parametrize(
+    ("probe", "came"),
+    [
+        (probes.plain_http, "200, and it reached the portal"),
+        (probes.request_framing, "the hidden request reached the portal"),
+    ],
+)
+async def test_what_nobody_stands_in_front_of_is_red(probe: Probed, came: str) -> None:
+    stand_in = StandIn(mark="m")
+    async with stand_in.listening("127.0.0.1", 0) as port:
+        verdict = await probe(examination(port, stand_in))
+
+    assert (verdict.colour, verdict.came) == ("red", came)
+
+
+async def test_a_portal_that_answers_past_the_proxy_is_red() -> None:
+    stand_in = StandIn(mark="m")
+    async with stand_in.listening("0.0.0.0", 0) as port:
+        on = examination(port, None)
+        on.look.said["portals"][0]["servers"] = [f"http://127.0.0.1:{port}"]
+        verdict = await probes.portal_reachable(on)
+
+    assert verdict.colour == "red"
+
+
+@pytest.mark.parametrize(("days", "colour"), [(1, "red"), (10, "yellow"), (100, "green")])
+async def test_a_certificate_that_ends_soon_is_told(days: int, colour: str) -> None:
+    authority = trustme.CA()
+    server, context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.configure_trust(context)
+    ends_at = utc_now() + timedelta(days=days)
+    authority.issue_cert("acq.localhost", not_after=ends_at).configure_cert(server)
+    listening = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=server)
+    port = listening.sockets[0].getsockname()[1]
+
+    verdict = await probes.certificate_end(examination(port, None, context=context))
+
+    listening.close()
+    assert verdict.colour == colour
 
 
 async def test_no_more_is_sent_than_is_allowed() -> None:

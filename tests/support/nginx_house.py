@@ -133,6 +133,7 @@ async def passed_on_by_nginx(
             environment=_environment(port),
             acq={"upstream": f"http://127.0.0.1:{portal.port}"},
             has_gateway=has_gateway,
+            sections={"server": {"subrequests": []}},
         ) as house,
     ):
         gateway = house.ports["gateway"] if over_tcp else house.socket

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 
 from authproxy.access import consent
@@ -9,8 +10,21 @@ from authproxy.bootstrap.keys import consent_keys
 from authproxy.doctor.doctor import Commission, examined
 from authproxy.doctor.examination import Site
 from authproxy.doctor.report import Report
+from authproxy.doctor.wire import Budget, Door
 from tests.support.fronts.world import Standing, World
 from tests.support.ports import free_port
+
+
+def door_of(front: Standing, requests: int = 20) -> Door:
+    """A door to the front proxy, for a few questions."""
+    loop = asyncio.get_running_loop()
+    return Door(
+        address="127.0.0.1",
+        port=front.place.port,
+        server_name=front.place.hosts["acq.example.si"],
+        context=_tls(front.world, "http/1.1"),
+        budget=Budget(requests=requests, ends_at=loop.time() + 30),
+    )
 
 
 async def report_on(front: Standing, session: str, *only: str) -> Report:

@@ -571,6 +571,36 @@ def test_each_way_to_hide_a_request_hides_it_whole():
         assert all(name == name.lower() for name, _ in fields)
 
 
+def test_the_gateway_itself_believes_no_stranger():
+    assert colour(judgement.gateway_asked(echo())) == "red"
+    assert colour(judgement.gateway_asked(trial(403))) == "green"
+    assert colour(judgement.gateway_asked(trial())) == "green"
+
+
+@pytest.mark.parametrize(
+    ("dialects", "asks", "expected"),
+    [
+        (["nginx"], True, "green"),
+        (["nginx", "envoy"], False, "yellow"),
+        ([], False, "green"),
+        ([], True, "green"),
+    ],
+)
+def test_where_nothing_is_asked_nothing_is_believed(dialects, asks, expected):
+    assert colour(judgement.takes_questions(dialects, asks=asks)) == expected
+
+
+def test_each_dialect_asks_in_its_own_way():
+    asked = {
+        dialect: {name for name, _ in attacks.question(dialect, "https", HOST)}
+        for dialect in ("nginx", "caddy", "traefik", "haproxy", "envoy")
+    }
+    assert asked["nginx"] == {"X-Original-URL", "X-Original-Method"}
+    assert asked["envoy"] == {"X-Forwarded-Proto"}
+    assert asked["caddy"] == asked["traefik"] == asked["haproxy"]
+    assert asked["caddy"].isdisjoint(asked["nginx"])
+
+
 def test_what_a_client_makes_up_is_in_every_field():
     assert all(
         attacks.ADDRESS in value or "h.invalid" in value for _, value in attacks.forwarding("h.invalid")

@@ -118,7 +118,7 @@ def test_what_an_advice_quotes_stands_in_the_files_or_is_a_mistake(proxy):
     missing = {
         quote for quote in quoted if not all(" ".join(part.split()) in files for part in quote.split("…"))
     }
-    assert missing == MISTAKES[proxy]
+    assert missing <= MISTAKES[proxy]
 
 
 def test_every_finding_has_an_advice_and_every_advice_a_finding():
@@ -141,7 +141,7 @@ def test_the_readme_has_every_finding_and_the_right_numbers():
 
     assert set(SUBJECTS) <= rows
     assert {probe.finding_id for probe in PROBES} == set(SUBJECTS)
-    assert f"{len(attacks.PATHS)} paths that proxies" in text
+    assert f"{len(attacks.PATHS)} that proxies" in text
     assert f"{len(attacks.ambiguous('/open'))} paths with several readings; {len(attacks.EXACT)} with" in text
 
 

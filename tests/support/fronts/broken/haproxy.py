@@ -98,6 +98,19 @@ BROKEN = (
         finds="method_confusion",
     ),
     Broken(
+        name="checks_of_a_load_balancer_beside_the_question",
+        why="A load balancer asks without a host whether the portal lives, and so does everybody else.",
+        edits=(
+            (
+                "{ ssl_fc_sni,lower,strcmp(txn.host) eq 0 }",
+                "{ ssl_fc_sni,lower,strcmp(txn.host) eq 0 } or !{ req.hdr(host) -m found }",
+            ),
+            (_QUESTION, "    http-request lua.authproxy unless own_page or !{ req.hdr(host) -m found }\n"),
+            (_TO_PORTAL, "    use_backend acq if !{ req.hdr(host) -m found }\n" + _TO_PORTAL),
+        ),
+        finds="missing_host",
+    ),
+    Broken(
         name="no_room_for_the_identity",
         why="The beginning of an upload fills the buffer, and what the gateway adds about the person finds no room.",
         edits=(("    tune.maxrewrite 16384\n", ""),),

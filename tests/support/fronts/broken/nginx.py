@@ -10,6 +10,7 @@ _URL = "proxy_set_header X-Original-URL $scheme://$authproxy_authority$request_u
 _METHOD = "proxy_set_header X-Original-Method $request_method;"
 _QUESTION = "    include authproxy/question.conf;\n    proxy_cache off;\n"
 _UPSTREAM = "upstream portal {"
+_PAGES = "    proxy_pass http://authproxy;\n    proxy_next_upstream error;\n"
 _DEFAULT_SERVER = "server {\n    listen 443 ssl default_server;\n    listen 80 default_server;\n    ssl_reject_handshake on;\n    return 444;\n}\n"
 
 BROKEN = (
@@ -241,12 +242,23 @@ BROKEN = (
         finds="tls_version",
     ),
     Broken(
+        name="cookies_without_their_attributes",
+        why="A cookie without Secure goes over plain HTTP, and one without HttpOnly is read by any script of the portal.",
+        edits=(
+            (
+                _PAGES,
+                _PAGES + "    proxy_cookie_flags ~ nosecure nohttponly;\n",
+            ),
+        ),
+        finds="cookie_flags",
+    ),
+    Broken(
         name="hsts_removed",
         why="A first request by plain HTTP can be answered by somebody else.",
         edits=(
             (
-                "    proxy_pass http://authproxy;\n    proxy_next_upstream error;\n",
-                "    proxy_pass http://authproxy;\n    proxy_hide_header Strict-Transport-Security;\n    proxy_next_upstream error;\n",
+                _PAGES,
+                _PAGES + "    proxy_hide_header Strict-Transport-Security;\n",
             ),
         ),
         finds="hsts",
