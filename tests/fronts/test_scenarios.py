@@ -333,6 +333,12 @@ async def test_preflight(front: Standing) -> None:
     ):
         assert status_of(await front.raw(head + framed)) in {401, 411, 413}, framed
     never_reached(front, seen)
+    asks = (f"Origin: {front.url}", "Access-Control-Request-Method: PUT", "Upgrade: websocket")
+    head = "\r\n".join(["OPTIONS /api HTTP/1.1", f"Host: {front.host}", "Connection: Upgrade", *asks, ""])
+    for framed in ("\r\n", "Content-Length: 5\r\n\r\na=b&c"):
+        await front.raw(head + framed)
+        for received in front.portal.received[seen:]:
+            assert (received.all("Upgrade"), received.body_size) == ([], 0)
 
 
 async def test_preflight_over_http2(front: Standing) -> None:

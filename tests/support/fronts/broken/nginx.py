@@ -151,8 +151,8 @@ BROKEN = (
         why="An upgrade to h2c is a tunnel around every rule, and foreign pages open WebSockets with the person's cookie.",
         edits=(
             (
-                'map "$http_upgrade|$http_origin|$scheme://$http_host" $authproxy_upgrade {\n    default                        "";',
-                'map "$http_upgrade|$http_origin|$scheme://$http_host" $authproxy_upgrade {\n    default $http_upgrade;',
+                'map "$request_method|$http_upgrade|$http_origin|$scheme://$http_host" $authproxy_upgrade {\n    default                             "";',
+                'map "$request_method|$http_upgrade|$http_origin|$scheme://$http_host" $authproxy_upgrade {\n    default $http_upgrade;',
             ),
         ),
         finds="upgrade_unasked",
