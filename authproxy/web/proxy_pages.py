@@ -141,7 +141,9 @@ _HAPROXY: Final = """\
 
 
 def _lua(portals: list[PortalPresentation], house: PortalPresentation) -> str:
-    """A table with a page for each host and language; the empty host is every other one."""
+    """A table with a page for each host and language; the empty host is every other one. Envoy and HAProxy
+    read the same table, each in a file of its own: an operator copies the folder of one proxy, and Envoy runs
+    the file where HAProxy's script takes the table from it."""
     entries = []
     for portal in [*portals, house]:
         host = "" if portal is house else host_of(portal)

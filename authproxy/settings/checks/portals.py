@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import fields
 from datetime import timedelta
+from typing import get_args
 
 from authproxy.access import methods, target
 from authproxy.access.header_names import PRESETS, HeaderNames, folded, folded_beginning
@@ -18,7 +19,7 @@ from authproxy.access.pattern_faults import fault_of
 from authproxy.access.routes import RouteAccess
 from authproxy.settings.checks import demands, networks, urls
 from authproxy.settings.findings import KeyPath, Remark, shown
-from authproxy.settings.schema import PortalSettings, RouteSettings, ServerSettings
+from authproxy.settings.schema import FrontProxy, PortalSettings, RouteSettings, ServerSettings
 from authproxy.settings.validation import Sections
 from authproxy.settings.values import SocketPath, TcpAddress, is_local, listen_address, url_of
 
@@ -98,7 +99,7 @@ def remarks(sections: Sections) -> Iterator[Remark]:
         yield from _added(path, portal)
         yield from _authorization(path, portal)
         yield from _origins(path, portal)
-        yield from _personal_cookies(path, portal)
+        yield from _personal_cookies(path, portal, sections.server)
         yield from _sign_out(path, portal, sections.server)
 
 
@@ -555,7 +556,24 @@ def _origins(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
             )
 
 
-def _personal_cookies(path: KeyPath, portal: PortalSettings) -> Iterator[Remark]:
+def _personal_cookies(
+    path: KeyPath, portal: PortalSettings, server: ServerSettings | None
+) -> Iterator[Remark]:
+    if portal.cookies.end_with_session and server is not None:
+        silent = [name for name in server.subrequests if name != "nginx"]
+        # The default names all and says nothing about what is there.
+        if silent and set(server.subrequests) != set(get_args(FrontProxy)):
+            problem = (
+                f"these cookies never reach a portal behind {', '.join(silent)}, which do not mark them when "
+                "the portal sets them"
+            )
+            yield Remark(
+                path=(*path, "cookies", "end_with_session"),
+                problem=problem,
+                read=", ".join(portal.cookies.end_with_session),
+                valid="send this portal through the gateway (`upstream`), or leave it empty",
+                severity="warning",
+            )
     for at, name in enumerate(portal.cookies.end_with_session):
         here = (*path, "cookies", "end_with_session", at)
         if not _COOKIE_NAME.fullmatch(name):

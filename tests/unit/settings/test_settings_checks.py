@@ -294,6 +294,14 @@ EVERYTHING_EMPTY = dict.fromkeys(
     ["subject", "name", "email", "tax_number", "method", "level", "step_up", "assertion"], ""
 )
 WARNINGS = [
+    (
+        many(
+            setting("server", "subrequests", to=["nginx", "caddy", "envoy"]),
+            acq("cookies", {"end_with_session": ["JSESSIONID"]}),
+        ),
+        "portals.acq.cookies.end_with_session",
+        "never reach a portal behind caddy, envoy",
+    ),
     (setting("server", "trusted_proxies", to=["::/0"]), "server.trusted_proxies[0]", "trusts everybody"),
     (
         setting("server", "trusted_proxies", to=["10.1.2.3", "10.1.2.0/23"]),
@@ -891,6 +899,12 @@ def test_the_key_of_front_proxies_is_no_key_of_the_gateway_and_stands_there_once
     ]
     file = workshop.write("another", key, mode=0o400)
     assert workshop.read(setting("server", "subrequest_key_file", to=str(file))).findings == ()
+
+
+@pytest.mark.parametrize("asks", [["nginx"], [], list(get_args(FrontProxy))])
+def test_cookies_of_one_person_need_no_warning_behind_nginx_or_where_nobody_was_named(workshop, asks):
+    spoil = many(setting("server", "subrequests", to=asks), acq("cookies", {"end_with_session": ["SID"]}))
+    assert not workshop.read(spoil).findings
 
 
 def test_the_settings_know_every_front_proxy_by_its_name(workshop):
