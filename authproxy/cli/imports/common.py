@@ -53,9 +53,12 @@ def finish(draft: Draft, rules: Rules, preset: str) -> None:
         # The other gateway knows no server for the rest, so nobody gets there.
         portal["upstream"] = rules.servers[0].upstream
         rules.is_served_elsewhere = False
-    if "upstream" not in portal:
+    if "upstream" in portal:
+        draft.say(("server", "subrequests"), [], "requests are passed on here, and no proxy asks about them")
+    else:
         portal["upstream"] = "http://127.0.0.1:9001"
         draft.gaps.append(f"portals.{PORTAL}.upstream: the portal's server")
+        draft.gaps.append("server.subrequests: the proxy in front, if it asks about requests: [nginx]")
     if "issuer" not in rekono:
         rekono["issuer"] = "https://provider.example"
         draft.gaps.append("rekono.issuer: the OpenID provider, exactly as its discovery names it")

@@ -262,6 +262,15 @@ def test_what_a_file_does_not_say_is_to_be_filled_in(tmp_path):
         assert f"# To fill in: {gap}" in text
 
 
+def test_a_gateway_that_passes_requests_on_is_asked_by_no_proxy(tmp_path):
+    tree, _, report = imported("oauth2-proxy", tmp_path, 'upstreams = ["http://10.0.0.5:9001/"]\n')
+    assert tree["server"]["subrequests"] == []
+    assert "server.subrequests" not in report
+    tree, _, report = imported("oauth2-proxy", tmp_path, 'cookie_name = "x"\n')
+    assert "subrequests" not in tree["server"]
+    assert "fill in: server.subrequests" in report
+
+
 APACHE = f"""
 LoadModule auth_openidc_module modules/mod_auth_openidc.so
 OIDCProviderMetadataURL https://login.example/realms/bank/.well-known/openid-configuration
