@@ -352,7 +352,11 @@ async def subrequest_from_outside(on: Examination) -> Verdict:
         tail = attacks.OWN if dialect == "envoy" else ""
         path = f"/.authproxy/auth/{dialect}{tail}"
         fields = attacks.question(dialect, scheme, on.site.host)
-        for spelling in (path, path.replace("auth/", "auth%2f"), path.replace("/auth/", "//auth/")):
+        spellings = [path, path.replace("auth/", "auth%2f"), path.replace("/auth/", "//auth/")]
+        if dialect == "envoy":
+            # A page to a proxy that resolves the dots, a question to the gateway.
+            spellings.append("/.authproxy/auth/envoy/../../login")
+        for spelling in spellings:
             trial = await on.send(f"GET {spelling} from outside", spelling, fields=fields, order="echo")
             verdicts.append(judgement.question_from_outside(trial))
         if on.speaks_http2:

@@ -71,6 +71,12 @@ BROKEN = (
         finds="subrequest_from_outside",
     ),
     Broken(
+        name="questions_closed_by_caddys_reading_only",
+        why="Caddy compares the resolved path, and the gateway gets the raw one, which is a question.",
+        edits=((r"vars_regexp {http.request.uri} (?i)^/+\.authproxy/+auth", "path /nowhere"),),
+        finds="subrequest_from_outside",
+    ),
+    Broken(
         name="decoded_path_in_the_question",
         why="The gateway judges the decoded path, and the portal gets the raw one.",
         edits=((_COPIED, "\t\t\t\theader_up X-Forwarded-Uri {http.request.uri.path}\n" + _COPIED),),

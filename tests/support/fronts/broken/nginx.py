@@ -27,6 +27,12 @@ BROKEN = (
         finds="subrequest_from_outside",
     ),
     Broken(
+        name="questions_closed_by_nginx_reading_only",
+        why="nginx chooses the location by the resolved path, and the gateway gets the raw one, which is a question.",
+        edits=(('if ($request_uri ~* "^/+\\.authproxy/+auth") {\n    return 404;\n}\n', ""),),
+        finds="subrequest_from_outside",
+    ),
+    Broken(
         name="static_files_without_a_question",
         why="Nobody is asked about names with a certain end, and the rest of such a path can be anything.",
         edits=(
