@@ -283,5 +283,5 @@ def _text(file: object) -> str:
 
 
 def _could_not(message: str) -> NoReturn:
-    click.echo(f"authproxy doctor: {message}", err=True)
+    click.echo(visible(f"authproxy doctor: {message}"), err=True)
     sys.exit(_NOT_ASKED)

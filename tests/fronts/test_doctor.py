@@ -4,19 +4,20 @@ purpose."""
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 from _pytest.mark import ParameterSet
 
-from authproxy.doctor.examination import Examination, Site
-from authproxy.doctor.findings import SUBJECTS
-from authproxy.doctor.look import look
+from authproxy.doctor import probes_http2
+from authproxy.doctor.examination import Examination
+from authproxy.doctor.findings import SUBJECTS, Verdict, worst
 from authproxy.doctor.probes import gateway_asked
-from tests.support.fronts import nginx
+from tests.support.fronts import haproxy, nginx
 from tests.support.fronts.broken import Broken
+from tests.support.fronts.broken import haproxy as broken_haproxy
 from tests.support.fronts.every import FRONTS, SIX
-from tests.support.fronts.examination import consent_for, door_of, report_on
+from tests.support.fronts.examination import examination, report_on
 from tests.support.fronts.front import Front
 from tests.support.fronts.world import Standing, World
 
@@ -104,24 +105,47 @@ async def test_every_finding_is_proved() -> None:
 
 
 async def test_a_gateway_that_takes_this_machine_for_a_front_proxy_is_found(front: Standing) -> None:
-    house, door = front.world.house, door_of(front)
-    given = consent_for(front)
-    on = Examination(
-        site=Site(origin=front.url, host=front.host, is_tls=True, plain_port=None),
-        door=door,
-        consent=given,
-        look=await look(door, given, front.host, house.clock),
-        clock=house.clock,
-        stand_in=None,
-        proxy=front.kind.dialect,
-        mark="0" * 32,
-    )
+    # The gateway of the tests has this address among server.trusted_proxies, and says where it listens.
+    port = front.world.house.ports["gateway"]
+    async with examination(front) as on:
+        assert on.look.listeners == [f"http://127.0.0.1:{port}"]
+        verdict = await gateway_asked(on, "127.0.0.1", port)
 
-    # The gateway of the tests has this address among server.trusted_proxies, and shows it to the doctor.
-    [listener] = on.look.listeners
-    verdict = await gateway_asked(on, "127.0.0.1", int(listener.rpartition(":")[2]))
+    assert verdict.colour == "red"
 
-    assert (verdict.colour, listener) == ("red", f"http://127.0.0.1:{house.ports['gateway']}")
+
+@pytest.mark.needs("haproxy")
+@pytest.mark.parametrize(
+    ("mistake", "attack"),
+    [
+        ("families_kept", probes_http2.forged_identity),
+        pytest.param("trailers_kept", probes_http2.trailers, marks=pytest.mark.rehearsal),
+        pytest.param(
+            "sockets_beside_the_question", probes_http2.upgrade_unasked, marks=pytest.mark.rehearsal
+        ),
+        pytest.param(
+            "always_get_in_the_question", probes_http2.method_confusion, marks=pytest.mark.rehearsal
+        ),
+        pytest.param(
+            "names_with_other_characters_kept", probes_http2.forged_identity, marks=pytest.mark.rehearsal
+        ),
+    ],
+)
+async def test_over_http2_alone_it_is_found_too(
+    world: World,
+    tickets: dict[str, str],
+    mistake: str,
+    attack: Callable[[Examination], Awaitable[list[Verdict]]],
+) -> None:
+    [broken] = [each for each in broken_haproxy.BROKEN if each.name == mistake]
+    kind = haproxy.FRONT
+    session = await ticket(world, kind, tickets)
+
+    with world.broken(kind, broken.edited(kind.files())) as front:
+        async with examination(front, session) as on:
+            verdict = worst(await attack(on))
+
+    assert (verdict.colour, verdict.sent.startswith("over HTTP/2: ")) == ("red", True)
 
 
 @pytest.mark.parametrize(("kind", "broken"), list(all_broken()))

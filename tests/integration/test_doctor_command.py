@@ -190,7 +190,7 @@ async def test_a_redirect_is_named(front: Front) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(
-            b"HTTP/1.1 301 x\r\nLocation: https://elsewhere.example/a?code=1\r\nContent-Length: 0\r\n\r\n"
+            b"HTTP/1.1 301 x\r\nLocation: https://elsewhere.example/a\x1b[2J?code=1\r\nContent-Length: 0\r\n\r\n"
         )
         writer.close()
 
@@ -202,7 +202,7 @@ async def test_a_redirect_is_named(front: Front) -> None:
     )
     server.close()
 
-    what = "the answer is a redirect to https://elsewhere.example/a: give the portal's own address"
+    what = "the answer is a redirect to https://elsewhere.example/a\\u001b[2J: give the portal's own address"
     assert (code, err) == (2, f"authproxy doctor: {what}\n")
 
 
