@@ -203,6 +203,7 @@ ADVICE: Final[dict[str, dict[str, str]]] = {
         "cached_decisions": "No cache filter before ext_authz.",
         "plain_http": "`redirect: {https_redirect: true}` as the only route of the listener at port 80.",
         "tls_version": "`tls_minimum_protocol_version: TLSv1_2` in `tls_params`.",
+        "request_framing": "The filter `authproxy.capsules`, before all others.",
         "large_upload": "No `with_request_body` in ext_authz, and no buffer filter.",
     },
     "haproxy": {

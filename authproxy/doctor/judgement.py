@@ -546,6 +546,17 @@ def smuggled(trials: Sequence[Trial], hidden: str, targets: Collection[str]) -> 
     )
 
 
+def capsules(trial: Trial, page: Trial) -> Verdict:
+    """For Envoy: over HTTP/3 it does not compare the length of a request with Capsule-Protocol with what
+    comes. The answer with the `page` says whether HTTP/3 is offered."""
+    passes = bool(trial.echo or trial.arrivals)
+    offers_http3 = page.answer is not None and any("h3" in value for value in page.answer.all("Alt-Svc"))
+    if passes and offers_http3:
+        came = "Envoy passes it on, and offers HTTP/3: there a second request can stand behind its length"
+        return Verdict(colour="red", sent=trial.what, came=came)
+    return Verdict(colour="green", sent=trial.what, came=trial.came)
+
+
 def upload(trial: Trial, size: int) -> Verdict:
     got = sum(len(arrival.body) for arrival in trial.arrivals)
     if got == size:

@@ -398,7 +398,14 @@ async def request_framing(on: Examination) -> Verdict:
         trials += await probes_http2.request_framing(on, inner)
     # What is hidden may have gone on when its answer was here. This one cannot reach the portal before it.
     await on.send("an ordinary request after them", attacks.OWN)
-    return judgement.smuggled(trials, hidden, () if on.stand_in is None else on.stand_in.targets)
+    targets = () if on.stand_in is None else on.stand_in.targets
+    verdicts = [judgement.smuggled(trials, hidden, targets)]
+    if on.proxy == "envoy":
+        fields = [("Capsule-Protocol", "?1")]
+        trial = await on.send("a request with Capsule-Protocol", attacks.OWN, fields=fields, order="echo")
+        page = await on.send("GET /.authproxy/jwks.json", "/.authproxy/jwks.json")
+        verdicts.append(judgement.capsules(trial, page))
+    return worst(verdicts)
 
 
 # Refusals, and what is kept.

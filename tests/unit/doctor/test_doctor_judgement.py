@@ -520,6 +520,19 @@ def test_a_hidden_request_may_come_late():
     assert colour(judgement.smuggled([trial(200)], "/hidden", ["/x", "/hidden"])) == "red"
 
 
+@pytest.mark.parametrize(
+    ("asked", "page", "expected"),
+    [
+        (trial(403), trial(200, fields=[("Alt-Svc", 'h3=":443"')]), "green"),
+        (echo(), trial(200, fields=[("Alt-Svc", 'h3=":443"')]), "red"),
+        (echo(), trial(200), "green"),
+        (echo(), trial(), "green"),
+    ],
+)
+def test_capsules_do_harm_over_http3(asked, page, expected):
+    assert colour(judgement.capsules(asked, page)) == expected
+
+
 def test_an_upload_arrives_whole_or_not():
     assert colour(judgement.upload(trial(200, arrival(body=b"abc")), 3)) == "green"
     assert colour(judgement.upload(trial(413), 3)) == "yellow"

@@ -171,6 +171,14 @@ BROKEN = (
         finds="large_upload",
     ),
     Broken(
+        name="capsules_pass",
+        why="Over HTTP/3 a second request stands behind the length of one with Capsule-Protocol, and is judged by nobody.",
+        edits=(
+            ("name: capsule-protocol, present_match: true", "name: nothing-of-the-kind, present_match: true"),
+        ),
+        finds="request_framing",
+    ),
+    Broken(
         name="hsts_removed",
         why="A first request by plain HTTP can be answered by somebody else.",
         edits=(
