@@ -28,7 +28,7 @@ def proxy_pages(proxy: Proxy, file: Path, config: Path) -> None:
     """Write the page that PROXY (caddy, traefik, envoy, haproxy) shows while the gateway is away to FILE, in
     the look of the settings.
 
-    Each portal has its name, colour, logo and contact there."""
+    Each portal has its name, colour, logo and contact there. For nginx it is `authproxy nginx-pages`."""
     settings = settings_of(config)
     from authproxy.bootstrap.presentations import proxy_pages
 
