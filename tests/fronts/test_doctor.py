@@ -86,7 +86,7 @@ async def nothing_is_wrong(front: Standing) -> None:
 
 
 PROVED_ELSEWHERE = {
-    "portal_reachable", "plain_http", "certificate_end", "request_framing",  # tests/integration/test_doctor_sockets.py
+    "portal_reachable", "plain_http", "certificate_end",  # tests/integration/test_doctor_sockets.py
     "clock", "keys", "store", "proxy_version",  # tests/unit/doctor/test_doctor_judgement.py, and OF_THE_WORLD
 }  # fmt: skip
 
