@@ -364,12 +364,18 @@ const [folder, issuer, jwks, now, ...tokens] = process.argv.slice(1);
 const { AssertionCheck } = require(folder + '/assertion-check.js');
 const check = new AssertionCheck({ issuer, audience: 'acq', origin: issuer, jwks, clock: () => Number(now) });
 const { createServer, request } = require('http');
-const server = createServer((asked, answer) => require(folder + '/middleware.js')(check)(asked, answer, () => {
+const behindGateway = require(folder + '/middleware.js');
+const server = createServer((asked, answer) => behindGateway(check)(asked, answer, () => {
   answer.end(asked.claims.sub + ' ' + asked.claims.roles);
 }));
+server.on('upgrade', behindGateway.upgrades(check, (asked, socket) => {
+  const body = asked.claims.sub + ' opens a WebSocket';
+  socket.end('HTTP/1.1 200 OK\\r\\nContent-Length: ' + body.length + '\\r\\nConnection: close\\r\\n\\r\\n' + body);
+}));
 server.listen(0, '127.0.0.1', async () => {
-  for (const token of tokens) await new Promise((next) => {
+  for (const socket of [false, true]) for (const token of tokens) await new Promise((next) => {
     const headers = token === 'none' ? {} : { 'X-Auth-Assertion': token.split(' ') };
+    if (socket) Object.assign(headers, { Connection: 'Upgrade', Upgrade: 'websocket' });
     request({ port: server.address().port, host: '127.0.0.1', headers }, (answer) => {
       answer.setEncoding('utf8');
       let body = '';
@@ -425,8 +431,11 @@ def test_the_middleware_for_node_lets_nobody_else_in(publisher, key):
             *(good, forged, "none", f"{good} {good}"),
         ]
     )
-    assert lines == ["200 90342.KRZTQWMA approver", *["403 Forbidden"] * 3]
-    assert errors.count("refused: ") == 3
+    assert lines == [
+        *("200 90342.KRZTQWMA approver", *["403 Forbidden"] * 3),
+        *("200 90342.KRZTQWMA opens a WebSocket", *["403 "] * 3),
+    ]
+    assert errors.count("refused: ") == 6
     assert "eyJ" not in errors
 
 

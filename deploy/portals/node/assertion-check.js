@@ -21,7 +21,7 @@ class AssertionCheck {
   /** The claims about whoever is asking; `request` is Node's own. Throws Refused. */
   person(request) {
     const fields = request.rawHeaders.filter((_, i, all) => i % 2 === 1 && all[i - 1].toLowerCase() === 'x-auth-assertion');
-    return this.check(fields, request.method, request.url);
+    return this.check(fields, request.method, request.originalUrl || request.url); // Express shortens `url` in routers
   }
 
   async check(fields, method, path) {
