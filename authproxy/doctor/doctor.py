@@ -78,27 +78,25 @@ async def examined(commission: Commission, clock: Callable[[], datetime]) -> Rep
             mark=mark,
         )
         await _recognise(on, commission, seen)
-        found = {
-            probe.finding_id: await _tried(on, probe)
-            for probe in PROBES
-            if not commission.only or probe.finding_id in commission.only
-        }
+        found: dict[str, Finding] = {}
+        for probe in PROBES:
+            if not commission.only or probe.finding_id in commission.only:
+                before = budget.sent
+                verdict = await _tried(on, probe)
+                found[probe.finding_id] = Finding(
+                    finding_id=probe.finding_id,
+                    verdict=verdict,
+                    advice=advice.of(probe.finding_id, on.proxy)
+                    if verdict.colour in {"red", "yellow"}
+                    else "",
+                    requests=budget.sent - before,
+                )
     return Report(
         url=commission.site.origin,
         proxy=on.proxy,
         gateway_version=str(seen.said["version"]),
         requests=budget.sent,
-        findings=tuple(
-            Finding(
-                finding_id=finding_id,
-                verdict=found[finding_id],
-                advice=advice.of(finding_id, on.proxy)
-                if found[finding_id].colour in {"red", "yellow"}
-                else "",
-            )
-            for finding_id in SUBJECTS
-            if finding_id in found
-        ),
+        findings=tuple(found[finding_id] for finding_id in SUBJECTS if finding_id in found),
         strangers=0 if stand_in is None else stand_in.strangers,
         http2_fault=on.http2_fault,
     )

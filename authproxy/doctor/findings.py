@@ -159,6 +159,8 @@ class Finding:
     verdict: Verdict
     advice: str = ""
     """The line to change, in the file of this front proxy."""
+    requests: int = 0
+    """How many were sent to find it."""
 
 
 def worst(verdicts: list[Verdict]) -> Verdict:

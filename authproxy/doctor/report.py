@@ -16,7 +16,6 @@ NEVER_TRIED: Final = (
     "what only many requests at a time would show",
 )
 """What no examination tries, whatever it is given."""
-_LEGEND: Final = "Each title says how it should be. What is RED or YELLOW is not so."
 _WIDTH: Final = 100
 _CLAIMS: Final[dict[Colour, str]] = {"red": " (not so)", "yellow": " (not quite so)"}
 """What is red or yellow is not as its title says."""
@@ -57,7 +56,7 @@ def exit_code(report: Report, *, is_strict: bool = False) -> int:
 def in_words(report: Report, *, is_whole: bool = False) -> str:
     """What is red and yellow in full, the rest in a line each; `is_whole` in full, too."""
     front = f"behind {report.proxy or 'a front proxy that is not known (--proxy names it)'}"
-    lines = [f"{report.url}, authproxy {report.gateway_version} {front}", _LEGEND, ""]
+    lines = [f"{report.url}, authproxy {report.gateway_version} {front}", ""]
     for colour in ("red", "yellow", "green", "not_tried"):
         for finding in report.findings:
             if finding.verdict.colour == colour:
@@ -81,7 +80,8 @@ def _lines(finding: Finding, *, is_whole: bool) -> list[str]:
         return [f"{title} ({verdict.sent})"]
     if not is_whole:
         return [title]
-    rows = [("sent", verdict.sent), ("came", verdict.came), ("why", subject.why), ("change", finding.advice)]
+    sent = f"{verdict.sent} ({finding.requests} requests in all)" if finding.requests > 1 else verdict.sent
+    rows = [("sent", sent), ("came", verdict.came), ("why", subject.why), ("change", finding.advice)]
     return [title, *(line for name, text in rows if text for line in _row(name, text))]
 
 
@@ -114,6 +114,7 @@ def as_json(report: Report, *, is_strict: bool = False) -> dict[str, object]:
                 "why": SUBJECTS[finding.finding_id].why,
                 "sent": finding.verdict.sent,
                 "came": finding.verdict.came,
+                "requests": finding.requests,
                 "change": finding.advice,
             }
             for finding in report.findings

@@ -72,9 +72,8 @@ def test_what_is_wrong_comes_first_and_in_full():
     lines = report.in_words(made(GREEN, NOT_TRIED, YELLOW, RED)).splitlines()
 
     assert lines[0] == "https://acq.example.si, authproxy 1 behind nginx"
-    assert lines[1] == "Each title says how it should be. What is RED or YELLOW is not so."
-    assert lines[3].startswith("RED       fails_open (not so): ")
-    assert [line.split()[0] for line in lines[4:8]] == ["sent", "came", "why", "change"]
+    assert lines[2].startswith("RED       fails_open (not so): ")
+    assert [line.split()[0] for line in lines[3:7]] == ["sent", "came", "why", "change"]
     assert any(line.startswith("YELLOW    hsts (not quite so): ") for line in lines)
     assert lines[-1] == "1 red, 1 yellow, 1 green, 1 not tried; 7 requests"
     assert any(line.startswith("not tried large_upload") and line.endswith("(GET /)") for line in lines)
@@ -82,6 +81,12 @@ def test_what_is_wrong_comes_first_and_in_full():
 
 def test_what_is_green_is_told_in_full_if_it_is_wanted():
     assert len(report.in_words(made(GREEN), is_whole=True)) > len(report.in_words(made(GREEN)))
+
+
+def test_how_many_requests_a_finding_has_taken_is_told():
+    several = Finding(finding_id="trailers", verdict=Verdict(colour="green", sent="POST /"), requests=2)
+
+    assert "POST / (2 requests in all)" in report.in_words(made(several), is_whole=True)
 
 
 def test_what_is_unknown_is_said():
@@ -103,6 +108,7 @@ def test_the_json_has_every_finding():
         "sent": "GET /",
         "came": "200",
         "change": "mend it",
+        "requests": 0,
     }
 
 
