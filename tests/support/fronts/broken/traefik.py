@@ -67,6 +67,21 @@ BROKEN = (
         finds="subrequest_from_outside",
     ),
     Broken(
+        name="another_path_after_the_question",
+        why="Behind the question a prefix is taken off: one path is judged, and the portal gets another.",
+        edits=(
+            (_CHAIN, "      middlewares: [authproxy-no-upgrade, authproxy, shortened]\n"),
+            (
+                _MIDDLEWARES,
+                (
+                    "  middlewares:\n    shortened:\n      stripPrefixRegex:\n"
+                    "        regex: ['^/[^/]+']\n    # Asks the gateway about a request."
+                ),
+            ),
+        ),
+        finds="path_confusion",
+    ),
+    Broken(
         name="refusals_become_pages",
         why="A refusal is shown as a page with status 200, so scripts and caches take it for the portal's own.",
         edits=(
