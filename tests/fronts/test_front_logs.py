@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.fronts import caddy, envoy, haproxy, traefik
+from tests.support.fronts import caddy, envoy, haproxy, nginx, traefik
 from tests.support.fronts.front import Front
 from tests.support.fronts.world import OPEN, World, status_of
 from tests.support.waiting import until
@@ -25,6 +25,29 @@ async def test_codes_of_the_provider_are_not_logged(world: World, kind: Front) -
         assert status_of(await front.raw_get("/x?zeton=kljuc-portala")) == 503
     for secret in ("kljuc", "zapecaten"):
         assert secret not in front.running.errors
+
+
+async def test_nginx_logs_the_requests_of_the_portal_that_fail_but_no_codes_of_the_provider(
+    world: World,
+) -> None:
+    front = world.front(nginx.FRONT)
+    async with world.without_gateway():
+        assert status_of(await front.raw_get(BACK)) == 503
+        assert status_of(await front.raw_get("/x?zeton=portala")) == 503
+    assert "zeton=portala" in front.running.errors, "otherwise nobody learns why"
+    assert "kljuc" not in front.running.errors
+    assert "zapecaten" not in front.running.errors
+
+
+async def test_haproxy_says_once_in_a_while_that_nobody_answers_its_questions(world: World) -> None:
+    front = world.front(haproxy.FRONT)
+    said = "authproxy does not answer at unix@"
+    before = front.running.errors.count(said)
+    async with world.without_gateway():
+        # On one connection, so that one thread answers all.
+        answers = await front.raw(f"GET /x HTTP/1.1\r\nHost: {front.host}\r\n\r\n" * 5, answers=5)
+    assert answers.count(b"HTTP/1.1 503 ") == 5
+    assert 1 <= front.running.errors.count(said) <= before + 1
 
 
 async def test_caddy_does_not_log_them_either_where_it_logs_requests(world: World) -> None:

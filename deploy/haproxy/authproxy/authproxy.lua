@@ -166,7 +166,18 @@ local function refuse(txn, answer)
     txn:done(txn:reply({ status = answer.status, reason = answer.reason, headers = headers, body = answer.body }))
 end
 
+-- For the operator: without it a wrong path or group of the socket would leave no trace. Every ten seconds in each thread, because everybody
+-- can make HAProxy ask.
+local silent_until = 0
+local function complain()
+    local now = core.now().sec
+    if now < silent_until then return end
+    silent_until = now + 10
+    core.log(core.err, "authproxy does not answer at " .. GATEWAY .. ": is it running, and may HAProxy's user open its socket?")
+end
+
 local function unavailable(txn, fields)
+    complain()
     local id = values_of(fields, "x-request-id")[1] or ""
     local headers = { ["cache-control"] = { "no-store" }, ["retry-after"] = { "5" }, ["x-content-type-options"] = { "nosniff" } }
     local body
