@@ -47,7 +47,8 @@ class _WithDefault(click.Group):
 def doctor() -> None:
     """Attack a running deployment through its front proxy, and say what is wrong: `authproxy doctor URL`.
 
-    Nothing is sent before the gateway behind URL has shown that it is the one of your consent."""
+    Nothing is sent before the gateway behind URL has shown that it is the one of your consent. `authproxy
+    doctor examine --help` lists the options."""
 
 
 @doctor.command()
