@@ -1,4 +1,4 @@
-"""nginx with the shipped snippets when the gateway or the store is away, and the shipped files themselves."""
+"""nginx with the shipped snippets when the gateway is away and nginx serves files itself, and the shipped file as it is."""
 
 from __future__ import annotations
 
@@ -9,44 +9,9 @@ import trustme
 
 from tests.support.http_client import Browser
 from tests.support.nginx import SHIPPED, Nginx
-from tests.support.nginx_house import behind_nginx, status_of
 from tests.support.ports import free_port
-from tests.support.redis_server import RedisServer
-from tests.support.waiting import until
 
-pytestmark = pytest.mark.needs("nginx", "redis-server")
-
-
-async def test_without_the_store_everybody_gets_503_and_stays_signed_in() -> None:
-    with RedisServer(append_only=True) as redis:
-        async with behind_nginx(redis.socket_url) as front:
-            ana = await front.signed_in()
-            redis.kill()
-
-            async def refused() -> bool:
-                return (await ana.browser.fetch(f"{front.url}/x")).status == 503
-
-            await until(refused)
-            seen = len(front.portal.received)
-            page, script = (
-                await ana.browser.navigate(f"{front.url}/x"),
-                await ana.browser.fetch(f"{front.url}/x"),
-            )
-            assert (page.status, script.status) == (503, 503)
-            assert "Če ste prijavljeni, vaša prijava še velja" in page.text
-            assert page.header("retry-after") == script.header("retry-after") == "5"
-            assert script.header("content-type").startswith("application/problem+json")
-            assert len(script.json["request_id"]) == 32
-            assert not page.all("set-cookie") + script.all("set-cookie")
-            assert not page.all("location")
-            assert len(front.portal.received) == seen
-
-            redis.start()
-
-            async def served() -> bool:
-                return (await ana.browser.fetch(f"{front.url}/x")).status == 200
-
-            await until(served, within=10)
+pytestmark = pytest.mark.needs("nginx")
 
 
 async def test_without_the_gateway_nobody_gets_in(tmp_path: Path) -> None:
@@ -72,19 +37,6 @@ async def test_without_the_gateway_nobody_gets_in(tmp_path: Path) -> None:
             ]
             assert {answer.status for answer in answers} <= {404, 503}, path
             assert not [answer for answer in answers if "confidential" in answer.text]
-
-
-async def test_a_gateway_that_goes_away_leaves_nobody_in() -> None:
-    with RedisServer() as redis:
-        async with behind_nginx(redis.socket_url) as front:
-            ana = await front.signed_in()
-            assert status_of(await front.raw_get("/", cookie=front.cookie(ana))) == 200
-            assert front.house.gateway is not None
-
-            await front.house.gateway.listener.drain(1)
-
-            for _ in range(5):
-                assert status_of(await front.raw_get("/", cookie=front.cookie(ana))) == 503
 
 
 def test_nginx_accepts_the_example_as_it_is_shipped(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.needs("nginx", "redis-server")
 CLIENTS = 8
 A_SECOND = 200
 PATIENCE = 120.0
-SHORT = (10, 400)
+SHORT = (3, 150)
 WHOLE = (50, 10_000)
 """Reloads, and the requests that are sent meanwhile."""
 
