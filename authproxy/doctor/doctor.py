@@ -99,6 +99,7 @@ async def examined(commission: Commission, clock: Callable[[], datetime]) -> Rep
         findings=tuple(found[finding_id] for finding_id in SUBJECTS if finding_id in found),
         strangers=0 if stand_in is None else stand_in.strangers,
         http2_fault=on.http2_fault,
+        offers_http3=any("h3" in value for value in seen.answer.all("Alt-Svc")),
     )
 
 

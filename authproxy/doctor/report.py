@@ -11,7 +11,6 @@ from authproxy.doctor.findings import SUBJECTS, Colour, Finding
 FORMAT: Final = 1
 """Of the JSON. It changes only if a reader of the former one would go wrong."""
 NEVER_TRIED: Final = (
-    "HTTP/3",
     "names of headers that no product known to us reads",
     "what only many requests at a time would show",
 )
@@ -39,10 +38,16 @@ class Report:
     strangers: int
     findings: tuple[Finding, ...]
     http2_fault: str = ""
+    offers_http3: bool = False
 
     @property
     def never_tried(self) -> tuple[str, ...]:
-        return (f"HTTP/2 ({self.http2_fault})", *NEVER_TRIED) if self.http2_fault else NEVER_TRIED
+        http2 = (f"HTTP/2 ({self.http2_fault})",) if self.http2_fault else ()
+        return (
+            *http2,
+            "HTTP/3, which the front proxy offers" if self.offers_http3 else "HTTP/3",
+            *NEVER_TRIED,
+        )
 
     def count(self, colour: Colour) -> int:
         return sum(finding.verdict.colour == colour for finding in self.findings)

@@ -81,6 +81,7 @@ async def nothing_is_wrong(front: Standing) -> None:
     assert not wrong, front.running.errors[-2000:]
     assert {name for name in found if found[name].verdict.colour == "not_tried"} <= NEEDS_MORE
     assert report.proxy == front.kind.dialect
+    assert not report.http2_fault or front.kind in SIX
     assert report.requests < 300
     assert not report.strangers
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,19 @@ def test_what_is_wrong_comes_first_and_in_full():
 
 def test_what_is_green_is_told_in_full_if_it_is_wanted():
     assert len(report.in_words(made(GREEN), is_whole=True)) > len(report.in_words(made(GREEN)))
+
+
+def test_what_was_not_tried_is_said():
+    plain = made(GREEN)
+    less = replace(plain, http2_fault="the front proxy does not offer it", offers_http3=True)
+
+    assert plain.never_tried[0] == "HTTP/3"
+    assert less.never_tried[:2] == (
+        "HTTP/2 (the front proxy does not offer it)",
+        "HTTP/3, which the front proxy offers",
+    )
+    assert "Never tried: HTTP/2 (the front" in report.in_words(less)
+    assert report.as_json(less)["never_tried"] == list(less.never_tried)
 
 
 def test_how_many_requests_a_finding_has_taken_is_told():
