@@ -44,6 +44,14 @@ async def test_somebody_signs_in_through_nginx_and_lands_where_they_wanted_to_go
     assert len(front.portal.last.all("X-Auth-Assertion")) == 1
 
 
+async def test_codes_of_the_provider_are_in_no_log_of_nginx(front: Front) -> None:
+    await front.signed_in("/prijava")
+    assert "/prijava" in front.nginx.requests
+    for secret in ("code=", "state=", "/.authproxy/"):
+        assert secret not in front.nginx.requests
+        assert secret not in front.nginx.errors
+
+
 async def test_nobody_gets_past_the_gateway(front: Front) -> None:
     before = len(front.portal.received)
     assert (await Browser().fetch(front.url + "/")).status == 401

@@ -68,6 +68,11 @@ class Nginx:
         """What nginx has logged, from `info` on."""
         return (self._folder / "error.log").read_text()
 
+    @property
+    def requests(self) -> str:
+        """What nginx has logged of requests, where its file says `access_log access.log`."""
+        return (self._folder / "access.log").read_text()
+
     def tested(self) -> tuple[bool, str]:
         """What `nginx -t` says."""
         done = subprocess.run([*self._command, "-t"], capture_output=True, text=True, check=False, timeout=30)

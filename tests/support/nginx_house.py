@@ -156,7 +156,7 @@ def _reverse_proxy(*, port: int, gateway: Path | int) -> str:
     changes = (
         (r"listen 443 ssl;", f"listen 127.0.0.1:{port};"),
         (r"\n *ssl_certificate\S* .*;", ""),
-        (r"server_name .*;", "server_name acq.localhost b2b.localhost;"),
+        (r"server_name .*;", "server_name acq.localhost b2b.localhost; access_log access.log;"),
         (r"unix:/run/authproxy/edge\.sock", server_of(gateway)),
     )
     for pattern, instead in changes:
