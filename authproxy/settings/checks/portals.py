@@ -560,12 +560,12 @@ def _personal_cookies(
     path: KeyPath, portal: PortalSettings, server: ServerSettings | None
 ) -> Iterator[Remark]:
     if portal.cookies.end_with_session and server is not None:
-        silent = [name for name in server.subrequests if name != "nginx"]
+        silent = [name for name in server.subrequests if name in {"caddy", "traefik"}]
         # The default names all and says nothing about what is there.
         if silent and set(server.subrequests) != set(get_args(FrontProxy)):
             problem = (
-                f"these cookies never reach a portal behind {', '.join(silent)}, which do not mark them when "
-                "the portal sets them"
+                f"these cookies never reach a portal behind {' or '.join(silent)}, where nothing marks them "
+                "when the portal sets them"
             )
             yield Remark(
                 path=(*path, "cookies", "end_with_session"),

@@ -143,6 +143,9 @@ local function allow(txn, fields, answer)
             for _, value in ipairs(values) do txn.http:req_add_header(name, value) end
         end
     end
+    -- For the portal's answer: README.md, Cookies of one person.
+    local mark = (answer.headers["x-authproxy-cookie-mark"] or {})[1]
+    if mark then txn:set_var("txn.authproxy_cookie_mark", mark) end
     -- The token or key of a program was for the gateway.
     if (answer.headers["x-authproxy-used"] or {})[1] == "authorization" then txn.http:req_del_header("authorization") end
     local kept = portal_cookies(table.concat(values_of(fields, "cookie"), "; "), (answer.headers["x-authproxy-cookie"] or {})[1])

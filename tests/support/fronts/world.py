@@ -42,6 +42,8 @@ ROUTES = [
 QUESTION_KEY = secrets.token_hex(32)
 """Of questions that a front proxy signs."""
 _PORTALS = ("acq", "b2b", "bips", "bws", "ecmsweb", "bankomati")
+_ENDING_COOKIES = ("envoy-spare", "haproxy-spare")
+"""Places whose portals have a session of their own, which ends with ours."""
 _CHUNK = 1 << 18
 _LAST = 1 << 30
 """More answers than anybody waits for."""
@@ -503,6 +505,7 @@ def _portals(places: tuple[tuple[str, Place], ...], upstream: int) -> Iterator[t
                     "idle": "30m",
                     "preflight": "pass",
                     "routes": ROUTES,
+                    "cookies": {"end_with_session": ["JSESSIONID"] if name in _ENDING_COOKIES else []},
                 },
             )
 

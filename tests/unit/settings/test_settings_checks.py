@@ -296,11 +296,11 @@ EVERYTHING_EMPTY = dict.fromkeys(
 WARNINGS = [
     (
         many(
-            setting("server", "subrequests", to=["nginx", "caddy", "envoy"]),
+            setting("server", "subrequests", to=["nginx", "caddy", "traefik"]),
             acq("cookies", {"end_with_session": ["JSESSIONID"]}),
         ),
         "portals.acq.cookies.end_with_session",
-        "never reach a portal behind caddy, envoy",
+        "never reach a portal behind caddy or traefik, where nothing marks them",
     ),
     (setting("server", "trusted_proxies", to=["::/0"]), "server.trusted_proxies[0]", "trusts everybody"),
     (
@@ -901,8 +901,8 @@ def test_the_key_of_front_proxies_is_no_key_of_the_gateway_and_stands_there_once
     assert workshop.read(setting("server", "subrequest_key_file", to=str(file))).findings == ()
 
 
-@pytest.mark.parametrize("asks", [["nginx"], [], list(get_args(FrontProxy))])
-def test_cookies_of_one_person_need_no_warning_behind_nginx_or_where_nobody_was_named(workshop, asks):
+@pytest.mark.parametrize("asks", [["nginx", "envoy", "haproxy"], [], list(get_args(FrontProxy))])
+def test_cookies_of_one_person_need_no_warning_where_they_are_marked_or_nobody_was_named(workshop, asks):
     spoil = many(setting("server", "subrequests", to=asks), acq("cookies", {"end_with_session": ["SID"]}))
     assert not workshop.read(spoil).findings
 
