@@ -475,6 +475,18 @@ if IS_FOREIGN:
                 file.write_text(text)
                 assert portal.lets_in(token(key)), text
 
+    def test_a_websocket_in_java_is_opened_with_an_assertion_only(key, tmp_path):
+        asks = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
+        asks += ("Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",)
+        with running_tomcat(tmp_path, bound=False) as portal:
+            portal.publisher.publishes(key)
+            tried = {one.name: one for one in attempts(key, "http://127.0.0.1:9", int(time.time()))}
+            said = [
+                portal.answer(dataclasses.replace(tried[name], path="/socket"), *asks)[0]
+                for name in ("as the gateway makes it", "no field", "signed by another key of that name")
+            ]
+        assert said == [101, 403, 403]
+
     async def test_php_lets_whoever_comes_while_the_keys_are_asked_for_wait(key, tmp_path):
         with running_php_fpm(tmp_path, bound=False) as portal:
             good = attempts(key, "http://127.0.0.1:9", int(time.time()))[0]

@@ -94,13 +94,14 @@ class ServedPortal:
         assert status in {200, 405, 400, 401, 403, 414, 431}, status
         return status in {200, 405}
 
-    def answer(self, attempt: Attempt) -> tuple[int, str]:
+    def answer(self, attempt: Attempt, *more: str) -> tuple[int, str]:
+        """`more` are lines of the head."""
         with contextlib.closing(
             http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
         ) as connection:
             connection.connect()
             head = [f"{attempt.method} {attempt.path} HTTP/1.1", "Host: localhost", "Content-Length: 0"]
-            head += [f"X-Auth-Assertion: {field}" for field in attempt.fields]
+            head += [*(f"X-Auth-Assertion: {field}" for field in attempt.fields), *more]
             with contextlib.suppress(ConnectionError):  # some servers do not read what is too long
                 connection.sock.sendall("\r\n".join([*head, "", ""]).encode("latin-1"))
             with contextlib.closing(

@@ -4,6 +4,8 @@ import javax.servlet.annotation.WebServlet;
 import javax.servlet.http.HttpServlet;
 import javax.servlet.http.HttpServletRequest;
 import javax.servlet.http.HttpServletResponse;
+import javax.websocket.OnMessage;
+import javax.websocket.server.ServerEndpoint;
 import org.apache.catalina.startup.Tomcat;
 
 /** A Tomcat with a portal in FOLDER/portal, as its web.xml says. It ends with its standard input. */
@@ -19,6 +21,14 @@ public final class Tomcat9 {
         while (System.in.read() >= 0) {
         }
         System.exit(0);
+    }
+
+    @ServerEndpoint("/socket")
+    public static final class Socket {
+        @OnMessage
+        public String answer(String said) {
+            return said;
+        }
     }
 
     @WebServlet(urlPatterns = "/*")
