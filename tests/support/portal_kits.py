@@ -591,6 +591,8 @@ FILES = {
     "node": "node/assertion-check.js",
     "php": "php/AssertionCheck.php",
     "nginx": "nginx/assertion.js",
+    "java": "java/AssertionCheck.java",
+    "csharp": "csharp/AssertionCheck.cs",
 }
 MISSING = (
     Missing(
@@ -601,6 +603,8 @@ MISSING = (
             "node": ("{85}[AQgw]", "{86}"),
             "php": ("{85}[AQgw]", "{86}"),
             "nginx": ("{85}[AQgw]", "{86}"),
+            "java": ("{85}[AQgw]", "{86}"),
+            "csharp": ("{85}[AQgw]", "{86}"),
         },
     ),
     Missing(
@@ -611,6 +615,8 @@ MISSING = (
             "python-pyjwt": ("len(fields) != 1 or", "not fields or"),
             "node": ("fields.length !== 1 ||", "fields.length === 0 ||"),
             "nginx": ("fields.length === 1 &&", "fields.length > 0 &&"),
+            "java": ("fields.size() == 1 && ", ""),
+            "csharp": ("fields.Length == 1 && ", ""),
         },
     ),
     Missing(
@@ -621,6 +627,8 @@ MISSING = (
             "node": ("header.alg !== 'ES256' || ", ""),
             "php": ("($header->alg ?? null) !== 'ES256' || ", ""),
             "nginx": ("header.alg === 'ES256' && ", ""),
+            "java": ('"ES256".equals(header.get("alg")) && ', ""),
+            "csharp": ('"ES256".Equals(Member(header, "alg")) && ', ""),
         },
     ),
     Missing(
@@ -632,6 +640,8 @@ MISSING = (
             "node": ("(header.typ !== undefined && header.typ !== 'JWT') || ", ""),
             "php": ("($header->typ ?? 'JWT') !== 'JWT' || ", ""),
             "nginx": ("(header.typ === undefined || header.typ === 'JWT') && ", ""),
+            "java": (' && "JWT".equals(header.getOrDefault("typ", "JWT"))', ""),
+            "csharp": (' && "JWT".Equals(header.ContainsKey("typ") ? header["typ"] : "JWT")', ""),
         },
     ),
     Missing(
@@ -642,6 +652,8 @@ MISSING = (
             "node": (" || 'crit' in header", ""),
             "php": (" || property_exists($header, 'crit')", ""),
             "nginx": (" && !('crit' in header)", ""),
+            "java": ('\n                && !header.containsKey("crit")', ""),
+            "csharp": ('\n            && !header.ContainsKey("crit")', ""),
         },
     ),
     Missing(
@@ -653,6 +665,8 @@ MISSING = (
             "node": ("if (!crypto.verify(", "if (false && !crypto.verify("),
             "php": ("OPENSSL_ALGO_SHA256) !== 1", "OPENSSL_ALGO_SHA256) === 2"),
             "nginx": ("demand(signed, ", "demand(true, "),
+            "java": ("isSigned(key, parts[0]", "true || isSigned(key, parts[0]"),
+            "csharp": ("Demand(IsSigned(", "Demand(true || IsSigned("),
         },
     ),
     Missing(
@@ -664,6 +678,8 @@ MISSING = (
             "node": ("claims.iss !== this.issuer || ", ""),
             "php": ("($claims->iss ?? null) !== $this->settings['issuer'] || ", ""),
             "nginx": ("claims.iss === settings.issuer && ", ""),
+            "java": ('issuer.equals(claims.get("iss")) && ', ""),
+            "csharp": ('issuer.Equals(Member(claims, "iss")) && ', ""),
         },
     ),
     Missing(
@@ -675,6 +691,8 @@ MISSING = (
             "node": (" || claims.aud !== this.audience", ""),
             "php": (" || ($claims->aud ?? null) !== $this->settings['audience']", ""),
             "nginx": (" && claims.aud === settings.audience", ""),
+            "java": (' && audience.equals(claims.get("aud"))', ""),
+            "csharp": (' && audience.Equals(Member(claims, "aud"))', ""),
         },
     ),
     Missing(
@@ -692,6 +710,14 @@ MISSING = (
                 "claims.aud === settings.audience",
                 "[].concat(claims.aud).includes(settings.audience)",
             ),
+            "java": (
+                'audience.equals(claims.get("aud"))',
+                'String.valueOf(claims.get("aud")).contains(audience)',
+            ),
+            "csharp": (
+                'audience.Equals(Member(claims, "aud"))',
+                '((object[])Member(claims, "aud")).Contains(audience)',
+            ),
         },
     ),
     Missing(
@@ -703,6 +729,8 @@ MISSING = (
             "node": (" || now >= claims.exp + LEEWAY", ""),
             "php": (" || $now >= $claims->exp + self::LEEWAY", ""),
             "nginx": (" && now < claims.exp + LEEWAY", ""),
+            "java": ('now() - LEEWAY < time(claims, "exp")', "true"),
+            "csharp": ('Now() - Leeway < Time(claims, "exp")', "true"),
         },
     ),
     Missing(
@@ -714,6 +742,8 @@ MISSING = (
             "node": ("[claims.iat, claims.nbf] : [claims.iat]", "[claims.nbf] : []"),
             "php": ("max($claims->iat, $from)", "$from"),
             "nginx": ("[claims.iat, claims.nbf] : [claims.iat]", "[claims.nbf] : []"),
+            "java": ('now() + LEEWAY >= time(claims, "iat")\n                && ', ""),
+            "csharp": ('Now() + Leeway >= Time(claims, "iat") && ', ""),
         },
     ),
     Missing(
@@ -725,6 +755,11 @@ MISSING = (
             "node": ("'nbf' in claims ? [claims.iat, claims.nbf] : [claims.iat]", "[claims.iat]"),
             "php": ("max($claims->iat, $from)", "$claims->iat"),
             "nginx": ("'nbf' in claims ? [claims.iat, claims.nbf] : [claims.iat]", "[claims.iat]"),
+            "java": (
+                '\n                && (!claims.containsKey("nbf") || now() + LEEWAY >= time(claims, "nbf"))',
+                "",
+            ),
+            "csharp": (' && (!claims.ContainsKey("nbf") || Now() + Leeway >= Time(claims, "nbf"))', ""),
         },
     ),
     Missing(
@@ -736,6 +771,8 @@ MISSING = (
             "node": ("claims.htm !== method || ", ""),
             "php": ("!== [$method, ", "!== [$said[0], "),
             "nginx": ("claims.htm === r.variables.request_method && ", ""),
+            "java": ('method.equals(claims.get("htm")) && ', ""),
+            "csharp": ('method.Equals(Member(claims, "htm")) && ', ""),
         },
     ),
     Missing(
@@ -747,6 +784,8 @@ MISSING = (
             "node": (" || claims.htu !== this.origin + path.split('?')[0]", ""),
             "php": ("$this->settings['origin'] . explode('?', $path, 2)[0]", "$said[1]"),
             "nginx": (" && claims.htu === url", ""),
+            "java": (' && (origin + path.split("\\\\?", 2)[0]).equals(claims.get("htu"))', ""),
+            "csharp": (" && (origin + path.Split('?')[0]).Equals(Member(claims, \"htu\"))", ""),
         },
     ),
     Missing(
@@ -758,6 +797,8 @@ MISSING = (
             "node": ("this.bound || ", ""),
             "php": ("$this->settings['bound'] || ", ""),
             "nginx": ("settings.bound === 'yes' || ", ""),
+            "java": ("bound || ", ""),
+            "csharp": ("bound || ", ""),
         },
     ),
     Missing(
@@ -769,6 +810,11 @@ MISSING = (
             "node": (" || claims.sub === ''", ""),
             "php": (" || $claims->sub === ''", ""),
             "nginx": (" && claims.sub !== ''", ""),
+            "java": (' && !claims.get("sub").equals("")', ""),
+            "csharp": (
+                '!string.IsNullOrEmpty(Member(claims, "sub") as string)',
+                'Member(claims, "sub") is string',
+            ),
         },
     ),
 )
