@@ -52,6 +52,17 @@ def beside(servers: Iterable[str], front: str) -> list[tuple[str, int]]:
     return list(found)
 
 
+async def of_itself(host: str) -> str:
+    """The loopback address that the host is a name of, as a line of /etc/hosts says it before go-live;
+    otherwise the host as it is."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return host
+    addresses = [str(address[0]) for *_, address in found]
+    return addresses[0] if addresses and all(map(_is_loopback, addresses)) else host
+
+
 def _is_of_a_machine(host: str) -> bool:
     """Whether the address is one that every machine has: loopback, or all addresses."""
     return _is_loopback(host) or host in {"0.0.0.0", "::"}  # noqa: S104  (nobody listens here)

@@ -32,9 +32,8 @@ class Probe:
 
 
 async def portal_reachable(on: Examination) -> Verdict:
-    addresses = machine.beside(
-        [server for portal in on.look.said["portals"] for server in portal["servers"]], on.door.address
-    )
+    servers = [server for portal in on.look.said["portals"] for server in portal["servers"]]
+    addresses = machine.beside(servers, await machine.of_itself(on.door.address))
     if not addresses:
         return not_tried("the settings name no server that could be reached from here")
     asked = []
@@ -361,7 +360,8 @@ async def subrequest_from_outside(on: Examination) -> Verdict:
             verdicts.append(judgement.question_from_outside(trial))
         if on.speaks_http2:
             verdicts.append(await probes_http2.subrequest_from_outside(on, path, fields))
-    for address, port in machine.beside(on.look.listeners, on.door.address)[:4]:
+    front = await machine.of_itself(on.door.address)
+    for address, port in machine.beside(on.look.listeners, front)[:4]:
         verdicts.append(await gateway_asked(on, address, port))
     verdicts.append(judgement.takes_questions(on.look.dialects, asks=on.asks))
     return worst(verdicts)

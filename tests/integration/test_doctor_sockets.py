@@ -58,6 +58,12 @@ async def test_a_server_at_the_loopback_address_is_not() -> None:
     assert set(answers) == {None}
 
 
+async def test_a_name_of_this_machine_is_its_loopback_address() -> None:
+    assert await machine.of_itself("localhost") in {"127.0.0.1", "::1"}
+    for other in ("192.0.2.7", "portal.invalid"):
+        assert await machine.of_itself(other) == other
+
+
 def test_from_another_machine_the_proxys_own_address_is_asked() -> None:
     servers = ["http://127.0.0.1:9001", "https://10.0.0.5", "unix:/run/x", "http://portal.example.si:81"]
 
