@@ -19,7 +19,10 @@ from urllib.parse import unquote
 
 MODULE = "/usr/lib/nginx/modules/ngx_http_js_module.so"
 PLAIN = ("Subject", "Name", "Email", "Tax-Number", "Method", "Level", "Roles", "Step-Up")
-RECEIVED = "".join(f"$http_x_auth_{name.lower().replace('-', '_')}\\t" for name in (*PLAIN, "User"))
+RECEIVED = (
+    "".join(f"$http_x_auth_{name.lower().replace('-', '_')}\\t" for name in (*PLAIN, "User"))
+    + "$http_upgrade"
+)
 AROUND = """
 load_module {module};
 daemon off;
