@@ -324,6 +324,7 @@ async def test_preflight(front: Standing) -> None:
     assert (received.method, received.target) == ("OPTIONS", "/api")
     assert received.all("Access-Control-Request-Method") == ["PUT"]
     assert not {value for name in OURS for value in received.all(name)} - {"", "-"}
+    assert status_of(await front.raw_get("/api", *asks, "Content-Length: 0", method="OPTIONS")) == 200
     seen = len(front.portal.received)
     head = "\r\n".join(["OPTIONS /api HTTP/1.1", f"Host: {front.host}", "Connection: close", *asks, ""])
     for framed in (
