@@ -19,7 +19,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 Purpose = Literal["look", "echo", "deny", "fail"]
-"""`look`: the page for the doctor. `echo`: what was asked is answered, as a 401. `deny`: the answer is 403.
+"""`look`: the page for the doctor. `echo`: a 401 that says what was asked. `deny`: a 403.
 `fail`: the answer is that of a store that is away."""
 
 LASTS: Final = 3600

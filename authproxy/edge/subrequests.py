@@ -1,6 +1,6 @@
-"""Questions of front proxies: who may ask, what the question is about, and what a decision is answered.
+"""Questions of front proxies: who may ask, what the question is about, and how a decision is answered.
 
-The decision itself is that of every other request, and `exchange.py` asks for it.
+The decision is made as for every other request; `exchange.py` asks for it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from authproxy.edge.site import Gate, Site
 def read(
     gate: Gate, client: ClientSide, record: RequestRecord, dialect: Dialect
 ) -> OwnAnswer | PageWanted | list[RequestTarget]:
-    """The answer, if there is nothing to decide. Otherwise site and original request are in the record, and
-    returned is which further targets must be allowed beside it: mostly none."""
+    """Reads the question that the record is about. Returns the answer if nothing is left to decide. Otherwise
+    the record has site and original request afterwards, and what is returned are the further targets that
+    must be allowed as well; mostly there are none."""
     head = record.head
     record.asked_by = dialect
     if not _may_ask(gate, client, record, dialect):
@@ -43,7 +44,7 @@ def read(
             gate.warn_of_refused_question(client.peer, str(refused))
         record.outcome = Denied(reason=Reason.SUBREQUEST_UNREADABLE)
         if dialect.passes_refusals and refusals.is_page_load(head, "GET"):
-            # Mostly the person's address is at fault, not what the proxy says about it.
+            # In most cases the address that the person has opened is at fault, and not the proxy.
             return PageWanted(403, Reason.REQUEST_UNREADABLE)
         return subrequest.refusal(Reason.SUBREQUEST_UNREADABLE, record.request_id)
     site = gate.sites.get(original.host)
@@ -101,7 +102,7 @@ def _never_allowed(
 
 
 def answer(gate: Gate, record: RequestRecord, dialect: Dialect, decision: Decision) -> OwnAnswer | PageWanted:
-    """What this kind of front proxy is answered. The original request is in the record."""
+    """The answer of a decision for this kind of front proxy. The original request is in the record."""
     head, original = record.head, record.target
     assert original is not None  # noqa: S101  (nothing is decided without a target)
     record.decided_at = gate.time()
