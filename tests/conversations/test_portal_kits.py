@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -605,7 +606,8 @@ if IS_FOREIGN:
     @pytest.mark.parametrize(
         ("running", "takes"),
         [
-            pytest.param(running_tomcat, set(), id="Tomcat"),
+            pytest.param(running_tomcat, set(), id="Tomcat 9"),
+            pytest.param(partial(running_tomcat, version=10), set(), id="Tomcat 10"),
             pytest.param(running_php_fpm, THE_LAST_OF_TWO_FIELDS, id="php-fpm"),
             pytest.param(running_aspnet, THE_LAST_OF_TWO_FIELDS, id="ASP.NET"),
         ],

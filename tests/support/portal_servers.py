@@ -115,16 +115,17 @@ class ServedPortal:
 
 
 @contextlib.contextmanager
-def running_tomcat(folder: Path, *, bound: bool) -> Iterator[ServedPortal]:
+def running_tomcat(folder: Path, *, bound: bool, version: int = 9) -> Iterator[ServedPortal]:
     """The filter, as its web.example.xml says. `folder` is empty."""
     classes = folder / "portal" / "WEB-INF" / "classes"
     classes.mkdir(parents=True)
-    libraries = Path("/usr/share/java")
-    jars = ":".join(map(str, (libraries / "servlet-api.jar", *sorted(libraries.glob("tomcat9-*[a-z].jar")))))
-    sources = sorted(map(str, (KITS / "java").glob("*.java")))
-    subprocess.run(
-        ["javac", "-cp", jars, "-d", str(classes), *sources, str(DRIVERS / "Tomcat9.java")], check=True
-    )
+    sources = []
+    for file in (*sorted((KITS / "java").glob("*.java")), DRIVERS / "Container.java"):
+        text = file.read_text()
+        sources.append(copy := folder / file.name)
+        copy.write_text(text if version < 10 else text.replace("import javax.", "import jakarta."))
+    jars = ":".join(map(str, sorted(Path("/usr/share/java").glob(f"tomcat{version}-*[a-z].jar"))))
+    subprocess.run(["javac", "-cp", jars, "-d", str(classes), *map(str, sources)], check=True)
     with running_publisher() as publisher:
         edits = [("https://acq.example.si/.authproxy/jwks.json", publisher.address)]
         if bound:
@@ -133,7 +134,7 @@ def running_tomcat(folder: Path, *, bound: bool) -> Iterator[ServedPortal]:
             edited(KITS / "java" / "web.example.xml", edits)
         )
         port = free_port()
-        command = ["java", "-cp", f"{jars}:{classes}", "Tomcat9", str(folder), str(port)]
+        command = ["java", "-cp", f"{jars}:{classes}", "Container", str(folder), str(port)]
         with _running(command, port, folder / "log"):
             yield ServedPortal(port, publisher, folder / "log")
 

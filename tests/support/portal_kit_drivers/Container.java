@@ -9,7 +9,7 @@ import javax.websocket.server.ServerEndpoint;
 import org.apache.catalina.startup.Tomcat;
 
 /** A Tomcat with a portal in FOLDER/portal, as its web.xml says. It ends with its standard input. */
-public final class Tomcat9 {
+public final class Container {
     public static void main(String[] given) throws Exception {
         Tomcat tomcat = new Tomcat();
         tomcat.setBaseDir(given[0]);
