@@ -49,6 +49,9 @@ SANDBOX_PAGES = {
     (START, "/"): "What runs where",
 }
 LOOKS = pytest.mark.parametrize("locale", ["sl-SI", "en-GB"])
+SANDBOX_LOOKS = pytest.mark.parametrize(
+    "locale", ["sl-SI", pytest.param("en-GB", marks=pytest.mark.rehearsal)]
+)
 
 
 async def opens_each(person, pages, *, budget=None):
@@ -86,7 +89,7 @@ async def test_the_gateways_pages_for_the_signed_in(visitor, sandbox, locale):
     assert await opens_each(person, pages, budget=BUDGET) == []
 
 
-@pytest.mark.parametrize("locale", ["sl-SI", pytest.param("en-GB", marks=pytest.mark.rehearsal)])
+@SANDBOX_LOOKS
 async def test_the_sandboxs_pages(visitor, sandbox, locale):
     person = await visitor(locale=locale)
     assert (
@@ -98,7 +101,7 @@ async def test_the_sandboxs_pages(visitor, sandbox, locale):
     )
 
 
-@LOOKS
+@SANDBOX_LOOKS
 async def test_a_message_of_the_outbox_on_its_own_page(visitor, sandbox, locale):
     someone, person = await settled(sandbox), await visitor(locale=locale)
     await person.page.goto(f"{sandbox.local(OUTBOX)}/?to={someone.email}")
@@ -108,7 +111,7 @@ async def test_a_message_of_the_outbox_on_its_own_page(visitor, sandbox, locale)
     assert await person.page.locator("html").get_attribute("lang") == person.language
 
 
-@LOOKS
+@SANDBOX_LOOKS
 async def test_portals_without_the_gateway_refuse_on_a_page(visitor, sandbox, locale):
     person = await visitor(locale=locale)
     for number in range(8101, 8107):

@@ -58,7 +58,8 @@ class Workshop:
         settings = self.good()
         if spoil is not None:
             spoil(settings)
-        return self.read_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), environ)
+        text = yaml.dump(settings, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True)
+        return self.read_text(text, environ)
 
     def finding(self, spoil: Spoil | None = None, environ: Mapping[str, str] | None = None) -> Finding:
         """The one finding that there is."""
