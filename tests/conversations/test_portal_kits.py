@@ -358,7 +358,8 @@ def portal(environ, start_response):
 issuer, jwks, now, tokens = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:]
 check = AssertionCheck(issuer=issuer, audience="acq", origin=issuer, jwks=jwks, clock=lambda: now)
 for token in tokens:
-    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.errors": sys.stderr, "REMOTE_USER": "forged"}
+    path = "/pla\N{LATIN SMALL LETTER C WITH CARON}ila:1".encode().decode("latin-1")
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "wsgi.errors": sys.stderr, "REMOTE_USER": "forged"}
     if token != "none":
         environ["HTTP_X_AUTH_ASSERTION"] = token
     said = []
@@ -403,7 +404,8 @@ def said_by(command, **environment):
 
 def test_the_middleware_for_wsgi_lets_nobody_else_in(publisher, key):
     publisher.publishes(key)
-    good, forged = token(key), token(Key(key.kid))
+    bound = good_claims(htm="GET", htu=f"{ISSUER}/pla%C4%8Dila:1")
+    good, forged = token(key, bound), token(Key(key.kid), bound)
     lines, errors = said_by(
         [
             sys.executable,

@@ -16,8 +16,9 @@ def behind_gateway(application: Application, check: AssertionCheck) -> Applicati
     def checked(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         # Servers join several fields by a comma, which is refused. Only some of them say how the path came.
         fields = [environ["HTTP_X_AUTH_ASSERTION"]] if "HTTP_X_AUTH_ASSERTION" in environ else []
-        decoded = quote(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), encoding="latin-1")
-        path = environ.get("REQUEST_URI") or environ.get("RAW_URI") or decoded
+        decoded = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        again = quote(decoded, safe="/!$&'()*+,;=:@", encoding="latin-1")  # as browsers write it
+        path = environ.get("REQUEST_URI") or environ.get("RAW_URI") or again
         try:
             claims = check.person(fields, environ["REQUEST_METHOD"], path)
         except Refused as refused:
