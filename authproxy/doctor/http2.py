@@ -203,6 +203,7 @@ def _codes() -> dict[tuple[int, int], int]:
 
 
 _CODES: Final = _codes()
+_LONGEST_CODE: Final = max(_SIGNS)
 
 
 def _decoded(raw: bytes) -> bytes:
@@ -215,6 +216,9 @@ def _decoded(raw: bytes) -> bytes:
             if sign is not None:
                 text.append(sign)
                 code, length = 0, 0
+            elif length == _LONGEST_CODE:
+                # A code that grows with the text takes longer with each bit.
+                raise Unreadable("a text has a character that there is not")
     # The last byte is filled up with ones.
     if length > 7 or code != (1 << length) - 1:
         raise Unreadable("a text ends in the middle of a character")

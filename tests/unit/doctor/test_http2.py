@@ -182,6 +182,12 @@ def test_nonsense_is_refused(frames):
         heard(frames)
 
 
+def test_a_text_is_read_no_further_than_its_first_code_that_is_none():
+    # Otherwise each of its bits takes longer than the last one, and a text of 64 KiB takes a quarter of a minute.
+    with pytest.raises(http2.Unreadable, match="a character that there is not"):
+        heard(headers(b"\0\x01a\x85" + b"\xff" * 5))
+
+
 def test_padding_that_is_longer_than_its_frame_is_all_there_is():
     assert answer(headers(OK), frame(0, 9, b"\x09ab")).body == b""
     assert answer(headers(OK), frame(0, 9, b"")).body == b""
