@@ -166,7 +166,7 @@ async def test_the_near_cache_stays_in_use_while_nothing_happens(server):
 
 
 async def test_a_touch_makes_every_instance_read_the_session_anew(server):
-    async with instance(server.socket_url) as a, instance(server.socket_url) as b:
+    async with instance(server.socket_url) as a, instance(server.socket_url, silence=LONG) as b:
         ticket = await cached_session(b)
         at = clock() + timedelta(seconds=30)
         await a.sessions.touch(ticket, now=at)
@@ -175,7 +175,7 @@ async def test_a_touch_makes_every_instance_read_the_session_anew(server):
 
 
 async def test_an_emptied_store_empties_the_near_cache(server):
-    async with instance(server.socket_url) as one:
+    async with instance(server.socket_url, silence=LONG) as one:
         ticket = await cached_session(one)
         server.command("FLUSHALL")
         await until(lambda: not one.holds(ticket))
@@ -184,7 +184,7 @@ async def test_an_emptied_store_empties_the_near_cache(server):
 
 @pytest.mark.parametrize("junk", ["x", "", "authproxy:{}"])
 async def test_a_message_that_cannot_be_read_empties_the_near_cache_and_ends_nothing(server, junk):
-    async with instance(server.socket_url) as one:
+    async with instance(server.socket_url, silence=LONG) as one:
         ticket = await cached_session(one)
         server.command("PUBLISH", "__redis__:invalidate", junk)
         await until(lambda: not one.holds(ticket))
@@ -194,7 +194,7 @@ async def test_a_message_that_cannot_be_read_empties_the_near_cache_and_ends_not
 
 
 async def test_a_record_that_expires_in_redis_leaves_the_near_cache(server):
-    async with instance(server.socket_url) as one:
+    async with instance(server.socket_url, silence=LONG) as one:
         ticket = await cached_session(one)
         server.command("PEXPIRE", f"authproxy:{{{ticket.session_id}}}:session", "20")
         await until(lambda: not one.holds(ticket))
