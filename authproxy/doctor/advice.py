@@ -107,7 +107,7 @@ ADVICE: Final[dict[str, dict[str, str]]] = {
         "cookie.",
         "plain_http": "`server { listen 80; return 301 https://$host$request_uri; }` and nothing else on "
         "port 80.",
-        "tls_version": "`ssl_protocols TLSv1.2 TLSv1.3;`",
+        "tls_version": "`ssl_protocols TLSv1.2 TLSv1.3;` in the `default_server` of the address",
         "hsts": "Take `add_header Strict-Transport-Security` out, or set `server.hsts: off` in the "
         "gateway's settings.",
         "large_upload": "`client_max_body_size` in the `server { }`, and `proxy_request_buffering off;`.",
