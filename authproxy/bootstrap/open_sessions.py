@@ -9,8 +9,10 @@ from authproxy.access.unavailable import CannotAsk
 from authproxy.bootstrap.clock import utc_now
 from authproxy.bootstrap.command_audit import audit_of_commands, audited_command
 from authproxy.bootstrap.stores import Stores, open_stores_of_command
+from authproxy.flows.register.membership import Membership
+from authproxy.identity.member import RegisterKey
 from authproxy.identity.person import Issuer, Person, Subject
-from authproxy.identity.session import SessionId, SessionSummary
+from authproxy.identity.session import SessionId, SessionStanding, SessionSummary
 from authproxy.settings.schema import Settings
 from authproxy.telemetry.audit import Event
 
@@ -46,6 +48,33 @@ async def list_sessions(
         for session in sessions
         if (person is None or session.is_of(person)) and portal in (None, session.summary.portal)
     ]
+
+
+async def session_standing(settings: Settings, session_id: str) -> SessionStanding | None:
+    """What is known without a ticket of the live session of this id, or of the one that has replaced it. None
+    if there is none. Raises CannotAsk."""
+    async with open_stores_of_command(settings) as stores:
+        await _hear_of_outages(stores)
+        now = utc_now()
+        summary = await stores.sessions.summary(SessionId(session_id), now=now)
+        if summary is None:
+            return None
+        if summary.person is None:
+            return SessionStanding(summary=summary, asked_at=now)
+        return SessionStanding(
+            summary=summary,
+            roles=await _roles(stores, summary.person, summary.portal),
+            is_blocked=await Membership(store=stores.people).is_blocked(summary.person),
+            asked_at=now,
+        )
+
+
+async def _roles(stores: Stores, person: Person, portal_id: str) -> tuple[str, ...] | None:
+    """The roles of the person at the portal; None if the register does not have its member any more."""
+    if person.member is None:
+        return ()  # only the register gives roles
+    [found] = (await stores.people.look_up([RegisterKey("id", person.member)])).people
+    return None if found is None else found.member.roles_at(portal_id)
 
 
 async def revoke_sessions_of(settings: Settings, person: str) -> int:
@@ -112,14 +141,18 @@ async def revoke_every_session(settings: Settings) -> int:
 
 
 async def _open_sessions(settings: Settings, stores: Stores) -> list[OpenSession]:
-    if stores.heartbeat is not None:
-        # The beat reads what instances know of idle time that the store has missed, so that sessions are
-        # judged here as they are there. A store that takes no writes is no obstacle.
-        with suppress(CannotAsk):
-            await stores.heartbeat.beat(utc_now())
+    await _hear_of_outages(stores)
     audit = audit_of_commands(settings, stores.audit_queue)
     sessions = [
         OpenSession(summary, "" if summary.person is None else audit.name_of(summary.person))
         async for summary in stores.sessions.all_summaries(now=utc_now())
     ]
     return sorted(sessions, key=lambda session: session.summary.started_at, reverse=True)
+
+
+async def _hear_of_outages(stores: Stores) -> None:
+    """Reads what instances know of idle time that the store has missed, so that sessions are judged here as
+    they are there. A store that takes no writes is no obstacle."""
+    if stores.heartbeat is not None:
+        with suppress(CannotAsk):
+            await stores.heartbeat.beat(utc_now())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from authproxy.access import other_targets, policy, target
@@ -18,6 +18,8 @@ from authproxy.access.routes import Portal, Portals, Requirement, Route
 from authproxy.access.sender import Sender
 from authproxy.access.target import RequestTarget, TargetRefused
 from authproxy.identity.assurance import STEP_UP_METHODS, Level
+from authproxy.identity.person import Issuer, MemberId, Person, Subject
+from authproxy.identity.session import NoSession, Session, SessionStanding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +36,10 @@ def explained(
     *,
     address: str | None = None,
     roles: Collection[str] | None = None,
+    session: SessionStanding | NoSession | None = None,
 ) -> Explanation:
-    """What the gateway would do with a request of this method for this URL. With a client's address or a
-    person's roles, also whether the route would stop them."""
+    """What the gateway would do with a request of this method for this URL. With a client's address, a
+    person's roles or their session, also whether the route would stop them."""
     parts = urlsplit(url)
     default_port = {"http": 80, "https": 443}.get(parts.scheme.lower())
     if default_port is None or not parts.netloc:
@@ -66,7 +69,7 @@ def explained(
         request = policy.without_sessions(portal, asked)
     except TargetRefused as refused:
         return _refused(method, url, refused.reason, str(refused))
-    explanation = _explained(portal, request, address, roles)
+    explanation = _explained(portal, request, address, roles, session)
     if request is asked:
         return explanation
     first, _, others = explanation.text.partition("\n")
@@ -75,12 +78,16 @@ def explained(
 
 
 def _explained(
-    portal: Portal, request: RequestTarget, address: str | None, roles: Collection[str] | None
+    portal: Portal,
+    request: RequestTarget,
+    address: str | None,
+    roles: Collection[str] | None,
+    session: SessionStanding | NoSession | None,
 ) -> Explanation:
     lines = [f"{request.method} {portal.origin}{request.origin_form}", f"portal   {portal.portal_id}"]
     if is_own_path(request):
         lines += ["route    the gateway's own pages; the portal's are never reached there"]
-        return Explanation(text="\n".join(lines), is_served=True)
+        return _answered_by_us(lines, session)
     if request.method not in portal.methods:
         because = f"the portal is asked with {', '.join(sorted(portal.methods))}"
         return Explanation(
@@ -88,7 +95,7 @@ def _explained(
         )
     if policy.is_sign_out(portal, request):
         lines += ["route    the portal's own sign-out (`sign_out_paths`); it leads to the gateway's page"]
-        return Explanation(text="\n".join(lines), is_served=True)
+        return _answered_by_us(lines, session)
     route = policy.route_of(portal, request)
     if route is None:
         return Explanation(
@@ -101,10 +108,21 @@ def _explained(
         *_demands(portal, route),
         *_machines(route),
         *_other_targets(portal, request, route, others),
+        *_about(session),
     ]
-    judged = (policy.route_of(portal, each) for each in (request, *others))
-    stopped = [line for each in judged if each is not None for line in _stopped(each, address, roles)][:1]
-    return Explanation(text="\n".join([*lines, *stopped]), is_served=not stopped)
+    found = (policy.route_of(portal, each) for each in (request, *others))
+    judged = [each for each in found if each is not None]
+    stopped = [line for each in judged for line in _stopped(each, address, roles)][:1]
+    if stopped or session is None:
+        return Explanation(text="\n".join([*lines, *stopped]), is_served=not stopped)
+    verdict, is_served = _verdict(session, portal, judged, address)
+    return Explanation(text="\n".join([*lines, *verdict]), is_served=is_served)
+
+
+def _answered_by_us(lines: list[str], session: SessionStanding | NoSession | None) -> Explanation:
+    return Explanation(
+        text="\n".join([*lines, *_about(session)]), is_served=not isinstance(session, NoSession)
+    )
 
 
 def _stopped(route: Route, address: str | None, roles: Collection[str] | None) -> list[str]:
@@ -114,9 +132,157 @@ def _stopped(route: Route, address: str | None, roles: Collection[str] | None) -
     if address is not None and policy.barred(route, Sender(address=address)) is not None:
         return [f"refused  {Reason.NETWORK_NOT_ALLOWED}: {route.name} is not open to {address}"]
     if roles is not None and policy.lacks_role(route, roles):
-        named = f"the role {' and '.join(sorted(roles))}" if roles else "no role"
-        return [f"refused  {Reason.ROLE_MISSING}: {route.name} is not open to somebody with {named}"]
+        return [f"refused  {Reason.ROLE_MISSING}: {_not_open_with(route, roles)}"]
     return []
+
+
+def _not_open_with(route: Route, roles: Collection[str]) -> str:
+    return f"{route.name} is not open to somebody with {_named(roles)}"
+
+
+def _named(roles: Collection[str]) -> str:
+    return f"the role {' and '.join(sorted(roles))}" if roles else "no role"
+
+
+def _about(session: SessionStanding | NoSession | None) -> list[str]:
+    """Whose session it is, and until when it is open."""
+    if session is None:
+        return []
+    if isinstance(session, NoSession):
+        return ["open     no: no session has this id, or it has ended"]
+    summary = session.summary
+    started, active, ends = map(_moment, (summary.started_at, summary.last_active_at, summary.expires_at))
+    lines = [
+        f"whose    {_whose(session)}",
+        f"by       {summary.method}, level {int(summary.level)}, at {summary.portal}, since {started}",
+        f"open     as {summary.session_id}, last active at {active}, until {ends} at the latest",
+    ]
+    if session.roles is not None:
+        lines.append(f"has      {_named(session.roles)} in the register now")
+    if session.is_blocked:
+        lines.append("blocked  and still open: it ends at the next proof, or by `authproxy sessions revoke`")
+    return lines
+
+
+def _whose(session: SessionStanding) -> str:
+    summary, person = session.summary, session.summary.person
+    if person is None:
+        return "not known: an older version of the gateway has started it"
+    number = "-" if summary.tax_number is None else summary.tax_number
+    whose = f"{person.subject_for_portals}, {person.name or '-'}, tax number {number}"
+    return " ".join(whose.splitlines())  # a name must not write lines of its own here
+
+
+def _moment(moment: datetime) -> str:
+    return format(moment, "%Y-%m-%dT%H:%M:%SZ")
+
+
+def _verdict(
+    session: SessionStanding | NoSession, portal: Portal, routes: Iterable[Route], address: str | None
+) -> tuple[list[str], bool]:
+    """What the gateway decides about this session on all of these routes, and whether it lets the request
+    in."""
+    counts_for_nothing: Reason | None = None
+    doubts: dict[str, None] = {}
+    for route in routes:
+        reason, unknown = (
+            (Reason.SESSION_ENDED, ())
+            if isinstance(session, NoSession)
+            else _judgement(session, portal, route, address)
+        )
+        if reason is None:
+            doubts |= dict.fromkeys(unknown)
+        elif route.access == "public":
+            counts_for_nothing = reason
+        else:
+            return [f"refused  {reason}: {_because(reason, session, route)}"], False
+    if counts_for_nothing is not None:
+        return [
+            f"passes   as a request of nobody ({counts_for_nothing}): the portal is told of no session"
+        ], not isinstance(session, NoSession)
+    if not doubts:
+        return ["passes   with this session"], True
+    return ["passes   with this session, unless what is not known from here stops it:", *doubts], True
+
+
+def _judgement(
+    session: SessionStanding, portal: Portal, route: Route, address: str | None
+) -> tuple[Reason | None, list[str]]:
+    """What certainly stops the session. If nothing does, what may stop it. The rules that judge requests are
+    asked, at first without the demands that need more than is known here, and then for each of those
+    demands whether it would stop a session that has nothing for it."""
+
+    def unmet(requirement: Requirement, roles: tuple[str, ...]) -> Reason | None:
+        return policy.unmet(
+            _as_far_as_known(session, roles),
+            portal,
+            replace(route, requirement=requirement),
+            Sender(address=address or ""),
+            session.asked_at,
+        )
+
+    demand = route.requirement
+    bare = replace(demand, networks=(), roles=(), claims=(), step_up=None)
+    certain = replace(
+        bare,
+        networks=() if address is None else demand.networks,
+        roles=() if session.roles is None else demand.roles,
+    )
+    stops = unmet(certain, session.roles or ())
+    if stops is not None:
+        return stops, []
+    unknown = (
+        (
+            "whether the request comes from a network that is let in (`--address`)",
+            replace(bare, networks=demand.networks if address is None else ()),
+        ),
+        (
+            "whether the sign-in has given it such a role; a newer one does not count",
+            replace(bare, roles=demand.roles),
+        ),
+        (
+            "whether the sign-in has stated the personal data that are demanded",
+            replace(bare, claims=demand.claims),
+        ),
+        ("whether it has the proof that is demanded", replace(bare, step_up=demand.step_up)),
+    )
+    found = [(words, unmet(requirement, ())) for words, requirement in unknown]
+    return None, [f"unknown  {words}; if not: {reason}" for words, reason in found if reason is not None]
+
+
+def _as_far_as_known(session: SessionStanding, roles: tuple[str, ...]) -> Session:
+    """The session with what its summary has, and with these roles. It has no proofs and no personal data.
+    Somebody of whom the summary has nothing is taken for a person of the register: the sign-in has judged
+    that."""
+    summary = session.summary
+    return Session(
+        session_id=summary.session_id,
+        portal=summary.portal,
+        person=summary.person or Person(issuer=Issuer(""), subject=Subject(""), member=MemberId("")),
+        method=summary.method,
+        level=summary.level,
+        events=(),
+        started_at=summary.started_at,
+        expires_at=summary.expires_at,
+        idle_for=timedelta(),
+        roles=roles,
+    )
+
+
+def _because(reason: Reason, session: SessionStanding | NoSession, route: Route) -> str:
+    """Why a session is stopped, in words."""
+    if isinstance(session, NoSession):
+        return "no open session has this id, so the person must sign in"
+    summary, demand = session.summary, route.requirement
+    methods = " or ".join(demand.methods)
+    level = f"level {int(demand.level)}, and the session has {int(summary.level)}"
+    return {
+        Reason.SESSION_OF_ANOTHER_PORTAL: f"the session is one at {summary.portal}",
+        Reason.NOT_A_MEMBER: "the portal is for people of the register, and the person was not in it",
+        Reason.ROLE_MISSING: _not_open_with(route, session.roles or ()),
+        Reason.METHOD_NOT_ALLOWED_HERE: f"{route.name} demands a sign-in by {methods}",
+        Reason.LEVEL_TOO_LOW: f"{route.name} demands {level}",
+    }[reason]
 
 
 def _why_no_route(portal: Portal, request: RequestTarget) -> str:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from authproxy.bootstrap.open_sessions import OpenSession
 
 
-_HYPHENED_ID: Final = re.compile("-[A-Za-z0-9_-]{42}")
-"""A session id is the SHA-256 of something in base64url without padding: 43 characters."""
+_HYPHENED_ID: Final = re.compile("-[A-Za-z0-9_-]{23}")
+"""A session id is 18 octets in base64url: 24 characters (`SessionTicket.session_id`)."""
 
 
 @click.group()

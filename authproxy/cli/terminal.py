@@ -52,9 +52,9 @@ class OneLineGroup(click.Group):
 
 
 @contextmanager
-def store_asked() -> Iterator[None]:
-    """Turns CannotAsk into its message and exit code 1. What a gateway would log is not printed: it would say
-    the same again, between the lines of the answer."""
+def store_asked(*, exit_code: int = 1) -> Iterator[None]:
+    """Turns CannotAsk into its message and this exit code. What a gateway would log is not printed: it would
+    say the same again, between the lines of the answer."""
     from authproxy.access.unavailable import CannotAsk
     from authproxy.telemetry.logging import silence
 
@@ -62,7 +62,7 @@ def store_asked() -> Iterator[None]:
         with silence():
             yield
     except CannotAsk as error:
-        fail(str(error))
+        fail(str(error), exit_code=exit_code)
 
 
 def settings_of(config: Path) -> Settings:
@@ -172,6 +172,6 @@ def time_text(moment: object) -> str:
     return format(moment, "%Y-%m-%dT%H:%M:%SZ")
 
 
-def fail(message: str) -> NoReturn:
+def fail(message: str, *, exit_code: int = 1) -> NoReturn:
     click.echo(message, err=True)
-    sys.exit(1)
+    sys.exit(exit_code)

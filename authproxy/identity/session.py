@@ -127,3 +127,16 @@ class SessionSummary:
     """The identifiers of the person only; None for a session that an older version started."""
     tax_number: str | None = field(default=None, repr=False)
     """Masked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStanding:
+    """What is known of a live session without its ticket, and of its person in the register, at one
+    moment."""
+
+    summary: SessionSummary
+    roles: tuple[str, ...] | None = None
+    """Those that the register gives the person at the session's portal now, sorted; None if that is not
+    known."""
+    is_blocked: bool = False
+    asked_at: datetime

@@ -222,6 +222,20 @@ async def test_summaries_leave_out_what_is_over(sessions):
     ]
 
 
+async def test_one_session_is_found_by_its_id_while_it_lives_and_by_the_ids_that_it_had(sessions):
+    first, session = await started(sessions)
+    assert (await sessions.summary(session.session_id, now=NOW)).session_id == session.session_id
+    assert await sessions.summary(session.session_id, now=NOW + session.idle_for) is None
+    assert await sessions.summary(new_ticket().session_id, now=NOW) is None
+    second, third = new_ticket(), new_ticket()
+    for old, new in ((first, second), (second, third)):
+        assert await sessions.rotate(old, new, session_for(new), browser=None, now=NOW)
+    for ticket in (first, second, third):
+        assert (await sessions.summary(ticket.session_id, now=NOW)).session_id == third.session_id
+    await sessions.revoke(third.session_id)
+    assert await sessions.summary(first.session_id, now=NOW) is None
+
+
 async def test_nobody_has_sessions_who_never_signed_in(sessions):
     assert await sessions.summaries(ISSUER, SUBJECT, now=NOW) == ()
     assert await sessions.revoke_subject(ISSUER, SUBJECT) == 0

@@ -8,7 +8,11 @@ from dataclasses import replace
 import pytest
 
 from authproxy.bootstrap.audited_register import audited_register
+from authproxy.bootstrap.open_sessions import session_standing
+from authproxy.bootstrap.portals import all_portals
+from authproxy.cli.explanation import explained
 from authproxy.identity.member import PortalRole
+from authproxy.identity.session import NO_SESSION
 from tests.support.gateway import ANA, DAVID
 
 PLAIN = ("subject", "name", "email", "tax-number", "method", "level", "roles", "step-up")
@@ -167,6 +171,44 @@ async def test_whoever_loses_a_role_loses_what_it_opened(houses):
         assert (await ana.browser.fetch(house.acq + "/desk")).status == 401
         await ana.signs_in(house.acq + "/")
         assert (await ana.browser.fetch(house.acq + "/desk")).json["reason"] == "role_missing"
+
+
+async def test_explain_says_of_an_open_session_what_the_gateway_answers_it(houses):
+    async with houses(acq={"routes": DESKS}) as house:
+        await house.enrols(replace(house.listed(ANA), roles=(CLERK,)))
+        ana, david = await house.signed_in(ANA), await house.signed_in(DAVID)
+
+        async def named(person):
+            return (await person.browser.fetch(f"{house.acq}/.authproxy/session")).json["session_id"]
+
+        async def told(session_id, url):
+            session = await session_standing(house.settings, session_id) or NO_SESSION
+            found = explained("GET", url, all_portals(house.settings), session=session)
+            return found.is_served, found.text.splitlines()
+
+        async def is_refused_alike(person, session_id, path):
+            reason = (await person.browser.fetch(house.acq + path)).json["reason"]
+            served, lines = await told(session_id, house.acq + path)
+            return not served and lines[-1].startswith(f"refused  {reason}: ")
+
+        anas, davids = await named(ana), await named(david)
+        assert (await ana.browser.fetch(house.acq + "/desk")).status == 404  # the portal's answer
+        served, lines = await told(anas, f"{house.acq}/desk")
+        assert served
+        assert "whose    ana.novak, Ana Novak, tax number *****008" in lines
+        assert "has      the role clerk in the register now" in lines
+        assert lines[-3].startswith("passes ")
+        assert [line.rpartition(" ")[2] for line in lines[-2:]] == ["role_missing", "step_up_required"]
+        assert await is_refused_alike(ana, anas, "/vault")
+        assert await is_refused_alike(david, davids, "/desk")
+        served, lines = await told(anas, f"{house.b2b}/")
+        assert (served, lines[-1]) == (
+            False,
+            "refused  session_of_another_portal: the session is one at acq",
+        )
+        async with audited_register(house.settings) as register:
+            await register.block("ana.novak", "lost her telephone")
+        assert await is_refused_alike(ana, anas, "/desk")
 
 
 WEBDAV = [

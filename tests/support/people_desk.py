@@ -50,9 +50,9 @@ class Desk:
     def events(self):
         return [event for event in self.every_event() if event["event"] != "act.announced"]
 
-    def sign_in(self, **changes):
+    def sign_in(self, ticket=None, **changes):
         """A session as a gateway would have stored it."""
-        ticket, now = new_ticket(), utc_now()
+        ticket, now = ticket or new_ticket(), utc_now()
         session = session_for(ticket, started_at=now, **changes)
         self.in_store(lambda opened: opened.sessions.create(ticket, session, browser="", now=now))
 

@@ -219,6 +219,14 @@ class MemorySessions:
             lambda session: (session.person.issuer, session.provider_session) == (issuer, provider_session),
         )
 
+    async def summary(self, session_id: SessionId, *, now: datetime) -> SessionSummary | None:
+        """The live session of this id, or the one that has replaced it."""
+        successor = self._successors.peek(session_id)
+        while session_id not in self._sessions and successor is not None:
+            session_id, successor = successor, self._successors.peek(successor)
+        found = self._open(session_id, now)
+        return None if found is None else found.summary()
+
     async def all_summaries(self, *, now: datetime) -> AsyncIterator[SessionSummary]:
         for opened in self._sessions.all():
             if not opened.is_over(now):

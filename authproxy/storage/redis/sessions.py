@@ -276,6 +276,10 @@ class RedisSessions:
         names = self._keys.provider_session_names(Issuer(issuer), provider_session)
         return await self._summaries([keyspace.provider_session(name) for name in names], now)
 
+    async def summary(self, session_id: SessionId, *, now: datetime) -> SessionSummary | None:
+        """The live session of this id, or the one that has replaced it."""
+        return next(iter(await self._followed([session_id], now)), None)
+
     async def all_summaries(self, *, now: datetime) -> AsyncIterator[SessionSummary]:
         """Every live session once, in no order. Sessions that begin or end meanwhile may be missing."""
         seen: set[SessionId] = set()
@@ -406,12 +410,16 @@ class RedisSessions:
         return [keyspace.subject(name) for name in self._keys.subject_names(Issuer(issuer), Subject(subject))]
 
     async def _summaries(self, indexes: Sequence[str], now: datetime) -> tuple[SessionSummary, ...]:
+        return await self._followed(await self._members(indexes), now)
+
+    async def _followed(self, session_ids: Sequence[SessionId], now: datetime) -> tuple[SessionSummary, ...]:
+        """Of these sessions, or those that have replaced them."""
         found: dict[SessionId, SessionSummary] = {}
         followed: set[SessionId] = set()
-        waiting = list(dict.fromkeys(await self._members(indexes)))
+        waiting = list(dict.fromkeys(session_ids))
         while waiting:
-            # A session that is gone may have changed its ticket since the index was read. The caller may want
-            # to sign its person out, so the successor belongs to the answer.
+            # A session that is gone may have changed its ticket since its id was read. The caller may want to
+            # sign its person out, so the successor belongs to the answer.
             successors: list[SessionId] = []
             for page in pages(waiting):
                 live = await self._live(page, now)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 
 import pytest
@@ -12,6 +12,8 @@ from authproxy.access.provider_demand import provider_demand
 from authproxy.access.routes import MachineDemand, Portal, Portals, Requirement, Route, StepUp
 from authproxy.cli.explanation import explained
 from authproxy.identity.assurance import Level
+from authproxy.identity.person import Issuer, MemberId, Person, Subject
+from authproxy.identity.session import NO_SESSION, SessionId, SessionStanding, SessionSummary
 
 ACQ = Portal(
     portal_id="acq",
@@ -349,3 +351,179 @@ def test_a_session_in_the_path_is_removed_before_the_path_is_judged_and_that_is_
     ]
     plain = explained("POST", "https://acq.example.si/admin", Portals({portal.host: portal}))
     assert "path  " not in plain.text
+
+
+NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
+ANA = Person(issuer=Issuer("https://provider.example/"), subject=Subject("90400.ANA"), name="Ana Novak")
+MEMBER = replace(ANA, member=MemberId("e-1"))
+
+
+def standing(*, roles=(), is_blocked=False, **changes):
+    summary = SessionSummary(
+        session_id=SessionId("the-session"),
+        portal="acq",
+        method="rekono",
+        level=Level.MEDIUM,
+        started_at=NOON - timedelta(hours=1),
+        expires_at=NOON + timedelta(hours=7),
+        last_active_at=NOON - timedelta(minutes=1),
+        browser="Firefox, Windows",
+        person=ANA,
+        tax_number="*****008",
+    )
+    return SessionStanding(
+        summary=replace(summary, **changes), roles=roles, is_blocked=is_blocked, asked_at=NOON
+    )
+
+
+def told_of(session, requirement=None, *, access="required", address=None, path="/x", **portal):
+    """The lines about the session, for a route with this demand."""
+    route = Route(name="acq/x", path="/x", access=access, requirement=requirement or Requirement())
+    portals = Portals({ACQ.host: replace(ACQ, **{"routes": (route,)} | portal)})
+    told = explained("GET", f"https://acq.example.si{path}", portals, address=address, session=session)
+    lines = told.text.splitlines()
+    begin = next(at for at, line in enumerate(lines) if line.startswith(("whose ", "open ")))
+    return told.is_served, lines[begin:]
+
+
+def test_a_session_is_told_as_the_store_and_the_register_know_it():
+    assert told_of(standing(person=MEMBER, roles=("auditor", "clerk"))) == (
+        True,
+        [
+            "whose    e-1, Ana Novak, tax number *****008",
+            "by       rekono, level 20, at acq, since 2026-11-30T11:00:00Z",
+            "open     as the-session, last active at 2026-11-30T11:59:00Z, until 2026-11-30T19:00:00Z at the latest",
+            "has      the role auditor and clerk in the register now",
+            "passes   with this session",
+        ],
+    )
+
+
+def test_what_is_not_known_of_a_person_is_a_dash():
+    _, lines = told_of(standing(person=replace(ANA, name=None), tax_number=None))
+    assert lines[0] == "whose    90400.ANA, -, tax number -"
+    assert "has      no role in the register now" in lines
+
+
+def test_a_name_writes_no_lines_of_its_own():
+    _, lines = told_of(standing(person=replace(ANA, name="Ana\nrefused  x\u2028y")))
+    assert lines[0] == "whose    90400.ANA, Ana refused  x y, tax number *****008"
+    assert lines[-1] == "passes   with this session"
+
+
+def test_a_session_of_an_older_version_is_not_judged_by_what_its_summary_lacks():
+    _, lines = told_of(
+        standing(person=None, roles=None), Requirement(roles=(frozenset({"clerk"}),)), members="register"
+    )
+    assert lines[0] == "whose    not known: an older version of the gateway has started it"
+    assert lines[3:] == [
+        "passes   with this session, unless what is not known from here stops it:",
+        "unknown  whether the sign-in has given it such a role; a newer one does not count; if not: role_missing",
+    ]
+
+
+def test_an_open_session_of_somebody_who_is_blocked_is_pointed_out():
+    served, lines = told_of(standing(is_blocked=True))
+    assert served  # as the gateway serves it
+    assert lines[-2].startswith("blocked  and still open: ")
+
+
+@pytest.mark.parametrize(
+    ("session", "demand", "portal", "refused"),
+    [
+        (standing(portal="b2b"), {}, {}, "session_of_another_portal: the session is one at b2b"),
+        (
+            standing(),
+            {},
+            {"members": "register"},
+            "not_a_member: the portal is for people of the register, and the person was not in it",
+        ),
+        (
+            standing(person=MEMBER, roles=("guest",)),
+            {"roles": (frozenset({"clerk"}),)},
+            {},
+            "role_missing: acq/x is not open to somebody with the role guest",
+        ),
+        (
+            standing(method="acnlb"),
+            {"methods": ("rekono",)},
+            {},
+            "method_not_allowed_here: acq/x demands a sign-in by rekono",
+        ),
+        (
+            standing(level=Level.LOW),
+            {"level": Level.HIGH, "step_up": StepUp()},
+            {},
+            "level_too_low: acq/x demands level 30, and the session has 10",
+        ),
+    ],
+)
+def test_the_rule_that_stops_a_session_is_told_with_its_reason(session, demand, portal, refused):
+    served, lines = told_of(session, Requirement(**demand), **portal)
+    assert (served, lines[-1]) == (False, f"refused  {refused}")
+
+
+def test_what_only_the_closed_record_has_is_said_to_be_unknown():
+    demand = Requirement(
+        networks=OFFICE.networks,
+        roles=OFFICE.roles,
+        claims=("email",),
+        step_up=StepUp(max_age=timedelta(minutes=5)),
+    )
+    clerk = standing(person=MEMBER, roles=("clerk",))
+    served, lines = told_of(clerk, demand)
+    assert served
+    assert [line.rpartition("; if not: ")[2] for line in lines if line.startswith("unknown ")] == [
+        "network_not_allowed",
+        "role_missing",
+        "personal_data_missing",
+        "step_up_required",
+    ]
+    served, lines = told_of(clerk, demand, address="10.1.2.3")
+    assert (served, "network_not_allowed" in str(lines)) == (True, False)
+    served, lines = told_of(clerk, demand, address="203.0.113.9")
+    assert (served, lines[-1]) == (
+        False,
+        "refused  network_not_allowed: acq/x is not open to 203.0.113.9",
+    )
+
+
+def test_a_session_that_is_not_there_stops_the_request_and_nobody_passes_where_everybody_may():
+    gone = "open     no: no session has this id, or it has ended"
+    assert told_of(NO_SESSION) == (
+        False,
+        [gone, "refused  session_ended: no open session has this id, so the person must sign in"],
+    )
+    assert told_of(NO_SESSION, access="public") == (
+        False,
+        [gone, "passes   as a request of nobody (session_ended): the portal is told of no session"],
+    )
+
+
+def test_on_a_public_route_a_session_of_elsewhere_counts_for_nothing():
+    served, lines = told_of(standing(portal="b2b"), access="public")
+    assert (served, lines[-1]) == (
+        True,
+        "passes   as a request of nobody (session_of_another_portal): the portal is told of no session",
+    )
+    assert told_of(standing(level=Level.LOW), access="public")[1][-1] == "passes   with this session"
+
+
+def test_the_gateways_own_answers_need_a_session_that_is_there_and_judge_nothing():
+    for portal in ({"path": "/.authproxy/session"}, {"sign_out_paths": frozenset({"/x"})}):
+        served, lines = told_of(standing(), **portal)
+        assert (served, lines[-1].partition(" ")[0]) == (True, "has")
+        assert told_of(NO_SESSION, **portal) == (
+            False,
+            ["open     no: no session has this id, or it has ended"],
+        )
+
+
+def test_a_session_must_pass_on_everything_that_a_request_acts_on():
+    inner = Route(name="acq/x/inner", path="/x/inner", requirement=Requirement(level=Level.HIGH))
+    portal = replace(ACQ, methods=KNOWN, webdav=True, routes=(inner, *ACQ.routes))
+    told = explained("DELETE", "https://acq.example.si/x", Portals({ACQ.host: portal}), session=standing())
+    assert (told.is_served, told.text.splitlines()[-1]) == (
+        False,
+        "refused  level_too_low: acq/x/inner demands level 30, and the session has 20",
+    )

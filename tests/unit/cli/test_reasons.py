@@ -61,7 +61,7 @@ def test_the_command_explains_a_code_without_the_settings():
     ("arguments", "said"),
     [
         (["GET"], "GET begins with none of the gateway's reasons; for a request, give METHOD and URL"),
-        (["no_session-1", "--role", "approver"], "--address and --role are for METHOD and URL"),
+        (["no_session-1", "--role", "approver"], "--address, --role and --session are for METHOD and URL"),
         (["GET", "https://acq.example.si/"], "Missing option '-c'"),
         (["GET", "https://acq.example.si/", "more"], "give METHOD and URL, or one CODE"),
     ],

@@ -170,6 +170,30 @@ def test_explain_says_whether_a_route_stops_an_address_or_a_role(config):
     assert (code, "is no IP address" in said) == (2, True)
 
 
+@pytest.mark.parametrize("session_id", ["an-id", "-e" + "x" * 22, "--" + "x" * 22])
+def test_explain_takes_every_session_id_and_says_when_none_is_open(config, session_id):
+    asked = ("explain", "GET", "https://acq.example.si/reports", "-c", config, "--session", session_id)
+    result = run(*asked, env=with_store("memory://"))
+    assert (result.exit_code, result.stdout.splitlines()[-1].partition(":")[0]) == (
+        1,
+        "refused  session_ended",
+    )
+    result = run(*asked, env=with_store(f"redis://127.0.0.1:{free_port()}/0"))
+    assert (result.exit_code, result.stdout, len(result.stderr.strip().splitlines())) == (2, "", 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["GET", "https://acq.example.si/", "--role", "clerk"], "give --session or --role"),
+        (["level_too_low"], "--address, --role and --session are for METHOD and URL"),
+    ],
+)
+def test_explain_takes_a_session_only_where_it_can_be_judged(config, arguments, said):
+    result = run("explain", *arguments, "--session", "an-id", "-c", config)
+    assert (result.exit_code, said in result.stderr) == (2, True)
+
+
 @pytest.fixture
 def management():
     """A management listener as small as can be; answers 503 for /readyz."""

@@ -427,8 +427,14 @@ def test_a_session_that_an_operator_ends_is_written_down(desk):
 
 
 def test_a_session_whose_id_begins_with_a_hyphen_is_named_like_every_other(desk):
-    for unknown in ("-e" + "x" * 41, "--" + "x" * 41):
-        assert desk.run_plain("sessions", "revoke", unknown, code=1).stdout == "0 ended\n"
+    for beginning in ("-", "--"):
+        ticket = next(each for each in iter(new_ticket, None) if each.session_id.startswith(beginning))
+        desk.sign_in(ticket)
+        asked = ("explain", "GET", "https://acq.example.si/", "--session", ticket.session_id)
+        assert "passes   with this session" in desk.run_plain(*asked).stdout
+        assert desk.run_plain("sessions", "revoke", ticket.session_id).stdout == "1 ended\n"
+        told = desk.run_plain(*asked, code=1).stdout.splitlines()
+        assert told[-1].startswith("refused  session_ended: ")
 
 
 def test_all_sessions_of_a_person_are_ended_under_the_persons_name(desk):
