@@ -210,7 +210,7 @@ def _judgement(
 ) -> tuple[Reason | None, list[str]]:
     """What certainly stops the session. If nothing does, what may stop it. The rules that judge requests are
     asked, at first without the demands that need more than is known here, and then for each of those
-    demands whether it would stop a session that has nothing for it."""
+    demands whether it would stop a session that has nothing for it. A known address has been let in before."""
 
     def unmet(requirement: Requirement, roles: tuple[str, ...]) -> Reason | None:
         return policy.unmet(
@@ -223,18 +223,13 @@ def _judgement(
 
     demand = route.requirement
     bare = replace(demand, networks=(), roles=(), claims=(), step_up=None)
-    certain = replace(
-        bare,
-        networks=() if address is None else demand.networks,
-        roles=() if session.roles is None else demand.roles,
-    )
-    stops = unmet(certain, session.roles or ())
+    stops = unmet(bare if session.roles is None else replace(bare, roles=demand.roles), session.roles or ())
     if stops is not None:
         return stops, []
     unknown = (
         (
             "whether the request comes from a network that is let in (`--address`)",
-            replace(bare, networks=demand.networks if address is None else ()),
+            replace(bare, networks=demand.networks),
         ),
         (
             "whether the sign-in has given it such a role; a newer one does not count",
