@@ -210,7 +210,7 @@ def _judgement(
 ) -> tuple[Reason | None, list[str]]:
     """What certainly stops the session. If nothing does, what may stop it. The rules that judge requests are
     asked, at first without the demands that need more than is known here, and then for each of those
-    demands whether it would stop a session that has nothing for it. A known address has been let in before."""
+    demands whether it would stop a session that has nothing for it. A known address was let in before."""
 
     def unmet(requirement: Requirement, roles: tuple[str, ...]) -> Reason | None:
         return policy.unmet(
