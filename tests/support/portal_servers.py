@@ -68,7 +68,6 @@ http {{
 _IN_MONO = """
     <httpRuntime targetFramework="4.6.1" />
     <compilation><assemblies><clear /></assemblies></compilation>
-    <httpModules><add name="assertion" type="AssertionModule, AspNet" /></httpModules>
     <httpHandlers><add verb="*" path="*" type="Page, AspNet" /></httpHandlers>
 """
 _PAGE_PHP = """<?php
@@ -141,8 +140,8 @@ def running_tomcat(folder: Path, *, bound: bool, version: int = 9) -> Iterator[S
 
 @contextlib.contextmanager
 def running_aspnet(folder: Path, *, bound: bool) -> Iterator[ServedPortal]:
-    """The module, as its Web.example.config says, in Mono's ASP.NET. Mono knows `httpModules`, and not the modules of
-    IIS. OpenSSL stands in for Windows' CNG, as it does for Drive.cs."""
+    """The module, as its Web.example.config says, in Mono's ASP.NET. Mono knows `httpModules`, as
+    IIS in Classic mode, and not the modules of IIS. OpenSSL stands in for Windows' CNG, as it does for Drive.cs."""
     (binaries := folder / "portal" / "bin").mkdir(parents=True)
     module = edited(KITS / "csharp" / "AssertionModule.cs", [("new AssertionCheck(", "new OpenSslCheck(")])
     (folder / "AssertionModule.cs").write_text(module)
@@ -160,6 +159,10 @@ def running_aspnet(folder: Path, *, bound: bool) -> Iterator[ServedPortal]:
         edits = [
             ("https://acq.example.si/.authproxy/jwks.json", publisher.address),
             ('<httpRuntime targetFramework="4.6.1" />', _IN_MONO),
+            (
+                '<add name="assertion" type="AssertionModule" />',
+                '<add name="assertion" type="AssertionModule, AspNet" />',
+            ),
             ("C:\\inetpub\\logs\\authproxy.log", f"{folder}/refusals.log"),
         ]
         if bound:
