@@ -24,6 +24,7 @@ _HEAD = 9
 """Bytes before a frame's payload."""
 _LARGEST_FRAME = 16384
 _LONGEST_BLOCK = 65536
+"""Bytes of fields, as they come and as they are read."""
 _WINDOW = 1 << 20
 """Bytes of an answer that the server may send without hearing from us."""
 _BEGINNING = 65535
@@ -95,6 +96,7 @@ class _Table:
 
     def __init__(self) -> None:
         self._added: list[Field] = []
+        self._size = 0
         self._room = _ROOM
 
     def read(self, block: bytes) -> list[Field]:
@@ -106,12 +108,13 @@ class _Table:
 
     def _read(self, block: bytes) -> list[Field]:
         fields: list[Field] = []
-        at = 0
+        at, size = 0, 0
         while at < len(block):
             first = block[at]
             if first & 0x80:
                 index, at = _number(block, at, 7)
                 fields.append(self._known(index))
+                size += _size(fields[-1])
             elif first & 0xE0 == 0x20:
                 self._room, at = _number(block, at, 5)
                 self._forget()
@@ -121,9 +124,14 @@ class _Table:
                 name, at = (self._known(index)[0], at) if index else _text(block, at)
                 value, at = _text(block, at)
                 fields.append((name, value))
+                size += _size(fields[-1])
                 if is_kept:
                     self._added.insert(0, (name, value))
+                    self._size += _size(fields[-1])
                     self._forget()
+            if size > _LONGEST_BLOCK:
+                # A byte of the block can stand for 4 KiB.
+                raise Unreadable("the fields have no end")
         return fields
 
     def _known(self, index: int) -> Field:
@@ -134,8 +142,13 @@ class _Table:
     def _forget(self) -> None:
         if self._room > _ROOM:
             raise Unreadable("more is to be remembered than was agreed")
-        while sum(len(name) + len(value) + 32 for name, value in self._added) > self._room:
-            self._added.pop()
+        while self._size > self._room:
+            self._size -= _size(self._added.pop())
+
+
+def _size(field: Field) -> int:
+    """As RFC 7541 §4.1 counts it."""
+    return len(field[0]) + len(field[1]) + 32
 
 
 def _number(data: bytes, at: int, bits: int) -> tuple[int, int]:

@@ -188,6 +188,15 @@ def test_a_text_is_read_no_further_than_its_first_code_that_is_none():
         heard(headers(b"\0\x01a\x85" + b"\xff" * 5))
 
 
+def test_fields_that_refer_to_a_long_one_have_an_end_too():
+    long = b"\x40\x01a\x7f\xa1\x1e" + b"v" * 4000
+    again = b"\xbe"
+
+    assert len(answer(headers(OK + long + again * 15, 5)).fields) == 16
+    with pytest.raises(http2.Unreadable, match="the fields have no end"):
+        heard(headers(OK + long + again * 16, 5))
+
+
 def test_padding_that_is_longer_than_its_frame_is_all_there_is():
     assert answer(headers(OK), frame(0, 9, b"\x09ab")).body == b""
     assert answer(headers(OK), frame(0, 9, b"")).body == b""
