@@ -11,7 +11,16 @@ _METHOD = "proxy_set_header X-Original-Method $request_method;"
 _QUESTION = "    include authproxy/question.conf;\n    proxy_cache off;\n"
 _UPSTREAM = "upstream portal {"
 _PAGES = "    proxy_pass http://authproxy;\n    proxy_next_upstream error;\n"
-_DEFAULT_SERVER = "server {\n    listen 443 ssl default_server;\n    listen 80 default_server;\n    ssl_reject_handshake on;\n    return 444;\n}\n"
+_DEFAULT_SERVER = """\
+server {
+    listen 443 ssl default_server;
+    listen 80 default_server;
+    # nginx takes the versions of TLS that this server has for all servers at the address.
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_reject_handshake on;
+    return 444;
+}
+"""
 
 BROKEN = (
     Broken(
