@@ -63,8 +63,8 @@ def read(
         return subrequest.passed(record.request_id)
     try:
         return joint_decision.further_targets(site, original, head)
-    except TargetRefused as refused:
-        return answer(gate, record, dialect, Denied(reason=refused.reason, portal=portal))
+    except TargetRefused as ambiguous:
+        return answer(gate, record, dialect, Denied(reason=ambiguous.reason, portal=portal))
 
 
 def _may_ask(gate: Gate, client: ClientSide, record: RequestRecord, dialect: Dialect) -> bool:

@@ -167,7 +167,8 @@ async def test_ctrl_c_ends_it_and_is_no_finding(front: Front) -> None:
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "authproxy", "doctor", front.url,
+        # A shell starts what it runs in the background with SIGINT ignored.
+        "env", "--default-signal=INT", sys.executable, "-m", "authproxy", "doctor", front.url,
         "--connect", f"127.0.0.1:{server.sockets[0].getsockname()[1]}",
         env={**os.environ, "AUTHPROXY_DOCTOR_TOKEN": consent_of(front).text()},
         stdout=asyncio.subprocess.PIPE,
