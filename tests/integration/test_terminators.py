@@ -4,6 +4,7 @@ gateway judges what they forward."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -36,6 +37,7 @@ pytestmark = [
 ]
 
 PLACE = "/?izpis=2026-11"
+SLOVENE, ENGLISH = "Trenutno ni na voljo", "Temporarily unavailable"
 TERMINATORS = [
     pytest.param(NGINX, id="nginx", marks=pytest.mark.needs("nginx")),
     pytest.param(HAPROXY, id="haproxy", marks=pytest.mark.needs("haproxy")),
@@ -222,6 +224,60 @@ async def test_the_address_in_the_record_is_that_of_the_connection_whatever_the_
     ):
         assert answer.status == 403
     assert front.house.events("certificate.refused")[-1]["client"] == "127.0.0.3"
+
+
+async def test_while_the_gateway_is_away_everybody_gets_our_page(front: Terminated) -> None:
+    house = front.house
+    # nginx writes the address of a request that fails into its error log.
+    url = house.certificates.url + ("/" if front.terminator is NGINX else "/?hop=zapecaten")
+    async with front.without_gateway():
+        # nginx objects to the certificate of the second one.
+        for shown in (None, "franc.golob"):
+            browser = house.certificates.browser(shown)
+            pages = [await browser.navigate(url), await browser.navigate(url)]
+            forged = {"Accept-Language": "en-GB,en;q=0.9", "X-Request-Id": "<b>made up"}
+            english = await browser.navigate(url, headers=forged)
+            script = await browser.fetch(url)
+            for page, heading in ((pages[0], SLOVENE), (pages[1], SLOVENE), (english, ENGLISH)):
+                assert (page.status, page.heading) == (503, heading), (shown, page.text)
+                assert page.header("content-type") == "text/html; charset=utf-8"
+                assert "style-src 'sha256-" in page.header("content-security-policy")
+                assert "made up" not in page.text
+            assert script.header("content-type").startswith("application/problem+json")
+            assert (script.status, script.json["status"], script.json["reason"]) == (503, 503, "unexpected")
+            for answer in (*pages, english, script):
+                assert answer.header("cache-control") == "no-store"
+                assert answer.header("retry-after") == "5"
+                assert answer.header("x-content-type-options") == "nosniff"
+            async with aiohttp.ClientSession() as session, session.get(url, ssl=browser.tls) as kept:
+                assert (kept.status, kept.headers["Connection"]) == (503, "close")
+    written = [file for file in front.folder.rglob("*") if file.is_file()]
+    assert [file.name for file in written if b"zapecaten" in file.read_bytes()] == []
+
+    # Nothing of it stays.
+    page = await to_certificate_host(house.certificates.browser(), house.acq + PLACE)
+    assert (page.status, refusal_on(front, page)["reason"]) == (403, "certificate_missing")
+
+
+async def test_an_error_of_the_gateway_itself_is_not_replaced(front: Terminated) -> None:
+    async def fails(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(f"HTTP/1.1 {status} Failed\r\nContent-Length: 8\r\n\r\nits page".encode())
+        writer.close()
+
+    async with front.without_gateway():
+        server = await (
+            asyncio.start_unix_server(fails, front.listen.removeprefix("unix:"))
+            if front.terminator.listens_on_socket
+            else asyncio.start_server(fails, *front.listen.split(":"))
+        )
+        async with server:
+            for shown in (None, "franc.golob"):
+                for status in (500, 503):
+                    browser = front.house.certificates.browser(shown)
+                    page = await browser.navigate(front.house.certificates.url)
+                    assert (page.status, page.text) == (status, "its page")
 
 
 async def test_who_goes_around_the_terminator_is_not_believed(front: Terminated) -> None:

@@ -11,7 +11,8 @@ import signal
 import ssl
 import sysconfig
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.gateway import House, open_house
@@ -36,6 +37,8 @@ http {{
     fastcgi_temp_path temp;
     uwsgi_temp_path temp;
     scgi_temp_path temp;
+    include authproxy/http.conf;
+    include authproxy/pages.conf;
     include {snippet};
 }}
 """
@@ -67,6 +70,7 @@ class _Places:
 def _nginx_command(places: _Places, snippet: Path) -> Sequence[str]:
     folder = places.folder / "nginx"
     (folder / "temp").mkdir(parents=True)
+    shutil.copytree(_DEPLOY / "nginx" / "authproxy", folder / "authproxy")
     # As root nginx would give its workers to a user who cannot open a test's socket.
     user = "user root root;" if os.geteuid() == 0 else ""
     (folder / "nginx.conf").write_text(_NGINX.format(user=user, snippet=snippet))
@@ -107,6 +111,7 @@ HAPROXY = Terminator(
     replaced=lambda places: {
         **_HAPROXYS_USER,
         "bind :443": f"bind 127.0.0.1:{places.port}",
+        "/etc/haproxy/authproxy": str(_DEPLOY / "haproxy" / "authproxy"),
         "/etc/ssl/private/potrdila.example.si.pem": places.file("host-and-key.pem"),
         "/etc/authproxy/acnlb.pem": places.file("acnlb.pem"),
         "127.0.0.1:8444": places.gateway,
@@ -158,6 +163,7 @@ ENVOY = Terminator(
         "/etc/ssl/potrdila.example.si.pem": places.file("host.pem"),
         "/etc/ssl/private/potrdila.example.si.key": places.file("host.key"),
         "/etc/authproxy/acnlb.pem": places.file("acnlb.pem"),
+        "/etc/envoy/authproxy": str(_DEPLOY / "envoy" / "authproxy"),
         "port_value: 8444": f"port_value: {places.gateway.rpartition(':')[2]}",
     },
     command=_envoy_command,
@@ -208,15 +214,21 @@ CADDY = Terminator(
 
 
 def _traefik_command(places: _Places, snippet: Path) -> Sequence[str]:
-    static = places.folder / "static.yaml"
-    static.write_text(
-        f"""
-        entryPoints: {{https: {{address: "127.0.0.1:{places.port}", http3: {{}}}}}}
-        providers: {{file: {{filename: {snippet}}}}}
-        global: {{checkNewVersion: false, sendAnonymousUsage: false}}
-        """
-    )
-    return [_TRAEFIK, f"--configFile={static}"]
+    shipped, dynamic = _DEPLOY / "traefik", places.folder / "dynamic"
+    shutil.copytree(shipped / "authproxy", dynamic)
+    shutil.copytree(shipped / "plugins-local", places.folder / "plugins-local")
+    shutil.copy(snippet, dynamic)
+    own = {f"127.0.0.1:{port}": f"127.0.0.1:{free_port()}" for port in (8408, 8409)}
+    shared, static = dynamic / "authproxy.yaml", places.folder / "traefik.yaml"
+    shared.write_text(_filled(shared.read_text(), own))
+    at = {
+        'address: ":443"': f"address: 127.0.0.1:{places.port}",
+        'address: ":80"': f"address: 127.0.0.1:{free_port()}",
+        "/etc/traefik/dynamic": str(dynamic),
+    }
+    static.write_text(_filled((shipped / "traefik.yaml").read_text(), at | own))
+    # It looks for the plugin in its working directory.
+    return ["env", f"--chdir={places.folder}", _TRAEFIK, f"--configFile={static}"]
 
 
 TRAEFIK = Terminator(
@@ -244,6 +256,22 @@ class Terminated:
     terminator: Terminator
     listen: str
     folder: Path
+    _gateway: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def start_gateway(self) -> None:
+        self.house.gateway = await self._gateway.enter_async_context(self.house.instance(self.house.settings))
+
+    async def stop_gateway(self) -> None:
+        self.house.gateway = None
+        await self._gateway.aclose()
+
+    @contextlib.asynccontextmanager
+    async def without_gateway(self) -> AsyncIterator[None]:
+        await self.stop_gateway()
+        try:
+            yield
+        finally:
+            await self.start_gateway()
 
 
 @contextlib.asynccontextmanager
@@ -255,11 +283,16 @@ async def behind(
     environment = forwarding(terminator.presented_by) | {"AUTHPROXY__ACNLB__LISTEN": listen}
     if terminator.listens_on_socket:
         environment["AUTHPROXY__ACNLB__TRUSTED_TERMINATORS"] = ""
-    async with (
-        open_house(store_url, authority=authority, environment=environment) as house,
-        _running(terminator, house, folder, listen),
-    ):
-        yield Terminated(house=house, terminator=terminator, listen=listen, folder=folder)
+    async with open_house(
+        store_url, authority=authority, environment=environment, has_gateway=False
+    ) as house:
+        front = Terminated(house=house, terminator=terminator, listen=listen, folder=folder)
+        await front.start_gateway()
+        try:
+            async with _running(terminator, house, folder, listen):
+                yield front
+        finally:
+            await front.stop_gateway()
 
 
 def forwarding(presented_by: str) -> dict[str, str]:

@@ -171,16 +171,16 @@ end
 
 -- For the operator: without it a wrong path or group of the socket would leave no trace. Every ten seconds in each thread, because everybody
 -- can make HAProxy ask.
-local silent_until = 0
-local function complain()
+local silent_until = {}
+local function complain(address)
     local now = core.now().sec
-    if now < silent_until then return end
-    silent_until = now + 10
-    core.log(core.err, "authproxy does not answer at " .. GATEWAY .. ": is it running, and may HAProxy's user open its socket?")
+    if now < (silent_until[address] or 0) then return end
+    silent_until[address] = now + 10
+    core.log(core.err, "authproxy does not answer at " .. address .. ": is it running, and may HAProxy's user open its socket?")
 end
 
-local function unavailable(txn, fields)
-    complain()
+local function unavailable(txn, fields, address)
+    complain(address)
     local id = values_of(fields, "x-request-id")[1] or ""
     local headers = { ["cache-control"] = { "no-store" }, ["retry-after"] = { "5" }, ["x-content-type-options"] = { "nosniff" } }
     local body
@@ -203,7 +203,7 @@ core.register_action("authproxy", { "http-req" }, function(txn)
     local fields = txn.http:req_get_headers()
     local answer = answer_to(question(txn, fields))
     if not answer or answer.status < 200 then
-        unavailable(txn, fields)
+        unavailable(txn, fields, GATEWAY)
     elseif answer.status == 200 then
         allow(txn, fields, answer)
     else
@@ -211,11 +211,11 @@ core.register_action("authproxy", { "http-req" }, function(txn)
     end
 end, 0)
 
--- For requests that go to the gateway itself: ends them with the same page while it is away.
-core.register_action("authproxy_is_there", { "http-req" }, function(txn)
+-- For requests that go to the gateway itself, at this address: ends them with the same page while it is away.
+core.register_action("authproxy_is_there", { "http-req" }, function(txn, address)
     local socket = core.tcp()
     socket:settimeout(WAIT)
-    local is_there = socket:connect(GATEWAY)
+    local is_there = socket:connect(address)
     socket:close()
-    if not is_there then unavailable(txn, txn.http:req_get_headers()) end
-end, 0)
+    if not is_there then unavailable(txn, txn.http:req_get_headers(), address) end
+end, 1)
